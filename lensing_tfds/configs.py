@@ -1,0 +1,280 @@
+"""What a version of the dataset is, as data: one frozen, checked dataclass."""
+
+import dataclasses
+import math
+import numbers
+import re
+from collections.abc import Mapping
+from typing import Any
+
+DATASET_VERSION = "1.0.0"
+"""Version of the *data*: any change of an example's values changes it, and the random streams."""
+
+SPLITS = ("train", "validation", "test")
+
+TABLE_LMAX = 16_000
+"""Largest multipole of the packaged spectra; `spectra.fiducial()` is tested to agree."""
+
+_DEFAULT_NUM_EXAMPLES = {"train": 20_000, "validation": 1_000, "test": 1_000}
+
+# TFDS asks a builder config for these attributes; they say nothing about the sky.
+_TFDS_FIELDS = frozenset({"version", "description", "release_notes", "supported_versions", "tags"})
+
+
+class LensingError(ValueError):
+    """Bad input: the message says in one line what is wrong, where, and what to do."""
+
+
+@dataclasses.dataclass(frozen=True)
+class LensingConfig:
+    """One version of the dataset `lensing`; equal physics and seed give equal examples.
+
+    Frozen and checked when constructed. Exactly one of `lx` and `nside_equiv` gives the patch.
+
+    Attributes:
+      name: name of the version, letters, digits, `_`, `-` and `.`.
+      npix: pixels on a side of the square patch, 8 to 4096.
+      lx: side of the patch, degrees, at most 90. Default null: from `nside_equiv`.
+      nside_equiv: the pixel area is that of a HEALPix map of this nside, so that
+        lx = npix · sqrt(4π / (12 nside²)) rad. Default null: from `lx`.
+      T_lmax: the unlensed temperature has no power above it. Default null: no cut.
+      kappa_lmax: κ has no power above it. Default null: no cut.
+      kappa_exaggeration_factor: κ is multiplied by it before lensing; the label is the
+        exaggerated κ. Default 1.
+      noise_uK_arcmin: white noise of the lensed map, µK·arcmin. Default 0.
+      fixed_unlensed: every example has the same unlensed map. Default false.
+      seed: seed of all random streams, a non-negative integer. Default 0.
+      num_examples: examples of each of the splits train, validation, test. Default 20,000,
+        1,000 and 1,000.
+      version: TFDS's own field, as are those below. Default null.
+      description: what the version is for.
+      release_notes: version number to note.
+      supported_versions: none.
+      tags: none.
+
+    Raises:
+      LensingError: a field is impossible; the message names it, its value and its bound.
+    """
+
+    name: str
+    npix: int
+    lx: float | None = None
+    nside_equiv: int | None = None
+    T_lmax: int | None = None
+    kappa_lmax: int | None = None
+    kappa_exaggeration_factor: float = 1.0
+    noise_uK_arcmin: float = 0.0
+    fixed_unlensed: bool = False
+    seed: int = 0
+    num_examples: Mapping[str, int] = dataclasses.field(
+        default_factory=lambda: dict(_DEFAULT_NUM_EXAMPLES), hash=False
+    )
+    version: str | None = None
+    description: str = ""
+    release_notes: Mapping[str, str] | None = dataclasses.field(default=None, hash=False)
+    supported_versions: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not re.fullmatch(r"[A-Za-z0-9][\w.-]*", self.name):
+            raise self._error("name", "letters, digits, '_', '-' and '.', e.g. \"wide\"")
+        self._check_integer("npix", 8, 4096)
+        self._check_patch()
+        for field in ("T_lmax", "kappa_lmax"):
+            self._check_lmax(field)
+        self._check_real("kappa_exaggeration_factor", 1e-6, 1e6)
+        self._check_real("noise_uK_arcmin", 0.0, 1e6)
+        if not isinstance(self.fixed_unlensed, bool):
+            raise self._error("fixed_unlensed", "true or false")
+        self._check_integer("seed", 0, 2**63 - 1)
+        self._check_num_examples()
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> "LensingConfig":
+        """Builds a config from JSON's types.
+
+        Args:
+          fields: field names to values; an omitted field takes its default.
+
+        Raises:
+          LensingError: an unknown field, a missing one, or an impossible value.
+        """
+        known = [f.name for f in dataclasses.fields(cls) if f.name not in _TFDS_FIELDS]
+        unknown = sorted(set(fields) - set(known))
+        if unknown:
+            raise LensingError(
+                f"config: unknown field {unknown[0]!r}; the fields are {', '.join(known)}"
+            )
+        for required in ("name", "npix"):
+            if required not in fields:
+                raise LensingError(f"config: the field {required!r} is missing")
+        return cls(**fields)
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns every field that defines the data, as JSON's types; `from_json` reads it."""
+        fields = {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if field.name not in _TFDS_FIELDS
+        }
+        fields["num_examples"] = dict(self.num_examples)
+        return fields
+
+    @property
+    def side(self) -> float:
+        """Side of the patch, radians."""
+        if self.lx is not None:
+            return math.radians(self.lx)
+        assert self.nside_equiv is not None  # __post_init__ saw to it
+        return self.npix * math.sqrt(4 * math.pi / (12 * self.nside_equiv**2))
+
+    @property
+    def pixel_arcmin(self) -> float:
+        """Side of a pixel, arcmin."""
+        return math.degrees(self.side) * 60 / self.npix
+
+    def _error(self, field: str, bound: str) -> LensingError:
+        value = getattr(self, field)
+        return LensingError(f"config {self.name!r}: {field} is {value!r}, must be {bound}")
+
+    def _check_integer(self, field: str, low: int, high: int) -> None:
+        value = getattr(self, field)
+        if isinstance(value, float) and value.is_integer():  # JSON writes 50 as 50.0 at times
+            value = int(value)
+        is_integer = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+        if not is_integer or not low <= value <= high:
+            raise self._error(field, f"an integer from {low} to {high}")
+        object.__setattr__(self, field, int(value))
+
+    def _check_real(self, field: str, low: float, high: float) -> None:
+        value = getattr(self, field)
+        is_real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+        if not is_real or not low <= value <= high:
+            raise self._error(field, f"a number from {low:g} to {high:g}")
+        object.__setattr__(self, field, float(value))
+
+    def _check_patch(self) -> None:
+        if (self.lx is None) == (self.nside_equiv is None):
+            raise LensingError(
+                f"config {self.name!r}: give exactly one of lx ({self.lx!r}) and "
+                f"nside_equiv ({self.nside_equiv!r})"
+            )
+        if self.lx is not None:
+            self._check_real("lx", 1e-3, 90.0)
+        else:
+            self._check_integer("nside_equiv", 1, 2**20)
+            if math.degrees(self.side) > 90:
+                raise self._error("nside_equiv", "such that the patch is at most 90 degrees wide")
+
+    def _check_lmax(self, field: str) -> None:
+        if getattr(self, field) is None:
+            return
+        fundamental = 2 * math.pi / self.side
+        if fundamental > TABLE_LMAX:
+            raise self._error(
+                field, f"null: the patch's fundamental mode, l = {fundamental:.1f}, is beyond "
+                f"the table's {TABLE_LMAX}"
+            )
+        self._check_integer(field, math.ceil(fundamental), TABLE_LMAX)
+
+    def _check_num_examples(self) -> None:
+        given = self.num_examples
+        if not isinstance(given, Mapping) or sorted(given) != sorted(SPLITS):
+            raise self._error("num_examples", f"a number for each of {', '.join(SPLITS)}")
+        for count in given.values():
+            is_integer = isinstance(count, numbers.Integral) and not isinstance(count, bool)
+            if not is_integer or not 1 <= count <= 2**40:
+                raise self._error("num_examples", "integers of at least 1")
+        # A copy in one order, so that nobody changes it afterwards and equal configs print alike.
+        object.__setattr__(self, "num_examples", {split: int(given[split]) for split in SPLITS})
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """Names the fields in which two JSON configs differ, e.g. `seed: 0 -> 7; npix: 50 -> 64`.
+
+    Args:
+      old: the config on disk.
+      new: the config asked for.
+
+    Returns:
+      A phrase for an error message, empty if they agree.
+    """
+    keys = [*new, *(key for key in old if key not in new)]
+    return "; ".join(
+        f"{key}: {old.get(key)!r} -> {new.get(key)!r}"
+        for key in keys
+        if old.get(key) != new.get(key)
+    )
+
+
+_V1: dict[str, Any] = {
+    "npix": 50,
+    "nside_equiv": 128,
+    "T_lmax": 383,
+    "kappa_lmax": 50,
+    "kappa_exaggeration_factor": 30.0,
+}
+_V5: dict[str, Any] = {
+    "npix": 50,
+    "nside_equiv": 4096,
+    "T_lmax": 12287,
+    "kappa_lmax": 5000,
+}
+
+_VERSION_LIST = (
+    LensingConfig(
+        name="v1",
+        **_V1,
+        fixed_unlensed=True,
+        description="Lensing exaggerated 30 times, one unlensed sky for all examples.",
+    ),
+    LensingConfig(
+        name="v2", **_V1, description="As v1, with a different unlensed sky for each example."
+    ),
+    LensingConfig(
+        name="v3",
+        **_V1 | {"kappa_exaggeration_factor": 10.0},
+        description="As v2, exaggerated 10 times.",
+    ),
+    LensingConfig(
+        name="v4",
+        **_V1 | {"kappa_exaggeration_factor": 1.0},
+        description="As v3, not exaggerated.",
+    ),
+    LensingConfig(name="v5", **_V5, description="As v4, at 0.86' resolution on a 0.7 deg patch."),
+    LensingConfig(
+        name="v6", npix=100, lx=10.0, description="10 deg patch with every mode the grid carries."
+    ),
+    LensingConfig(
+        name="v7", npix=50, lx=22.9, description="22.9 deg patch with every mode the grid carries."
+    ),
+    LensingConfig(
+        name="v8",
+        npix=50,
+        lx=22.9,
+        kappa_lmax=50,
+        noise_uK_arcmin=5.0,
+        description="As v7, with noise, and κ of large scales only.",
+    ),
+)
+
+VERSIONS = {config.name: config for config in _VERSION_LIST}
+"""The versions of the study by name; each of growing difficulty."""
+
+
+def get_config(config: "str | Mapping[str, Any] | LensingConfig") -> LensingConfig:
+    """Returns the config meant by a version's name, a JSON mapping or a config itself.
+
+    Raises:
+      LensingError: no such version, or an impossible config.
+    """
+    if isinstance(config, LensingConfig):
+        return config
+    if isinstance(config, Mapping):
+        return LensingConfig.from_json(config)
+    if config not in VERSIONS:
+        raise LensingError(
+            f"unknown version {config!r}; the versions are {', '.join(VERSIONS)}, "
+            "or give a config of your own (JSON, or a LensingConfig in Python)"
+        )
+    return VERSIONS[config]

@@ -1,0 +1,118 @@
+"""A square, periodic patch of flat sky: its pixels and its multipoles.
+
+Conventions, used throughout: f(l) = ∫ d²x f(x) exp(−i l·x). Arrays are indexed [iy, ix]; the x axis
+is the last one, and both coordinates grow with their index. On the grid a field is a sum of modes,
+
+    f(x) = Σ_l a_l exp(i l·x),    ⟨|a_l|²⟩ = C_l / area,
+
+so that a_l = f(l)/area, and the `half plane` of a real field holds the modes with l_x ≥ 0 in the
+layout of a real FFT: shape (npix, npix // 2 + 1).
+"""
+
+import dataclasses
+import functools
+import math
+
+import ducc0.fft
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclasses.dataclass(frozen=True)
+class FlatSky:
+    """The geometry of a patch.
+
+    Attributes:
+      npix: pixels on a side.
+      side: length of a side, radians.
+    """
+
+    npix: int
+    side: float
+
+    @property
+    def area(self) -> float:
+        """Area of the patch, steradians."""
+        return self.side**2
+
+    @property
+    def pixel(self) -> float:
+        """Side of a pixel, radians."""
+        return self.side / self.npix
+
+    @property
+    def fundamental(self) -> float:
+        """Multipole of the patch's longest wave along an axis, 2π / side."""
+        return 2 * math.pi / self.side
+
+    @property
+    def nyquist(self) -> float:
+        """Largest multipole along an axis that the grid can carry, π / pixel."""
+        return math.pi / self.pixel
+
+    @functools.cached_property
+    def lx(self) -> NDArray[np.float64]:
+        """l_x of the half plane, shape (1, npix // 2 + 1); at Nyquist positive."""
+        return 2 * np.pi * np.fft.rfftfreq(self.npix, self.pixel)[None, :]
+
+    @functools.cached_property
+    def ly(self) -> NDArray[np.float64]:
+        """l_y of the half plane, shape (npix, 1); at Nyquist negative, as in FFT order."""
+        return 2 * np.pi * np.fft.fftfreq(self.npix, self.pixel)[:, None]
+
+    @functools.cached_property
+    def ell(self) -> NDArray[np.float64]:
+        """|l| of the half plane, shape (npix, npix // 2 + 1)."""
+        return np.hypot(self.lx, self.ly)
+
+    @functools.cached_property
+    def gradient(self) -> tuple[NDArray[np.complex128], NDArray[np.complex128]]:
+        """The factors (i l_y, i l_x) that take a half plane to that of its derivatives.
+
+        Each is zero on its own axis's Nyquist frequency, whose derivative a grid cannot carry:
+        the sampled wave is a cosine, and its derivative vanishes at every pixel.
+
+        Returns:
+          Shapes (npix, 1) and (1, npix // 2 + 1).
+        """
+        d_y, d_x = 1j * self.ly, 1j * self.lx
+        if self.npix % 2 == 0:
+            d_y[self.npix // 2, 0] = 0
+            d_x[0, -1] = 0
+        return d_y, d_x
+
+    def to_map(self, modes: NDArray[np.complexfloating]) -> NDArray[np.floating]:
+        """Sums the modes of real fields at the pixels.
+
+        Args:
+          modes: half planes, complex64 or complex128 of shape (..., npix, npix // 2 + 1).
+
+        Returns:
+          Maps of the same precision, shape (..., npix, npix).
+        """
+        return ducc0.fft.c2r(modes, axes=(-2, -1), lastsize=self.npix, forward=False, nthreads=1)
+
+    def to_modes(self, maps: NDArray[np.floating]) -> NDArray[np.complexfloating]:
+        """Returns the half planes of real maps; the inverse of `to_map`.
+
+        Args:
+          maps: float32 or float64 of shape (..., npix, npix).
+        """
+        return ducc0.fft.r2c(maps, axes=(-2, -1), forward=True, inorm=2, nthreads=1)
+
+    def full_plane(self, modes: NDArray[np.complexfloating]) -> NDArray[np.complexfloating]:
+        """Fills in the modes with l_x < 0 by the Hermitian symmetry of a real field.
+
+        Args:
+          modes: half planes of shape (..., npix, npix // 2 + 1).
+
+        Returns:
+          All modes in FFT order, shape (..., npix, npix).
+        """
+        half = modes.shape[-1]
+        full = np.empty((*modes.shape[:-1], self.npix), modes.dtype)
+        full[..., :half] = modes
+        mirrored = modes[..., 1 : self.npix - half + 1][..., ::-1].conj()  # a(-l) = a(l)*
+        full[..., 0, half:] = mirrored[..., 0, :]
+        full[..., 1:, half:] = mirrored[..., :0:-1, :]
+        return full
