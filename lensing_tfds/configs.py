@@ -1,6 +1,7 @@
 """What a version of the dataset is, as data: one frozen, checked dataclass."""
 
 import dataclasses
+import json
 import math
 import numbers
 import re
@@ -172,8 +173,9 @@ class LensingConfig:
         fundamental = 2 * math.pi / self.side
         if fundamental > TABLE_LMAX:
             raise self._error(
-                field, f"null: the patch's fundamental mode, l = {fundamental:.1f}, is beyond "
-                f"the table's {TABLE_LMAX}"
+                field,
+                f"null: the patch's fundamental mode, l = {fundamental:.1f}, is beyond "
+                f"the table's {TABLE_LMAX}",
             )
         self._check_integer(field, math.ceil(fundamental), TABLE_LMAX)
 
@@ -263,15 +265,20 @@ VERSIONS = {config.name: config for config in _VERSION_LIST}
 
 
 def get_config(config: "str | Mapping[str, Any] | LensingConfig") -> LensingConfig:
-    """Returns the config meant by a version's name, a JSON mapping or a config itself.
+    """Returns the config meant by a version's name, JSON (text or mapping) or a config itself.
 
     Raises:
-      LensingError: no such version, or an impossible config.
+      LensingError: no such version, JSON that cannot be read, or an impossible config.
     """
     if isinstance(config, LensingConfig):
         return config
     if isinstance(config, Mapping):
         return LensingConfig.from_json(config)
+    if config.lstrip().startswith("{"):
+        try:
+            return LensingConfig.from_json(json.loads(config))
+        except json.JSONDecodeError as error:
+            raise LensingError(f"config: not valid JSON ({error}): {config}") from error
     if config not in VERSIONS:
         raise LensingError(
             f"unknown version {config!r}; the versions are {', '.join(VERSIONS)}, "

@@ -51,22 +51,22 @@ class FlatSky:
         return math.pi / self.pixel
 
     @functools.cached_property
-    def lx(self) -> NDArray[np.float64]:
+    def lx(self) -> NDArray[np.floating]:
         """l_x of the half plane, shape (1, npix // 2 + 1); at Nyquist positive."""
         return 2 * np.pi * np.fft.rfftfreq(self.npix, self.pixel)[None, :]
 
     @functools.cached_property
-    def ly(self) -> NDArray[np.float64]:
+    def ly(self) -> NDArray[np.floating]:
         """l_y of the half plane, shape (npix, 1); at Nyquist negative, as in FFT order."""
         return 2 * np.pi * np.fft.fftfreq(self.npix, self.pixel)[:, None]
 
     @functools.cached_property
-    def ell(self) -> NDArray[np.float64]:
+    def ell(self) -> NDArray[np.floating]:
         """|l| of the half plane, shape (npix, npix // 2 + 1)."""
         return np.hypot(self.lx, self.ly)
 
     @functools.cached_property
-    def gradient(self) -> tuple[NDArray[np.complex128], NDArray[np.complex128]]:
+    def gradient(self) -> tuple[NDArray[np.complexfloating], NDArray[np.complexfloating]]:
         """The factors (i l_y, i l_x) that take a half plane to that of its derivatives.
 
         Each is zero on its own axis's Nyquist frequency, whose derivative a grid cannot carry:

@@ -1,10 +1,10 @@
 """Power spectrum -> realisations of a Gaussian field, drawn mode by mode.
 
-The random numbers come from Philox, a counter-based generator (Salmon et al. 2011, "Parallel random
-numbers: as easy as 1, 2, 3"): any number of any stream is computed from its address, so that an
-example needs no other example. The stream is keyed by (seed, dataset version, split) and the counter
-holds (index, field): never the name, the size of the split or the physics, so that enlarging a split
-keeps its examples, and two configs on the same grid share a sky.
+The random numbers come from Philox, a counter-based generator (Salmon et al. 2011, "Parallel
+random numbers: as easy as 1, 2, 3"): any number of any stream is computed from its address, so that
+an example needs no other example. The stream is keyed by (seed, dataset version, split) and the
+counter holds (index, field): never the name, the size of the split or the physics, so that
+enlarging a split keeps its examples, and two configs on the same grid share a sky.
 """
 
 import numpy as np
@@ -22,7 +22,9 @@ class NormalStream:
     """
 
     def __init__(self, key: tuple[int, ...]):
-        self._philox = np.random.Philox(key=np.random.SeedSequence(key).generate_state(2, np.uint64))
+        self._philox = np.random.Philox(
+            key=np.random.SeedSequence(key).generate_state(2, np.uint64)
+        )
         self._state = self._philox.state
 
     def draw(self, index: int, field: int, size: int) -> NDArray[np.float32]:

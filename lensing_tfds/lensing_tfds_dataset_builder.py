@@ -4,6 +4,7 @@ import dataclasses
 import json
 import pathlib
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -38,15 +39,15 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
 
     @tfds.core.utils.classproperty
     @classmethod
-    def builder_config_cls(cls):
+    def builder_config_cls(cls) -> Callable[..., LensingConfig]:
         """What `tfds build --config '{...}'` calls with the JSON's fields."""
         return lambda **fields: LensingConfig.from_json(fields)
 
-    def _create_builder_config(self, builder_config, version):
-        if builder_config is None:
+    def _create_builder_config(self, builder_config: Any, version: Any) -> LensingConfig:
+        if builder_config is None or builder_config in self.builder_configs:
             return super()._create_builder_config(builder_config, version)
         if isinstance(builder_config, str):
-            return get_config(builder_config.split(":")[0])
+            return get_config(builder_config.split(":")[0])  # says what is wrong in one line
         known = VERSIONS.get(builder_config.name)
         if known is not None and known != builder_config:
             differing = differences(known.to_json(), builder_config.to_json())
@@ -91,7 +92,9 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
             metadata=tfds.core.MetadataDict(config=config.to_json()),
         )
 
-    def download_and_prepare(self, *, download_config=None, **kwargs) -> None:
+    def download_and_prepare(
+        self, *, download_config: tfds.download.DownloadConfig | None = None, **kwargs: Any
+    ) -> None:
         """Builds the dataset, or finds it built; see TFDS.
 
         Raises:
@@ -105,7 +108,11 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
             self._check_writable()
         super().download_and_prepare(download_config=download_config, **kwargs)
 
-    def _download_and_prepare(self, dl_manager, download_config=None) -> None:
+    def _download_and_prepare(
+        self,
+        dl_manager: tfds.download.DownloadManager,
+        download_config: tfds.download.DownloadConfig | None = None,
+    ) -> None:
         del dl_manager  # nothing to download
         download_config = download_config or tfds.download.DownloadConfig()
         if download_config.beam_options is not None or download_config.beam_runner is not None:
@@ -133,10 +140,9 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
     def _plan(self, config: LensingConfig, split: str, num_shards: int | None) -> shards.SplitPlan:
         count = num_shards or shards.default_num_shards(config, split)
         count = min(count, config.num_examples[split])  # no empty shards
-        first = str(self._get_filename_template(split).sharded_filepath(shard_index=0, num_shards=count))
-        stem, of = first.rsplit("-00000-of-", 1)
-        escaped = stem.replace("{", "{{").replace("}", "}}")
-        return shards.SplitPlan(config, split, count, f"{escaped}-{{shard:05d}}-of-{of}")
+        template = self._get_filename_template(split)
+        only = template.sharded_filepath(shard_index=0, num_shards=1)
+        return shards.SplitPlan(config, split, count, str(only).removesuffix("-00000-of-00001"))
 
     def _split_info(self, plan: shards.SplitPlan) -> tfds.core.SplitInfo:
         paths = [epath.Path(spec.path) for spec in plan.shards()]

@@ -5,6 +5,7 @@ A shard is a TFRecord file of `tf.train.Example`s, just what TFDS writes for fea
 no example ever travels between processes.
 """
 
+import contextlib
 import dataclasses
 import os
 import time
@@ -64,14 +65,14 @@ class SplitPlan:
       config: the version.
       split: `train`, `validation` or `test`.
       num_shards: how many files.
-      path_pattern: path of a shard with `{shard}` for its number, e.g.
-        `/data/lensing-train.tfrecord-{shard:05d}-of-00005`.
+      prefix: path of the shards up to their numbers, e.g. `/data/lensing-train.tfrecord` for
+        `/data/lensing-train.tfrecord-00000-of-00005`.
     """
 
     config: LensingConfig
     split: str
     num_shards: int
-    path_pattern: str
+    prefix: str
 
     @property
     def num_examples(self) -> int:
@@ -94,7 +95,7 @@ class SplitPlan:
         """Yields the specs of all shards."""
         for shard in range(self.num_shards):
             start, stop = self.bounds(shard)
-            path = self.path_pattern.format(shard=shard)
+            path = f"{self.prefix}-{shard:05d}-of-{self.num_shards:05d}"
             yield ShardSpec(self.config, self.split, start, stop, path)
 
 
@@ -108,9 +109,7 @@ def default_num_shards(config: LensingConfig, split: str) -> int:
     return max(1, round(config.num_examples[split] * example_bytes / TARGET_SHARD_BYTES))
 
 
-def write_shard(
-    spec: ShardSpec, on_examples: Callable[[int], object] | None = None
-) -> ShardResult:
+def write_shard(spec: ShardSpec, on_examples: Callable[[int], object] | None = None) -> ShardResult:
     """Simulates a shard block by block and writes it, under a temporary name until it is whole.
 
     Memory does not grow with the shard. The decoded examples depend on nothing but the spec.
@@ -140,8 +139,11 @@ def write_shard(
                 if on_examples is not None:
                     on_examples(len(examples["index"]))
         epath.Path(temporary).replace(spec.path)
-    except (OSError, tf.errors.OpError) as error:
-        epath.Path(temporary).unlink(missing_ok=True)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            epath.Path(temporary).unlink(missing_ok=True)
+        if not isinstance(error, (OSError, tf.errors.OpError)):
+            raise
         reason = getattr(error, "strerror", None) or getattr(error, "message", None) or error
         raise LensingError(f"cannot write {spec.path}: {reason}") from error
     return ShardResult(spec.path, spec.stop - spec.start, num_bytes, time.monotonic() - began)

@@ -1,8 +1,8 @@
 """(config, split, indices) -> a batch of examples.
 
-An example is a pure function of the config's physics and seed, the dataset's version, the split and
-the index. The transforms run in blocks of one fixed size on one thread, the last one padded, so that
-the bits of an example do not depend on the examples beside it.
+An example is a pure function of the config's physics and seed, the dataset's version, the split
+and the index. The transforms run in blocks of one fixed size on one thread, the last one padded, so
+that the bits of an example do not depend on the examples beside it.
 """
 
 import functools
@@ -24,6 +24,7 @@ _SHARED_STREAM = len(SPLITS)  # the unlensed map of `fixed_unlensed` belongs to 
 
 _BLOCK_PIXELS = 2**18  # a block's arrays stay near a core's cache, and Python's share is small
 _SIMD_LINES = 16
+_MAX_BLOCK = 64  # the last block is padded to its full size
 
 
 def block_size(npix: int) -> int:
@@ -33,7 +34,7 @@ def block_size(npix: int) -> int:
     over by other code, whose rounding differs. With whole registers, or one example at a time,
     an example's bits do not depend on its place in a block.
     """
-    return _BLOCK_PIXELS // npix**2 // _SIMD_LINES * _SIMD_LINES or 1
+    return min(_BLOCK_PIXELS // npix**2 // _SIMD_LINES * _SIMD_LINES, _MAX_BLOCK) or 1
 
 
 class Simulator:

@@ -80,7 +80,7 @@ def fiducial() -> PowerSpectra:
 
 
 def at_multipoles(
-    c_ell: NDArray[np.float64], ell: NDArray[np.float64], lmax: float | None = None
+    c_ell: NDArray[np.float64], ell: NDArray[np.floating], lmax: float | None = None
 ) -> NDArray[np.float64]:
     """Evaluates a tabulated spectrum at the (non-integer) multipoles of a flat-sky grid.
 

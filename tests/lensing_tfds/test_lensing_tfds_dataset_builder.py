@@ -1,0 +1,145 @@
+"""The TFDS dataset: what is loaded is what is simulated, and nothing is silently reused."""
+
+import dataclasses
+import json
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+
+import lensing_tfds
+from lensing_tfds import LensingConfig, LensingError
+from lensing_tfds.lensing_tfds_dataset_builder import Builder
+
+
+def build(config, folder, **download_config):
+    builder = Builder(config=config, data_dir=folder)
+    builder.download_and_prepare(download_config=tfds.download.DownloadConfig(**download_config))
+    return builder
+
+
+class BuilderWithASmallVersion(Builder):
+    """TFDS's own test case takes the configs of the class by name."""
+
+    BUILDER_CONFIGS = [
+        LensingConfig(
+            "small",
+            npix=8,
+            nside_equiv=128,
+            T_lmax=383,
+            noise_uK_arcmin=1.0,
+            num_examples={"train": 6, "validation": 4, "test": 3},
+        )
+    ]
+
+
+class TestTfdsOwnTestCase(tfds.testing.DatasetBuilderTestCase):
+    """TFDS's DatasetBuilderTestCase, run as it stands."""
+
+    DATASET_CLASS = BuilderWithASmallVersion
+    SPLITS = {"train": 6, "validation": 4, "test": 3}
+    EXAMPLE_DIR = pathlib.Path(__file__).parent  # nothing is read: there is no dummy data
+
+
+def test_every_split_loads_as_it_is_simulated_bit_for_bit(tmp_path, tiny):
+    build(tiny, tmp_path)
+    for split, count in tiny.num_examples.items():
+        expected = lensing_tfds.simulate(tiny, split, range(count))
+        loaded = tfds.load("lensing/tiny", split=split, data_dir=tmp_path)
+        examples = list(loaded.as_numpy_iterator())
+        for name in expected:
+            np.testing.assert_array_equal([e[name] for e in examples], expected[name])
+
+
+def test_metadata_features_and_supervised_keys(tmp_path, tiny):
+    build(tiny, tmp_path)
+    builder = tfds.builder("lensing/tiny", data_dir=tmp_path)  # knows only what is on disk
+    assert LensingConfig.from_json(builder.info.metadata["config"]).to_json() == tiny.to_json()
+    assert builder.info.supervised_keys == ("lensed", "kappa")
+    features = builder.info.features
+    assert set(features) == {"lensed", "unlensed", "kappa", "index"}
+    for name in ("lensed", "unlensed", "kappa"):
+        assert features[name].shape == (16, 16, 1) and features[name].np_dtype == np.float32
+        assert features[name].doc.desc
+    assert features["lensed"].doc.value_range == "µK"
+    assert "convergence" in builder.info.description and "@" in builder.info.citation
+
+
+@pytest.mark.parametrize("version", lensing_tfds.VERSIONS)
+def test_every_version_of_the_study_builds_and_loads(tmp_path, version):
+    """Three examples a split here; the sizes of the versions are their configs'."""
+    build(version, tmp_path, max_examples_per_split=3)
+    expected = lensing_tfds.simulate(version, "train", range(3))
+    builder = tfds.builder(f"lensing/{version}", data_dir=tmp_path)
+    loaded = list(builder.as_dataset(split="train", as_supervised=True).as_numpy_iterator())
+    np.testing.assert_array_equal([lensed for lensed, _ in loaded], expected["lensed"])
+    np.testing.assert_array_equal([kappa for _, kappa in loaded], expected["kappa"])
+
+
+def test_shard_count_does_not_change_the_examples(tmp_path, tiny):
+    few = build(tiny, tmp_path / "few")
+    many = build(tiny, tmp_path / "many", num_shards=6)
+    assert few.info.splits["train"].num_shards == 1
+    assert many.info.splits["train"].num_shards == 6
+    assert many.info.splits["test"].num_shards == 5  # five examples, no empty shard
+    for split in tiny.num_examples:
+        pairs = zip(few.as_dataset(split=split), many.as_dataset(split=split), strict=True)
+        for one, other in pairs:
+            for name in one:
+                np.testing.assert_array_equal(one[name], other[name])
+
+
+def test_a_folder_with_another_config_of_the_name_is_refused(tmp_path, tiny):
+    build(tiny, tmp_path)
+    build(tiny, tmp_path)  # the same again is fine
+    other = dataclasses.replace(tiny, seed=7, noise_uK_arcmin=2.0)
+    with pytest.raises(LensingError, match=r"noise_uK_arcmin: 0.0 -> 2.0; seed: 0 -> 7"):
+        build(other, tmp_path)
+    enlarged = dataclasses.replace(tiny, num_examples=dict(tiny.num_examples, train=41))
+    with pytest.raises(LensingError, match="num_examples"):
+        build(enlarged, tmp_path)
+
+
+def test_a_shortened_debugging_build_is_not_taken_for_the_whole(tmp_path, tiny):
+    build(tiny, tmp_path, max_examples_per_split=2)
+    with pytest.raises(LensingError, match="num_examples"):
+        build(tiny, tmp_path)
+
+
+def test_names_of_versions_are_taken(tmp_path, tiny):
+    with pytest.raises(LensingError, match="'v7' is taken"):
+        Builder(config=dataclasses.replace(tiny, name="v7"), data_dir=tmp_path)
+
+
+def test_beam_options_are_not_silently_ignored(tmp_path, tiny):
+    with pytest.raises(LensingError, match="python -m pipelines.generate --config tiny"):
+        build(tiny, tmp_path, beam_runner="FnApiRunner")
+
+
+def test_a_data_folder_that_cannot_be_written_is_named(tmp_path, tiny):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(LensingError, match=f"data_dir {tmp_path}/file cannot be written"):
+        build(tiny, tmp_path / "file")
+
+
+def tfds_build(folder, config):
+    return subprocess.run(
+        [sys.executable.replace("python", "tfds"), "build", "lensing_tfds"]
+        + ["--config", config, "--data_dir", str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_tfds_command_builds_a_custom_config_and_reports_bad_ones_in_one_line(tmp_path, tiny):
+    good = tfds_build(tmp_path, json.dumps(tiny.to_json()))
+    assert good.returncode == 0, good.stderr
+    assert (tmp_path / "lensing" / "tiny" / "1.0.0" / "dataset_info.json").exists()
+    bad = tfds_build(tmp_path, '{"name": "x", "npix": 0, "lx": 5}')
+    assert bad.returncode != 0
+    assert bad.stderr.splitlines()[-1].startswith("error: config 'x': npix is 0")
+    assert "Traceback" not in bad.stderr

@@ -1,0 +1,112 @@
+"""Examples: pure functions of (physics, seed, split, index), the same in whatever company."""
+
+import dataclasses
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from lensing_tfds import LensingConfig, LensingError, simulate
+from lensing_tfds.configs import VERSIONS
+from lensing_tfds.simulation import Simulator, block_size
+
+FEATURES = ("lensed", "unlensed", "kappa")
+
+
+def assert_same(these, those):
+    for name in these:
+        np.testing.assert_array_equal(these[name], those[name], err_msg=name)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [*VERSIONS.values(), LensingConfig("odd", 51, lx=5.0), LensingConfig("large", 200, lx=5.0)],
+    ids=lambda config: config.name,
+)
+def test_an_example_is_the_same_bits_in_any_batch_at_any_place(config):
+    count = min(block_size(config.npix), 24) + 4
+    together = simulate(config, "train", range(count))
+    alone = [simulate(config, "train", [index]) for index in (0, 3, count - 1)]
+    for example, index in zip(alone, (0, 3, count - 1), strict=True):
+        assert_same(example, {name: together[name][index : index + 1] for name in together})
+    backwards = simulate(config, "train", range(count)[::-1])
+    assert_same(backwards, {name: together[name][::-1] for name in together})
+
+
+def test_shapes_dtypes_and_units():
+    maps = simulate("v7", "test", range(40))
+    for name in FEATURES:
+        assert maps[name].shape == (40, 50, 50, 1) and maps[name].dtype == np.float32
+    assert maps["index"].dtype == np.int64 and list(maps["index"]) == list(range(40))
+    assert 60 < maps["unlensed"].std() < 130  # µK
+    assert 0.02 < maps["kappa"].std() < 0.05
+
+
+def test_v1_shares_one_unlensed_map_and_v2_does_not():
+    v1 = [simulate("v1", split, range(3))["unlensed"] for split in ("train", "test")]
+    assert all(np.array_equal(one, v1[0][0]) for maps in v1 for one in maps)
+    v2 = simulate("v2", "train", range(3))["unlensed"]
+    assert not np.array_equal(v2[0], v2[1])
+    assert abs(np.corrcoef(v2[0].ravel(), v2[1].ravel())[0, 1]) < 0.6
+    assert not np.array_equal(simulate("v1", "train", [0])["kappa"], v1[0])
+
+
+def test_splits_seeds_and_indices_are_different_skies():
+    reference = simulate("v4", "train", [0])
+    for other in (
+        simulate("v4", "validation", [0]),
+        simulate("v4", "test", [0]),
+        simulate("v4", "train", [1]),
+        simulate(dataclasses.replace(VERSIONS["v4"], name="other", seed=1), "train", [0]),
+    ):
+        for name in FEATURES:
+            assert not np.array_equal(other[name], reference[name])
+
+
+def test_configs_share_a_sky_whatever_their_names_and_sizes():
+    v3, v4 = (simulate(version, "train", [5]) for version in ("v3", "v4"))
+    np.testing.assert_array_equal(v3["unlensed"], v4["unlensed"])
+    np.testing.assert_allclose(v3["kappa"], 10 * v4["kappa"], rtol=1e-5, atol=1e-6)
+    renamed = dataclasses.replace(
+        VERSIONS["v4"], name="mine", num_examples={"train": 9, "validation": 1, "test": 1}
+    )
+    assert_same(simulate(renamed, "train", [5]), v4)
+
+
+def test_the_label_is_the_exaggerated_kappa_and_lmax_cuts_the_input():
+    config = VERSIONS["v1"]
+    maps = simulate(config, "train", range(2))
+    ell_1d = 2 * np.pi * np.fft.fftfreq(config.npix, config.side / config.npix)
+    ell = np.hypot(ell_1d[:, None], ell_1d[None, :])
+    for name, lmax in (("unlensed", config.T_lmax), ("kappa", config.kappa_lmax)):
+        power = np.abs(np.fft.fft2(maps[name][..., 0].astype(float))) ** 2
+        assert power[:, ell > lmax].max() < 1e-9 * power.max()
+        assert np.all(power[:, (ell > 0) & (ell <= lmax)] > 0)
+
+
+def test_examples_stream_in_blocks():
+    simulator = Simulator(VERSIONS["v7"], "train")
+    blocks = list(simulator.examples(range(2 * simulator.block_size + 5)))
+    assert [len(block["index"]) for block in blocks] == [simulator.block_size] * 2 + [5]
+
+
+def test_bad_requests_are_named():
+    with pytest.raises(LensingError, match="unknown split 'dev'; the splits are train"):
+        simulate("v7", "dev", [0])
+    with pytest.raises(LensingError, match="no indices"):
+        simulate("v7", "train", [])
+    with pytest.raises(LensingError, match="one is -1"):
+        simulate("v7", "train", [-1])
+
+
+def test_maps_need_neither_tensorflow_nor_tfds_nor_beam():
+    program = """
+import sys
+for name in ("tensorflow", "tensorflow_datasets", "apache_beam", "keras"):
+    sys.modules[name] = None  # importing it raises ImportError
+import lensing_tfds
+print(lensing_tfds.simulate("v7", "train", [0])["lensed"].shape)
+"""
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert result.stdout.strip() == "(1, 50, 50, 1)", result.stderr

@@ -1,0 +1,65 @@
+"""Beam builds what `tfds build` builds, by a graph of constant size."""
+
+import json
+
+import apache_beam as beam
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+
+from lensing_tfds import LensingConfig, LensingError, simulate
+from lensing_tfds.shards import SplitPlan
+from pipelines import generate
+
+TINY = LensingConfig(
+    "tiny", npix=16, lx=5.0, num_examples={"train": 40, "validation": 7, "test": 5}
+)
+
+
+def graph_bytes(num_shards):
+    config = LensingConfig(
+        "many", npix=16, lx=5.0, num_examples=dict(TINY.num_examples, train=10**7)
+    )
+    pipeline = beam.Pipeline()
+    plan = SplitPlan(config, "train", num_shards, "/nowhere")
+    pipeline | beam.Create([plan]) | generate.WriteShards()
+    return len(pipeline.to_runner_api().SerializeToString())
+
+
+def test_a_million_shards_make_the_graph_of_ten():
+    assert graph_bytes(10**6) == pytest.approx(graph_bytes(10), abs=64)
+    assert graph_bytes(10**6) < 10**6
+
+
+def test_the_command_builds_what_is_simulated(tmp_path, capsys):
+    generate.main(
+        ["--config", json.dumps(TINY.to_json()), "--data_dir", str(tmp_path)]
+        + ["--num_shards", "3", "--runner", "FnApiRunner"]
+    )
+    assert "lensing/tiny is in" in capsys.readouterr().out
+    builder = tfds.builder("lensing/tiny", data_dir=tmp_path)
+    assert builder.info.splits["train"].num_shards == 3
+    for split, count in TINY.num_examples.items():
+        expected = simulate(TINY, split, range(count))
+        examples = list(builder.as_dataset(split=split).as_numpy_iterator())
+        for name in expected:
+            np.testing.assert_array_equal([e[name] for e in examples], expected[name])
+
+
+def test_without_a_runner_beam_works_in_this_process():
+    assert generate.beam_options([]).get_all_options()["runner"] == "FnApiRunner"
+    assert generate.beam_options(["--runner", "FlinkRunner"]).get_all_options()["runner"] == (
+        "FlinkRunner"
+    )
+
+
+def test_a_flag_that_nobody_knows_is_an_error():
+    with pytest.raises(LensingError, match="knows the flag --num_shrads"):
+        generate.beam_options(["--num_shrads", "3"])
+
+
+def test_bad_input_is_one_line(tmp_path, capsys):
+    with pytest.raises(SystemExit) as caught:
+        generate.main(["--config", "v99", "--data_dir", str(tmp_path)])
+    assert caught.value.code == 2
+    assert capsys.readouterr().err.startswith("error: unknown version 'v99'; the versions are v1")
