@@ -1,0 +1,47 @@
+# Everything installs itself: any target makes .venv, with locked versions, when it is missing
+# or out of date. Choose the interpreter for a new .venv with, e.g., make test PYTHON=python3.12
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PYTHON ?=
+VENV := .venv
+RUN := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+SCRIPTS := $(wildcard scripts/*.sh)
+
+# At most this many pytest processes, each of which loads TensorFlow (about 1 GB).
+TEST_PROCESSES ?= 4
+TEST_FLAGS ?=
+DEMO_FLAGS ?=
+
+.PHONY: help demo test lint bench install lock clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(STAMP)  ## simulate a dataset, train a network on it, judge it, write a report
+	$(RUN) -m trainer --dataset lensing/v2 --data_dir demo/data --workdir demo/run $(DEMO_FLAGS)
+	$(RUN) -m trainer.evaluate --workdir demo/run
+
+test: $(STAMP)  ## run the tests (TEST_FLAGS='-k lensing' selects)
+	$(RUN) -m pytest -n logical --maxprocesses $(TEST_PROCESSES) --dist loadfile $(TEST_FLAGS)
+
+lint: $(STAMP)  ## ruff and mypy, through pre-commit
+	$(RUN) -m pre_commit run --all-files --show-diff-on-failure
+
+bench: $(STAMP)  ## run the benchmarks
+	$(RUN) -m benchmarks
+
+install: $(STAMP)  ## system libraries and .venv only
+
+$(STAMP): setup.cfg requirements.lock $(SCRIPTS)
+	@scripts/install.sh $(VENV) $(PYTHON)
+	@touch $@
+
+lock:  ## resolve requirements.lock again from setup.cfg
+	@scripts/lock.sh $(VENV) $(PYTHON)
+
+clean:  ## remove caches, build leftovers and demo/ (not .venv)
+	rm -rf demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +

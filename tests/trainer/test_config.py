@@ -1,0 +1,49 @@
+import dataclasses
+import json
+
+import pytest
+
+from lensing_tfds.configs import VERSIONS, LensingError
+from trainer.config import TrainerConfig, dataset_name, resolve
+from trainer.recipes import recipe_for
+
+
+def test_a_version_gets_its_recipe_and_overrides_win():
+    config = resolve("lensing/v8", "/data", VERSIONS["v8"], model="7x64-3", batch_size=8)
+    recipe = dataclasses.replace(recipe_for("v8", "7x64-3"), batch_size=8)
+    assert {k: v for k, v in config.to_json().items() if k in dataclasses.asdict(recipe)} == (
+        dataclasses.asdict(recipe)
+    )
+
+
+def test_augmentation_is_on_except_where_all_examples_share_one_unlensed_map():
+    augmented = {v: resolve(f"lensing/{v}", "/data", c).augment for v, c in VERSIONS.items()}
+    assert augmented == {v: v != "v1" for v in VERSIONS}
+    assert resolve("lensing/v1", "/data", VERSIONS["v1"], augment=True).augment
+    assert not resolve("lensing/v2", "/data", VERSIONS["v2"], augment=False).augment
+
+
+def test_a_config_survives_json():
+    config = resolve("lensing/v8", "/data", VERSIONS["v8"], model="7x64-3", max_examples=5)
+    assert TrainerConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
+
+
+@pytest.mark.parametrize("dataset", ["v8", "lensing", "lensing/", "mnist/v8", "lensing/a/b", ""])
+def test_a_dataset_that_is_not_lensing_is_refused(dataset):
+    with pytest.raises(LensingError, match=f"unknown dataset {dataset!r}: expected lensing/"):
+        dataset_name(dataset)
+
+
+@pytest.mark.parametrize(("field", "value"), [("max_examples", 0), ("seed", -1)])
+def test_an_impossible_value_names_field_and_value(field, value):
+    with pytest.raises(LensingError, match=f"{field} is {value}: must be"):
+        resolve("lensing/v8", "/data", VERSIONS["v8"], **{field: value})
+
+
+def test_an_unknown_and_a_missing_field_are_refused():
+    values = resolve("lensing/v8", "/data", VERSIONS["v8"]).to_json()
+    with pytest.raises(LensingError, match=r"unknown \['depth'\]"):
+        TrainerConfig.from_json(values | {"depth": 3})
+    del values["seed"]
+    with pytest.raises(LensingError, match=r"missing \['seed'\]"):
+        TrainerConfig.from_json(values)

@@ -1,0 +1,131 @@
+"""`python -m trainer.evaluate` judges a real run, or says in one line why it cannot."""
+
+import dataclasses
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from trainer.evaluate import main
+from trainer.evaluation import evaluate
+from trainer.run import RunConfig, load_run, write_config
+from trainer.stream import evaluation_batches
+from trainer.train import train
+
+
+@pytest.fixture(name="trained", scope="module")
+def trained_fixture(config, tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("trained") / "run"
+    train(config, workdir)
+    return workdir
+
+
+@pytest.fixture(name="workdir")
+def workdir_fixture(trained, tmp_path):
+    """A copy of a trained run, to be judged or spoilt."""
+    return shutil.copytree(trained, tmp_path / "run")
+
+
+def error_line(workdir, capsys, *flags):
+    assert main(["--workdir", str(workdir), *flags]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("error: ")
+    assert captured.err.count("\n") == 1
+    assert not list(workdir.glob("metrics*")) + list(workdir.glob("report*"))
+    return captured.err
+
+
+def test_a_run_is_judged_on_the_whole_test_split(workdir, capsys):
+    assert main(["--workdir", str(workdir)]) == 0
+    metrics = json.loads((workdir / "metrics.json").read_text())
+    assert metrics["dataset"] == "lensing/tiny"
+    assert metrics["split"] == "test"
+    assert metrics["num_examples"] == load_run(workdir).lensing.num_examples["test"]
+    num_bands = len(metrics["ell"])
+    for key in ("rho_ell", "rho_ell_error", "transfer_ell", "true_cl", "expected_cl", "num_modes"):
+        assert len(metrics[key]) == num_bands
+    assert len(metrics["ell_edges"]) == num_bands + 1
+    out = capsys.readouterr().out
+    assert f"map-level correlation  {metrics['map_correlation']:.3f}" in out
+    assert str(workdir / "report.html") in out
+    assert (workdir / "report.html").read_text().endswith("</html>\n")
+    assert (workdir / "maps.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_metrics_are_what_numpy_finds(workdir, builder):
+    """Mean squared error and correlation, from the run's own predictions, pooled over pixels."""
+    main(["--workdir", str(workdir)])
+    metrics = json.loads((workdir / "metrics.json").read_text())
+    (batch,) = evaluation_batches(builder, "test", 100)
+    kappa, estimate = batch["kappa"], load_run(workdir).predict(batch["lensed"])
+    assert metrics["mse"] == pytest.approx(np.mean((estimate - kappa) ** 2), rel=1e-4)
+    assert metrics["zero_mse"] == pytest.approx(np.mean(kappa**2), rel=1e-4)
+    pearson = np.corrcoef(kappa.ravel(), estimate.ravel())[0, 1]
+    assert metrics["map_correlation"] == pytest.approx(pearson, abs=1e-5)
+
+
+def test_another_split_has_its_own_files(workdir):
+    assert main(["--workdir", str(workdir), "--split", "validation", "--max_examples", "4"]) == 0
+    metrics = json.loads((workdir / "metrics-validation.json").read_text())
+    assert (metrics["split"], metrics["num_examples"]) == ("validation", 4)
+    assert not (workdir / "metrics.json").exists()
+
+
+def test_the_same_run_gets_the_same_marks(workdir):
+    run = load_run(workdir)
+    first, second = evaluate(run).skill, evaluate(run).skill
+    np.testing.assert_array_equal(first.rho_ell, second.rho_ell)
+
+
+def test_a_dataset_that_moved_is_found(workdir, data_dir, tmp_path):
+    run = load_run(workdir)
+    moved = dataclasses.replace(run.config, data_dir=str(tmp_path / "old"))
+    write_config(workdir, dataclasses.replace(_run_config(run), trainer=moved))
+    assert main(["--workdir", str(workdir), "--data_dir", data_dir]) == 0
+
+
+def test_a_folder_without_a_run_is_named(tmp_path, capsys):
+    assert "holds no run" in error_line(tmp_path, capsys)
+
+
+def test_a_split_that_does_not_exist_is_named(workdir, capsys):
+    line = error_line(workdir, capsys, "--split", "tset")
+    assert "lensing/tiny has no split 'tset'; it has train, validation, test" in line
+
+
+def test_a_dataset_that_is_gone_is_named(workdir, capsys, tmp_path):
+    line = error_line(workdir, capsys, "--data_dir", str(tmp_path / "nothing"))
+    assert "lensing/tiny is neither a version" in line
+
+
+def test_a_dataset_that_is_another_one_is_refused(workdir, capsys):
+    run = load_run(workdir)
+    other = dataclasses.replace(run.lensing, seed=99)
+    write_config(workdir, dataclasses.replace(_run_config(run), lensing=other))
+    assert "not what the run was trained on: seed: 99 -> 3" in error_line(workdir, capsys)
+
+
+def test_predictions_that_are_not_numbers_leave_nothing_behind(workdir, capsys):
+    run = load_run(workdir)
+    run.model.set_weights([np.full_like(weight, np.nan) for weight in run.model.get_weights()])
+    run.model.save(workdir / "best.keras")
+    assert "example 0 is not finite" in error_line(workdir, capsys)
+
+
+def test_a_run_without_a_finished_epoch_is_named(workdir, capsys):
+    (workdir / "history.csv").unlink()
+    assert "no finished epoch" in error_line(workdir, capsys)
+
+
+def test_too_few_examples_are_refused(workdir, capsys):
+    assert "must be at least 2" in error_line(workdir, capsys, "--max_examples", "1")
+
+
+def test_verbose_shows_the_traceback(tmp_path):
+    with pytest.raises(ValueError, match="holds no run"):
+        main(["--workdir", str(tmp_path), "--verbose"])
+
+
+def _run_config(run):
+    return RunConfig(run.config, run.lensing, run.scaling)

@@ -1,0 +1,84 @@
+"""The judge sees each example once, and refuses what it cannot judge."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from lensing_tfds import spectra
+from lensing_tfds.configs import VERSIONS, LensingError
+from tests.trainer import skies
+from trainer.judge import bands_of, judge, kappa_spectrum
+
+
+@pytest.fixture(name="kappa", scope="module")
+def kappa_fixture():
+    return skies.kappa_maps(70, np.random.default_rng(0))
+
+
+def judged(kappa, estimate, config=skies.CONFIG):
+    return judge(
+        skies.batches(kappa), skies.oracle(estimate), config, "test", np.random.default_rng(0)
+    )
+
+
+def test_the_estimate_is_compared_with_its_own_example(kappa):
+    assert judged(kappa, kappa).skill.map_correlation.value == pytest.approx(1)
+    assert judged(kappa, -kappa).skill.map_correlation.value == pytest.approx(-1)
+    assert judged(kappa, kappa).skill.num_examples == 70
+
+
+def test_the_gallery_shows_the_first_examples(kappa):
+    gallery = judged(kappa, 0.5 * kappa).gallery
+    assert gallery.index.tolist() == [0, 1, 2, 3]
+    np.testing.assert_array_equal(gallery.kappa, kappa[:4].astype(np.float32))
+    np.testing.assert_allclose(gallery.estimate, 0.5 * kappa[:4], rtol=1e-6)
+    np.testing.assert_allclose(gallery.lensed, 1000 * kappa[:4], rtol=1e-6)
+
+
+def test_the_histogram_counts_the_pixels_of_all_batches(kappa):
+    histogram = judged(kappa, kappa).histogram
+    assert np.trace(histogram.counts) == histogram.counts.sum()
+    assert 0.99 * kappa.size < histogram.counts.sum() <= kappa.size
+
+
+def test_the_expected_spectrum_is_the_one_that_kappa_has(kappa):
+    evaluation = judged(kappa, kappa)
+    measured = evaluation.skill.true_cl
+    assert np.all(np.abs(measured.value - evaluation.expected_cl) < 4 * measured.error)
+
+
+def test_exaggerated_kappa_is_expected_to_have_the_factor_squared():
+    ell = np.array([20.0, 40.0, 60.0])
+    natural = spectra.at_multipoles(spectra.fiducial().kappa, ell)
+    np.testing.assert_allclose(
+        kappa_spectrum(VERSIONS["v1"], ell), [900 * natural[0], 900 * natural[1], 0]
+    )
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_version_has_bands_with_power_in_each(version):
+    config = VERSIONS[version]
+    bands = bands_of(config)
+    assert np.all(bands.num_modes >= 8)
+    assert np.all(kappa_spectrum(config, bands.ell) > 0)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_an_estimate_that_is_not_finite_is_named(kappa, bad):
+    estimate = kappa.copy()
+    estimate[40, 3, 5] = bad
+    with pytest.raises(LensingError, match="example 40 is not finite"):
+        judged(kappa, estimate)
+
+
+def test_estimates_of_another_shape_are_refused(kappa):
+    with pytest.raises(LensingError, match=r"shape \(32, 8, 8, 1\), the true κ \(32, 16, 16, 1\)"):
+        judged(kappa, kappa[:, ::2, ::2])
+
+
+def test_too_few_modes_for_a_spectrum_are_refused(kappa):
+    # A patch so small that its longest wave is beyond the table: κ has no power at all.
+    tiny = dataclasses.replace(skies.CONFIG, lx=0.02, kappa_lmax=None)
+    with pytest.raises(LensingError, match="too few modes"):
+        judged(kappa, kappa, tiny)

@@ -1,0 +1,197 @@
+import csv
+import dataclasses
+import json
+import shutil
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from lensing_tfds.configs import LensingError
+from trainer.callbacks import Checkpoints
+from trainer.run import load_run
+from trainer.train import build_compiled, build_optimizer, train
+
+
+def quiet(line: str) -> None:
+    """A report that nobody reads."""
+
+
+def weights(workdir, name: str = "last.keras") -> list[np.ndarray]:
+    return keras.saving.load_model(workdir / name).get_weights()
+
+
+def assert_same_run(a, b) -> None:
+    for name in ("last.keras", "best.keras"):
+        for x, y in zip(weights(a, name), weights(b, name), strict=True):
+            np.testing.assert_allclose(x, y, atol=1e-6)
+    first, second = load_run(a).history, load_run(b).history
+    for column in ("epoch", "loss", "val_loss", "map_correlation", "val_map_correlation"):
+        np.testing.assert_allclose(first[column], second[column], atol=1e-5)
+
+
+@pytest.fixture(scope="session")
+def finished(config, tmp_path_factory):
+    """An uninterrupted run of three epochs: its config and folder."""
+    config = dataclasses.replace(config, epochs=3)
+    workdir = tmp_path_factory.mktemp("runs") / "finished"
+    train(config, workdir, quiet)
+    return config, workdir
+
+
+def test_a_run_writes_its_config_history_models_and_tensorboard_events(finished):
+    config, workdir = finished
+    values = json.loads((workdir / "config.json").read_text())
+    assert values["model"] == "1x4-3" and values["lensing"]["npix"] == 16
+    assert values["scaling"]["kappa_std"] > 0
+    run = load_run(workdir)
+    assert run.config == config
+    assert list(run.history["epoch"]) == [1, 2, 3]
+    assert run.history["loss"][-1] < run.history["loss"][0]
+    for split in ("train", "validation"):
+        assert list((workdir / "tensorboard" / split).glob("events*"))
+    assert not list(workdir.glob(".*"))  # no temporary file is left
+
+
+def test_a_run_resumed_for_more_epochs_equals_an_uninterrupted_one(finished, changed, tmp_path):
+    workdir = tmp_path / "run"
+    for epochs in (1, 2, 3):
+        train(changed(epochs=epochs), workdir, quiet)
+    assert_same_run(workdir, finished[1])
+
+
+@pytest.mark.parametrize("name", ["best.keras", "last.keras"])
+def test_a_run_killed_while_writing_a_checkpoint_resumes_to_the_same(
+    finished, tmp_path, monkeypatch, name
+):
+    config, uninterrupted = finished
+    workdir = tmp_path / "run"
+    save = Checkpoints._save
+
+    def killed(self, written: str) -> None:
+        if written == name and len(self.history) >= 1 and (workdir / "last.keras").exists():
+            (workdir / f".writing-{name}").write_bytes(b"half a file")
+            raise KeyboardInterrupt
+        save(self, written)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Checkpoints, "_save", killed)
+        train(config, workdir, quiet)
+    train(config, workdir, quiet)
+    assert_same_run(workdir, uninterrupted)
+
+
+def test_a_finished_run_says_so_and_is_left_alone(finished):
+    config, workdir = finished
+    before = {p.name: p.stat().st_mtime_ns for p in workdir.glob("*.keras")}
+    lines: list[str] = []
+    train(config, workdir, lines.append)
+    assert lines == ["already finished: 3 epochs (more: --epochs)"]
+    assert {p.name: p.stat().st_mtime_ns for p in workdir.glob("*.keras")} == before
+
+
+def test_fewer_epochs_than_a_run_has_do_not_shorten_it(finished, changed, tmp_path):
+    workdir = shutil.copytree(finished[1], tmp_path / "run")
+    train(changed(epochs=1), workdir, quiet)
+    assert load_run(workdir).config.epochs == 3
+
+
+def test_the_best_epoch_is_remembered_across_sessions(finished, changed, tmp_path):
+    workdir = shutil.copytree(finished[1], tmp_path / "run")
+    best = weights(workdir, "best.keras")
+    path = workdir / "history.csv"
+    rows = list(csv.DictReader(path.read_text().splitlines()))
+    rows[1]["val_loss"] = "0.0"  # no later epoch can be better
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    train(changed(epochs=4), workdir, quiet)
+    for x, y in zip(best, weights(workdir, "best.keras"), strict=True):
+        np.testing.assert_array_equal(x, y)
+
+
+def test_the_best_model_is_that_of_the_lowest_validation_loss(finished):
+    _, workdir = finished
+    run = load_run(workdir)
+    batches = [(b["kappa"], run.predict(b["lensed"])) for b in _evaluation(run, "validation")]
+    truth, estimate = (np.concatenate(maps) for maps in zip(*batches, strict=True))
+    mse = np.mean((truth - estimate) ** 2) / run.scaling.kappa_std**2
+    np.testing.assert_allclose(mse, run.history["val_loss"].min(), rtol=1e-4)
+
+
+def _evaluation(run, split: str):
+    from trainer.stream import evaluation_batches
+
+    return evaluation_batches(run.builder(), split, batch_size=4)
+
+
+def test_predictions_are_kappa_for_any_batch_size(finished):
+    run = load_run(finished[1])
+    lensed = np.concatenate([b["lensed"] for b in _evaluation(run, "test")])
+    estimate = run.predict(lensed)
+    assert estimate.shape == (11, 16, 16, 1) and estimate.dtype == np.float32
+    np.testing.assert_allclose(run.predict(lensed, batch_size=3), estimate, atol=1e-6)
+
+
+def test_a_folder_of_another_run_is_refused_naming_each_field_with_both_values(finished, changed):
+    _, workdir = finished
+    with pytest.raises(LensingError) as error:
+        train(changed(model="1x5-3", batch_size=8, epochs=3), workdir, quiet)
+    assert "model: '1x4-3' -> '1x5-3'" in str(error.value)
+    assert "batch_size: 16 -> 8" in str(error.value)
+    assert "epochs" not in str(error.value) and "seed" not in str(error.value)
+    assert load_run(workdir).config.model == "1x4-3"
+
+
+def test_a_folder_of_a_run_on_other_data_is_refused(finished, tmp_path):
+    config, workdir = finished
+    workdir = shutil.copytree(workdir, tmp_path / "run")
+    values = json.loads((workdir / "config.json").read_text())
+    values["lensing"]["seed"] = 99
+    (workdir / "config.json").write_text(json.dumps(values))
+    with pytest.raises(LensingError, match="seed: 99 -> 3"):
+        train(config, workdir, quiet)
+
+
+def test_the_data_may_move(finished, changed, data_dir, tmp_path):
+    workdir = shutil.copytree(finished[1], tmp_path / "run")
+    moved = shutil.copytree(data_dir, tmp_path / "moved")
+    train(changed(data_dir=str(moved), epochs=3), workdir, quiet)
+    assert load_run(workdir).config.data_dir == str(moved)
+    assert str(load_run(workdir).builder().data_path).startswith(str(moved))
+
+
+def test_a_diverged_run_stops_with_one_line_and_keeps_what_it_had(finished, changed, tmp_path):
+    with pytest.raises(LensingError, match=r"loss became (nan|inf) in epoch 1.*--learning_rate"):
+        train(changed(learning_rate=1e30, clipnorm=None), tmp_path / "run", quiet)
+    assert not (tmp_path / "run" / "last.keras").exists()
+
+
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_a_truncated_shard_is_named_with_the_command_that_builds_it_again(
+    changed, data_dir, tmp_path, split
+):
+    broken = shutil.copytree(data_dir, tmp_path / "data")
+    shard = next(broken.glob(f"lensing/tiny/*/*{split}*00001-of*"))
+    shard.write_bytes(shard.read_bytes()[:-100])
+    with pytest.raises(LensingError, match=f"shard {shard} is truncated") as error:
+        train(changed(data_dir=str(broken)), tmp_path / "run", quiet)
+    assert '"npix": 16' in str(error.value) and f"--data_dir {broken}" in str(error.value)
+
+
+def test_the_optimizer_is_the_one_that_the_config_names(changed):
+    adam = build_optimizer(changed(learning_rate=0.5))
+    assert isinstance(adam, keras.optimizers.Adam)
+    assert (float(adam.learning_rate), adam.clipnorm) == (0.5, 1)
+    sgd = build_optimizer(changed(optimizer="sgd", momentum=0.9, nesterov=True, clipnorm=None))
+    assert isinstance(sgd, keras.optimizers.SGD)
+    assert (sgd.momentum, sgd.nesterov, sgd.clipnorm) == (0.9, True, None)
+
+
+def test_the_loss_is_the_mean_squared_error_of_standardised_kappa(changed):
+    model = build_compiled(changed(), (16, 16, 1))
+    x, y = (tf.random.stateless_normal((4, 16, 16, 1), (1, i)) for i in range(2))
+    expected = np.mean((model(x) - y) ** 2)
+    np.testing.assert_allclose(model.evaluate(x, y, verbose=0)[0], expected, rtol=1e-5)

@@ -1,0 +1,19 @@
+"""Trains Keras networks that estimate κ from a lensed CMB map, on any version of `lensing`.
+
+On the command line:
+
+    python -m trainer --dataset lensing/v8                 # train (building the data if missing)
+    python -m trainer.evaluate --workdir runs/v8-...       # judge on the test split
+
+In Python (nothing is imported here, so that `import trainer` stays instant):
+
+    trainer.config.TrainerConfig     one run's settings, resolved and checked
+    trainer.config.resolve           a version's studied settings, with overrides
+    trainer.recipes.recipe_for       the settings that a version's own study used
+    trainer.dataset.open_dataset     `lensing/v8` -> TFDS builder, building it if missing
+    trainer.models.build_model       "4x64-1x32-9" -> keras.Model
+    trainer.memory.estimate_memory   what training a model needs
+    trainer.stream                   shards -> tf.data batches
+    trainer.train.train              train(config, workdir)
+    trainer.run.load_run             a run's folder -> Run: its model, history and predictions
+"""

@@ -1,0 +1,77 @@
+"""Trains a network on a version of `lensing`: `python -m trainer --dataset lensing/v8`."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+
+from trainer.quiet import quiet_tensorflow
+
+
+def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """Reads the command line; what is not given is None, and the version decides."""
+    parser = argparse.ArgumentParser(
+        prog="python -m trainer",
+        description="Train a network that estimates κ from a lensed CMB map. The dataset is built "
+        "if it is missing, and a run that was stopped goes on when the same command is run again.",
+        epilog="Defaults are those of the version's own study, see trainer/recipes.py.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--dataset", default="lensing/v8", help="lensing/<config> [%(default)s]")
+    parser.add_argument("--workdir", help="the run's folder [runs/<config>-<model>]")
+    parser.add_argument("--data_dir", help="where datasets are [$TFDS_DATA_DIR, as TFDS]")
+    parser.add_argument(
+        "--model",
+        help="4x64-1x32-9: four Conv2D(64, 3), one Conv2D(32, 3), then Conv2D(1, 9); or hires",
+    )
+    parser.add_argument("--epochs", type=int, help="passes over the training split, in all")
+    parser.add_argument("--batch_size", type=int, help="examples a step")
+    parser.add_argument("--learning_rate", type=float, help="constant over the run")
+    parser.add_argument("--max_examples", type=int, help="use the first so many training examples")
+    parser.add_argument("--seed", type=int, help="of weights, order and augmentation [0]")
+    parser.add_argument(
+        "--augment",
+        action=argparse.BooleanOptionalAction,
+        help="turn and mirror training examples [yes, unless all share one unlensed map]",
+    )
+    parser.add_argument("--verbose", action="store_true", help="tracebacks of errors")
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs the command; returns the exit status: 0, 2 for bad input, 130 when interrupted."""
+    arguments = parse_arguments(argv)
+    # Imported here, so that --help and a mistyped flag answer at once.
+    with quiet_tensorflow():
+        from lensing_tfds.configs import LensingError
+        from trainer.config import dataset_name, resolve
+        from trainer.dataset import absolute_data_dir, find_config
+        from trainer.train import train
+
+    settings = vars(arguments).copy()
+    verbose, dataset = settings.pop("verbose"), settings.pop("dataset")
+    workdir, data_dir = settings.pop("workdir"), absolute_data_dir(settings.pop("data_dir"))
+    try:
+        config = resolve(dataset, data_dir, find_config(dataset, data_dir), **settings)
+        workdir = workdir or f"runs/{dataset_name(dataset)}-{config.model}"
+        train(config, workdir, _report, live=sys.stdout.isatty())
+    except LensingError as error:
+        if verbose:
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nstopped; run the same command again to go on", file=sys.stderr)
+        return 130
+    print(f"the run is in {workdir}; judge it on the test split with:")
+    print(f"  python -m trainer.evaluate --workdir {shlex.quote(workdir)}")
+    return 0
+
+
+def _report(line: str) -> None:
+    print(line, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

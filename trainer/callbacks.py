@@ -1,0 +1,142 @@
+"""What happens between the epochs: time is taken, a diverged run stops, the state is kept."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from lensing_tfds.configs import LensingError
+from trainer.files import replacing
+from trainer.history import Row, write_history
+
+_STEPS_BETWEEN_LOSS_CHECKS = 20  # each waits for the device
+
+Logs = dict[str, Any]
+
+
+class Stopwatch(keras.callbacks.Callback):
+    """Adds "seconds" and "examples_per_second" to the epoch's logs, for the callbacks after it.
+
+    Args:
+      num_examples: training examples in an epoch.
+    """
+
+    def __init__(self, num_examples: int):
+        super().__init__()
+        self.num_examples = num_examples
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        self._begun = self._trained = time.perf_counter()
+
+    def on_test_begin(self, logs: Logs | None = None) -> None:
+        self._trained = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
+        logs["seconds"] = time.perf_counter() - self._begun
+        logs["examples_per_second"] = self.num_examples / (self._trained - self._begun)
+
+
+class StopOnDivergence(keras.callbacks.Callback):
+    """Ends the run when the loss is no longer a number, before any checkpoint is written."""
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        self._epoch = epoch + 1
+
+    def on_train_batch_end(self, batch: int, logs: Logs) -> None:
+        if batch % _STEPS_BETWEEN_LOSS_CHECKS == 0:
+            self._check("loss", logs)
+
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
+        for name in ("loss", "val_loss"):
+            self._check(name, logs)
+
+    def _check(self, name: str, logs: Logs) -> None:
+        if not math.isfinite(float(logs[name])):
+            raise LensingError(
+                f"{name} became {float(logs[name])} in epoch {self._epoch}: the run diverged; try "
+                "a smaller --learning_rate in a new --workdir (earlier epochs are kept)"
+            )
+
+
+class Checkpoints(keras.callbacks.Callback):
+    """Keeps the best model, the history and the last model, in this order.
+
+    The last model is the one source of truth about how far a run got: it is written last, so a
+    run killed before that repeats the epoch, and finds nothing that it did not itself write.
+
+    Args:
+      workdir: the run's folder.
+      history: the rows of the epochs before this session.
+    """
+
+    def __init__(self, workdir: Path, history: list[Row]):
+        super().__init__()
+        self.workdir = workdir
+        self.history = list(history)
+
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
+        if all(logs["val_loss"] < row["val_loss"] for row in self.history):
+            self._save("best.keras")
+        self.history.append({"epoch": epoch + 1, **logs})
+        write_history(self.workdir / "history.csv", self.history)
+        self._save("last.keras")
+
+    def _save(self, name: str) -> None:
+        with replacing(self.workdir / name) as temporary:
+            self.model.save(temporary)
+
+
+class Progress(keras.callbacks.Callback):
+    """Prints one line an epoch, and on a terminal the running epoch's steps.
+
+    Args:
+      epochs: the last epoch.
+      steps: in an epoch.
+      report: prints a line.
+      live: whether to show the running epoch on standard output.
+    """
+
+    def __init__(self, epochs: int, steps: int, report: Callable[[str], None], live: bool):
+        super().__init__()
+        self.epochs = epochs
+        self.steps = steps
+        self.report = report
+        self.live = live
+        self._shown = 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        self._epoch = epoch + 1
+
+    def on_train_batch_end(self, batch: int, logs: Logs) -> None:
+        if self.live and time.monotonic() - self._shown > 0.5:
+            self._shown = time.monotonic()
+            print(
+                f"\r{self._title()}  step {batch + 1}/{self.steps}  loss {float(logs['loss']):.4f}",
+                end="\033[K",  # the rest of an older, longer line
+                flush=True,
+            )
+
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
+        if self.live:
+            print("\r\033[K", end="")
+        left = logs["seconds"] * (self.epochs - self._epoch)
+        self.report(
+            f"{self._title()}  loss {logs['loss']:.4f}  val_loss {logs['val_loss']:.4f}"
+            f"  correlation {logs['map_correlation']:.3f}"
+            f"  val_correlation {logs['val_map_correlation']:.3f}"
+            f"  {logs['examples_per_second']:,.0f} examples/s  {_duration(left)} left"
+        )
+
+    def _title(self) -> str:
+        return f"epoch {self._epoch}/{self.epochs}"
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h {minutes:02}m" if hours else f"{minutes}m {seconds:02}s"

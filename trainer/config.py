@@ -1,0 +1,85 @@
+"""One run's settings: a recipe, applied to a dataset."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from lensing_tfds.configs import LensingConfig, LensingError
+from trainer.recipes import Recipe, recipe_for
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainerConfig(Recipe):
+    """Everything that decides what a run computes, resolved: no field waits for a default.
+
+    Attributes:
+      dataset: "lensing/<name>".
+      data_dir: the absolute folder that holds the folder `lensing`.
+      max_examples: how many training examples are used, the first ones by index; None for all.
+      seed: of the weights, of the order of the examples and of their augmentation.
+      augment: whether each training example is turned and mirrored at random.
+    """
+
+    dataset: str
+    data_dir: str
+    max_examples: int | None = None
+    seed: int = 0
+    augment: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        dataset_name(self.dataset)
+        if self.max_examples is not None and self.max_examples < 1:
+            raise LensingError(f"max_examples is {self.max_examples}: must be at least 1")
+        if not 0 <= self.seed < 2**31:
+            raise LensingError(f"seed is {self.seed}: must be in [0, 2^31)")
+
+    def to_json(self) -> dict[str, Any]:
+        """The settings as JSON values."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> TrainerConfig:
+        """Reads what `to_json` wrote.
+
+        Raises:
+          LensingError: a field is unknown or missing, or its value is impossible.
+        """
+        fields = {field.name for field in dataclasses.fields(cls)}
+        unknown, missing = sorted(values.keys() - fields), sorted(fields - values.keys())
+        if unknown or missing:
+            raise LensingError(f"not a trainer config: unknown {unknown}, missing {missing}")
+        return cls(**values)
+
+
+def dataset_name(dataset: str) -> str:
+    """The config's name in `lensing/<name>`.
+
+    Raises:
+      LensingError: the dataset is another one, or has no name.
+    """
+    family, _, name = dataset.partition("/")
+    if family != "lensing" or not name or "/" in name:
+        raise LensingError(f"unknown dataset {dataset!r}: expected lensing/<config>, as lensing/v8")
+    return name
+
+
+def resolve(dataset: str, data_dir: str, lensing: LensingConfig, **overrides: Any) -> TrainerConfig:
+    """Fills in what was not said with what the version's study used.
+
+    Args:
+      dataset: "lensing/<name>".
+      data_dir: the absolute folder that holds the folder `lensing`.
+      lensing: the dataset's own config.
+      **overrides: fields of `TrainerConfig`; those that are None take their default.
+
+    Raises:
+      LensingError: a value is impossible.
+    """
+    said = {name: value for name, value in overrides.items() if value is not None}
+    recipe = recipe_for(dataset_name(dataset), said.get("model"))
+    # Where every example lenses the same sky, a mirrored example would show another sky, one that
+    # neither validation nor test contains.
+    defaults = dataclasses.asdict(recipe) | {"augment": not lensing.fixed_unlensed}
+    return TrainerConfig(dataset=dataset, data_dir=data_dir, **(defaults | said))

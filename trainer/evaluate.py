@@ -1,0 +1,63 @@
+"""Judges a trained network: `python -m trainer.evaluate --workdir RUN`.
+
+Writes into the run's folder `metrics.json` (see `trainer.evaluation`), `report.html` (one file,
+figures inside) and `maps.png` (the report's first figure); for another split than test,
+`metrics-validation.json` and so on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from collections.abc import Sequence
+
+from trainer.quiet import quiet_tensorflow
+
+
+def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m trainer.evaluate",
+        description="Judge a trained network on a split that it was not trained on.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--workdir", required=True, help="the run's folder")
+    parser.add_argument("--split", default="test", help="test, validation or train [%(default)s]")
+    parser.add_argument("--data_dir", help="where the dataset is, if it has moved [the run's]")
+    parser.add_argument("--max_examples", type=int, help="judge only the first so many [all]")
+    parser.add_argument("--verbose", action="store_true", help="tracebacks of errors")
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns the exit status: 0, or 2 for bad input."""
+    arguments = parse_arguments(argv)
+    # Imported here, so that --help and a mistyped flag answer at once.
+    with quiet_tensorflow():
+        from lensing_tfds.configs import LensingError
+        from trainer.dataset import absolute_data_dir
+        from trainer.evaluation import evaluate, summary, write
+        from trainer.run import load_run
+
+    try:
+        run = load_run(arguments.workdir)
+        if arguments.data_dir:
+            data_dir = absolute_data_dir(arguments.data_dir)
+            run = dataclasses.replace(
+                run, config=dataclasses.replace(run.config, data_dir=data_dir)
+            )
+        evaluation = evaluate(run, arguments.split, arguments.max_examples)
+        page = write(run, evaluation)
+    except LensingError as error:
+        if arguments.verbose:
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(summary(run, evaluation))
+    print(f"report: {page}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

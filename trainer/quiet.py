@@ -1,0 +1,31 @@
+"""TensorFlow, imported without its start-up notes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def quiet_tensorflow() -> Iterator[None]:
+    """Silences what TensorFlow's C++ says while it is imported in this block.
+
+    Its notes about devices and instruction sets would bury what a person wants to read, and those
+    of its first moment ignore TF_CPP_MIN_LOG_LEVEL, so they are caught at the file descriptor.
+    Who sets that variable wants to see them: nothing is silenced then. Exceptions pass.
+    """
+    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+        yield
+        return
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with open(os.devnull, "w") as devnull:
+        os.dup2(devnull.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)

@@ -1,0 +1,109 @@
+"""How each version's own study trained: networks, optimizers and batch sizes, as data.
+
+Where the study names no value, the choice made here stands beside it as a comment.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+from lensing_tfds.configs import LensingError
+from trainer import architectures
+
+OPTIMIZERS = ("adam", "sgd")
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """One way to train on a version.
+
+    Attributes:
+      model: the network's name, see `trainer.architectures`.
+      optimizer: "adam" or "sgd".
+      learning_rate: constant over the run.
+      momentum: of SGD, in [0, 1); Adam takes none.
+      nesterov: whether SGD's momentum looks ahead.
+      clipnorm: the largest norm of each variable's gradient; None does not clip.
+      batch_size: examples a step.
+      epochs: passes over the training split.
+    """
+
+    model: str
+    optimizer: str = "adam"
+    learning_rate: float = 1e-3
+    momentum: float = 0.0
+    nesterov: bool = False
+    clipnorm: float | None = 1.0
+    batch_size: int = 128
+    epochs: int = 20
+
+    def __post_init__(self) -> None:
+        architectures.parse(self.model)
+        for name, value, allowed, valid in (
+            ("optimizer", self.optimizer, " or ".join(OPTIMIZERS), self.optimizer in OPTIMIZERS),
+            (
+                "learning_rate",
+                self.learning_rate,
+                "a positive number",
+                math.isfinite(self.learning_rate) and self.learning_rate > 0,
+            ),
+            ("momentum", self.momentum, "in [0, 1)", 0 <= self.momentum < 1),
+            (
+                "momentum",
+                self.momentum,
+                "0 with adam",
+                self.optimizer == "sgd" or self.momentum == 0,
+            ),
+            ("clipnorm", self.clipnorm, "positive", self.clipnorm is None or self.clipnorm > 0),
+            ("batch_size", self.batch_size, "at least 1", self.batch_size >= 1),
+            ("epochs", self.epochs, "at least 1", self.epochs >= 1),
+        ):
+            if not valid:
+                raise LensingError(f"{name} is {value!r}: must be {allowed}")
+
+
+# v1-v3: the study used Keras' defaults, which are batches of 32 and no clipping. Clipping at 1 is
+# kept here too: it costs nothing and a run never diverges in its first steps.
+_EARLY = Recipe(model="2x64-1x32-9", batch_size=32)
+_V6 = Recipe(model="12x32-3", learning_rate=1e-4)
+_SGD = Recipe(
+    model="7x64-3",
+    optimizer="sgd",
+    learning_rate=1e-2,  # Keras' default; the study names none.
+    momentum=0.9,
+    nesterov=True,
+)
+
+# The first of a version is its default.
+RECIPES: dict[str, tuple[Recipe, ...]] = {
+    "v1": (_EARLY,),
+    "v2": (dataclasses.replace(_EARLY, model="4x64-9"),),
+    "v3": (dataclasses.replace(_EARLY, model="4x64-1x32-9"),),
+    "v4": tuple(Recipe(model) for model in ("4x64-1x32-9", "3x64-1x32-9", "5x64-1x32-9")),
+    "v5": tuple(Recipe(model) for model in ("6x64-3", "7x64-3", "6x64-7", "10x32-3", "hires")),
+    "v6": tuple(dataclasses.replace(_V6, model=m) for m in ("12x32-3", "24x16-3", "48x8-3")),
+    "v7": tuple(Recipe(f"{depth}x64-{kernel}") for depth in (6, 8, 10) for kernel in (3, 9)),
+    "v8": (Recipe("5x64-1x32-3"), _SGD),
+}
+
+# A config that no study has trained on: the network that did well on the widest range of versions.
+CUSTOM = Recipe(model="4x64-1x32-9")
+
+
+def recipe_for(version: str, model: str | None = None) -> Recipe:
+    """Finds the settings that a version's study used.
+
+    Args:
+      version: "v1" ... "v8", or a custom config's name.
+      model: a network; None for the version's default. One that the study never trained on this
+        version gets the version's default optimizer, batch size and epochs.
+
+    Raises:
+      LensingError: the model's name is not in the grammar.
+    """
+    recipes = RECIPES.get(version, (CUSTOM,))
+    if model is None:
+        return recipes[0]
+    studied = {recipe.model: recipe for recipe in recipes}
+    return studied.get(model) or dataclasses.replace(recipes[0], model=model)

@@ -1,0 +1,159 @@
+"""A run's folder: what was trained, on what, how it went, and what it predicts.
+
+The folder holds
+
+    config.json    TrainerConfig, with the dataset's own config under "lensing" and "scaling"
+    history.csv    one row an epoch, see `trainer.history.COLUMNS`
+    best.keras     the model of the epoch with the lowest validation loss
+    last.keras     the model and its optimizer after the last finished epoch
+    tensorboard/   the same losses for TensorBoard
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lensing_tfds.configs import LensingConfig, LensingError
+from trainer.config import TrainerConfig
+from trainer.files import replacing
+from trainer.history import as_columns, read_history
+from trainer.scaling import Scaling
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow_datasets as tfds
+
+
+@dataclasses.dataclass(frozen=True)
+class RunConfig:
+    """What config.json holds: all that decides what a run computes.
+
+    Attributes:
+      trainer: the settings.
+      lensing: the config of the dataset.
+      scaling: mean and standard deviation of the maps, as the network sees them.
+    """
+
+    trainer: TrainerConfig
+    lensing: LensingConfig
+    scaling: Scaling
+
+    def to_json(self) -> dict[str, Any]:
+        """The trainer's fields, and "lensing" and "scaling" beside them."""
+        return self.trainer.to_json() | {
+            "lensing": self.lensing.to_json(),
+            "scaling": dataclasses.asdict(self.scaling),
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A finished or unfinished training run.
+
+    Attributes:
+      workdir: the run's folder.
+      config: the trainer's settings.
+      lensing: the config of the dataset that it was trained on.
+      scaling: mean and standard deviation of the maps, as the network sees them.
+      history: one array a column of history.csv ("epoch" counts from 1).
+    """
+
+    workdir: Path
+    config: TrainerConfig
+    lensing: LensingConfig
+    scaling: Scaling
+    history: dict[str, np.ndarray]
+
+    @functools.cached_property
+    def model(self) -> keras.Model:
+        """The best epoch's network, from standardised maps to standardised κ.
+
+        Raises:
+          LensingError: no epoch is finished yet.
+        """
+        import keras
+
+        path = self.workdir / "best.keras"
+        if not path.exists():
+            raise LensingError(f"the run in {self.workdir} has no finished epoch yet")
+        return keras.saving.load_model(path, compile=False)
+
+    def builder(self) -> tfds.core.DatasetBuilder:
+        """Opens the dataset that the run was trained on, building a missing version.
+
+        Raises:
+          LensingError: it cannot be opened.
+        """
+        from trainer.dataset import open_dataset
+
+        return open_dataset(self.config.dataset, self.config.data_dir)
+
+    def predict(self, lensed: np.ndarray, batch_size: int = 32) -> np.ndarray:
+        """Estimates κ from lensed maps.
+
+        Args:
+          lensed: (n, npix, npix, channels) float32, µK.
+          batch_size: maps that go through the network at once.
+
+        Returns:
+          (n, npix, npix, 1) float32, dimensionless κ as the dataset stores it.
+
+        Raises:
+          LensingError: no epoch is finished yet.
+        """
+        kappa = np.empty((*lensed.shape[:3], 1), np.float32)
+        for start in range(0, len(lensed), batch_size):
+            batch = slice(start, start + batch_size)
+            scaled = self.model.predict_on_batch(self.scaling.scale_lensed(lensed[batch]))
+            kappa[batch] = self.scaling.unscale_kappa(np.asarray(scaled))
+        return kappa
+
+
+def load_run(workdir: str | Path) -> Run:
+    """Opens a run's folder.
+
+    Raises:
+      LensingError: the folder holds no run, or its config.json is not one.
+    """
+    workdir = Path(workdir)
+    config = read_config(workdir)
+    if config is None:
+        raise LensingError(
+            f"{workdir} holds no run (no config.json): train one with python -m trainer"
+        )
+    history = as_columns(read_history(workdir / "history.csv"))
+    return Run(workdir, config.trainer, config.lensing, config.scaling, history)
+
+
+def read_config(workdir: Path) -> RunConfig | None:
+    """Reads config.json; None where there is none.
+
+    Raises:
+      LensingError: the file is not a run's config.
+    """
+    path = workdir / "config.json"
+    if not path.exists():
+        return None
+    try:
+        values = json.loads(path.read_text())
+        lensing = LensingConfig.from_json(values.pop("lensing"))
+        scaling = Scaling(**values.pop("scaling"))
+        return RunConfig(TrainerConfig.from_json(values), lensing, scaling)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise LensingError(f"{path} is not a run's config: {error}") from error
+
+
+def write_config(workdir: Path, config: RunConfig) -> None:
+    """Writes config.json.
+
+    Raises:
+      LensingError: it cannot be written.
+    """
+    with replacing(workdir / "config.json") as temporary:
+        temporary.write_text(json.dumps(config.to_json(), indent=2) + "\n")
