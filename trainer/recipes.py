@@ -26,7 +26,9 @@ class Recipe:
       nesterov: whether SGD's momentum looks ahead.
       clipnorm: the largest norm of each variable's gradient; None does not clip.
       batch_size: examples a step.
-      epochs: passes over the training split.
+      epochs: passes over the training split. The study names none; 20 passes over 20,000 examples
+        are thirty times what v2's network needs to reach a map correlation of .94, and an
+        afternoon on two cores for the slowest networks. The best epoch is what is kept.
     """
 
     model: str
