@@ -13,7 +13,7 @@ SCRIPTS := $(wildcard scripts/*.sh)
 # At most this many pytest processes, each of which loads TensorFlow (about 1 GB).
 TEST_PROCESSES ?= 4
 TEST_FLAGS ?=
-DEMO_FLAGS ?=
+DEMO_FLAGS ?= --max_examples 4000 --epochs 5
 
 .PHONY: help demo test lint bench install lock clean
 

@@ -20,6 +20,7 @@ from lensing_tfds.command_line import one_line_errors
 from lensing_tfds.configs import LensingError, get_config
 from lensing_tfds.lensing_tfds_dataset_builder import Builder
 from lensing_tfds.shards import Executor, ShardResult, SplitPlan, write_shard
+from trainer.quiet import quiet_tensorflow
 
 
 class WriteShards(beam.PTransform):
@@ -76,6 +77,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--num_shards", type=int, help="files per split (default: by their size)")
     parser.add_argument("--verbose", action="store_true", help="show tracebacks of errors")
     arguments, flags = parser.parse_known_args(argv)
+    with quiet_tensorflow():
+        import tensorflow  # noqa: F401  (TFDS and write_shard will, with more ado)
     with one_line_errors(arguments.verbose):
         options = beam_options(flags)
         builder = Builder(config=get_config(arguments.config), data_dir=arguments.data_dir)

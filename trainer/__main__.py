@@ -39,12 +39,12 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Runs the command; returns the exit status: 0, 2 for bad input, 130 when interrupted."""
+def main(argv: list[str] | None = None) -> None:
+    """Runs the command; exits with status 2 for bad input and 130 when interrupted."""
     arguments = parse_arguments(argv)
     # Imported here, so that --help and a mistyped flag answer at once.
     with quiet_tensorflow():
-        from lensing_tfds.configs import LensingError
+        from lensing_tfds.command_line import one_line_errors
         from trainer.config import dataset_name, resolve
         from trainer.dataset import absolute_data_dir, find_config
         from trainer.train import train
@@ -53,20 +53,15 @@ def main(argv: list[str] | None = None) -> int:
     verbose, dataset = settings.pop("verbose"), settings.pop("dataset")
     workdir, data_dir = settings.pop("workdir"), absolute_data_dir(settings.pop("data_dir"))
     try:
-        config = resolve(dataset, data_dir, find_config(dataset, data_dir), **settings)
-        workdir = workdir or f"runs/{dataset_name(dataset)}-{config.model}"
-        train(config, workdir, _report, live=sys.stdout.isatty())
-    except LensingError as error:
-        if verbose:
-            raise
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        with one_line_errors(verbose):
+            config = resolve(dataset, data_dir, find_config(dataset, data_dir), **settings)
+            workdir = workdir or f"runs/{dataset_name(dataset)}-{config.model}"
+            train(config, workdir, _report, live=sys.stdout.isatty())
     except KeyboardInterrupt:
         print("\nstopped; run the same command again to go on", file=sys.stderr)
-        return 130
+        sys.exit(130)
     print(f"the run is in {workdir}; judge it on the test split with:")
     print(f"  python -m trainer.evaluate --workdir {shlex.quote(workdir)}")
-    return 0
 
 
 def _report(line: str) -> None:
@@ -74,4 +69,4 @@ def _report(line: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

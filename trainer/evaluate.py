@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import sys
 from collections.abc import Sequence
 
 from trainer.quiet import quiet_tensorflow
@@ -30,17 +29,17 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command; returns the exit status: 0, or 2 for bad input."""
+def main(argv: Sequence[str] | None = None) -> None:
+    """Runs the command; exits with status 2 for bad input."""
     arguments = parse_arguments(argv)
     # Imported here, so that --help and a mistyped flag answer at once.
     with quiet_tensorflow():
-        from lensing_tfds.configs import LensingError
+        from lensing_tfds.command_line import one_line_errors
         from trainer.dataset import absolute_data_dir
         from trainer.evaluation import evaluate, summary, write
         from trainer.run import load_run
 
-    try:
+    with one_line_errors(arguments.verbose):
         run = load_run(arguments.workdir)
         if arguments.data_dir:
             data_dir = absolute_data_dir(arguments.data_dir)
@@ -49,15 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             )
         evaluation = evaluate(run, arguments.split, arguments.max_examples)
         page = write(run, evaluation)
-    except LensingError as error:
-        if arguments.verbose:
-            raise
-        print(f"error: {error}", file=sys.stderr)
-        return 2
     print(summary(run, evaluation))
     print(f"report: {page}")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -28,7 +28,9 @@ def workdir_fixture(trained, tmp_path):
 
 
 def error_line(workdir, capsys, *flags):
-    assert main(["--workdir", str(workdir), *flags]) == 2
+    with pytest.raises(SystemExit) as exit:
+        main(["--workdir", str(workdir), *flags])
+    assert exit.value.code == 2
     captured = capsys.readouterr()
     assert captured.err.startswith("error: ")
     assert captured.err.count("\n") == 1
@@ -37,7 +39,7 @@ def error_line(workdir, capsys, *flags):
 
 
 def test_a_run_is_judged_on_the_whole_test_split(workdir, capsys):
-    assert main(["--workdir", str(workdir)]) == 0
+    main(["--workdir", str(workdir)])
     metrics = json.loads((workdir / "metrics.json").read_text())
     assert metrics["dataset"] == "lensing/tiny"
     assert metrics["split"] == "test"
@@ -66,7 +68,7 @@ def test_metrics_are_what_numpy_finds(workdir, builder):
 
 
 def test_another_split_has_its_own_files(workdir):
-    assert main(["--workdir", str(workdir), "--split", "validation", "--max_examples", "4"]) == 0
+    main(["--workdir", str(workdir), "--split", "validation", "--max_examples", "4"])
     metrics = json.loads((workdir / "metrics-validation.json").read_text())
     assert (metrics["split"], metrics["num_examples"]) == ("validation", 4)
     assert not (workdir / "metrics.json").exists()
@@ -82,7 +84,7 @@ def test_a_dataset_that_moved_is_found(workdir, data_dir, tmp_path):
     run = load_run(workdir)
     moved = dataclasses.replace(run.config, data_dir=str(tmp_path / "old"))
     write_config(workdir, dataclasses.replace(_run_config(run), trainer=moved))
-    assert main(["--workdir", str(workdir), "--data_dir", data_dir]) == 0
+    main(["--workdir", str(workdir), "--data_dir", data_dir])
 
 
 def test_a_folder_without_a_run_is_named(tmp_path, capsys):

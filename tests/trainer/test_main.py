@@ -42,7 +42,7 @@ def test_one_command_trains_and_the_same_command_again_has_nothing_to_do(
     assert (run.config.max_examples, run.config.seed, run.config.augment) == (20, 2, True)
     assert json.loads((workdir / "config.json").read_text())["dataset"] == "lensing/tiny"
 
-    assert main(arguments) == 0
+    main(arguments)
     assert capsys.readouterr().out.startswith("already finished: 1 epochs")
 
 
@@ -73,7 +73,9 @@ def test_an_unknown_flag_is_an_error(flag, capsys):
 def test_bad_input_is_one_line_and_exit_status_2_before_any_work(
     arguments, message, tmp_path, capsys
 ):
-    assert main(["--data_dir", str(tmp_path / "data"), "--workdir", str(tmp_path), *arguments]) == 2
+    with pytest.raises(SystemExit) as exit:
+        main(["--data_dir", str(tmp_path / "data"), "--workdir", str(tmp_path), *arguments])
+    assert exit.value.code == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ") and error.count("\n") == 1
     assert message in error
@@ -94,7 +96,7 @@ def test_a_missing_version_is_built_saying_so(tmp_path, capsys, monkeypatch):
     data_dir = str(tmp_path / "data")
     arguments = ["--dataset", "lensing/v4", "--data_dir", data_dir, "--epochs", "1"]
     arguments += ["--model", "1x2-3", "--workdir", str(tmp_path / "run")]
-    assert main(arguments) == 0
+    main(arguments)
     assert f"lensing/v4 is not in {data_dir} yet: building it, once" in capsys.readouterr().out
     config = load_run(tmp_path / "run").config
     assert (config.batch_size, config.clipnorm, config.learning_rate) == (128, 1, 1e-3)
