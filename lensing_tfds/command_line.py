@@ -1,23 +1,39 @@
 """How the project's commands speak: one clear line for bad input, a traceback for a bug."""
 
 import contextlib
+import json
+import shlex
 import sys
 from collections.abc import Iterator
 
-from lensing_tfds.configs import LensingError
+from lensing_tfds.configs import VERSIONS, LensingConfig, LensingError
 
 
 @contextlib.contextmanager
 def one_line_errors(verbose: bool) -> Iterator[None]:
     """Turns a `LensingError` into the line `error: ...` and exit status 2.
 
+    An interruption from the keyboard ends the command with status 130 and one line too.
+
     Args:
-      verbose: let the traceback through instead.
+      verbose: let tracebacks through instead.
     """
     try:
         yield
-    except LensingError as error:
+    except (LensingError, KeyboardInterrupt) as error:
         if verbose:
             raise
+        if isinstance(error, KeyboardInterrupt):
+            print("\nstopped; run the same command again to go on", file=sys.stderr)
+            sys.exit(130)
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+
+
+def build_command(config: LensingConfig, data_dir: str) -> str:
+    """Returns the shell command that builds a dataset, from whichever folder it is called."""
+    named = config.name if config.name in VERSIONS else json.dumps(config.to_json())
+    return (
+        f"tfds build lensing --imports lensing_tfds --config {shlex.quote(named)} "
+        f"--data_dir {shlex.quote(data_dir)}"
+    )

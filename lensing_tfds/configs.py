@@ -8,13 +8,13 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from lensing_tfds import spectra
+from lensing_tfds.flat_sky import FlatSky
+
 DATASET_VERSION = "1.0.0"
 """Version of the *data*: any change of an example's values changes it, and the random streams."""
 
 SPLITS = ("train", "validation", "test")
-
-TABLE_LMAX = 16_000
-"""Largest multipole of the packaged spectra; `spectra.fiducial()` is tested to agree."""
 
 _DEFAULT_NUM_EXAMPLES = {"train": 20_000, "validation": 1_000, "test": 1_000}
 
@@ -130,6 +130,11 @@ class LensingConfig:
         return self.npix * math.sqrt(4 * math.pi / (12 * self.nside_equiv**2))
 
     @property
+    def sky(self) -> FlatSky:
+        """The patch: its pixels and multipoles."""
+        return FlatSky(self.npix, self.side)
+
+    @property
     def pixel_arcmin(self) -> float:
         """Side of a pixel, arcmin."""
         return math.degrees(self.side) * 60 / self.npix
@@ -170,14 +175,14 @@ class LensingConfig:
     def _check_lmax(self, field: str) -> None:
         if getattr(self, field) is None:
             return
-        fundamental = 2 * math.pi / self.side
-        if fundamental > TABLE_LMAX:
+        fundamental = self.sky.fundamental
+        if fundamental > spectra.LMAX:
             raise self._error(
                 field,
                 f"null: the patch's fundamental mode, l = {fundamental:.1f}, is beyond "
-                f"the table's {TABLE_LMAX}",
+                f"the table's {spectra.LMAX}",
             )
-        self._check_integer(field, math.ceil(fundamental), TABLE_LMAX)
+        self._check_integer(field, math.ceil(fundamental), spectra.LMAX)
 
     def _check_num_examples(self) -> None:
         given = self.num_examples
@@ -281,7 +286,8 @@ def get_config(config: "str | Mapping[str, Any] | LensingConfig") -> LensingConf
             raise LensingError(f"config: not valid JSON ({error}): {config}") from error
     if config not in VERSIONS:
         raise LensingError(
-            f"unknown version {config!r}; the versions are {', '.join(VERSIONS)}, "
-            "or give a config of your own (JSON, or a LensingConfig in Python)"
+            f"unknown version {config!r}; the versions are {', '.join(VERSIONS)}; a config of your "
+            "own is built from its fields, as by: tfds build lensing --imports lensing_tfds "
+            '--config \'{"name": "wide", "npix": 192, "lx": 20}\''
         )
     return VERSIONS[config]

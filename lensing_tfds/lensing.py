@@ -28,7 +28,9 @@ def phi_from_kappa(kappa: NDArray[np.complexfloating], sky: FlatSky) -> NDArray:
     Returns:
       Half planes of φ, radians², same shape and dtype.
     """
-    return kappa * _over_ell_squared(sky, kappa.dtype, 2.0)
+    ell_squared = sky.ell**2
+    ell_squared[0, 0] = np.inf
+    return kappa * (2 / ell_squared).astype(kappa.real.dtype)
 
 
 def kappa_from_phi(phi: NDArray[np.complexfloating], sky: FlatSky) -> NDArray:
@@ -52,12 +54,7 @@ def deflection_from_phi(phi: NDArray[np.complexfloating], sky: FlatSky) -> Defle
 
 def deflection_from_kappa(kappa: NDArray[np.complexfloating], sky: FlatSky) -> Deflection:
     """Returns the deflection ∇φ at the pixels, from the half planes of κ."""
-    d_y, d_x = sky.gradient
-    inverse = _over_ell_squared(sky, np.dtype(np.complex128), 2.0)
-    return (
-        sky.to_map(kappa * (d_y * inverse).astype(kappa.dtype)),
-        sky.to_map(kappa * (d_x * inverse).astype(kappa.dtype)),
-    )
+    return deflection_from_phi(phi_from_kappa(kappa, sky), sky)
 
 
 def remap(modes: NDArray[np.complexfloating], deflection: Deflection, sky: FlatSky) -> NDArray:
@@ -95,9 +92,3 @@ def remap(modes: NDArray[np.complexfloating], deflection: Deflection, sky: FlatS
         )
         out[...] = values.real.reshape(out.shape)
     return lensed
-
-
-def _over_ell_squared(sky: FlatSky, dtype: np.dtype, factor: float) -> NDArray[np.floating]:
-    ell_squared = sky.ell**2
-    ell_squared[0, 0] = np.inf  # monopoles are zero
-    return (factor / ell_squared).astype(np.empty(0, dtype).real.dtype)

@@ -47,7 +47,7 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
         if builder_config is None or builder_config in self.builder_configs:
             return super()._create_builder_config(builder_config, version)
         if isinstance(builder_config, str):
-            return get_config(builder_config.split(":")[0])  # says what is wrong in one line
+            return get_config(builder_config)  # JSON, or one line that says what is wrong
         known = VERSIONS.get(builder_config.name)
         if known is not None and known != builder_config:
             differing = differences(known.to_json(), builder_config.to_json())
@@ -101,9 +101,12 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
           LensingError: the folder holds another config under the same name, or it cannot be
             written.
         """
-        mode = (download_config or tfds.download.DownloadConfig()).download_mode
-        if self.is_prepared() and not mode.overwrite_dataset:
-            self._refuse_another_config()
+        download_config = download_config or tfds.download.DownloadConfig()
+        num_shards = download_config.num_shards
+        if num_shards is not None and num_shards < 1:
+            raise LensingError(f"num_shards is {num_shards}: must be at least 1")
+        if self.is_prepared() and not download_config.download_mode.overwrite_dataset:
+            self._refuse_another_config(self._with_at_most(download_config.max_examples_per_split))
         else:
             self._check_writable()
         super().download_and_prepare(download_config=download_config, **kwargs)
@@ -123,19 +126,18 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
         if self.info.file_format != tfds.core.FileFormat.TFRECORD:
             raise LensingError(f"file format {self.info.file_format}: lensing is TFRecord only")
         config = self._with_at_most(download_config.max_examples_per_split)
+        self.info.metadata["config"] = config.to_json()
         plans = [self._plan(config, split, download_config.num_shards) for split in SPLITS]
         self.executor(plans)
         self.info.set_splits(tfds.core.SplitDict([self._split_info(plan) for plan in plans]))
 
     def _with_at_most(self, max_examples: int | None) -> LensingConfig:
-        """Applies TFDS's debugging flag --max_examples_per_split, and puts it on record."""
+        """Applies TFDS's debugging flag --max_examples_per_split."""
         config = self.builder_config
         if max_examples is None:
             return config
         fewer = {split: min(n, max_examples) for split, n in config.num_examples.items()}
-        config = dataclasses.replace(config, num_examples=fewer)
-        self.info.metadata["config"] = config.to_json()
-        return config
+        return dataclasses.replace(config, num_examples=fewer)
 
     def _plan(self, config: LensingConfig, split: str, num_shards: int | None) -> shards.SplitPlan:
         count = num_shards or shards.default_num_shards(config, split)
@@ -156,28 +158,30 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
             filename_template=self._get_filename_template(plan.split),
         )
 
-    def _refuse_another_config(self) -> None:
+    def _refuse_another_config(self, config: LensingConfig) -> None:
         """TFDS itself would silently reuse whatever stands under the same name."""
         metadata = self.data_path / "metadata.json"
         stored = json.loads(metadata.read_text())["config"] if metadata.exists() else {}
-        differing = differences(stored, self.builder_config.to_json())
+        differing = differences(stored, config.to_json())
         if differing:
             raise LensingError(
-                f"{self.data_dir} holds another config named {self.builder_config.name!r} "
+                f"{self.data_dir} holds another config named {config.name!r} "
                 f"({differing}): choose another name or data_dir, or delete that folder"
             )
 
     def _check_writable(self) -> None:
+        import tensorflow as tf  # slow; TFDS too imports it only to read or write
+
         root = epath.Path(self._data_dir_root)
         probe = root / ".lensing-write-test"
         try:
             root.mkdir(parents=True, exist_ok=True)
             probe.write_text("")
             probe.unlink()
-        except OSError as error:
+        except (OSError, tf.errors.OpError) as error:  # the latter from buckets
+            reason = getattr(error, "strerror", None) or error
             raise LensingError(
-                f"data_dir {root} cannot be written ({error.strerror or error}): choose another "
-                "with --data_dir"
+                f"data_dir {root} cannot be written ({reason}): choose another with --data_dir"
             ) from error
 
 

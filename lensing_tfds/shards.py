@@ -7,8 +7,8 @@ no example ever travels between processes.
 
 import contextlib
 import dataclasses
-import os
 import time
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 
 from etils import epath
@@ -128,7 +128,7 @@ def write_shard(spec: ShardSpec, on_examples: Callable[[int], object] | None = N
 
     began = time.monotonic()
     num_bytes = 0
-    temporary = f"{spec.path}.incomplete-{os.getpid()}"
+    temporary = f"{spec.path}.incomplete-{uuid.uuid4().hex}"  # two workers may write one shard
     simulator = Simulator(spec.config, spec.split)
     try:
         with tf.io.TFRecordWriter(temporary) as writer:

@@ -6,6 +6,7 @@ that the bits of an example do not depend on the examples beside it.
 """
 
 import functools
+import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,7 +15,6 @@ from numpy.typing import NDArray
 
 from lensing_tfds import gaussian_fields, instrument, lensing, spectra
 from lensing_tfds.configs import DATASET_VERSION, SPLITS, LensingConfig, LensingError, get_config
-from lensing_tfds.flat_sky import FlatSky
 from lensing_tfds.gaussian_fields import KAPPA, NOISE, TEMPERATURE, NormalStream
 
 Examples = dict[str, NDArray[Any]]
@@ -52,7 +52,7 @@ class Simulator:
         if split not in SPLITS:
             raise LensingError(f"unknown split {split!r}; the splits are {', '.join(SPLITS)}")
         self.config = config
-        self.sky = FlatSky(config.npix, config.side)
+        self.sky = config.sky
         self.block_size = block_size(config.npix)
         table = spectra.fiducial()
         self._T_amplitude = self._amplitude(table.TT, config.T_lmax)
@@ -138,10 +138,14 @@ def simulate(
       LensingError: unknown version or split, an impossible config, or a bad index.
     """
     simulator = Simulator(get_config(config), split)
-    chosen = [int(index) for index in indices]
+    try:
+        chosen = [operator.index(index) for index in indices]
+    except TypeError as error:
+        raise LensingError(f"simulate: indices must be integers: {error}") from error
     if not chosen:
         raise LensingError("simulate: no indices given")
     if min(chosen) < 0 or max(chosen) >= 2**63:
-        raise LensingError(f"simulate: indices must be from 0 to 2^63 - 1, one is {min(chosen)}")
+        worst = min(chosen) if min(chosen) < 0 else max(chosen)
+        raise LensingError(f"simulate: indices must be from 0 to 2^63 - 1, one is {worst}")
     blocks = list(simulator.examples(chosen))
     return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}

@@ -21,6 +21,7 @@ from scipy.interpolate import CubicSpline
 
 TABLE = "fiducial_spectra.dat"
 LMAX = 16_000
+"""Largest multipole of the packaged table."""
 
 COSMOLOGY = {
     "H0": 67.36,

@@ -15,6 +15,7 @@ import apache_beam as beam
 import tensorflow_datasets as tfds
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 from apache_beam.pvalue import PCollection
+from apache_beam.runners.runner import create_runner
 
 from lensing_tfds.command_line import one_line_errors
 from lensing_tfds.configs import LensingError, get_config
@@ -52,8 +53,12 @@ def beam_options(flags: Sequence[str]) -> PipelineOptions:
     """Reads Beam's own flags; without `--runner`, the runner works in this process.
 
     Raises:
-      LensingError: a flag that Beam does not know, which Beam itself would ignore.
+      LensingError: an argument that Beam does not know, which Beam itself would ignore, or a
+        runner that it does not have.
     """
+    for before, flag in zip(["", *flags], flags, strict=False):
+        if not flag.startswith("-") and (not before.startswith("-") or "=" in before):
+            raise LensingError(f"stray argument {flag!r}: flags start with --")
     options = PipelineOptions(list(flags))
     known = options.get_all_options()
     given = options.get_all_options(drop_default=True, retain_unknown_options=True)
@@ -64,6 +69,10 @@ def beam_options(flags: Sequence[str]) -> PipelineOptions:
     if standard.runner is None:
         # Beam's own default would first try to download a runner.
         standard.runner = "FnApiRunner"
+    try:
+        create_runner(standard.runner)
+    except (ValueError, ImportError) as error:
+        raise LensingError(f"runner {standard.runner!r}: {error}") from error
     return options
 
 

@@ -52,14 +52,10 @@ def main(argv: list[str] | None = None) -> None:
     settings = vars(arguments).copy()
     verbose, dataset = settings.pop("verbose"), settings.pop("dataset")
     workdir, data_dir = settings.pop("workdir"), absolute_data_dir(settings.pop("data_dir"))
-    try:
-        with one_line_errors(verbose):
-            config = resolve(dataset, data_dir, find_config(dataset, data_dir), **settings)
-            workdir = workdir or f"runs/{dataset_name(dataset)}-{config.model}"
-            train(config, workdir, _report, live=sys.stdout.isatty())
-    except KeyboardInterrupt:
-        print("\nstopped; run the same command again to go on", file=sys.stderr)
-        sys.exit(130)
+    with one_line_errors(verbose):
+        config = resolve(dataset, data_dir, find_config(dataset, data_dir), **settings)
+        workdir = workdir or f"runs/{dataset_name(dataset)}-{config.model}"
+        train(config, workdir, _report, live=sys.stdout.isatty())
     print(f"the run is in {workdir}; judge it on the test split with:")
     print(f"  python -m trainer.evaluate --workdir {shlex.quote(workdir)}")
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 
 import tensorflow_datasets as tfds
 from etils import epath
 
-from lensing_tfds.configs import VERSIONS, LensingConfig, LensingError
+from lensing_tfds.command_line import build_command
+from lensing_tfds.configs import VERSIONS, LensingConfig, LensingError, differences
 from trainer.config import dataset_name
 
 
@@ -34,7 +33,9 @@ def find_config(dataset: str, data_dir: str) -> LensingConfig:
     name = dataset_name(dataset)
     if name in VERSIONS:
         return VERSIONS[name]
-    return stored_config(_open_custom(name, data_dir))
+    # Its fields are not known: those of the command are an example.
+    example = build_command(LensingConfig(name, npix=50, lx=20.0, kappa_lmax=500), data_dir)
+    return stored_config(_open_custom(name, data_dir, f"{example} (with its own fields)"))
 
 
 def stored_config(builder: tfds.core.DatasetBuilder) -> LensingConfig:
@@ -49,49 +50,47 @@ def stored_config(builder: tfds.core.DatasetBuilder) -> LensingConfig:
     return LensingConfig.from_json(config)
 
 
-def build_command(builder: tfds.core.DatasetBuilder) -> str:
-    """The shell command that builds a dataset as it was built."""
-    config = stored_config(builder)
-    name = config.name if config.name in VERSIONS else json.dumps(config.to_json())
-    data_dir = builder.data_path.parent.parent.parent
-    return (
-        f"tfds build lensing_tfds --config {shlex.quote(name)} "
-        f"--data_dir {shlex.quote(str(data_dir))}"
-    )
-
-
 def open_dataset(
-    dataset: str, data_dir: str, report: Callable[[str], None] = print
+    config: LensingConfig, data_dir: str, report: Callable[[str], None] = print
 ) -> tfds.core.DatasetBuilder:
     """Opens a dataset, building one of the versions if it is not there.
 
     Args:
-      dataset: "lensing/<config>".
+      config: the dataset's own.
       data_dir: the folder that holds the folder `lensing`.
       report: prints a line.
 
     Raises:
-      LensingError: the dataset is unknown, is a custom config that was not built, or cannot be
-        written; or the folder holds another config under a version's name.
+      LensingError: the dataset is a custom config that was not built, or cannot be written; or
+        the folder holds another config under a version's name.
     """
-    name = dataset_name(dataset)
-    if name not in VERSIONS:
-        return _open_custom(name, data_dir)
-    builder = tfds.builder(dataset, data_dir=data_dir)
+    if config.name not in VERSIONS:
+        return _open_custom(config.name, data_dir, build_command(config, data_dir))
+    builder = tfds.builder("lensing", config=config, data_dir=data_dir)
     if not builder.is_prepared():
-        report(f"{dataset} is not in {data_dir} yet: building it, once")
+        report(f"lensing/{config.name} is not in {data_dir} yet: building it, once")
     builder.download_and_prepare()
     return builder
 
 
-def _open_custom(name: str, data_dir: str) -> tfds.core.DatasetBuilder:
+def refuse_another(builder: tfds.core.DatasetBuilder, config: LensingConfig, version: str) -> None:
+    """Refuses a dataset that holds other examples than a run was made with.
+
+    Raises:
+      LensingError: the message names what differs.
+    """
+    here = stored_config(builder).to_json() | {"dataset_version": str(builder.version)}
+    changed = differences(config.to_json() | {"dataset_version": version}, here)
+    if changed:
+        raise LensingError(f"{builder.data_path} is not what the run was trained on: {changed}")
+
+
+def _open_custom(name: str, data_dir: str, command: str) -> tfds.core.DatasetBuilder:
     folder = epath.Path(data_dir) / "lensing" / name
     versions = tfds.core.utils.version.list_all_versions(folder)
     if not versions:
-        config = f'{{"name": "{name}", "npix": 50, "lx": 20.0, "kappa_lmax": 500}}'
         raise LensingError(
             f"lensing/{name} is neither a version ({', '.join(VERSIONS)}) nor a custom config in "
-            f"{data_dir}; build it from its fields, as with: tfds build lensing_tfds "
-            f"--config {shlex.quote(config)} --data_dir {shlex.quote(data_dir)}"
+            f"{data_dir}; build it with: {command}"
         )
     return tfds.builder_from_directory(folder / str(versions[-1]))

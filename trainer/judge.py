@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lensing_tfds import spectra
-from lensing_tfds.configs import TABLE_LMAX, LensingConfig, LensingError
+from lensing_tfds.configs import LensingConfig, LensingError
 from trainer import power_spectra
 from trainer.power_spectra import Bands
 from trainer.skill import Skill, SkillMeter
@@ -79,7 +79,7 @@ def bands_of(lensing: LensingConfig) -> Bands:
     Raises:
       LensingError: the version's κ has too few modes for a spectrum.
     """
-    lmax = min(lensing.kappa_lmax or TABLE_LMAX, TABLE_LMAX)
+    lmax = min(lensing.kappa_lmax or spectra.LMAX, spectra.LMAX)
     return power_spectra.choose_bands(lensing.npix, lensing.side, lmax)
 
 

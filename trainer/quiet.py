@@ -1,4 +1,4 @@
-"""TensorFlow, imported without its start-up notes."""
+"""The trainer's libraries, imported without TensorFlow's start-up notes."""
 
 from __future__ import annotations
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 import math
 import shlex
 from collections.abc import Iterable
@@ -14,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
+from lensing_tfds.command_line import build_command
 from lensing_tfds.configs import VERSIONS, LensingConfig
 from trainer import figures
 from trainer.judge import Evaluation
@@ -86,7 +86,8 @@ _CORRELATION = (
 _TRANSFER = (
     "How much of the true amplitude the estimate keeps. A network that minimises the squared error "
     "is right to keep less than all: the best such estimate, the posterior mean, keeps ρ_L² "
-    "(triangles). Squares away from the triangles mean a network not yet trained out."
+    "(triangles). Squares away from the triangles mean a network that is not yet trained out, or "
+    "that cannot represent the posterior mean."
 )
 _PIXELS = (
     "How often each pair of values occurs in a pixel. Squares: the mean truth wherever the network "
@@ -130,7 +131,7 @@ def caveats(lensing: LensingConfig) -> list[str]:
             f"κ is exaggerated {lensing.kappa_exaggeration_factor:g} times, and the exaggerated κ "
             "is the truth here."
         )
-    nyquist = math.pi * lensing.npix / lensing.side
+    nyquist = lensing.sky.nyquist
     if lensing.T_lmax is not None and lensing.T_lmax < nyquist:
         notes.append(
             f"The unlensed temperature stops at T_lmax = {lensing.T_lmax}: what lies above it was "
@@ -286,12 +287,11 @@ def _run_rows(run: Run) -> list[tuple[str, object]]:
 
 
 def _dataset_rows(lensing: LensingConfig) -> list[tuple[str, object]]:
-    fundamental = 2 * math.pi / lensing.side
     return [
         ("patch", f"{math.degrees(lensing.side):.4g}° on a side, periodic"),
         ("pixel", f"{lensing.pixel_arcmin:.4g}′"),
-        ("fundamental multipole", f"{fundamental:.4g}"),
-        ("Nyquist multipole", f"{fundamental * lensing.npix / 2:.5g}"),
+        ("fundamental multipole", f"{lensing.sky.fundamental:.4g}"),
+        ("Nyquist multipole", f"{lensing.sky.nyquist:.5g}"),
         *lensing.to_json().items(),
     ]
 
@@ -309,6 +309,5 @@ def _commands(run: Run, evaluation: Evaluation) -> str:
         train += f" --max_examples {config.max_examples}"
     lines = [train, f"python -m trainer.evaluate --workdir {workdir} --split {evaluation.split}"]
     if lensing.name not in VERSIONS:  # the trainer builds only those by itself
-        fields = shlex.quote(json.dumps(lensing.to_json()))
-        lines.insert(0, f"tfds build lensing_tfds --config {fields} --data_dir {data_dir}")
+        lines.insert(0, build_command(lensing, config.data_dir))
     return "\n".join(lines)

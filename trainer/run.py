@@ -37,17 +37,20 @@ class RunConfig:
     Attributes:
       trainer: the settings.
       lensing: the config of the dataset.
+      dataset_version: the version of its data: another one holds other examples.
       scaling: mean and standard deviation of the maps, as the network sees them.
     """
 
     trainer: TrainerConfig
     lensing: LensingConfig
+    dataset_version: str
     scaling: Scaling
 
     def to_json(self) -> dict[str, Any]:
-        """The trainer's fields, and "lensing" and "scaling" beside them."""
+        """The trainer's fields, and what is known of the dataset and "scaling" beside them."""
         return self.trainer.to_json() | {
             "lensing": self.lensing.to_json(),
+            "dataset_version": self.dataset_version,
             "scaling": dataclasses.asdict(self.scaling),
         }
 
@@ -60,6 +63,7 @@ class Run:
       workdir: the run's folder.
       config: the trainer's settings.
       lensing: the config of the dataset that it was trained on.
+      dataset_version: the version of that dataset's data.
       scaling: mean and standard deviation of the maps, as the network sees them.
       history: one array a column of history.csv ("epoch" counts from 1).
     """
@@ -67,6 +71,7 @@ class Run:
     workdir: Path
     config: TrainerConfig
     lensing: LensingConfig
+    dataset_version: str
     scaling: Scaling
     history: dict[str, np.ndarray]
 
@@ -75,24 +80,24 @@ class Run:
         """The best epoch's network, from standardised maps to standardised κ.
 
         Raises:
-          LensingError: no epoch is finished yet.
+          LensingError: no epoch is finished yet, or the file is damaged.
         """
-        import keras
-
         path = self.workdir / "best.keras"
         if not path.exists():
             raise LensingError(f"the run in {self.workdir} has no finished epoch yet")
-        return keras.saving.load_model(path, compile=False)
+        return load_model(path, compile=False)
 
     def builder(self) -> tfds.core.DatasetBuilder:
         """Opens the dataset that the run was trained on, building a missing version.
 
         Raises:
-          LensingError: it cannot be opened.
+          LensingError: it cannot be opened, or is another one now.
         """
-        from trainer.dataset import open_dataset
+        from trainer.dataset import open_dataset, refuse_another
 
-        return open_dataset(self.config.dataset, self.config.data_dir)
+        builder = open_dataset(self.lensing, self.config.data_dir)
+        refuse_another(builder, self.lensing, self.dataset_version)
+        return builder
 
     def predict(self, lensed: np.ndarray, batch_size: int = 32) -> np.ndarray:
         """Estimates κ from lensed maps.
@@ -115,6 +120,26 @@ class Run:
         return kappa
 
 
+def load_model(path: Path, compile: bool = True) -> keras.Model:
+    """Reads a checkpoint.
+
+    Args:
+      path: a `.keras` file that exists.
+      compile: whether its optimizer is wanted too.
+
+    Raises:
+      LensingError: the file is damaged.
+    """
+    import keras
+
+    try:
+        return keras.saving.load_model(path, compile=compile)
+    except (ValueError, OSError, KeyError) as error:
+        raise LensingError(
+            f"{path} is damaged: delete {path.parent} and train again, or restore the file"
+        ) from error
+
+
 def load_run(workdir: str | Path) -> Run:
     """Opens a run's folder.
 
@@ -128,7 +153,9 @@ def load_run(workdir: str | Path) -> Run:
             f"{workdir} holds no run (no config.json): train one with python -m trainer"
         )
     history = as_columns(read_history(workdir / "history.csv"))
-    return Run(workdir, config.trainer, config.lensing, config.scaling, history)
+    return Run(
+        workdir, config.trainer, config.lensing, config.dataset_version, config.scaling, history
+    )
 
 
 def read_config(workdir: Path) -> RunConfig | None:
@@ -144,7 +171,8 @@ def read_config(workdir: Path) -> RunConfig | None:
         values = json.loads(path.read_text())
         lensing = LensingConfig.from_json(values.pop("lensing"))
         scaling = Scaling(**values.pop("scaling"))
-        return RunConfig(TrainerConfig.from_json(values), lensing, scaling)
+        version = values.pop("dataset_version")
+        return RunConfig(TrainerConfig.from_json(values), lensing, version, scaling)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise LensingError(f"{path} is not a run's config: {error}") from error
 

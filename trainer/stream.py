@@ -15,10 +15,11 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from lensing_tfds.command_line import build_command
 from lensing_tfds.configs import LensingError
 from trainer.augmentation import augment
 from trainer.config import TrainerConfig
-from trainer.dataset import build_command
+from trainer.dataset import stored_config
 from trainer.scaling import Scaling
 
 _SHARDS_AT_ONCE = 16
@@ -153,9 +154,10 @@ def damage_named(builder: tfds.core.DatasetBuilder) -> Iterator[None]:
         for split in builder.info.splits:
             for file in _shards(builder, split).files:
                 if _is_damaged(file):
+                    command = build_command(stored_config(builder), str(builder.data_dir_root))
                     raise LensingError(
                         f"shard {file} is truncated, corrupted or missing; build the dataset "
-                        f"again: {build_command(builder)} --overwrite"
+                        f"again: {command} --overwrite"
                     ) from error
         raise
 

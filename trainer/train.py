@@ -14,12 +14,12 @@ from lensing_tfds.configs import LensingConfig, LensingError, differences
 from trainer import stream
 from trainer.callbacks import Checkpoints, Progress, StopOnDivergence, Stopwatch
 from trainer.config import TrainerConfig
-from trainer.dataset import find_config, open_dataset
+from trainer.dataset import find_config, open_dataset, refuse_another
 from trainer.files import make_folder
 from trainer.history import read_history, write_history
 from trainer.metrics import MapCorrelation
 from trainer.models import build_model
-from trainer.run import Run, RunConfig, load_run, read_config, write_config
+from trainer.run import Run, RunConfig, load_model, load_run, read_config, write_config
 from trainer.scaling import Scaling, measure_scaling
 
 # Mean and variance of a pixel are known to better than a percent from these.
@@ -58,14 +58,16 @@ def train(
     old = read_config(workdir)
     if old is not None:
         _refuse_changes(old, config, lensing, workdir)
-    builder = open_dataset(config.dataset, config.data_dir, report)
-    scaling = old.scaling if old is not None else _measure_scaling(builder)
+    builder = open_dataset(lensing, config.data_dir, report)
+    version = str(builder.version) if old is None else old.dataset_version
+    refuse_another(builder, lensing, version)
+    scaling = _measure_scaling(builder, config) if old is None else old.scaling
     steps = stream.steps_per_epoch(builder, config)
     model = _last_model(workdir) or build_compiled(config, builder.info.features["lensed"].shape)
     done = int(model.optimizer.iterations) // steps
     # Fewer epochs than a run already has do not make it a shorter run.
     settled = dataclasses.replace(config, epochs=max(config.epochs, done))
-    write_config(workdir, RunConfig(settled, lensing, scaling))
+    write_config(workdir, RunConfig(settled, lensing, version, scaling))
     if done >= config.epochs:
         report(f"already finished: {done} epochs (more: --epochs)")
         return load_run(workdir)
@@ -157,14 +159,14 @@ def _refuse_changes(
         )
 
 
-def _measure_scaling(builder: tfds.core.DatasetBuilder) -> Scaling:
-    n = stream.num_train_examples(builder, _SCALING_EXAMPLES)
+def _measure_scaling(builder: tfds.core.DatasetBuilder, config: TrainerConfig) -> Scaling:
+    n = min(stream.num_train_examples(builder, config.max_examples), _SCALING_EXAMPLES)
     return measure_scaling(stream.evaluation_batches(builder, f"train[:{n}]", batch_size=32))
 
 
 def _last_model(workdir: Path) -> keras.Model | None:
     path = workdir / "last.keras"
-    return keras.saving.load_model(path) if path.exists() else None
+    return load_model(path) if path.exists() else None
 
 
 def _jit_compile() -> bool | str:

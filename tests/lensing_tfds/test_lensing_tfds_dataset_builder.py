@@ -1,4 +1,4 @@
-"""The TFDS dataset: what is loaded is what is simulated, and nothing is silently reused."""
+"""The TFDS dataset: what is loaded is what is simulated, and no build reuses another's data."""
 
 import dataclasses
 import json
@@ -103,8 +103,21 @@ def test_a_folder_with_another_config_of_the_name_is_refused(tmp_path, tiny):
         build(enlarged, tmp_path)
 
 
+@pytest.mark.parametrize("num_shards", [0, -1])
+def test_a_number_of_shards_that_cannot_be_is_named(tmp_path, tiny, num_shards):
+    with pytest.raises(LensingError, match=f"num_shards is {num_shards}: must be at least 1"):
+        build(tiny, tmp_path, num_shards=num_shards)
+    assert not (tmp_path / "lensing").exists()
+
+
+def test_a_config_is_taken_as_json_too(tmp_path, tiny):
+    builder = tfds.builder("lensing", config=json.dumps(tiny.to_json()), data_dir=tmp_path)
+    assert builder.builder_config.to_json() == tiny.to_json()
+
+
 def test_a_shortened_debugging_build_is_not_taken_for_the_whole(tmp_path, tiny):
     build(tiny, tmp_path, max_examples_per_split=2)
+    build(tiny, tmp_path, max_examples_per_split=2)  # the same again is fine
     with pytest.raises(LensingError, match="num_examples"):
         build(tiny, tmp_path)
 

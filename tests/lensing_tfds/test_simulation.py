@@ -98,6 +98,8 @@ def test_bad_requests_are_named():
         simulate("v7", "train", [])
     with pytest.raises(LensingError, match="one is -1"):
         simulate("v7", "train", [-1])
+    with pytest.raises(LensingError, match="indices must be integers"):
+        simulate("v7", "train", [0.7])
 
 
 def test_maps_need_neither_tensorflow_nor_tfds_nor_beam():

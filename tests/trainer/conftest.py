@@ -34,7 +34,7 @@ def data_dir(tmp_path_factory) -> str:
 def builder(data_dir: str) -> tfds.core.DatasetBuilder:
     from trainer.dataset import open_dataset
 
-    return open_dataset("lensing/tiny", data_dir)
+    return open_dataset(TINY, data_dir)
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shlex
 import shutil
 
 import numpy as np
@@ -99,6 +100,21 @@ def test_a_split_that_does_not_exist_is_named(workdir, capsys):
 def test_a_dataset_that_is_gone_is_named(workdir, capsys, tmp_path):
     line = error_line(workdir, capsys, "--data_dir", str(tmp_path / "nothing"))
     assert "lensing/tiny is neither a version" in line
+    words = shlex.split(line)  # the command that it prints builds the very data of the run
+    fields = json.loads(words[words.index("--config") + 1])
+    assert fields == load_run(workdir).lensing.to_json()
+
+
+def test_another_version_of_the_data_is_refused(workdir, capsys):
+    write_config(
+        workdir, dataclasses.replace(_run_config(load_run(workdir)), dataset_version="0.9.0")
+    )
+    assert "dataset_version: '0.9.0' -> '1.0.0'" in error_line(workdir, capsys)
+
+
+def test_a_damaged_checkpoint_is_named(workdir, capsys):
+    (workdir / "best.keras").write_bytes(b"not a model")
+    assert f"{workdir}/best.keras is damaged" in error_line(workdir, capsys)
 
 
 def test_a_dataset_that_is_another_one_is_refused(workdir, capsys):
@@ -130,4 +146,4 @@ def test_verbose_shows_the_traceback(tmp_path):
 
 
 def _run_config(run):
-    return RunConfig(run.config, run.lensing, run.scaling)
+    return RunConfig(run.config, run.lensing, run.dataset_version, run.scaling)

@@ -24,22 +24,22 @@ def test_every_version_has_the_networks_that_its_study_used():
 
 
 @pytest.mark.parametrize(
-    ("versions", "rate", "batch_size"),
-    [("v1 v2 v3", 1e-3, 32), ("v4 v5 v7", 1e-3, 128), ("v6", 1e-4, 128)],
+    ("versions", "rate", "clipnorm", "batch_size"),
+    [("v1 v2 v3", 1e-3, None, 32), ("v4 v5 v7", 1e-3, 1, 128), ("v6", 1e-4, 1, 128)],
 )
-def test_every_network_has_the_optimizer_that_its_study_used(versions, rate, batch_size):
+def test_every_network_has_the_optimizer_that_its_study_used(versions, rate, clipnorm, batch_size):
     for version in versions.split():
         for recipe in RECIPES[version]:
             assert recipe.optimizer == "adam"
             assert recipe.learning_rate == rate
-            assert recipe.clipnorm == 1
+            assert recipe.clipnorm == clipnorm
             assert recipe.batch_size == batch_size
 
 
 def test_on_v8_one_network_has_adam_and_the_other_sgd_with_nesterov_momentum():
     adam, sgd = recipe_for("v8"), recipe_for("v8", "7x64-3")
     assert (adam.model, adam.optimizer, adam.clipnorm) == ("5x64-1x32-3", "adam", 1)
-    assert (sgd.optimizer, sgd.momentum, sgd.nesterov) == ("sgd", 0.9, True)
+    assert (sgd.optimizer, sgd.momentum, sgd.nesterov, sgd.clipnorm) == ("sgd", 0.9, True, None)
     assert adam.batch_size == sgd.batch_size == 128
 
 

@@ -42,7 +42,9 @@ def pages_fixture(tmp_path_factory):
     columns = ("loss", "val_loss", "map_correlation", "val_map_correlation", "seconds")
     history = {name: np.array([0.9, 0.5, 0.6]) for name in columns} | {"epoch": np.arange(1.0, 4)}
     settings = resolve("lensing/small", "/data & more", config, model="1x4-3")
-    run = Run(tmp_path_factory.mktemp("run"), settings, config, Scaling(0, 1, 0, 1), history)
+    run = Run(
+        tmp_path_factory.mktemp("run"), settings, config, "1.0.0", Scaling(0, 1, 0, 1), history
+    )
     vars(run)["model"] = build_model("1x4-3", (16, 16, 1), seed=0)  # as if read from best.keras
     return report.render(run, evaluation)
 
@@ -76,7 +78,7 @@ def test_text_is_escaped(pages):
 
 
 def test_a_custom_config_comes_with_the_command_that_builds_it(pages):
-    assert "tfds build lensing_tfds --config" in pages.html
+    assert "tfds build lensing --imports lensing_tfds --config" in pages.html
 
 
 @pytest.mark.parametrize(
