@@ -49,13 +49,15 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
         if isinstance(builder_config, str):
             return get_config(builder_config)  # JSON, or one line that says what is wrong
         known = VERSIONS.get(builder_config.name)
-        if known is not None and known != builder_config:
-            differing = differences(known.to_json(), builder_config.to_json())
+        if known is None:
+            return builder_config
+        differing = differences(known.to_json(), builder_config.to_json())
+        if differing:
             raise LensingError(
                 f"the name {known.name!r} is taken by another version ({differing}): "
                 "give your config a name of its own"
             )
-        return builder_config
+        return known  # with its description too
 
     def _info(self) -> tfds.core.DatasetInfo:
         config = self.builder_config

@@ -7,6 +7,7 @@ no example ever travels between processes.
 
 import contextlib
 import dataclasses
+import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -175,8 +176,10 @@ def write_in_process(plans: Sequence[SplitPlan]) -> None:
     """Writes all shards one after the other, showing examples, rate and time left."""
     import tqdm
 
+    title = f"lensing/{plans[0].config.name}"
     total = sum(plan.num_examples for plan in plans)
-    with tqdm.tqdm(total=total, unit=" examples", desc=f"lensing/{plans[0].config.name}") as bar:
+    seconds = 0.2 if sys.stderr.isatty() else 10  # between updates: a log keeps every one
+    with tqdm.tqdm(total=total, unit=" examples", desc=title, mininterval=seconds) as bar:
         for plan in plans:
             for spec in plan.shards():
                 write_shard(spec, bar.update)

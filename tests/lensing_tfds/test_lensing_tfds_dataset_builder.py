@@ -123,6 +123,8 @@ def test_a_shortened_debugging_build_is_not_taken_for_the_whole(tmp_path, tiny):
 
 
 def test_names_of_versions_are_taken(tmp_path, tiny):
+    same = LensingConfig.from_json(lensing_tfds.VERSIONS["v7"].to_json())
+    assert Builder(config=same, data_dir=tmp_path).builder_config == lensing_tfds.VERSIONS["v7"]
     with pytest.raises(LensingError, match="'v7' is taken"):
         Builder(config=dataclasses.replace(tiny, name="v7"), data_dir=tmp_path)
 

@@ -98,5 +98,7 @@ def test_a_missing_version_is_built_saying_so(tmp_path, capsys, monkeypatch):
     arguments += ["--model", "1x2-3", "--workdir", str(tmp_path / "run")]
     main(arguments)
     assert f"lensing/v4 is not in {data_dir} yet: building it, once" in capsys.readouterr().out
-    config = load_run(tmp_path / "run").config
-    assert (config.batch_size, config.clipnorm, config.learning_rate) == (128, 1, 1e-3)
+    run = load_run(tmp_path / "run")
+    settings = run.config
+    assert (settings.batch_size, settings.clipnorm, settings.learning_rate) == (128, 1, 1e-3)
+    assert run.builder().info.splits["test"].num_examples == 4  # a version, opened for judging
