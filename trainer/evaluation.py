@@ -142,13 +142,13 @@ def summary(run: Run, evaluation: Evaluation) -> str:
         skill.bands.ell, *skill.rho_ell, *skill.transfer_ell, strict=True
     ):
         lines.append(
-            f"{ell:6.0f}   {rho:6.3f} ± {rho_error:.3f}   {transfer:6.3f} ± {transfer_error:.3f}"
+            f"{ell:6.0f}   {rho:7.4f} ± {rho_error:.4f}   {transfer:7.4f} ± {transfer_error:.4f}"
         )
     return "\n".join(lines)
 
 
 def _with_error(measured: Measured) -> str:
-    return f"{float(measured.value):.3f} ± {float(measured.error):.3f}"
+    return f"{float(measured.value):.4f} ± {float(measured.error):.4f}"
 
 
 def _counted(

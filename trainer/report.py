@@ -207,7 +207,7 @@ def _tile(value: str, caption: str) -> str:
 
 
 def _plus_minus(measured: Measured) -> str:
-    return f"{float(measured.value):.3f} <small>± {float(measured.error):.3f}</small>"
+    return f"{float(measured.value):.4f} <small>± {float(measured.error):.4f}</small>"
 
 
 def _figure(title: str, source: str, caption: str) -> str:
@@ -254,7 +254,7 @@ def _band_table(skill: Skill) -> str:
     bands = skill.bands
     rows = "".join(
         f"<tr><td>{low:.0f}–{high:.0f}</td><td>{ell:.0f}</td><td>{modes}</td>"
-        f"<td>{rho:.3f} ± {rho_error:.3f}</td><td>{kept:.3f} ± {kept_error:.3f}</td></tr>"
+        f"<td>{rho:.4f} ± {rho_error:.4f}</td><td>{kept:.4f} ± {kept_error:.4f}</td></tr>"
         for low, high, ell, modes, rho, rho_error, kept, kept_error in zip(
             bands.edges[:-1],
             bands.edges[1:],

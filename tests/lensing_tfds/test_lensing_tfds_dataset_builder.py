@@ -142,7 +142,7 @@ def test_a_data_folder_that_cannot_be_written_is_named(tmp_path, tiny):
 
 def tfds_build(folder, config):
     return subprocess.run(
-        [sys.executable.replace("python", "tfds"), "build", "lensing_tfds"]
+        [str(pathlib.Path(sys.executable).with_name("tfds")), "build", "lensing_tfds"]
         + ["--config", config, "--data_dir", str(folder)],
         capture_output=True,
         text=True,

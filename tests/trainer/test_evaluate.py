@@ -50,7 +50,7 @@ def test_a_run_is_judged_on_the_whole_test_split(workdir, capsys):
         assert len(metrics[key]) == num_bands
     assert len(metrics["ell_edges"]) == num_bands + 1
     out = capsys.readouterr().out
-    assert f"map-level correlation  {metrics['map_correlation']:.3f}" in out
+    assert f"map-level correlation  {metrics['map_correlation']:.4f}" in out
     assert str(workdir / "report.html") in out
     assert (workdir / "report.html").read_text().endswith("</html>\n")
     assert (workdir / "maps.png").read_bytes().startswith(b"\x89PNG")

@@ -67,7 +67,7 @@ def test_every_figure_is_inside(pages):
 
 def test_the_headline_is_what_was_measured(pages):
     # κ̂ = 0.8 κ: ρ = 1, and 0.2² of the variance remains.
-    assert "1.000 <small>± 0.000" in pages.html
+    assert "1.0000 <small>± 0.0000" in pages.html
     assert "4.0%" in pages.html
     assert "Examples 0, 1, 2, 3" in pages.html
 
