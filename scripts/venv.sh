@@ -11,7 +11,7 @@ supported() { [[ $(version_of "$1") =~ ^3\.(11|12|13)$ ]]; }
 fail() { echo "lensing-tfds: $*" >&2; exit 1; }
 
 if [[ -n $python ]] && ! supported "$python"; then
-  fail "$python is not Python 3.11, 3.12 or 3.13."
+  fail "$python is not a Python 3.11, 3.12 or 3.13 that runs."
 fi
 
 if version_of "$venv/bin/python" >/dev/null && "$venv/bin/python" -m pip --version &>/dev/null; then

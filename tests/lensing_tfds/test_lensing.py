@@ -90,6 +90,21 @@ def test_kappa_and_phi_entry_points_agree():
     np.testing.assert_allclose(lensing.kappa_from_phi(phi, sky), kappa, atol=1e-15)
 
 
+def test_phi_entry_point_on_a_wave():
+    """φ = cos(l·x) has ∇φ = −l sin(l·x) and κ = ½ l² cos(l·x)."""
+    sky = FlatSky(32, 0.3)
+    axis = np.arange(32) * sky.pixel
+    y, x = np.meshgrid(axis, axis, indexing="ij")
+    ly, lx = 3 * sky.fundamental, -2 * sky.fundamental
+    phi = sky.to_modes(np.cos(ly * y + lx * x))
+    d_y, d_x = lensing.deflection_from_phi(phi, sky)
+    np.testing.assert_allclose(d_y, -ly * np.sin(ly * y + lx * x), atol=1e-11 * abs(ly))
+    np.testing.assert_allclose(d_x, -lx * np.sin(ly * y + lx * x), atol=1e-11 * abs(ly))
+    kappa = sky.to_map(lensing.kappa_from_phi(phi, sky))
+    expected = (ly**2 + lx**2) / 2 * np.cos(ly * y + lx * x)
+    np.testing.assert_allclose(kappa, expected, atol=1e-11 * ly**2)
+
+
 def test_kappa_is_minus_half_the_divergence_of_the_deflection():
     """κ = −½ ∇·(∇φ), by finite differences of a smooth field (second-order accurate)."""
     sky = FlatSky(128, 0.2)
