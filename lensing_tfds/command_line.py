@@ -24,7 +24,7 @@ def one_line_errors(verbose: bool) -> Iterator[None]:
         if verbose:
             raise
         if isinstance(error, KeyboardInterrupt):
-            print("\nstopped; run the same command again to go on", file=sys.stderr)
+            print("\nstopped; what was finished is kept", file=sys.stderr)
             sys.exit(130)
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

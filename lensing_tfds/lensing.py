@@ -61,7 +61,9 @@ def remap(modes: NDArray[np.complexfloating], deflection: Deflection, sky: FlatS
     """Evaluates band-limited fields at the deflected positions, T̃(x) = T(x + ∇φ).
 
     The sum over modes is exact up to `NUFFT_EPSILON` and periodic: no interpolation on the grid,
-    which would be wrong by 1–40 % of the lensing signal.
+    which would be wrong by 1–40 % of the lensing signal. It is the real part of the sum in FFT
+    order, in which an even grid's Nyquist frequencies are n = −npix/2: cosines between the pixels,
+    and the one mode that is at Nyquist on both axes is cos(n (x + y)).
 
     Args:
       modes: half planes of the unlensed fields, shape (batch, npix, npix // 2 + 1).

@@ -190,6 +190,10 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
 def _one_line_errors(kind: type[BaseException], error: BaseException, traceback: Any) -> None:
     if isinstance(error, LensingError):
         print(f"error: {error}", file=sys.stderr)
+    elif isinstance(error, json.JSONDecodeError):
+        print(f"error: --config is not valid JSON: {error}", file=sys.stderr)
+    elif isinstance(error, KeyboardInterrupt):
+        print("stopped; what was built of this dataset is gone", file=sys.stderr)
     else:
         sys.__excepthook__(kind, error, traceback)
 

@@ -62,9 +62,11 @@ def beam_options(flags: Sequence[str]) -> PipelineOptions:
     options = PipelineOptions(list(flags))
     known = options.get_all_options()
     given = options.get_all_options(drop_default=True, retain_unknown_options=True)
-    unknown = sorted(set(given) - set(known))
-    if unknown:
-        raise LensingError(f"neither this command nor Beam knows the flag --{unknown[0]}")
+    unknown = set(given) - set(known)
+    for flag in flags:
+        typed = flag.split("=")[0]
+        if typed.lstrip("-").replace("-", "_") in unknown:
+            raise LensingError(f"neither this command nor Beam knows the flag {typed}")
     standard = options.view_as(StandardOptions)
     if standard.runner is None:
         # Beam's own default would first try to download a runner.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,9 +34,12 @@ def find_config(dataset: str, data_dir: str) -> LensingConfig:
     name = dataset_name(dataset)
     if name in VERSIONS:
         return VERSIONS[name]
-    # Its fields are not known: those of the command are an example.
-    example = build_command(LensingConfig(name, npix=50, lx=20.0, kappa_lmax=500), data_dir)
-    return stored_config(_open_custom(name, data_dir, f"{example} (with its own fields)"))
+    fields = f'{{"name": "{name}", "npix": ..., "lx": ...}}'  # the others are not known
+    command = (
+        f"tfds build lensing --imports lensing_tfds --config {shlex.quote(fields)} "
+        f"--data_dir {shlex.quote(data_dir)}"
+    )
+    return stored_config(_open_custom(name, data_dir, command))
 
 
 def stored_config(builder: tfds.core.DatasetBuilder) -> LensingConfig:

@@ -73,11 +73,12 @@ _MAPS = (
 )
 _SPECTRA = (
     "Raw C_L, the mean over examples, measured with NaMaster. True κ follows the spectrum that it "
-    "is drawn from. Where the estimate drops below the truth and the residual rises to it, the "
-    "maps told the network little, and it rightly stayed near zero."
+    "is drawn from. An estimate of least squared error drops below the truth where the maps tell "
+    "it little; a residual above the truth is worse than estimating zero."
 )
 _BEYOND_KAPPA_LMAX = (
-    " True κ ends at L = {}: what the estimate has beyond counts in the map-level numbers only."
+    " True κ has no power above L = {}: what the estimate has there counts in the map-level "
+    "numbers only."
 )
 _CORRELATION = (
     "Are the estimate's hills and valleys where the truth's are? 1 is perfect, 0 is chance. The "
@@ -307,7 +308,10 @@ def _commands(run: Run, evaluation: Evaluation) -> str:
     )
     if config.max_examples is not None:
         train += f" --max_examples {config.max_examples}"
-    lines = [train, f"python -m trainer.evaluate --workdir {workdir} --split {evaluation.split}"]
+    evaluate = f"python -m trainer.evaluate --workdir {workdir} --split {evaluation.split}"
+    if evaluation.skill.num_examples < lensing.num_examples[evaluation.split]:
+        evaluate += f" --max_examples {evaluation.skill.num_examples}"
+    lines = [train, evaluate]
     if lensing.name not in VERSIONS:  # the trainer builds only those by itself
         lines.insert(0, build_command(lensing, config.data_dir))
     return "\n".join(lines)

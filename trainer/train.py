@@ -55,7 +55,8 @@ def train(
     workdir = Path(workdir)
     lensing = find_config(config.dataset, config.data_dir)
     make_folder(workdir)
-    old = read_config(workdir)
+    # A folder without a finished epoch holds nothing that other settings could spoil.
+    old = read_config(workdir) if (workdir / "last.keras").exists() else None
     if old is not None:
         _refuse_changes(old, config, lensing, workdir)
     builder = open_dataset(lensing, config.data_dir, report)

@@ -19,7 +19,7 @@ def test_an_interruption_is_one_line_and_exit_status_130(capsys):
     with pytest.raises(SystemExit) as exit, one_line_errors(verbose=False):
         raise KeyboardInterrupt
     assert exit.value.code == 130
-    assert capsys.readouterr().err == "\nstopped; run the same command again to go on\n"
+    assert capsys.readouterr().err == "\nstopped; what was finished is kept\n"
 
 
 def test_the_build_command_is_one_that_a_shell_and_the_config_read_back():

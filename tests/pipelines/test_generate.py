@@ -56,6 +56,8 @@ def test_without_a_runner_beam_works_in_this_process():
 def test_a_flag_that_nobody_knows_is_an_error():
     with pytest.raises(LensingError, match="knows the flag --num_shrads"):
         generate.beam_options(["--num_shrads", "3"])
+    with pytest.raises(LensingError, match="knows the flag --data-dir"):
+        generate.beam_options(["--runner", "FnApiRunner", "--data-dir=/data"])
     with pytest.raises(LensingError, match="stray argument 'v8'"):
         generate.beam_options(["--runner", "FnApiRunner", "v8"])
     with pytest.raises(LensingError, match="runner 'SpeedyRunner'"):

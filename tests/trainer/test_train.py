@@ -145,6 +145,12 @@ def test_a_folder_of_another_run_is_refused_naming_each_field_with_both_values(f
     assert load_run(workdir).config.model == "1x4-3"
 
 
+def test_a_folder_without_a_finished_epoch_takes_other_settings(finished, changed, tmp_path):
+    shutil.copy(finished[1] / "config.json", tmp_path)
+    run = train(changed(batch_size=8, epochs=1), tmp_path, quiet)
+    assert (run.config.batch_size, len(run.history["epoch"])) == (8, 1)
+
+
 def test_a_folder_of_a_run_on_other_data_is_refused(finished, tmp_path):
     config, workdir = finished
     workdir = shutil.copytree(workdir, tmp_path / "run")
