@@ -40,7 +40,7 @@ def test_shards_cover_a_split_once_and_evenly(num_examples, num_shards):
     assert len({spec.path for spec in specs}) == num_shards
 
 
-@settings(deadline=None, max_examples=6)
+@settings(max_examples=6)
 @given(num_shards=st.integers(1, 40))
 def test_any_number_of_shards_holds_the_same_bits(tmp_path_factory, num_shards):
     config = LensingConfig(
