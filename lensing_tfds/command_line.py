@@ -30,10 +30,16 @@ def one_line_errors(verbose: bool) -> Iterator[None]:
         sys.exit(2)
 
 
-def build_command(config: LensingConfig, data_dir: str) -> str:
-    """Returns the shell command that builds a dataset, from whichever folder it is called."""
-    named = config.name if config.name in VERSIONS else json.dumps(config.to_json())
+def build_command(config: LensingConfig | str, data_dir: str) -> str:
+    """Returns the shell command that builds a dataset, from whichever folder it is called.
+
+    Args:
+      config: the dataset's own, or what is to stand for one that is not known.
+      data_dir: the folder that holds the folder `lensing`.
+    """
+    if isinstance(config, LensingConfig):
+        config = config.name if config.name in VERSIONS else json.dumps(config.to_json())
     return (
-        f"tfds build lensing --imports lensing_tfds --config {shlex.quote(named)} "
+        f"tfds build lensing --imports lensing_tfds --config {shlex.quote(config)} "
         f"--data_dir {shlex.quote(data_dir)}"
     )

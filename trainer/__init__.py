@@ -16,4 +16,5 @@ In Python (nothing is imported here, so that `import trainer` stays instant):
     trainer.stream                   shards -> tf.data batches
     trainer.train.train              train(config, workdir)
     trainer.run.load_run             a run's folder -> Run: its model, history and predictions
+    trainer.evaluation.evaluate      a run, judged on a split of its dataset
 """

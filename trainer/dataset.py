@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,11 +34,7 @@ def find_config(dataset: str, data_dir: str) -> LensingConfig:
     if name in VERSIONS:
         return VERSIONS[name]
     fields = f'{{"name": "{name}", "npix": ..., "lx": ...}}'  # the others are not known
-    command = (
-        f"tfds build lensing --imports lensing_tfds --config {shlex.quote(fields)} "
-        f"--data_dir {shlex.quote(data_dir)}"
-    )
-    return stored_config(_open_custom(name, data_dir, command))
+    return stored_config(_open_custom(name, data_dir, build_command(fields, data_dir)))
 
 
 def stored_config(builder: tfds.core.DatasetBuilder) -> LensingConfig:
