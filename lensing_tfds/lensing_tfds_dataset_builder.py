@@ -4,14 +4,14 @@ import dataclasses
 import json
 import pathlib
 import sys
+import tempfile
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
-from etils import epath
 
-from lensing_tfds import shards
+from lensing_tfds import shards, storage
 from lensing_tfds.configs import (
     DATASET_VERSION,
     SPLITS,
@@ -21,13 +21,21 @@ from lensing_tfds.configs import (
     differences,
     get_config,
 )
+from lensing_tfds.local_executor import write_locally
+
+_PREPARED = "dataset_info.json"  # what TFDS knows a prepared dataset by
 
 
 class Builder(tfds.core.dataset_builder.FileReaderBuilder):
     """Simulated pairs of lensed CMB maps and convergence maps.
 
-    Shards are written by `executor`, by default one after the other in this process;
+    Shards are written by `executor`, by default a pool of processes on this machine;
     `pipelines.generate` puts a Beam pipeline there.
+
+    Attributes:
+      executor: what writes the shards.
+      check_shards: whether a dataset that is prepared is verified, and repaired.
+      summary: what the last build did; None before.
     """
 
     name = "lensing"
@@ -35,7 +43,9 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
     RELEASE_NOTES = {"1.0.0": "First release: the eight versions of the study, rebuilt."}
     BUILDER_CONFIGS = list(VERSIONS.values())
 
-    executor: shards.Executor = staticmethod(shards.write_in_process)
+    executor: shards.Executor = staticmethod(write_locally)
+    check_shards: bool = False
+    summary: shards.ShardSummary | None = None
 
     @tfds.core.utils.classproperty
     @classmethod
@@ -95,43 +105,78 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
         )
 
     def download_and_prepare(
-        self, *, download_config: tfds.download.DownloadConfig | None = None, **kwargs: Any
+        self,
+        *,
+        download_dir: Any = None,
+        download_config: tfds.download.DownloadConfig | None = None,
+        file_format: Any = None,
+        permissions: Any = None,
     ) -> None:
-        """Builds the dataset, or finds it built; see TFDS.
+        """Builds the dataset, goes on with a build that was interrupted, or finds it built.
+
+        Shards are written in place; `dataset_info.json`, by which TFDS knows a dataset that is
+        prepared, comes last. A prepared dataset is taken as it is, unless `check_shards` is set:
+        then every shard is verified, and those that are damaged are written again.
+
+        Args:
+          download_dir: not used, as there is nothing to download.
+          download_config: TFDS's settings; `num_shards`, `max_shard_size`, `download_mode`,
+            `max_examples_per_split`, `beam_options` and `beam_runner` are used.
+          file_format: None or TFRecord.
+          permissions: not used: files get the mode that the user's umask gives.
 
         Raises:
-          LensingError: the folder holds another config under the same name, or it cannot be
-            written.
+          LensingError: the folder holds another config under the same name, or another number of
+            shards, or it cannot be written. Finished shards are kept.
         """
+        del download_dir, permissions
+        self.assert_is_not_blocked()
         download_config = download_config or tfds.download.DownloadConfig()
-        num_shards = download_config.num_shards
-        if num_shards is not None and num_shards < 1:
-            raise LensingError(f"num_shards is {num_shards}: must be at least 1")
-        if self.is_prepared() and not download_config.download_mode.overwrite_dataset:
-            self._refuse_another_config(self._with_at_most(download_config.max_examples_per_split))
-        else:
-            self._check_writable()
-        super().download_and_prepare(download_config=download_config, **kwargs)
+        if file_format is not None:
+            self.info.set_file_format(file_format, override=True)
+        if self.info.file_format != tfds.core.FileFormat.TFRECORD:
+            raise LensingError(f"file format {self.info.file_format}: lensing is TFRecord only")
+        if download_config.num_shards is not None and download_config.num_shards < 1:
+            raise LensingError(f"num_shards is {download_config.num_shards}: must be at least 1")
+        if download_config.download_mode == tfds.GenerateMode.UPDATE_DATASET_INFO:
+            self._update_dataset_info()
+            return
+        if download_config.download_mode.overwrite_dataset and self.data_path.exists():
+            self.data_path.rmtree()
+        self._refuse_another_config(self._with_at_most(download_config.max_examples_per_split))
+        prepared = storage.size(str(self.data_path / _PREPARED)) is not None
+        if self.check_shards or not prepared:
+            self._download_and_prepare(None, download_config)
 
     def _download_and_prepare(
-        self,
-        dl_manager: tfds.download.DownloadManager,
-        download_config: tfds.download.DownloadConfig | None = None,
+        self, dl_manager: Any, download_config: tfds.download.DownloadConfig | None = None
     ) -> None:
         del dl_manager  # nothing to download
         download_config = download_config or tfds.download.DownloadConfig()
-        if download_config.beam_options is not None or download_config.beam_runner is not None:
-            raise LensingError(
-                "tfds build writes lensing in this process; to use Beam: "
-                f"python -m pipelines.generate --config {self.builder_config.name} ..."
-            )
-        if self.info.file_format != tfds.core.FileFormat.TFRECORD:
-            raise LensingError(f"file format {self.info.file_format}: lensing is TFRecord only")
         config = self._with_at_most(download_config.max_examples_per_split)
+        plans = [self._plan(config, split, download_config) for split in SPLITS]
+        executor = self._executor(download_config)
+        self._make_folder()
         self.info.metadata["config"] = config.to_json()
-        plans = [self._plan(config, split, download_config.num_shards) for split in SPLITS]
-        self.executor(plans)
-        self.info.set_splits(tfds.core.SplitDict([self._split_info(plan) for plan in plans]))
+        self.info.metadata["num_shards"] = {plan.split: plan.num_shards for plan in plans}
+        # First of all: a build that is interrupted says what it was of.
+        self._write_metadata(self.info.metadata.save_metadata)
+        try:
+            summary = executor(plans)
+        finally:
+            storage.remove_abandoned(self.data_dir)
+        for plan in plans:
+            found = (summary[plan.split].shards, summary[plan.split].num_examples)
+            if found != (plan.num_shards, plan.num_examples):
+                raise LensingError(
+                    f"{self.data_dir}: of {plan.num_shards} {plan.split} shards with "
+                    f"{plan.num_examples} examples, {found[0]} with {found[1]} were reported: "
+                    "run the same command again"
+                )
+        self.info.set_splits(tfds.core.SplitDict([self._split_info(p, summary) for p in plans]))
+        self._write_metadata(self.info.write_to_directory)
+        self.summary = summary
+        print(f"lensing/{config.name}: {summary.total}", file=sys.stderr)
 
     def _with_at_most(self, max_examples: int | None) -> LensingConfig:
         """Applies TFDS's debugging flag --max_examples_per_split."""
@@ -141,49 +186,84 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
         fewer = {split: min(n, max_examples) for split, n in config.num_examples.items()}
         return dataclasses.replace(config, num_examples=fewer)
 
-    def _plan(self, config: LensingConfig, split: str, num_shards: int | None) -> shards.SplitPlan:
-        count = num_shards or shards.default_num_shards(config, split)
-        count = min(count, config.num_examples[split])  # no empty shards
+    def _plan(
+        self, config: LensingConfig, split: str, download_config: tfds.download.DownloadConfig
+    ) -> shards.SplitPlan:
+        asked = download_config.num_shards
+        stored = self._stored_metadata().get("num_shards", {}).get(split)
+        if asked is not None:
+            count = min(asked, config.num_examples[split])  # no empty shards
+            if stored not in (None, count):
+                raise LensingError(
+                    f"{self.data_dir} has, or was to have, {stored} {split} shards, not {count}: "
+                    f"leave the number out, or start anew with --overwrite"
+                )
+        else:
+            count = stored or shards.default_num_shards(
+                config, split, download_config.max_shard_size
+            )
         template = self._get_filename_template(split)
         only = template.sharded_filepath(shard_index=0, num_shards=1)
         return shards.SplitPlan(config, split, count, str(only).removesuffix("-00000-of-00001"))
 
-    def _split_info(self, plan: shards.SplitPlan) -> tfds.core.SplitInfo:
-        paths = [epath.Path(spec.path) for spec in plan.shards()]
-        for path in paths:
-            if not path.exists():
-                raise LensingError(f"shard {path} was not written")
+    def _executor(self, download_config: tfds.download.DownloadConfig) -> shards.Executor:
+        options, runner = download_config.beam_options, download_config.beam_runner
+        if options is None and runner is None:
+            return self.executor
+        from lensing_tfds.beam_executor import beam_executor  # slow, and few need it
+
+        return beam_executor(options, runner)
+
+    def _split_info(
+        self, plan: shards.SplitPlan, summary: shards.ShardSummary
+    ) -> tfds.core.SplitInfo:
         return tfds.core.SplitInfo(
             name=plan.split,
             shard_lengths=plan.shard_lengths,
-            num_bytes=sum(path.stat().length for path in paths),
+            num_bytes=summary[plan.split].num_bytes,
             filename_template=self._get_filename_template(plan.split),
         )
 
+    def _stored_metadata(self) -> dict[str, Any]:
+        """What the folder says that it holds, finished or not; empty if it does not exist."""
+        path = str(self.data_path / "metadata.json")
+        if storage.size(path) is None:
+            return {}
+        with storage.reading(path) as file:
+            return json.loads(file.read())
+
     def _refuse_another_config(self, config: LensingConfig) -> None:
         """TFDS itself would silently reuse whatever stands under the same name."""
-        metadata = self.data_path / "metadata.json"
-        stored = json.loads(metadata.read_text())["config"] if metadata.exists() else {}
-        differing = differences(stored, config.to_json())
+        stored = self._stored_metadata()
+        if not stored and storage.size(str(self.data_path / _PREPARED)) is None:
+            return
+        differing = differences(stored.get("config", {}), config.to_json())
         if differing:
             raise LensingError(
                 f"{self.data_dir} holds another config named {config.name!r} "
                 f"({differing}): choose another name or data_dir, or delete that folder"
             )
 
-    def _check_writable(self) -> None:
-        import tensorflow as tf  # slow; TFDS too imports it only to read or write
+    def _write_metadata(self, write: Callable[[str], object]) -> None:
+        """Lets TFDS write its files, and puts each into the dataset's folder whole.
 
-        root = epath.Path(self._data_dir_root)
-        probe = root / ".lensing-write-test"
+        Two builds may do so at once, and a reader may look on.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            write(folder)
+            # The file that says "prepared" comes last.
+            paths = sorted(pathlib.Path(folder).iterdir(), key=lambda p: p.name == _PREPARED)
+            for path in paths:
+                with storage.writing(str(self.data_path / path.name)) as file:
+                    file.write(path.read_bytes())
+
+    def _make_folder(self) -> None:
         try:
-            root.mkdir(parents=True, exist_ok=True)
-            probe.write_text("")
-            probe.unlink()
-        except (OSError, tf.errors.OpError) as error:  # the latter from buckets
-            reason = getattr(error, "strerror", None) or error
+            self.data_path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
             raise LensingError(
-                f"data_dir {root} cannot be written ({reason}): choose another with --data_dir"
+                f"data_dir {self._data_dir_root} cannot be written ({error.strerror or error}): "
+                "choose another with --data_dir"
             ) from error
 
 
@@ -193,10 +273,11 @@ def _one_line_errors(kind: type[BaseException], error: BaseException, traceback:
     elif isinstance(error, json.JSONDecodeError):
         print(f"error: --config is not valid JSON: {error}", file=sys.stderr)
     elif isinstance(error, KeyboardInterrupt):
-        print("stopped; what was built of this dataset is gone", file=sys.stderr)
+        print("stopped; finished shards are kept: the same command goes on", file=sys.stderr)
     else:
         sys.__excepthook__(kind, error, traceback)
 
 
-if pathlib.Path(sys.argv[0]).name == "tfds":  # the command line of others, but our users' errors
+if pathlib.Path(sys.argv[0]).name == "tfds":  # the command line of others, but our users
     sys.excepthook = _one_line_errors
+    Builder.check_shards = True

@@ -84,12 +84,35 @@ def refuse_another(builder: tfds.core.DatasetBuilder, config: LensingConfig, ver
         raise LensingError(f"{builder.data_path} is not what the run was trained on: {changed}")
 
 
-def _open_custom(name: str, data_dir: str, command: str) -> tfds.core.DatasetBuilder:
+def open_built(name: str, data_dir: str) -> tfds.core.DatasetBuilder:
+    """Opens a dataset that is built, version or custom config, in its newest data version.
+
+    Args:
+      name: the config's.
+      data_dir: the folder that holds the folder `lensing`.
+
+    Raises:
+      LensingError: it is not there, or its build was not finished.
+    """
     folder = epath.Path(data_dir) / "lensing" / name
     versions = tfds.core.utils.version.list_all_versions(folder)
-    if not versions:
+    built = [v for v in versions if (folder / str(v) / "dataset_info.json").exists()]
+    if built:
+        return tfds.builder_from_directory(folder / str(built[-1]))
+    if versions:
+        raise LensingError(
+            f"the build of lensing/{name} in {folder / str(versions[-1])} was not finished: "
+            "the command that began it goes on with it"
+        )
+    fields = f'{{"name": "{name}", "npix": ..., "lx": ...}}'
+    command = build_command(VERSIONS.get(name, fields), data_dir)
+    raise LensingError(f"lensing/{name} is not in {data_dir}; build it with: {command}")
+
+
+def _open_custom(name: str, data_dir: str, command: str) -> tfds.core.DatasetBuilder:
+    if not (epath.Path(data_dir) / "lensing" / name).exists():
         raise LensingError(
             f"lensing/{name} is neither a version ({', '.join(VERSIONS)}) nor a custom config in "
             f"{data_dir}; build it with: {command}"
         )
-    return tfds.builder_from_directory(folder / str(versions[-1]))
+    return open_built(name, data_dir)

@@ -12,6 +12,7 @@ import tensorflow_datasets as tfds
 
 import lensing_tfds
 from lensing_tfds import LensingConfig, LensingError
+from lensing_tfds.configs import DATASET_VERSION
 from lensing_tfds.lensing_tfds_dataset_builder import Builder
 
 
@@ -110,6 +111,30 @@ def test_a_number_of_shards_that_cannot_be_is_named(tmp_path, tiny, num_shards):
     assert not (tmp_path / "lensing").exists()
 
 
+def test_tfds_largest_size_of_shards_is_kept(tmp_path, tiny):
+    builder = build(tiny, tmp_path, max_shard_size=10 * 3 * 4 * 16**2)
+    assert builder.info.splits["train"].num_shards == 4  # of 40 examples
+
+
+def test_overwriting_starts_anew(tmp_path, tiny):
+    build(tiny, tmp_path)
+    other = dataclasses.replace(tiny, seed=7)
+    builder = build(other, tmp_path, download_mode=tfds.GenerateMode.REUSE_CACHE_IF_EXISTS)
+    assert builder.summary.total.reused == 0
+    (example,) = builder.as_dataset(split="train").take(1)
+    np.testing.assert_array_equal(
+        example["kappa"], lensing_tfds.simulate(other, "train", [0])["kappa"][0]
+    )
+
+
+def test_what_was_done_is_reported(tmp_path, tiny, capsys):
+    builder = build(tiny, tmp_path)
+    assert builder.summary["train"].num_examples == 40
+    paths = (tmp_path / "lensing" / "tiny" / DATASET_VERSION).glob("*-of-00001")
+    assert builder.info.dataset_size == sum(path.stat().st_size for path in paths)
+    assert "lensing/tiny: 52 examples, 0 MB, 3 shards; a shard took" in capsys.readouterr().err
+
+
 def test_a_config_is_taken_as_json_too(tmp_path, tiny):
     builder = tfds.builder("lensing", config=json.dumps(tiny.to_json()), data_dir=tmp_path)
     assert builder.builder_config.to_json() == tiny.to_json()
@@ -127,11 +152,6 @@ def test_names_of_versions_are_taken(tmp_path, tiny):
     assert Builder(config=same, data_dir=tmp_path).builder_config == lensing_tfds.VERSIONS["v7"]
     with pytest.raises(LensingError, match="'v7' is taken"):
         Builder(config=dataclasses.replace(tiny, name="v7"), data_dir=tmp_path)
-
-
-def test_beam_options_are_not_silently_ignored(tmp_path, tiny):
-    with pytest.raises(LensingError, match="python -m pipelines.generate --config tiny"):
-        build(tiny, tmp_path, beam_runner="FnApiRunner")
 
 
 def test_a_data_folder_that_cannot_be_written_is_named(tmp_path, tiny):
@@ -153,7 +173,7 @@ def tfds_build(folder, config):
 def test_the_tfds_command_builds_a_custom_config_and_reports_bad_ones_in_one_line(tmp_path, tiny):
     good = tfds_build(tmp_path, json.dumps(tiny.to_json()))
     assert good.returncode == 0, good.stderr
-    assert (tmp_path / "lensing" / "tiny" / "1.0.0" / "dataset_info.json").exists()
+    assert (tmp_path / "lensing" / "tiny" / DATASET_VERSION / "dataset_info.json").exists()
     bad = tfds_build(tmp_path, '{"name": "x", "npix": 0, "lx": 5}')
     assert bad.returncode != 0
     assert bad.stderr.splitlines()[-1].startswith("error: config 'x': npix is 0")

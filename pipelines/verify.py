@@ -1,0 +1,81 @@
+"""Reads every shard of a dataset and compares it with its checksum.
+
+    python -m pipelines.verify --dataset lensing/v7 --data_dir ~/tensorflow_datasets
+
+What is damaged is named, with the command that writes just that again; the exit status is then 1.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+
+import tensorflow_datasets as tfds
+
+from lensing_tfds.command_line import build_command, one_line_errors
+from lensing_tfds.local_executor import each_shard
+from lensing_tfds.shards import ShardSpec, SplitPlan, damage
+from trainer.config import dataset_name
+from trainer.dataset import absolute_data_dir, open_built, stored_config
+
+
+def split_plans(builder: tfds.core.DatasetBuilder) -> list[SplitPlan]:
+    """How a built dataset was cut into shards, from its own metadata."""
+    config = stored_config(builder)
+    plans = []
+    for name, split in builder.info.splits.items():
+        prefix = str(split.filepaths[0]).rpartition("-00000-of-")[0]
+        plans.append(SplitPlan(config, name, split.num_shards, prefix))
+    return plans
+
+
+def damaged_shards(plans: Sequence[SplitPlan], workers: int | None = None) -> list[str]:
+    """Verifies all shards.
+
+    Args:
+      plans: the splits.
+      workers: how many processes; see `write_locally`.
+
+    Returns:
+      A line for each damaged shard: "shard ... is missing".
+    """
+    results = each_shard(_inspect, plans, workers)
+    return sorted(f"shard {path} {what}" for path, what in results if what is not None)
+
+
+def _inspect(spec: ShardSpec, on_examples: Callable[[int], object]) -> tuple[str, str | None]:
+    what = damage(spec)
+    on_examples(spec.num_examples)
+    return spec.path, what
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Verifies every shard of a dataset against its checksum; exit status 1 if any is damaged."""
+    parser = argparse.ArgumentParser(
+        prog="python -m pipelines.verify", description=main.__doc__, allow_abbrev=False
+    )
+    parser.add_argument("--dataset", required=True, help="lensing/<config>")
+    parser.add_argument("--data_dir", help="where datasets are (default: TFDS's)")
+    parser.add_argument("--verbose", action="store_true", help="show tracebacks of errors")
+    arguments = parser.parse_args(argv)
+    with one_line_errors(arguments.verbose):
+        data_dir = absolute_data_dir(arguments.data_dir)
+        builder = open_built(dataset_name(arguments.dataset), data_dir)
+        plans = split_plans(builder)
+        damaged = damaged_shards(plans)
+        count = sum(plan.num_shards for plan in plans)
+        if not damaged:
+            print(f"{arguments.dataset}: all {count} shards are intact")
+            return
+        for line in damaged:
+            print(line)
+        command = build_command(plans[0].config, data_dir)
+        print(
+            f"error: {len(damaged)} of {count} shards are damaged; to write just those again: "
+            f"{command}",
+            file=sys.stderr,
+        )
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
