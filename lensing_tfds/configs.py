@@ -11,7 +11,7 @@ from typing import Any
 from lensing_tfds import spectra
 from lensing_tfds.flat_sky import FlatSky
 
-DATASET_VERSION = "1.0.0"
+DATASET_VERSION = "2.0.0"
 """Version of the *data*: any change of an example's values changes it, and the random streams."""
 
 SPLITS = ("train", "validation", "test")

@@ -81,16 +81,21 @@ class FlatSky:
             d_x[0, -1] = 0
         return d_y, d_x
 
-    def to_map(self, modes: NDArray[np.complexfloating]) -> NDArray[np.floating]:
+    def to_map(
+        self, modes: NDArray[np.complexfloating], out: NDArray[np.floating] | None = None
+    ) -> NDArray[np.floating]:
         """Sums the modes of real fields at the pixels.
 
         Args:
           modes: half planes, complex64 or complex128 of shape (..., npix, npix // 2 + 1).
+          out: where the maps go, if given.
 
         Returns:
           Maps of the same precision, shape (..., npix, npix).
         """
-        return ducc0.fft.c2r(modes, axes=(-2, -1), lastsize=self.npix, forward=False, nthreads=1)
+        return ducc0.fft.c2r(
+            modes, axes=(-2, -1), lastsize=self.npix, forward=False, out=out, nthreads=1
+        )
 
     def to_modes(self, maps: NDArray[np.floating]) -> NDArray[np.complexfloating]:
         """Returns the half planes of real maps; the inverse of `to_map`.

@@ -18,8 +18,9 @@ def add_white_noise(
 
     Args:
       maps: µK, shape (batch, npix, npix).
-      normals: standard normal numbers of the same shape.
+      normals: standard normal numbers of the same shape; overwritten.
       noise_uK_arcmin: depth of the noise, µK·arcmin.
       sky: the patch.
     """
-    maps += normals * maps.dtype.type(white_noise_rms(noise_uK_arcmin, sky))
+    normals *= maps.dtype.type(white_noise_rms(noise_uK_arcmin, sky))
+    maps += normals

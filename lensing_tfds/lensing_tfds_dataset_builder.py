@@ -40,7 +40,10 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
 
     name = "lensing"
     VERSION = tfds.core.Version(DATASET_VERSION)
-    RELEASE_NOTES = {"1.0.0": "First release: the eight versions of the study, rebuilt."}
+    RELEASE_NOTES = {
+        "1.0.0": "The eight versions of the study, rebuilt.",
+        "2.0.0": "Other realisations of the same skies: other random numbers, another remap.",
+    }
     BUILDER_CONFIGS = list(VERSIONS.values())
 
     executor: shards.Executor = staticmethod(write_locally)

@@ -271,10 +271,10 @@ def write_shard(spec: ShardSpec, on_examples: Callable[[int], object] | None = N
     num_bytes = crc = 0
     with storage.writing(spec.path) as file:
         for examples in Simulator(spec.config, spec.split).examples(range(spec.start, spec.stop)):
-            data = tfrecord.encode(examples)
-            file.write(data)
-            crc = google_crc32c.extend(crc, data)
-            num_bytes += len(data)
+            for piece in tfrecord.encode(examples):
+                file.write(piece)
+                crc = google_crc32c.extend(crc, piece)
+                num_bytes += len(piece)
             if on_examples is not None:
                 on_examples(len(examples["index"]))
     seal = {"crc32c": f"{crc:08x}", "num_bytes": num_bytes, "fingerprint": spec.fingerprint}

@@ -1,10 +1,13 @@
 """(config, split, indices) -> a batch of examples.
 
 An example is a pure function of the config's physics and seed, the dataset's version, the split
-and the index. The transforms run in blocks of one fixed size on one thread, the last one padded, so
-that the bits of an example do not depend on the examples beside it.
+and the index. Its random numbers have the address (seed, dataset version, split), (index, field),
+never the name, the size of the split or the physics: enlarging a split keeps its examples, and two
+configs on the same grid share a sky. The transforms run in blocks of one fixed size on one thread,
+the last one padded, so that an example's bits do not depend on the examples beside it.
 """
 
+import dataclasses
 import functools
 import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,28 +16,45 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lensing_tfds import gaussian_fields, instrument, lensing, spectra
+from lensing_tfds import instrument, spectra
 from lensing_tfds.configs import DATASET_VERSION, SPLITS, LensingConfig, LensingError, get_config
-from lensing_tfds.gaussian_fields import KAPPA, NOISE, TEMPERATURE, NormalStream
+from lensing_tfds.gaussian_fields import GaussianField
+from lensing_tfds.lensing import Lens
 
 Examples = dict[str, NDArray[Any]]
 """`lensed`, `unlensed` (µK), `kappa`: float32 of shape (batch, npix, npix, 1); `index`: int64."""
 
+# Fields of one example; the values are part of the data's definition.
+TEMPERATURE, KAPPA, NOISE = 0, 1, 2
+
 _SHARED_STREAM = len(SPLITS)  # the unlensed map of `fixed_unlensed` belongs to no split
 
-_BLOCK_PIXELS = 2**18  # a block's arrays stay near a core's cache, and Python's share is small
 _SIMD_LINES = 16
-_MAX_BLOCK = 64  # the last block is padded to its full size
+_LARGE = 90  # npix from which 16 fields on `nufft`'s fine grid overflow a core's cache of 1 MiB
 
 
 def block_size(npix: int) -> int:
-    """Returns how many examples are transformed together: 1, or a multiple of 16.
+    """Returns how many examples are transformed together: 16 small ones, or 1.
 
     An FFT library transforms lines of a block side by side in SIMD registers, and what is left
     over by other code, whose rounding differs. With whole registers, or one example at a time,
     an example's bits do not depend on its place in a block.
     """
-    return min(_BLOCK_PIXELS // npix**2 // _SIMD_LINES * _SIMD_LINES, _MAX_BLOCK) or 1
+    return _SIMD_LINES if npix < _LARGE else 1
+
+
+@dataclasses.dataclass(frozen=True)
+class _Scratch:
+    """What the blocks of one call write over and over; the memory of one thread.
+
+    Attributes:
+      normals: room for the random numbers, then the modes, of κ and T: float32 of shape
+        (2, block, numbers).
+      lens: lenses a block.
+    """
+
+    normals: NDArray[np.float32]
+    lens: Lens
 
 
 class Simulator:
@@ -51,13 +71,16 @@ class Simulator:
     def __init__(self, config: LensingConfig, split: str):
         if split not in SPLITS:
             raise LensingError(f"unknown split {split!r}; the splits are {', '.join(SPLITS)}")
+        from lensing_tfds.random_numbers import NormalStream  # numba is slow to import
+
         self.config = config
         self.sky = config.sky
         self.block_size = block_size(config.npix)
         table = spectra.fiducial()
-        self._T_amplitude = self._amplitude(table.TT, config.T_lmax)
-        self._kappa_amplitude = self._amplitude(table.kappa, config.kappa_lmax)
-        self._kappa_amplitude *= np.float32(config.kappa_exaggeration_factor)
+        power = spectra.at_multipoles(table.TT, self.sky.ell, config.T_lmax)
+        self._temperature = GaussianField(power / self.sky.area)
+        power = spectra.at_multipoles(table.kappa, self.sky.ell, config.kappa_lmax)
+        self._kappa = GaussianField(config.kappa_exaggeration_factor**2 * power / self.sky.area)
         version = tuple(int(part) for part in DATASET_VERSION.split("."))
         self._stream = NormalStream((config.seed, *version, SPLITS.index(split)))
         self._shared_stream = NormalStream((config.seed, *version, _SHARED_STREAM))
@@ -71,49 +94,50 @@ class Simulator:
         Yields:
           Blocks of examples, in the order asked for.
         """
+        scratch = _Scratch(
+            normals=np.empty((2, self.block_size, self._kappa.size), np.float32),
+            lens=Lens(self.sky, self.block_size),
+        )
         for start in range(0, len(indices), self.block_size):
             block = indices[start : start + self.block_size]
             padding = [block[-1]] * (self.block_size - len(block))
-            examples = self._block([*block, *padding])
+            examples = self._block([*block, *padding], scratch)
             yield {name: values[: len(block)] for name, values in examples.items()}
 
-    def _block(self, indices: Sequence[int]) -> Examples:
-        kappa = self._modes(indices, KAPPA) * self._kappa_amplitude
+    def _block(self, indices: Sequence[int], scratch: _Scratch) -> Examples:
+        # One allocation, which the next block gets again, if this one is dropped: fresh memory
+        # takes as long to come by as a Fourier transform.
+        maps = np.empty((3, len(indices), self.sky.npix, self.sky.npix), np.float32)
+        lensed, unlensed, kappa_map = maps
+
+        self._stream.fill(indices, KAPPA, scratch.normals[0])
+        kappa = self._kappa.modes(scratch.normals[0])
         if self.config.fixed_unlensed:
-            temperature = np.repeat(self._fixed_temperature, len(indices), axis=0)
+            temperature = self._fixed_temperature
         else:
-            temperature = self._modes(indices, TEMPERATURE) * self._T_amplitude
-        deflection = lensing.deflection_from_kappa(kappa, self.sky)
-        lensed = lensing.remap(temperature, deflection, self.sky)
+            self._stream.fill(indices, TEMPERATURE, scratch.normals[1])
+            temperature = self._temperature.modes(scratch.normals[1])
+        self.sky.to_map(kappa, out=kappa_map)
+        self.sky.to_map(temperature, out=unlensed)
+        scratch.lens.remap(temperature, kappa, out=lensed)
         if self.config.noise_uK_arcmin > 0:
-            normals = self._normals(indices, NOISE, lensed[0].size).reshape(lensed.shape)
+            pixels = scratch.normals.ravel()[: lensed.size].reshape(len(indices), -1)
+            self._stream.fill(indices, NOISE, pixels)
+            normals = pixels.reshape(-1, *lensed.shape[1:])
             instrument.add_white_noise(lensed, normals, self.config.noise_uK_arcmin, self.sky)
         return {
             "lensed": lensed[..., None],
-            "unlensed": self.sky.to_map(temperature)[..., None],
-            "kappa": self.sky.to_map(kappa)[..., None],
+            "unlensed": unlensed[..., None],
+            "kappa": kappa_map[..., None],
             "index": np.array(indices, np.int64),
         }
 
     @functools.cached_property
     def _fixed_temperature(self) -> NDArray[np.complex64]:
-        normals = self._shared_stream.draw(0, TEMPERATURE, 2 * self.sky.ell.size)[None]
-        return gaussian_fields.unit_modes(normals, self.sky.npix) * self._T_amplitude
-
-    def _modes(self, indices: Sequence[int], field: int) -> NDArray[np.complex64]:
-        normals = self._normals(indices, field, 2 * self.sky.ell.size)
-        return gaussian_fields.unit_modes(normals, self.sky.npix)
-
-    def _normals(self, indices: Sequence[int], field: int, size: int) -> NDArray[np.float32]:
-        normals = np.empty((len(indices), size), np.float32)
-        for row, index in zip(normals, indices, strict=True):
-            row[...] = self._stream.draw(index, field, size)
-        return normals
-
-    def _amplitude(self, c_ell: NDArray[np.float64], lmax: int | None) -> NDArray[np.float32]:
-        """Rms of the modes of the half plane: sqrt(C_l / area)."""
-        power = spectra.at_multipoles(c_ell, self.sky.ell, lmax) / self.sky.area
-        return np.sqrt(power).astype(np.float32)
+        """The modes of the one unlensed map, for every example of a block."""
+        normals = np.empty((1, self._temperature.size), np.float32)
+        self._shared_stream.fill([0], TEMPERATURE, normals)
+        return np.repeat(self._temperature.modes(normals), self.block_size, axis=0)
 
 
 def simulate(

@@ -18,6 +18,8 @@ from lensing_tfds.configs import LensingError
 _UNFINISHED = re.compile(r"\.unfinished-(?P<host>[\w.-]+)-(?P<pid>\d+)-[0-9a-f]{8}$")
 _ABANDONED_SECONDS = 3600  # another machine's file is abandoned when it has not grown for so long
 
+_BUFFER_BYTES = 2**18
+
 
 def is_remote(path: str) -> bool:
     """Whether a path is in a bucket: `s3://...`, `gs://...`."""
@@ -38,7 +40,7 @@ def writing(path: str) -> Iterator[BinaryIO]:
     host = re.sub(r"[^\w.-]", "_", socket.gethostname())
     temporary = f"{path}.unfinished-{host}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     try:
-        with open(temporary, "xb") as file:
+        with open(temporary, "xb", buffering=_BUFFER_BYTES) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

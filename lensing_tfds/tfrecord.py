@@ -1,8 +1,8 @@
 """The bytes of a shard: TFRecord frames of `tf.train.Example`s, written without TensorFlow.
 
-A worker that simulates need not import TensorFlow, and the frames of a block differ in nothing but
-their maps, index and checksums: filling a template takes a tenth of the time of a general encoder.
-The records are those of protobuf's deterministic serialisation.
+A worker that simulates need not import TensorFlow, and joining an example's maps with what stands
+between them takes a tenth of the time of a general encoder. The records are those of protobuf's
+deterministic serialisation.
 """
 
 import struct
@@ -11,7 +11,6 @@ from typing import BinaryIO
 
 import google_crc32c
 import numpy as np
-from numpy.typing import NDArray
 
 from lensing_tfds.simulation import Examples
 
@@ -22,24 +21,32 @@ _HEADER_BYTES, _FOOTER_BYTES = 12, 4  # of a frame: length and its checksum; the
 _LENGTH_DELIMITED = 2  # protobuf's wire type of strings, bytes, messages and packed numbers
 
 
-def encode(examples: Examples) -> bytes:
+def encode(examples: Examples) -> list[bytes]:
     """Encodes a block of examples as a stretch of a TFRecord file.
 
     Args:
       examples: a block, as the simulator yields it.
 
     Returns:
-      One frame per example: length, checksum of the length, record, checksum of the record. The
-      record is a `tf.train.Example` with raw little-endian float32 maps.
+      The stretch in pieces, not joined: large maps are copied just once. An example's frame is its
+      length with a checksum, the record, and the record's checksum; the record is a
+      `tf.train.Example` with raw little-endian float32 maps.
     """
-    varints = [_varint(index) for index in examples["index"].tolist()]
-    ends = [i for i in range(1, len(varints)) if len(varints[i]) != len(varints[i - 1])]
-    bounds = [0, *ends, len(varints)]
-    maps = {name: _as_bytes(examples[name]) for name in FEATURES}
-    return b"".join(
-        _encode_alike(varints[start:stop], {name: rows[start:stop] for name, rows in maps.items()})
-        for start, stop in zip(bounds, bounds[1:], strict=False)
-    )
+    names = sorted(FEATURES)  # protobuf's deterministic order of a map; "index" is before them
+    maps = [memoryview(np.ascontiguousarray(examples[name], "<f4")).cast("B") for name in names]
+    map_size = len(maps[0]) // len(examples["index"])
+    heads = [_bytes_feature_head(name, map_size) for name in names]
+    maps_size = sum(len(head) + map_size for head in heads)
+    pieces = []
+    for row, index in enumerate(examples["index"].tolist()):
+        first = _int64_feature("index", index)
+        parts: list[bytes | memoryview] = [_field(1, len(first) + maps_size), first]
+        for head, values in zip(heads, maps, strict=True):
+            parts += head, values[row * map_size : (row + 1) * map_size]
+        record = b"".join(parts)
+        length = struct.pack("<Q", len(record))
+        pieces += length, _masked_crc(length), record, _masked_crc(record)
+    return pieces
 
 
 def records(file: BinaryIO) -> Iterator[bytes]:
@@ -59,38 +66,6 @@ def records(file: BinaryIO) -> Iterator[bytes]:
         if len(record) < length or file.read(_FOOTER_BYTES) != _masked_crc(record):
             raise ValueError("damaged record")
         yield record
-
-
-def _as_bytes(maps: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Views a block of maps as rows of little-endian bytes."""
-    return np.ascontiguousarray(maps, "<f4").reshape(len(maps), -1).view(np.uint8)
-
-
-def _encode_alike(varints: list[bytes], maps: dict[str, NDArray[np.uint8]]) -> bytes:
-    """Encodes examples whose indices take equally many bytes, so that their frames are alike."""
-    index_size, map_size = len(varints[0]), maps[FEATURES[0]].shape[1]
-    # In protobuf's deterministic order, that of the names: the index comes first.
-    parts = [(_int64_feature_head("index", index_size), index_size)]
-    parts += [(_bytes_feature_head(name, map_size), map_size) for name in sorted(FEATURES)]
-    opening = _field(1, sum(len(head) + size for head, size in parts))
-
-    template = bytearray(opening)
-    places = []
-    for head, size in parts:
-        template += head
-        places.append(slice(_HEADER_BYTES + len(template), _HEADER_BYTES + len(template) + size))
-        template += bytes(size)
-    length = struct.pack("<Q", len(template))
-    template = bytearray(length + _masked_crc(length) + template + bytes(_FOOTER_BYTES))
-
-    frames = np.empty((len(varints), len(template)), np.uint8)
-    frames[:] = np.frombuffer(template, np.uint8)
-    frames[:, places[0]] = np.frombuffer(b"".join(varints), np.uint8).reshape(-1, index_size)
-    for name, place in zip(sorted(FEATURES), places[1:], strict=True):
-        frames[:, place] = maps[name]
-    checksums = [_masked_crc(row[_HEADER_BYTES:-_FOOTER_BYTES].tobytes()) for row in frames]
-    frames[:, -_FOOTER_BYTES:] = np.frombuffer(b"".join(checksums), np.uint8).reshape(-1, 4)
-    return frames.tobytes()
 
 
 def _masked_crc(data: bytes) -> bytes:
@@ -128,8 +103,9 @@ def _bytes_feature_head(name: str, size: int) -> bytes:
     return _entry_head(name, len(head) + size) + head
 
 
-def _int64_feature_head(name: str, size: int) -> bytes:
-    """What stands before the varint of an `Int64List` of one value."""
-    packed = _field(1, size)
-    head = _field(3, len(packed) + size) + packed
-    return _entry_head(name, len(head) + size) + head
+def _int64_feature(name: str, number: int) -> bytes:
+    """An entry that holds an `Int64List` of one non-negative value."""
+    packed = _varint(number)
+    value = _field(1, len(packed)) + packed
+    feature = _field(3, len(value)) + value
+    return _entry_head(name, len(feature)) + feature

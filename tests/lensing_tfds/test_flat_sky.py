@@ -20,6 +20,9 @@ def test_a_map_is_the_sum_of_its_modes(sky):
     np.testing.assert_allclose((waves @ full @ waves.T), maps, atol=1e-12)
     np.testing.assert_allclose(sky.to_map(sky.to_modes(maps)), maps, atol=1e-12)
     np.testing.assert_allclose(full, np.fft.fft2(maps) / sky.npix**2, atol=1e-14)
+    out = np.empty_like(maps)
+    assert sky.to_map(sky.to_modes(maps), out=out) is out
+    np.testing.assert_allclose(out, maps, atol=1e-12)
 
 
 def test_multipoles_and_scales():

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from lensing_tfds import LensingConfig, LensingError, simulate
-from lensing_tfds.configs import VERSIONS
-from lensing_tfds.simulation import Simulator, block_size
+from lensing_tfds.configs import SPLITS, VERSIONS
+from lensing_tfds.random_numbers import NormalStream
+from lensing_tfds.simulation import TEMPERATURE, Simulator, block_size
 
 FEATURES = ("lensed", "unlensed", "kappa")
 
@@ -64,6 +65,26 @@ def test_splits_seeds_and_indices_are_different_skies():
             assert not np.array_equal(other[name], reference[name])
 
 
+def test_no_random_number_serves_twice(monkeypatch):
+    """Not in two fields, examples or splits, nor in the one unlensed map of `fixed_unlensed`."""
+    drawn = []
+    fill = NormalStream.fill
+
+    def spy(self, indices, field, normals):
+        drawn.extend((*self._key, index, field) for index in indices)
+        fill(self, indices, field, normals)
+
+    monkeypatch.setattr(NormalStream, "fill", spy)
+    for split in SPLITS:
+        list(Simulator(VERSIONS["v8"], split).examples(range(block_size(50))))
+    assert len(set(drawn)) == len(drawn) == 3 * 3 * block_size(50)
+    of_v8 = set(drawn)
+    drawn.clear()
+    list(Simulator(VERSIONS["v1"], "train").examples(range(2 * block_size(50))))
+    shared = [address for address in drawn if address[-1] == TEMPERATURE]
+    assert len(shared) == 1 and shared[0] not in of_v8  # the two have the same seed
+
+
 def test_configs_share_a_sky_whatever_their_names_and_sizes():
     v3, v4 = (simulate(version, "train", [5]) for version in ("v3", "v4"))
     np.testing.assert_array_equal(v3["unlensed"], v4["unlensed"])
@@ -91,6 +112,20 @@ def test_examples_stream_in_blocks():
     assert [len(block["index"]) for block in blocks] == [simulator.block_size] * 2 + [5]
 
 
+@pytest.mark.parametrize("version", ["v1", "v6", "v8"])
+def test_blocks_stay_as_they_were_whatever_is_simulated_next(version):
+    """Scratch memory is neither given away nor shared, by two users of one simulator even."""
+    simulator = Simulator(VERSIONS[version], "train")
+    count = 2 * simulator.block_size
+    ones, others = simulator.examples(range(count)), simulator.examples(range(7, 7 + count))
+    pairs = list(zip(ones, others, strict=True))
+    for which, start in ((0, 0), (1, 7)):
+        expected = simulate(VERSIONS[version], "train", range(start, start + count))
+        for name, values in expected.items():
+            blocks = np.concatenate([pair[which][name] for pair in pairs])
+            np.testing.assert_array_equal(blocks, values, err_msg=name)
+
+
 def test_bad_requests_are_named():
     with pytest.raises(LensingError, match="unknown split 'dev'; the splits are train"):
         simulate("v7", "dev", [0])
@@ -108,7 +143,8 @@ import sys
 for name in ("tensorflow", "tensorflow_datasets", "apache_beam", "keras"):
     sys.modules[name] = None  # importing it raises ImportError
 import lensing_tfds
+print("numba" in sys.modules)  # slow to import: only when something is simulated
 print(lensing_tfds.simulate("v7", "train", [0])["lensed"].shape)
 """
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert result.stdout.strip() == "(1, 50, 50, 1)", result.stderr
+    assert result.stdout.splitlines() == ["False", "(1, 50, 50, 1)"], result.stderr

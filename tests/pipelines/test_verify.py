@@ -9,6 +9,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from lensing_tfds import LensingConfig
+from lensing_tfds.configs import DATASET_VERSION
 from lensing_tfds.lensing_tfds_dataset_builder import Builder
 from pipelines import verify
 
@@ -64,7 +65,7 @@ def test_a_dataset_that_is_not_there_or_not_finished_is_one_line(tmp_path, capsy
     with pytest.raises(SystemExit):
         run(tmp_path)
     assert "lensing/tiny is not in" in capsys.readouterr().err
-    (tmp_path / "lensing" / "tiny" / "1.0.0").mkdir(parents=True)
+    (tmp_path / "lensing" / "tiny" / DATASET_VERSION).mkdir(parents=True)
     with pytest.raises(SystemExit):
         run(tmp_path)
     assert "was not finished" in capsys.readouterr().err

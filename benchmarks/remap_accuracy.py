@@ -1,0 +1,38 @@
+"""How far our lensed maps are from the sum over all modes, as a share of the lensing signal."""
+
+import dataclasses
+
+import numpy as np
+
+from lensing_tfds import VERSIONS, lensing, simulate
+
+EXAMPLES = 20
+
+
+def errors(version: str) -> np.ndarray:
+    """Returns rms error / rms lensing signal of each of some noiseless examples of a version.
+
+    The truth is made in double precision, by ducc0's non-uniform FFT at 1e-12, from the unlensed
+    map and κ that the examples hold.
+    """
+    config = dataclasses.replace(VERSIONS[version], name="noiseless", noise_uK_arcmin=0)
+    sky = config.sky
+    examples = simulate(config, "train", range(EXAMPLES))
+    lensed, unlensed, kappa = (
+        examples[name][..., 0].astype(float) for name in ("lensed", "unlensed", "kappa")
+    )
+    deflection = lensing.deflection_from_kappa(sky.to_modes(kappa), sky)
+    truth = lensing.remap(sky.to_modes(unlensed), deflection, sky)
+    return (lensed - truth).std(axis=(1, 2)) / (truth - unlensed).std(axis=(1, 2))
+
+
+def main() -> None:
+    print(f"rms error / rms lensing signal of {EXAMPLES} examples")
+    print(f"{'version':>8} {'median':>8} {'largest':>8}")
+    for version in VERSIONS:
+        ratios = errors(version)
+        print(f"{version:>8} {np.median(ratios):8.1e} {ratios.max():8.1e}")
+
+
+if __name__ == "__main__":
+    main()
