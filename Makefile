@@ -15,17 +15,21 @@ TEST_PROCESSES ?= 4
 TEST_FLAGS ?=
 DEMO_FLAGS ?= --max_examples 4000 --epochs 5
 
-.PHONY: help demo test lint bench install lock clean
+.PHONY: help demo test test-engines lint bench install lock clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(STAMP)  ## simulate a dataset, train a network on it, judge it, write a report
 	$(RUN) -m trainer --dataset lensing/v2 --data_dir demo/data --workdir demo/run $(DEMO_FLAGS)
 	$(RUN) -m trainer.evaluate --workdir demo/run
 
 test: $(STAMP)  ## run the tests (TEST_FLAGS='-k lensing' selects)
-	$(RUN) -m pytest -n logical --maxprocesses $(TEST_PROCESSES) --dist loadfile $(TEST_FLAGS)
+	$(RUN) -m pytest -n logical --maxprocesses $(TEST_PROCESSES) --dist loadfile \
+	  --ignore tests/engines $(TEST_FLAGS)
+
+test-engines: $(STAMP)  ## run the builds on Beam, Dask and, with Java and Maven, Flink
+	$(RUN) -m pytest tests/engines $(TEST_FLAGS)
 
 lint: $(STAMP)  ## ruff and mypy, through pre-commit
 	$(RUN) -m pre_commit run --all-files --show-diff-on-failure

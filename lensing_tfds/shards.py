@@ -210,12 +210,14 @@ class SplitPlan:
         """Examples of each shard."""
         return [stop - start for start, stop in map(self.bounds, range(self.num_shards))]
 
+    def shard(self, number: int) -> ShardSpec:
+        """Returns the spec of one shard, counted from 0."""
+        path = f"{self.prefix}-{number:05d}-of-{self.num_shards:05d}"
+        return ShardSpec(self.config, self.split, *self.bounds(number), path)
+
     def shards(self) -> Iterator[ShardSpec]:
         """Yields the specs of all shards."""
-        for shard in range(self.num_shards):
-            start, stop = self.bounds(shard)
-            path = f"{self.prefix}-{shard:05d}-of-{self.num_shards:05d}"
-            yield ShardSpec(self.config, self.split, start, stop, path)
+        return map(self.shard, range(self.num_shards))
 
 
 Executor = Callable[[Sequence[SplitPlan]], ShardSummary]

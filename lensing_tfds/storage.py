@@ -81,6 +81,12 @@ def size(path: str) -> int | None:
         raise LensingError(f"cannot read {path}: {error.strerror or error}") from error
 
 
+def remove(path: str) -> None:
+    """Removes a file, if it is there and that can be done."""
+    with contextlib.suppress(OSError):
+        os.unlink(path)
+
+
 def remove_abandoned(folder: str) -> None:
     """Removes what killed processes left half-written in a folder; others' work is left alone."""
     if is_remote(folder):

@@ -37,7 +37,7 @@ def encode(examples: Examples) -> list[bytes]:
     map_size = len(maps[0]) // len(examples["index"])
     heads = [_bytes_feature_head(name, map_size) for name in names]
     maps_size = sum(len(head) + map_size for head in heads)
-    pieces = []
+    pieces: list[bytes] = []
     for row, index in enumerate(examples["index"].tolist()):
         first = _int64_feature("index", index)
         parts: list[bytes | memoryview] = [_field(1, len(first) + maps_size), first]

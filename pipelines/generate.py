@@ -1,52 +1,34 @@
-"""Builds a version of the dataset with Apache Beam.
+r"""Builds a version of the dataset with Apache Beam.
 
-On one machine:
+On one machine, and on a Dask cluster:
 
     python -m pipelines.generate --config v7 --data_dir ~/tensorflow_datasets --runner FnApiRunner
+    python -m pipelines.generate --config v7 --data_dir /shared/tensorflow_datasets \
+      --runner DaskRunner --dask_client_address tcp://scheduler:8786
 
 Every flag that is not listed by `--help` goes to Beam as it stands, so that any of its runners can
-be named. The result is what `tfds build lensing_tfds --config v7` makes.
+be named: docs/engines.md has a command for each. The result is what
+`tfds build lensing_tfds --config v7` makes.
 """
 
 import argparse
+import logging
+import os
+import sys
 from collections.abc import Sequence
 
-import apache_beam as beam
 import tensorflow_datasets as tfds
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
-from apache_beam.pvalue import PCollection
 from apache_beam.runners.runner import create_runner
 
+from lensing_tfds.beam_executor import DASK_RUNNER, beam_executor
 from lensing_tfds.command_line import one_line_errors
 from lensing_tfds.configs import LensingError, get_config
 from lensing_tfds.lensing_tfds_dataset_builder import Builder
-from lensing_tfds.shards import Executor, ShardResult, SplitPlan, write_shard
 from trainer.quiet import quiet_tensorflow
 
-
-class WriteShards(beam.PTransform):
-    """Split plans -> what was written of each shard.
-
-    The graph has the same size for ten shards or a million, and no example goes through it.
-    """
-
-    def expand(self, plans: PCollection[SplitPlan]) -> PCollection[ShardResult]:
-        return (
-            plans
-            | "PlanShards" >> beam.FlatMap(SplitPlan.shards)
-            | "SpreadOverWorkers" >> beam.Reshuffle()
-            | "WriteShard" >> beam.Map(write_shard)
-        )
-
-
-def beam_executor(options: PipelineOptions) -> Executor:
-    """Returns an executor that writes shards by a Beam pipeline and waits for its end."""
-
-    def execute(plans: Sequence[SplitPlan]) -> None:
-        with beam.Pipeline(options=options) as pipeline:
-            pipeline | "Splits" >> beam.Create(plans) | WriteShards()
-
-    return execute
+JOB_SERVER_RUNNERS = ("FlinkRunner", "PortableRunner", "SparkRunner")
+"""Runners whose job server has flags of its own, which nobody knows before it runs."""
 
 
 def beam_options(flags: Sequence[str]) -> PipelineOptions:
@@ -60,21 +42,24 @@ def beam_options(flags: Sequence[str]) -> PipelineOptions:
         if not flag.startswith("-") and (not before.startswith("-") or "=" in before):
             raise LensingError(f"stray argument {flag!r}: flags start with --")
     options = PipelineOptions(list(flags))
+    standard = options.view_as(StandardOptions)
+    standard.runner = {None: "FnApiRunner", "DaskRunner": DASK_RUNNER}.get(
+        standard.runner, standard.runner
+    )
+    try:
+        create_runner(standard.runner)  # which also lets Beam know the runner's own flags
+    except (ValueError, ImportError) as error:
+        raise LensingError(f"runner {standard.runner!r}: {error}") from error
     known = options.get_all_options()
     given = options.get_all_options(drop_default=True, retain_unknown_options=True)
     unknown = set(given) - set(known)
     for flag in flags:
         typed = flag.split("=")[0]
-        if typed.lstrip("-").replace("-", "_") in unknown:
+        if typed.lstrip("-").replace("-", "_") not in unknown:
+            continue
+        if standard.runner not in JOB_SERVER_RUNNERS:
             raise LensingError(f"neither this command nor Beam knows the flag {typed}")
-    standard = options.view_as(StandardOptions)
-    if standard.runner is None:
-        # Beam's own default would first try to download a runner.
-        standard.runner = "FnApiRunner"
-    try:
-        create_runner(standard.runner)
-    except (ValueError, ImportError) as error:
-        raise LensingError(f"runner {standard.runner!r}: {error}") from error
+        print(f"note: {typed} is left to the job server of {standard.runner}", file=sys.stderr)
     return options
 
 
@@ -90,10 +75,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments, flags = parser.parse_known_args(argv)
     with quiet_tensorflow():
         import tensorflow  # noqa: F401  (TFDS and write_shard will, with more ado)
+    if not arguments.verbose:  # Beam logs every failure as well, tracebacks and all
+        logging.getLogger().setLevel(logging.CRITICAL)
+    # Beam starts worker processes on this machine, where it does, as just `python`.
+    os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
     with one_line_errors(arguments.verbose):
         options = beam_options(flags)
         builder = Builder(config=get_config(arguments.config), data_dir=arguments.data_dir)
         builder.executor = beam_executor(options)
+        builder.check_shards = True  # a dataset that is prepared too: run again, this repairs it
         builder.download_and_prepare(
             download_config=tfds.download.DownloadConfig(num_shards=arguments.num_shards)
         )

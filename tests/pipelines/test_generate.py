@@ -1,34 +1,18 @@
-"""Beam builds what `tfds build` builds, by a graph of constant size."""
+"""The command builds what `tfds build` builds, by any of Beam's runners and flags."""
 
 import json
 
-import apache_beam as beam
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
 from lensing_tfds import LensingConfig, LensingError, simulate
-from lensing_tfds.shards import SplitPlan
+from lensing_tfds.beam_executor import DASK_RUNNER
 from pipelines import generate
 
 TINY = LensingConfig(
     "tiny", npix=16, lx=5.0, num_examples={"train": 40, "validation": 7, "test": 5}
 )
-
-
-def graph_bytes(num_shards):
-    config = LensingConfig(
-        "many", npix=16, lx=5.0, num_examples=dict(TINY.num_examples, train=10**7)
-    )
-    pipeline = beam.Pipeline()
-    plan = SplitPlan(config, "train", num_shards, "/nowhere")
-    pipeline | beam.Create([plan]) | generate.WriteShards()
-    return len(pipeline.to_runner_api().SerializeToString())
-
-
-def test_a_million_shards_make_the_graph_of_ten():
-    assert graph_bytes(10**6) == pytest.approx(graph_bytes(10), abs=64)
-    assert graph_bytes(10**6) < 10**6
 
 
 def test_the_command_builds_what_is_simulated(tmp_path, capsys):
@@ -48,9 +32,9 @@ def test_the_command_builds_what_is_simulated(tmp_path, capsys):
 
 def test_without_a_runner_beam_works_in_this_process():
     assert generate.beam_options([]).get_all_options()["runner"] == "FnApiRunner"
-    assert generate.beam_options(["--runner", "FlinkRunner"]).get_all_options()["runner"] == (
-        "FlinkRunner"
-    )
+    for runner in ("FlinkRunner", DASK_RUNNER):
+        name = runner.rpartition(".")[2]
+        assert generate.beam_options(["--runner", name]).get_all_options()["runner"] == runner
 
 
 def test_a_flag_that_nobody_knows_is_an_error():
@@ -62,6 +46,20 @@ def test_a_flag_that_nobody_knows_is_an_error():
         generate.beam_options(["--runner", "FnApiRunner", "v8"])
     with pytest.raises(LensingError, match="runner 'SpeedyRunner'"):
         generate.beam_options(["--runner", "SpeedyRunner"])
+
+
+def test_flags_reach_beam_unsplit():
+    labels = ["--labels", "a=1,b=2", "--labels=c=3,4"]
+    options = generate.beam_options(["--runner", "FnApiRunner", *labels]).get_all_options()
+    assert options["labels"] == ["a=1,b=2", "c=3,4"]
+
+
+def test_a_flag_of_a_job_server_is_left_to_it(capsys):
+    flags = ["--runner", "FlinkRunner", "--parallelism", "2", "--flink_conf_dir", "conf"]
+    generate.beam_options(flags)
+    assert capsys.readouterr().err == (
+        "note: --flink_conf_dir is left to the job server of FlinkRunner\n"
+    )
 
 
 def test_bad_input_is_one_line(tmp_path, capsys):
