@@ -33,7 +33,7 @@ def encode(examples: Examples) -> list[bytes]:
       `tf.train.Example` with raw little-endian float32 maps.
     """
     names = sorted(FEATURES)  # protobuf's deterministic order of a map; "index" is before them
-    maps = [memoryview(np.ascontiguousarray(examples[name], "<f4")).cast("B") for name in names]
+    maps = [np.ascontiguousarray(examples[name], "<f4").data.cast("B") for name in names]
     map_size = len(maps[0]) // len(examples["index"])
     heads = [_bytes_feature_head(name, map_size) for name in names]
     maps_size = sum(len(head) + map_size for head in heads)

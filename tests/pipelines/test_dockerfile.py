@@ -11,7 +11,7 @@ DOCKERFILE = (ROOT / "pipelines" / "Dockerfile").read_text()
 def test_the_image_has_the_locked_beam():
     (image,) = re.findall(r"^ARG BEAM=(.+)$", DOCKERFILE, re.MULTILINE)
     lock = (ROOT / "requirements.lock").read_text()
-    assert re.findall(r"^apache-beam==([^ ;]+)", lock, re.MULTILINE) == [image]
+    assert re.findall(r"^apache-beam==([^\s;]+)", lock, re.MULTILINE) == [image]
 
 
 def test_the_image_installs_an_extra_that_exists():
