@@ -10,6 +10,14 @@ Public: `simulate`, `LensingConfig`, `VERSIONS`, `LensingError`; the physics, mo
 `flat_sky`, `spectra`, `random_numbers`, `gaussian_fields`, `lensing`, `nufft` and `instrument`.
 """
 
+import importlib.util
+import os
+
+if importlib.util.find_spec("fsspec") is not None:
+    # TFDS reaches buckets through epath, and epath through TensorFlow where it is installed, which
+    # knows no s3:// any more. Epath's other way is fsspec, and is what `storage` uses too.
+    os.environ.setdefault("EPATH_USE_TF", "false")
+
 from lensing_tfds.configs import VERSIONS, LensingConfig, LensingError
 from lensing_tfds.simulation import simulate
 

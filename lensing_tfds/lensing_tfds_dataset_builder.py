@@ -261,6 +261,8 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
                     file.write(path.read_bytes())
 
     def _make_folder(self) -> None:
+        if storage.is_remote(self.data_dir):
+            return  # buckets have no folders, and a bucket is not made by mistyping its name
         try:
             self.data_path.mkdir(parents=True, exist_ok=True)
         except OSError as error:

@@ -9,7 +9,7 @@ import socket
 import time
 import uuid
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from lensing_tfds.configs import LensingError
 
@@ -19,6 +19,8 @@ _UNFINISHED = re.compile(r"\.unfinished-(?P<host>[\w.-]+)-(?P<pid>\d+)-[0-9a-f]{
 _ABANDONED_SECONDS = 3600  # another machine's file is abandoned when it has not grown for so long
 
 _BUFFER_BYTES = 2**18
+_OBJECT_BLOCK_BYTES = 2**23  # of an object in a bucket, sent or fetched at a time
+_OBJECT_ERRORS = ("aiobotocore", "aiohttp", "botocore", "gcsfs", "google")  # packages that raise
 
 
 def is_remote(path: str) -> bool:
@@ -30,27 +32,15 @@ def is_remote(path: str) -> bool:
 def writing(path: str) -> Iterator[BinaryIO]:
     """Yields a file to write to, which appears as `path` when the block ends without an error.
 
-    By then it is on the disk (fsync). A process killed at any moment leaves the old file or the
-    new one; two that write the same path at once do not disturb each other. In a bucket an
-    object appears only when it is whole, and is written directly.
+    On a disk it is then there for good (fsync). A process killed at any moment leaves the old file
+    or the new one; two that write the same path at once do not disturb each other.
 
     Raises:
       LensingError: the file cannot be written; the message holds its path and the reason.
     """
-    host = re.sub(r"[^\w.-]", "_", socket.gethostname())
-    temporary = f"{path}.unfinished-{host}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
-    try:
-        with open(temporary, "xb", buffering=_BUFFER_BYTES) as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        _fsync_folder(os.path.dirname(path) or ".")
-    except OSError as error:
-        raise LensingError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
+    write = _writing_object if is_remote(path) else _writing_file
+    with _errors_named("write", path), write(path) as file:
+        yield file
 
 
 @contextlib.contextmanager
@@ -60,11 +50,13 @@ def reading(path: str) -> Iterator[BinaryIO]:
     Raises:
       LensingError: it cannot be read; the message holds its path and the reason.
     """
-    try:
-        with open(path, "rb") as file:
-            yield file
-    except OSError as error:
-        raise LensingError(f"cannot read {path}: {error.strerror or error}") from error
+    with (
+        _errors_named("read", path),
+        _bucket(path).open(path, "rb", block_size=_OBJECT_BLOCK_BYTES)
+        if is_remote(path)
+        else open(path, "rb") as file,
+    ):
+        yield file
 
 
 def size(path: str) -> int | None:
@@ -73,18 +65,17 @@ def size(path: str) -> int | None:
     Raises:
       LensingError: its folder cannot be read.
     """
-    try:
-        return os.stat(path).st_size
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        raise LensingError(f"cannot read {path}: {error.strerror or error}") from error
+    with _errors_named("read", path):
+        try:
+            return _bucket(path).size(path) if is_remote(path) else os.stat(path).st_size
+        except (FileNotFoundError, NotADirectoryError):
+            return None
 
 
 def remove(path: str) -> None:
     """Removes a file, if it is there and that can be done."""
-    with contextlib.suppress(OSError):
-        os.unlink(path)
+    with contextlib.suppress(LensingError), _errors_named("remove", path):
+        _bucket(path).rm_file(path) if is_remote(path) else os.unlink(path)
 
 
 def remove_abandoned(folder: str) -> None:
@@ -98,8 +89,68 @@ def remove_abandoned(folder: str) -> None:
                 os.unlink(entry.path)
 
 
+@contextlib.contextmanager
+def _errors_named(verb: str, path: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        package = type(error).__module__.partition(".")[0]
+        if not isinstance(error, OSError) and package not in _OBJECT_ERRORS:
+            raise
+        reason = getattr(error, "strerror", None) or error or type(error).__name__
+        raise LensingError(f"cannot {verb} {path}: {reason}") from error
+
+
+@contextlib.contextmanager
+def _writing_file(path: str) -> Iterator[BinaryIO]:
+    temporary = f"{path}.unfinished-{_host()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    try:
+        with open(temporary, "xb", buffering=_BUFFER_BYTES) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        _fsync_folder(os.path.dirname(path) or ".")
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+
+
+@contextlib.contextmanager
+def _writing_object(path: str) -> Iterator[BinaryIO]:
+    """An object appears only when it is whole: it needs no temporary name, and no renaming."""
+    file = _bucket(path).open(path, "wb", block_size=_OBJECT_BLOCK_BYTES)
+    try:
+        yield file
+    except BaseException:
+        with contextlib.suppress(Exception):
+            file.discard()
+        file.closed = True  # closing it, as its destructor does, would send what there is
+        raise
+    file.close()
+
+
+def _bucket(path: str) -> Any:
+    """The fsspec file system of a path; epath's own, so that each sees what the other did."""
+    import fsspec
+
+    protocol = path.partition("://")[0]
+    try:
+        bucket = fsspec.filesystem(protocol)
+    except (ImportError, ValueError) as error:
+        raise LensingError(
+            f"{path}: no way to reach {protocol}:// ({error}); pip install 'lensing-tfds[buckets]'"
+        ) from error
+    bucket.invalidate_cache()  # of listings: other machines write there too
+    return bucket
+
+
+def _host() -> str:
+    return re.sub(r"[^\w.-]", "_", socket.gethostname())
+
+
 def _is_abandoned(entry: os.DirEntry[str], host: str, pid: int) -> bool:
-    if host != re.sub(r"[^\w.-]", "_", socket.gethostname()):
+    if host != _host():
         return time.time() - entry.stat().st_mtime > _ABANDONED_SECONDS
     try:
         os.kill(pid, 0)
