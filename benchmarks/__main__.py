@@ -1,7 +1,11 @@
 """Runs every benchmark: `python -m benchmarks`; a single one: `python -m benchmarks.kernel`."""
 
-from benchmarks import kernel, study_remap
+import subprocess
+import sys
 
-for benchmark in (study_remap, kernel):
-    print(f"\n{(benchmark.__doc__ or '').splitlines()[0]}\n")
-    benchmark.main()
+NAMES = ("study_remap", "remap_accuracy", "kernel", "pixell_lensing", "build", "memory", "reading")
+
+for name in NAMES:  # each in a process of its own: some keep to one core
+    module = f"benchmarks.{name}"
+    print(f"\n{module}\n", flush=True)
+    subprocess.run([sys.executable, "-m", module], check=True)

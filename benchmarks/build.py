@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import statistics
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -30,14 +31,22 @@ TINY = LensingConfig(
 )
 
 
-def kernel_rate(config: LensingConfig, seconds: float = 1.0) -> float:
-    """Simulates on one core and writes nothing; returns examples per second."""
+def kernel_rate(config: LensingConfig, begin: float, seconds: float = 2.0) -> float:
+    """Simulates on one core and writes nothing, from a given time on; returns examples/s."""
     blocks = Simulator(config, "train").examples(range(10**6))
     next(blocks)  # what is computed once is not part of the rate
+    time.sleep(max(0.0, begin - time.time()))
     count, began = 0, time.perf_counter()
     while time.perf_counter() - began < seconds:
         count += len(next(blocks)["index"])
     return count / (time.perf_counter() - began)
+
+
+def kernels_rate(config: LensingConfig, processes: int) -> float:
+    """Simulates in several processes at once, as the workers do; returns examples/s of all."""
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        begin = time.time() + 5  # they have started by then
+        return sum(pool.map(kernel_rate, [config] * processes, [begin] * processes))
 
 
 def build_seconds(config: LensingConfig, workers: int) -> float:
@@ -54,42 +63,35 @@ def main(argv=None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     rounds = parser.parse_args(argv).rounds
-    cores = len(os.sched_getaffinity(0))
     os.environ["OMP_NUM_THREADS"] = "1"
+    start = statistics.median(build_seconds(TINY, 2) for _ in range(rounds))
+    print(f"Written to {tempfile.gettempdir()} (TMPDIR chooses); examples/s, medians of {rounds}")
+    print(f"rounds, lowest and highest ratio. Not counted: {start:.1f} s to start two workers.\n")
     print(
-        f"Written to {tempfile.gettempdir()} (TMPDIR chooses). Medians of {rounds} rounds, with the"
-    )
-    print(
-        "lowest and highest ratio. 'start' is what it takes to start the workers, imports and all;"
-    )
-    print("it is not in the rates.\n")
-    print(
-        f"{'':>8} {'kernel':>8} {'1 worker':>9} {'of kernel':>17} {'2 workers':>10} "
-        f"{'of 2 kernels':>17} {'2 to 1':>16} {'start':>6}"
+        f"{'':>8} {'kernel':>7} {'2 kernels':>9} {'1 worker':>9} {'2 workers':>9} "
+        f"{'1 worker/kernel':>18} {'2 workers/2 kernels':>20} {'2 workers/1':>17} "
+        f"{'2 kernels/1':>17}"
     )
     for config in CONFIGS:
         total = sum(config.num_examples.values())
-        rows = []
-        for _ in range(rounds):
-            # In a process of its own, like a worker.
-            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-                kernel = pool.submit(kernel_rate, config).result()
-            one = total / build_seconds(config, 1)
-            start = build_seconds(TINY, 2)
-            two = total / (build_seconds(config, 2) - start)
-            rows.append((kernel, one, one / kernel, two, two / kernel / 2, two / one, start))
-        kernel, one, of_one, two, of_two, speedup, start = np.median(rows, axis=0)
-        low, high = np.min(rows, axis=0), np.max(rows, axis=0)
-
-        def spread(i, low=low, high=high):
-            return f"({low[i]:.2f}-{high[i]:.2f})"
-
-        print(
-            f"{config.name:>8} {kernel:8.0f} {one:9.0f} {of_one:5.2f} {spread(2)} {two:10.0f} "
-            f"{of_two:5.2f} {spread(4)} {speedup:4.2f} {spread(5)} {start:5.1f}s"
+        rows = np.array(
+            [
+                (
+                    kernels_rate(config, 1),
+                    kernels_rate(config, 2),
+                    total / build_seconds(config, 1),
+                    total / (build_seconds(config, 2) - start),
+                )
+                for _ in range(rounds)
+            ]
         )
-    if cores < 2:
-        print("only one core may be used here: the figures for two workers mean nothing")
+        kernel, kernels, one, two = rows.T
+        rates = " ".join(f"{np.median(rate):9.0f}" for rate in (kernels, one, two))
+        ratios = " ".join(
+            f"{np.median(r):7.2f} ({r.min():.2f}-{r.max():.2f})"
+            for r in (one / kernel, two / kernels, two / one, kernels / kernel)
+        )
+        print(f"{config.name:>8} {np.median(kernel):7.0f} {rates} {ratios}")
 
 
 if __name__ == "__main__":

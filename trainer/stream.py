@@ -6,6 +6,7 @@ four times faster than TFDS's example-by-example decoding. tf.data feeds every K
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -15,17 +16,20 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from lensing_tfds import storage, tfrecord
 from lensing_tfds.command_line import build_command
 from lensing_tfds.configs import LensingError
 from trainer.augmentation import augment
 from trainer.config import TrainerConfig
 from trainer.dataset import stored_config
+from trainer.remote_records import remote_records
 from trainer.scaling import Scaling
 
 _SHARDS_AT_ONCE = 16
-# Serialised records that are shuffled together: enough to mix many shards of small maps, and
+_BLOCK = 16  # records that are read of one shard in a row
+# Serialised records that wait to be drawn at random: enough to mix many shards of small maps, and
 # bounded for large ones.
-_SHUFFLE_BYTES = 64 * 2**20
+_SHUFFLE_BYTES = 32 * 2**20
 
 _stateless = tf.random.experimental
 
@@ -62,42 +66,38 @@ def training_batches(
       (lensed, kappa) batches: standardised float32, (batch, npix, npix, channels) and
       (batch, npix, npix, 1); `steps_per_epoch` of them make an epoch.
     """
-    split = f"train[:{num_train_examples(builder, config.max_examples)}]"
-    shards = _shards(builder, split)
-    window = _shuffle_window(builder)
+    shards = _shards(builder, f"train[:{num_train_examples(builder, config.max_examples)}]")
+    steps = steps_per_epoch(builder, config)
+    window = max(1, _SHUFFLE_BYTES // _record_bytes(builder))
     decode = _decoder(builder, ("lensed", "kappa"))
 
     def epoch_batches(epoch: tf.Tensor) -> tf.data.Dataset:
+        """Serialised records, shuffled, with the seed of each batch's augmentation."""
         key = _stateless.stateless_fold_in([config.seed, 0], epoch)
         file_key, record_key, augment_key = tf.unstack(_stateless.stateless_split(key, 3))
-
-        # Not Dataset.shuffle: its order depends on TensorFlow's global seed too.
-        def shuffle(i: tf.Tensor, records: tf.Tensor) -> tf.Tensor:
-            return _stateless.stateless_shuffle(
-                records, _stateless.stateless_fold_in(record_key, i)
-            )
-
-        def prepare(i: tf.Tensor, records: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            maps = decode(records)
-            pair = (maps["lensed"], maps["kappa"])
-            if config.augment:
-                pair = augment(pair, _stateless.stateless_fold_in(augment_key, i))
-            return scaling.scale_lensed(pair[0]), scaling.scale_kappa(pair[1])
-
         order = _stateless.stateless_shuffle(tf.range(len(shards.files)), file_key)
-        shuffled_shards = tuple(tf.gather(column, order) for column in shards)
-        records = tf.data.Dataset.from_tensor_slices(shuffled_shards).interleave(
-            _read_shard,
-            cycle_length=_SHARDS_AT_ONCE,
-            num_parallel_calls=tf.data.AUTOTUNE,
-            deterministic=True,
-        )
-        shuffled = records.batch(window).enumerate().map(shuffle).prefetch(1).unbatch()
-        batches = shuffled.batch(config.batch_size).enumerate()
-        return batches.map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
+        records = _interleaved(builder, _Shards(*(tf.gather(column, order) for column in shards)))
+        # Dataset.shuffle mixes TensorFlow's global seed in: here it is the one of this function's
+        # graph, and no other's.
+        tf.random.set_seed(1)
+        seed = tf.random.stateless_uniform([], record_key, None, None, tf.int64)
+        shuffled = records.shuffle(window, seed, reshuffle_each_iteration=False)
+        seeds = tf.data.Dataset.from_tensor_slices(_stateless.stateless_split(augment_key, steps))
+        return tf.data.Dataset.zip(seeds, shuffled.batch(config.batch_size))
 
-    epochs = tf.data.Dataset.range(initial_epoch, config.epochs)
-    return epochs.flat_map(epoch_batches).prefetch(tf.data.AUTOTUNE)
+    # Compiled, it goes through the maps once instead of ten times.
+    @tf.function(jit_compile=True)
+    def prepare(maps: dict[str, tf.Tensor], seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        pair = (maps["lensed"], maps["kappa"])
+        if config.augment:
+            pair = augment(pair, seed)
+        return scaling.scale_lensed(pair[0]), scaling.scale_kappa(pair[1])
+
+    batches = tf.data.Dataset.range(initial_epoch, config.epochs).flat_map(epoch_batches)
+    prepared = batches.map(
+        lambda seed, records: prepare(decode(records), seed), num_parallel_calls=tf.data.AUTOTUNE
+    )
+    return prepared.prefetch(tf.data.AUTOTUNE)
 
 
 def validation_batches(
@@ -132,11 +132,11 @@ def evaluation_batches(
       (batch, npix, npix, 1) float32 and index (batch,) int64, by increasing index.
 
     Raises:
-      LensingError: a shard is damaged.
+      LensingError: a shard is damaged, or cannot be read.
     """
     decode = _decoder(builder, ("lensed", "unlensed", "kappa", "index"))
-    batches = _records_in_order(builder, split).batch(batch_size)
     with damage_named(builder):
+        batches = _records_in_order(builder, split).batch(batch_size)
         yield from batches.map(decode).prefetch(1).as_numpy_iterator()
 
 
@@ -145,28 +145,38 @@ def damage_named(builder: tfds.core.DatasetBuilder) -> Iterator[None]:
     """Turns tf.data's complaint about a shard, which does not say which, into one that does.
 
     Raises:
-      LensingError: a shard that was read in the block is truncated, corrupted or missing; the
-        message names it.
+      LensingError: a shard that was read in the block is truncated, corrupted or missing, or its
+        bucket cannot be reached; the message names it.
     """
     try:
         yield
-    except (tf.errors.DataLossError, tf.errors.NotFoundError) as error:
+    except (
+        tf.errors.DataLossError,
+        tf.errors.NotFoundError,
+        tf.errors.InvalidArgumentError,  # from `remote_records`, or from anything else
+    ) as error:
+        if isinstance(error, tf.errors.InvalidArgumentError) and not _is_remote(builder):
+            raise
         for split in builder.info.splits:
             for file in _shards(builder, split).files:
                 if _is_damaged(file):
                     command = build_command(stored_config(builder), str(builder.data_dir_root))
                     raise LensingError(
-                        f"shard {file} is truncated, corrupted or missing; build the dataset "
-                        f"again: {command} --overwrite"
+                        f"shard {file} is truncated, corrupted or missing; to write just that "
+                        f"again: {command}"
                     ) from error
         raise
 
 
 def _is_damaged(file: str) -> bool:
+    if storage.size(file) is None:
+        return True
     try:
-        for _ in tf.data.TFRecordDataset(file):
-            pass
-    except tf.errors.OpError:
+        with storage.reading(file) as stream:
+            collections.deque(tfrecord.records(stream), maxlen=0)
+    except ValueError as error:
+        if isinstance(error, LensingError):
+            raise  # it cannot be read, which says nothing about the shard
         return True
     return False
 
@@ -188,19 +198,42 @@ def _shards(builder: tfds.core.DatasetBuilder, split: str) -> _Shards:
     )
 
 
-def _read_shard(file: tf.Tensor, skip: tf.Tensor, take: tf.Tensor) -> tf.data.Dataset:
-    return tf.data.TFRecordDataset(file).skip(skip).take(take)
-
-
 def _records_in_order(builder: tfds.core.DatasetBuilder, split: str) -> tf.data.Dataset:
-    return tf.data.Dataset.from_tensor_slices(tuple(_shards(builder, split))).flat_map(_read_shard)
+    shards = tf.data.Dataset.from_tensor_slices(tuple(_shards(builder, split)))
+    return shards.flat_map(_reader(builder))
 
 
-def _shuffle_window(builder: tfds.core.DatasetBuilder) -> int:
-    record_bytes = sum(
-        4 * math.prod(builder.info.features[name].shape) for name in ("lensed", "unlensed", "kappa")
+def _interleaved(builder: tfds.core.DatasetBuilder, shards: _Shards) -> tf.data.Dataset:
+    """A few records of one shard, then of the next, and so on, many shards at a time."""
+    # A bucket makes one wait, so shards are read side by side; from a disk one thread reads as
+    # fast as the others decode.
+    at_once = _SHARDS_AT_ONCE if _is_remote(builder) else None
+    return tf.data.Dataset.from_tensor_slices(tuple(shards)).interleave(
+        _reader(builder),
+        cycle_length=_SHARDS_AT_ONCE,
+        block_length=_BLOCK,
+        num_parallel_calls=at_once,
+        deterministic=True if at_once else None,  # TensorFlow warns where it does not apply
     )
-    return max(1, _SHUFFLE_BYTES // record_bytes)
+
+
+def _reader(builder: tfds.core.DatasetBuilder) -> Callable[..., tf.data.Dataset]:
+    """A function from a shard, and which of its records to take, to those records."""
+    open_shard = remote_records if _is_remote(builder) else tf.data.TFRecordDataset
+
+    def read(file: tf.Tensor, skip: tf.Tensor, take: tf.Tensor) -> tf.data.Dataset:
+        return open_shard(file).skip(skip).take(take)
+
+    return read
+
+
+def _is_remote(builder: tfds.core.DatasetBuilder) -> bool:
+    return storage.is_remote(str(builder.data_dir))
+
+
+def _record_bytes(builder: tfds.core.DatasetBuilder) -> int:
+    maps = ("lensed", "unlensed", "kappa")
+    return sum(4 * math.prod(builder.info.features[name].shape) for name in maps)
 
 
 def _decoder(builder: tfds.core.DatasetBuilder, names: Sequence[str]) -> Callable:

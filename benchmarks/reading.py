@@ -1,0 +1,88 @@
+"""Training examples read per second: ours, TFDS's decoding and raw TFRecords, interleaved."""
+
+import argparse
+import contextlib
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+import lensing_tfds
+
+CONFIG = lensing_tfds.VERSIONS["v7"]
+BATCH = 128
+ROUNDS = 7
+SECONDS = 2.0  # of each in a round
+WARM_UP = 200  # batches: buffers are full then, and tf.data has tuned itself
+
+
+def rate(start: Callable[[], Iterator[object]]) -> float:
+    """Draws batches for a while; returns examples per second."""
+    batches = start()  # anew each time: nothing of the others' is running beside it
+    for _ in range(WARM_UP):
+        next(batches)
+    count, began = 0, time.perf_counter()
+    while time.perf_counter() - began < SECONDS:
+        next(batches)
+        count += BATCH
+    return count / (time.perf_counter() - began)
+
+
+def readers(data_dir: str) -> dict[str, Callable[[], Iterator[object]]]:
+    """What is compared: functions that start to read the training split over and over."""
+    import tensorflow as tf
+    import tensorflow_datasets as tfds
+
+    from trainer import stream
+    from trainer.config import resolve
+    from trainer.scaling import Scaling
+
+    builder = tfds.builder(f"lensing/{CONFIG.name}", data_dir=data_dir)
+    builder.download_and_prepare()
+    config = resolve(
+        f"lensing/{CONFIG.name}", data_dir, CONFIG, batch_size=BATCH, epochs=10**6, augment=True
+    )
+    scaling = Scaling(lensed_mean=0.0, lensed_std=100.0, kappa_mean=0.0, kappa_std=0.1)
+    files = [str(i.filename) for i in builder.info.splits["train"].file_instructions]
+
+    def ours():
+        return iter(stream.training_batches(builder, config, scaling))
+
+    def decoded_by_tfds():
+        examples = builder.as_dataset(split="train").repeat()
+        return iter(examples.batch(BATCH).prefetch(tf.data.AUTOTUNE))
+
+    def raw():
+        records = tf.data.TFRecordDataset(files).repeat()
+        return iter(records.batch(BATCH).prefetch(tf.data.AUTOTUNE))
+
+    return {"trainer's stream": ours, "TFDS's decoding": decoded_by_tfds, "raw TFRecords": raw}
+
+
+def main(data_dir: str | None = None) -> None:
+    """Prints examples per second and the ratios.
+
+    Args:
+      data_dir: a folder that holds the dataset, or where it is built; None is a temporary one.
+    """
+    with contextlib.ExitStack() as stack:
+        folder = data_dir or stack.enter_context(tempfile.TemporaryDirectory())
+        starts = readers(folder)
+        rates = np.array([[rate(start) for start in starts.values()] for _ in range(ROUNDS)])
+    print(f"lensing/{CONFIG.name}, batches of {BATCH}, {len(os.sched_getaffinity(0))} cores")
+    print(f"{'':>18} {'examples/s':>10} {'ours to it':>10}  (lowest and highest of {ROUNDS})")
+    for name, column in zip(starts, rates.T, strict=True):
+        ratios = rates[:, 0] / column
+        print(
+            f"{name:>18} {np.median(column):10.0f} {statistics.median(ratios):9.2f}x"
+            f"  ({ratios.min():.2f}-{ratios.max():.2f})"
+        )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data_dir", help="holds the dataset, or is where it is built")
+    main(parser.parse_args().data_dir)
