@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
 from trainer.quiet import quiet_tensorflow
+
+_SUPERVISORS = ("workers", "port", "overwrite")  # flags that chief and workers are not given
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -53,16 +56,19 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     """Runs the command; exits with status 2 for bad input and 130 when interrupted."""
     arguments = parse_arguments(argv)
+    environment = dict(os.environ)  # for chief and workers: they silence TensorFlow themselves
     # Imported here, so that --help and a mistyped flag answer at once.
     with quiet_tensorflow():
         from lensing_tfds.command_line import one_line_errors
         from trainer.config import dataset_name
         from trainer.dataset import absolute_data_dir
         from trainer.spaces import space_for
+        from tuning.cluster import Role, role
         from tuning.config import SearchConfig, read_space
-        from tuning.search import search
+        from tuning.search import search, search_with_workers
+        from tuning.supervisor import orderly_end
 
-    with one_line_errors(arguments.verbose):
+    with one_line_errors(arguments.verbose), orderly_end():
         name = dataset_name(arguments.dataset)
         config = SearchConfig(
             dataset=arguments.dataset,
@@ -80,15 +86,35 @@ def main(argv: list[str] | None = None) -> None:
             max_minutes=arguments.max_minutes,
         )
         workdir = arguments.workdir or f"runs/tune-{name}"
-        search(
-            config,
-            workdir,
-            budget,
-            _report,
-            live=sys.stdout.isatty(),
-            overwrite=arguments.overwrite,
-            chief_timeout=arguments.chief_timeout,
-        )
+        overwrite = arguments.overwrite
+        if arguments.workers is None:
+            live = sys.stdout.isatty() and role() is Role.ALONE
+            timeout = arguments.chief_timeout
+            search(config, workdir, budget, _report, live, overwrite, timeout)
+        else:
+            command = _command(arguments)
+            search_with_workers(
+                config,
+                workdir,
+                arguments.workers,
+                command,
+                arguments.port,
+                _report,
+                overwrite,
+                environment,
+            )
+
+
+def _command(arguments: argparse.Namespace) -> list[str]:
+    """The same command, for a chief and workers."""
+    values = {name: value for name, value in vars(arguments).items() if name not in _SUPERVISORS}
+    command = [sys.executable, "-m", "tuning"]
+    for name, value in values.items():
+        if value is True:
+            command.append(f"--{name}")
+        elif value is not None and value is not False:
+            command.append(f"--{name}={value}")
+    return command
 
 
 def _report(line: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tuning.trials import Trial, ranked
 
-_HEAD = ("trial", "val_loss", "val_map_correlation", "epoch", "time", "settings")
+HEAD = ("trial", "val_loss", "val_map_correlation", "epoch", "time", "settings")
 
 
 def trial_line(trial: Trial, objective: str, best: Trial | None) -> str:
@@ -18,7 +18,7 @@ def trial_line(trial: Trial, objective: str, best: Trial | None) -> str:
       best: the best trial so far, if any was completed.
     """
     if trial.status == "FAILED":
-        result = f"failed: {trial.failure or 'its objective is not a number'}"
+        result = f"failed: {trial.failure}"
     else:
         row = trial.best(objective)
         assert row is not None, "a completed trial has an epoch"
@@ -41,8 +41,8 @@ def table(trials: Sequence[Trial], objective: str, limit: int | None = None) -> 
       limit: rows to show; None shows all.
     """
     best = ranked(list(trials), objective)
-    rows = [_HEAD, *(cells(trial, objective) for trial in best[:limit])]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(_HEAD))]
+    rows = [HEAD, *(cells(trial, objective) for trial in best[:limit])]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(HEAD))]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows

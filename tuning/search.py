@@ -6,7 +6,7 @@ import contextlib
 import fcntl
 import io
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from keras_tuner.errors import FatalRuntimeError
@@ -21,6 +21,7 @@ from tuning.config import Budget, SearchConfig
 from tuning.hypermodel import LensingHyperModel
 from tuning.leaderboard import table, trial_line
 from tuning.oracles import LastingOracle, build_oracle
+from tuning.supervisor import supervise
 from tuning.tensorboard import write_experiment
 from tuning.trials import (
     SearchRecord,
@@ -84,10 +85,48 @@ def search(
         cluster.refuse_taken_port(*cluster.address())
     with _alone_in(workdir):
         record = prepare(config, workdir, report, overwrite)
+        ended = ended_trials(workdir, record)
+        report(
+            f"searching {config.dataset} with {config.tuner} for the best {config.objective}"
+            + (f", going on after {ended} trials" if ended else "")
+        )
         tuner = build_tuner(record, workdir, budget, live)
         announce_trials(tuner.oracle, workdir, record, report)
         _run(tuner)
         finish(workdir, record, tuner.oracle.stopped, report)
+
+
+def search_with_workers(
+    config: SearchConfig,
+    workdir: str | Path,
+    workers: int,
+    command: Sequence[str],
+    port: int | None = None,
+    report: Report = print,
+    overwrite: bool = False,
+    environment: Mapping[str, str] | None = None,
+) -> None:
+    """Searches with a chief and workers, processes of their own on this machine.
+
+    Args:
+      config: as of `search`, like workdir, report and overwrite.
+      workdir: see there.
+      workers: how many.
+      command: what runs `search` with the same settings, in chief and workers.
+      port: the chief's; None takes a free one.
+      report: prints a line.
+      overwrite: start anew.
+      environment: of chief and workers; None is this process's.
+
+    Raises:
+      LensingError: as `search` and `tuning.supervisor.supervise`.
+    """
+    workdir = Path(workdir)
+    if cluster.role() is not Role.ALONE:
+        raise LensingError("--workers starts a chief of its own: unset KERASTUNER_ORACLE_IP")
+    with _alone_in(workdir):  # what is wrong is said once, before there are processes
+        record = prepare(config, workdir, report, overwrite)
+    supervise(command, workers, port, lambda: ended_trials(workdir, record), report, environment)
 
 
 def prepare(
@@ -119,13 +158,12 @@ def prepare(
     make_folder(project(workdir))
     if old is None:
         write_experiment(project(workdir), config.space)
-    done = read_trials(workdir, record)
-    ended = sum(trial.status != "RUNNING" for trial in done)
-    report(
-        f"searching {config.dataset} with {config.tuner} for the best {config.objective}"
-        + (f", going on after {ended} trials" if done else "")
-    )
     return record
+
+
+def ended_trials(workdir: Path, record: SearchRecord) -> int:
+    """How many trials of a search are completed or have failed."""
+    return sum(trial.status != "RUNNING" for trial in read_trials(workdir, record))
 
 
 def build_tuner(

@@ -160,7 +160,6 @@ def read_trial(folder: Path, record: SearchRecord) -> Trial:
         values = state["hyperparameters"]["values"]
         point = {name: values[name] for name in record.config.space.dimensions()}
         epochs = values.get("tuner/epochs", record.config.max_epochs)
-        failure = failure_file(folder)
         return Trial(
             number=state["trial_id"],
             status=state["status"],
@@ -168,10 +167,16 @@ def read_trial(folder: Path, record: SearchRecord) -> Trial:
             began_after=values.get("tuner/initial_epoch", 0),
             parent=values.get("tuner/trial_id"),
             history=read_history(run_folder(folder) / "history.csv"),
-            failure=failure.read_text().splitlines()[0] if failure.exists() else None,
+            failure=_failure(folder) if state["status"] == "FAILED" else None,
         )
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise LensingError(f"{folder} is not a trial's folder: {error!r}") from error
+
+
+def _failure(folder: Path) -> str:
+    path = failure_file(folder)
+    # Keras Tuner itself fails a trial only for its score.
+    return path.read_text().splitlines()[0] if path.exists() else "its objective is not a number"
 
 
 def ranked(trials: list[Trial], objective: str) -> list[Trial]:
