@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import io
+import shlex
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-
-from keras_tuner.errors import FatalRuntimeError
 
 from lensing_tfds.configs import LensingConfig, LensingError, differences
 from trainer.dataset import find_config, open_dataset, refuse_another
@@ -79,7 +78,7 @@ def search(
         )
         if record is None:
             raise LensingError(f"{workdir} is not the chief's folder: it holds no search")
-        _run(build_tuner(record, workdir, budget, live))
+        build_tuner(record, workdir, budget, live).search()
         return
     if cluster.role() is Role.CHIEF:
         cluster.refuse_taken_port(*cluster.address())
@@ -92,7 +91,7 @@ def search(
         )
         tuner = build_tuner(record, workdir, budget, live)
         announce_trials(tuner.oracle, workdir, record, report)
-        _run(tuner)
+        tuner.search()
         finish(workdir, record, tuner.oracle.stopped, report)
 
 
@@ -221,14 +220,8 @@ def finish(workdir: Path, record: SearchRecord, stopped: str | None, report: Rep
     write_hparams(path, best_hyperparameters(workdir, record, best[0]))
     report(f"ended: {stopped or 'the tuner has nothing more to try'}")
     report(table(trials, record.config.objective, _ROWS))
-    report(f"the best settings are in {path}")
-
-
-def _run(tuner: SearchTuner) -> None:
-    try:
-        tuner.search()
-    except FatalRuntimeError as error:  # as the tuner raised it
-        raise error.__cause__ or error from None
+    report(f"the best settings are in {path}; train with them:")
+    report(f"  python -m trainer --hparams {shlex.quote(str(path))}")
 
 
 def _refuse_another_search(

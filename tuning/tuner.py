@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import re
 import shutil
 import time
 import traceback
@@ -12,8 +13,8 @@ from pathlib import Path
 
 import keras
 import keras_tuner
-from keras_tuner.engine.trial import Trial
-from keras_tuner.errors import FailedTrialError, FatalRuntimeError
+from keras_tuner.engine.trial import Trial, TrialStatus
+from keras_tuner.errors import FailedTrialError
 
 from lensing_tfds.configs import LensingError
 from trainer.callbacks import DivergedError
@@ -72,12 +73,20 @@ class SearchTuner(keras_tuner.Tuner):
             try:
                 with _counting_kills(folder):
                     return self._train(trial, folder)
-            except LensingError as error:
-                if not isinstance(error, DivergedError):  # no other trial would fare better
-                    raise FatalRuntimeError(str(error)) from error
+            except (DivergedError, FailedTrialError) as error:
                 raise _recorded(folder, error) from error
-            except Exception as error:
+            except LensingError:  # no other trial would fare better
+                raise
+            except Exception as error:  # out of memory, and what else a network can run into
                 raise _recorded(folder, error) from error
+
+    def _try_run_and_update_trial(self, trial: Trial) -> None:
+        # Keras Tuner's own prints a traceback for each failure, and takes any error for one.
+        try:
+            self._run_and_update_trial(trial)
+            trial.status = TrialStatus.COMPLETED
+        except FailedTrialError as error:
+            trial.status, trial.message = TrialStatus.FAILED, str(error)
 
     def load_model(self, trial: Trial) -> keras.Model:
         from trainer.run import load_run
@@ -160,7 +169,8 @@ def _recorded(folder: Path, error: Exception) -> FailedTrialError:
     """Writes down why a trial failed: Keras Tuner's protocol does not carry it."""
     line = str(error).split("\n")[0]
     if not isinstance(error, LensingError | FailedTrialError):
-        line = f"{type(error).__name__}: {line}"
+        # TensorFlow's messages begin with {{where in the graph}}.
+        line = f"{type(error).__name__}: {re.sub(r'{{.*?}} *', '', line)}"
     with replacing(failure_file(folder)) as temporary:
         temporary.write_text(f"{line}\n\n{''.join(traceback.format_exception(error))}")
     return FailedTrialError(line)
