@@ -17,7 +17,7 @@ from lensing_tfds.configs import LensingError
 from trainer import page
 from trainer.files import replacing
 from tuning import figures, leaderboard
-from tuning.trials import SearchRecord, Trial, ranked, read_search, read_trials
+from tuning.trials import SearchRecord, Trial, load_search, ranked, read_trials
 
 _LEAD = (
     "Networks and settings that were tried, each trained on the training split and compared on the "
@@ -49,11 +49,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         if arguments.rows is not None and arguments.rows < 1:
             raise LensingError(f"rows is {arguments.rows}: must be at least 1")
         workdir = Path(arguments.workdir)
-        record = read_search(workdir)
-        if record is None:
-            raise LensingError(
-                f"{workdir} holds no search (no search.json): begin one with python -m tuning"
-            )
+        record = load_search(workdir)
         trials = read_trials(workdir, record)
         path = write(workdir, record, trials)
     print(f"{record.config.dataset}, {record.config.tuner}, best {record.config.objective} first")

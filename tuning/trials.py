@@ -129,6 +129,20 @@ def read_search(workdir: Path) -> SearchRecord | None:
         raise LensingError(f"{path} is not a search's config: {error}") from error
 
 
+def load_search(workdir: Path) -> SearchRecord:
+    """Reads search.json.
+
+    Raises:
+      LensingError: there is none, or it is not a search's config.
+    """
+    record = read_search(workdir)
+    if record is None:
+        raise LensingError(
+            f"{workdir} holds no search (no search.json): begin one with python -m tuning"
+        )
+    return record
+
+
 def write_search(workdir: Path, record: SearchRecord) -> None:
     """Writes search.json.
 
