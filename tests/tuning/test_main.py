@@ -168,6 +168,7 @@ def test_a_chief_and_two_workers_one_of_them_killed_account_for_every_trial(argu
     trials = read_trials(workdir, read_search(workdir))
     assert [t.number for t in trials] == ["0000", "0001", "0002", "0003"]
     assert {t.status for t in trials} == {"COMPLETED"}
+    assert {type(t.settings.augment) for t in trials} == {bool}  # through the protocol
     for trial in trials:  # each ended once, with each epoch once
         assert output.count(f"\ntrial {trial.number}  ") == 1, output
         assert [row["epoch"] for row in trial.history] == list(range(1, 13))

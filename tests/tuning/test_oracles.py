@@ -102,6 +102,7 @@ def test_killed_at_any_moment_no_trial_is_lost_or_repeated(tuner, before, tmp_pa
         oracle = opened(folder, tuner, max_trials=6)
         run(oracle, ended)
         assert {t.status for t in oracle.trials.values()} == {TrialStatus.COMPLETED}
+        assert sorted(oracle.end_order) == sorted(oracle.start_order) == sorted(oracle.trials)
         found = {number: trial.hyperparameters.values for number, trial in oracle.trials.items()}
         assert found.keys() == expected.keys()
         if tuner != "bayesian":  # its random state is not kept

@@ -127,6 +127,11 @@ def test_a_promoted_trial_equals_a_run_that_was_never_interrupted(changed, tiny,
     np.testing.assert_allclose(taken.history["val_loss"], whole.history["val_loss"], rtol=1e-4)
     parent = next(t for t in trials if t.number == promoted.parent)
     assert parent.settings.epochs == 1 and len(parent.history) == 1  # left as it was
+    assert promoted.history[0] == parent.history[0]  # taken over, not trained again: same seconds
+    # For TensorBoard it is a session of its own, with the parent's curve before its own.
+    events = run_folder(folder_of(workdir, promoted.number)) / "tensorboard"
+    assert len(list(events.glob("*tfevents*"))) == 1
+    assert len(list((events / "validation").glob("*tfevents*"))) == 2
 
 
 def test_a_trial_that_diverges_is_recorded_and_the_search_goes_on(changed, tmp_path):
