@@ -117,6 +117,29 @@ class Space(abc.ABC):
           LensingError: there is none; the message names the dimension and its value.
         """
 
+    @abc.abstractmethod
+    def place(self, model: str) -> Point | None:
+        """The values of the family's own dimensions for a network's name; None outside."""
+
+    def locate(self, recipe: Recipe, augment: bool) -> Point | None:
+        """The point of the space that a recipe is; None outside.
+
+        Args:
+          recipe: a network and its training.
+          augment: whether its examples are turned and mirrored.
+        """
+        place = self.place(recipe.model)
+        if place is None:
+            return None
+        training: Point = {
+            "optimizer": recipe.optimizer,
+            "learning_rate": recipe.learning_rate,
+            "batch_size": recipe.batch_size,
+            "augment": augment,
+        }
+        inside = all(value in getattr(self, name) for name, value in training.items())
+        return {**place, **training} if inside else None
+
     def settings(self, point: Point) -> dict[str, Any]:
         """The fields of `TrainerConfig` that a point decides.
 
@@ -233,13 +256,13 @@ class StackSpace(Space):
             Architecture(tuple(blocks), numbers["last_kernel"], numbers["upsampling"])
         )
 
-    def __contains__(self, model: str) -> bool:
-        """Whether a network's name is one of the space's."""
+    def place(self, model: str) -> Point | None:
         names = ("depth", "width", "tail", "last_kernel", "upsampling")
-        return any(
-            self.model(dict(zip(names, values, strict=True))) == model
-            for values in itertools.product(*(getattr(self, name).values for name in names))
-        )
+        for values in itertools.product(*(getattr(self, name).values for name in names)):
+            point = dict(zip(names, values, strict=True))
+            if self.model(point) == model:
+                return point
+        return None
 
 
 def _dimension(name: str, value: Any, kind: type) -> Dimension:

@@ -132,6 +132,15 @@ class SearchConfig:
         )
         return dataclasses.replace(base, epochs=epochs, **self.space.settings(point))
 
+    def default_point(self, lensing: LensingConfig) -> Point | None:
+        """What the version's study trained; None where that is outside the space.
+
+        Args:
+          lensing: the dataset's own config.
+        """
+        default = resolve(self.dataset, self.data_dir, lensing)
+        return self.space.locate(default, default.augment)
+
     def budget(self, **limits: float | None) -> Budget:
         """A budget, with the default number of trials where a search would have no end."""
         if self.tuner != "hyperband" and all(limit is None for limit in limits.values()):

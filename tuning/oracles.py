@@ -13,6 +13,7 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 
 from lensing_tfds.configs import LensingError
 from trainer.files import replacing
+from trainer.spaces import Point
 from tuning.config import OBJECTIVES, Budget, SearchConfig
 
 _FAILURES_IN_A_ROW = 5  # then it is not the trials that are at fault
@@ -31,6 +32,7 @@ class LastingOracle(keras_tuner.Oracle):
     Attributes:
       budget: when no further trial begins.
       epochs: of a trial, where the oracle sets none itself.
+      first: the first trial's point; None leaves that to chance too.
       ended: called with the number of each trial that ended.
       stopped: why no further trial begins; None while the oracle decides.
     """
@@ -41,6 +43,7 @@ class LastingOracle(keras_tuner.Oracle):
 
     budget: Budget = Budget()
     epochs: int = 1
+    first: Point | None = None
     stopped: str | None = None
 
     def __init__(self, **kwargs: Any):
@@ -99,6 +102,11 @@ class LastingOracle(keras_tuner.Oracle):
         self.verbose = 0
         self._seconds_before, self._began = state["seconds"], time.monotonic()
 
+    def _random_values(self) -> dict[str, Any] | None:
+        if self.first is not None and not self.trials:
+            return dict(self.first)
+        return super()._random_values()
+
     def _limit(self) -> str | None:
         if self._failures >= _FAILURES_IN_A_ROW:
             return f"the last {self._failures} trials failed"
@@ -121,8 +129,14 @@ class RandomOracle(LastingOracle, keras_tuner.oracles.RandomSearchOracle):
     """Points of the space at random."""
 
 
-def build_oracle(config: SearchConfig, budget: Budget) -> LastingOracle:
-    """Builds the oracle that a search names."""
+def build_oracle(config: SearchConfig, budget: Budget, first: Point | None = None) -> LastingOracle:
+    """Builds the oracle that a search names.
+
+    Args:
+      config: the search.
+      budget: when no further trial begins.
+      first: a point of the space to begin with.
+    """
     settings: dict[str, Any] = {
         "objective": keras_tuner.Objective(config.objective, OBJECTIVES[config.objective]),
         "seed": config.seed + 1,  # Keras Tuner takes 0 for "any"
@@ -137,7 +151,7 @@ def build_oracle(config: SearchConfig, budget: Budget) -> LastingOracle:
         oracle = BayesianOracle(max_trials=None, num_initial_points=max(free, 3), **settings)
     else:
         oracle = RandomOracle(max_trials=None, **settings)
-    oracle.budget, oracle.epochs = budget, config.max_epochs
+    oracle.budget, oracle.epochs, oracle.first = budget, config.max_epochs, first
     return oracle
 
 

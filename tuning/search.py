@@ -175,7 +175,7 @@ def build_tuner(
     """
     with contextlib.redirect_stdout(io.StringIO()):  # "Reloading Tuner from ..."
         return SearchTuner(
-            build_oracle(record.config, budget),
+            build_oracle(record.config, budget, record.config.default_point(record.lensing)),
             LensingHyperModel(record.config, record.lensing, live),
             directory=str(workdir),
             project_name=project(workdir).name,

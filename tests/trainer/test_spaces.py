@@ -17,18 +17,27 @@ POINT |= {"depth": 4, "width": 64, "tail": 32, "last_kernel": 9, "upsampling": 1
 def test_all_that_a_versions_study_trained_is_inside_its_space(version):
     space = space_for(version)
     for recipe in RECIPES[version]:
-        assert recipe.model in space
-        assert recipe.optimizer in space.optimizer
-        assert recipe.learning_rate in space.learning_rate
-        assert recipe.batch_size in space.batch_size
+        point = space.locate(recipe, augment=version != "v1")
+        settings = space.settings(point)
+        assert settings.pop("augment") is (version != "v1")
+        # Clipping and epochs are no dimensions.
+        assert dataclasses.replace(recipe, **settings) == recipe
 
 
 def test_v7s_space_holds_the_set_that_its_study_names():
     for depth in (6, 8, 10):
         for kernel in (3, 9):
-            assert f"{depth}x64-{kernel}" in space_for("v7")
-    assert "7x64-3" not in space_for("v7")
-    assert "hires" in space_for("v5") and "hires" not in space_for("v7")
+            assert space_for("v7").place(f"{depth}x64-{kernel}") is not None
+    assert space_for("v7").place("7x64-3") is None
+    assert space_for("v5").place("hires")["upsampling"] == 2
+    assert space_for("v7").place("hires") is None
+
+
+def test_a_recipe_with_a_value_outside_is_outside():
+    recipe = RECIPES["v7"][0]
+    assert space_for("v7").locate(recipe, augment=True) is not None
+    for values in ({"batch_size": [16]}, {"learning_rate": [1.0]}, {"augment": False}):
+        assert space_for("v7").changed(values).locate(recipe, augment=True) is None
 
 
 def test_examples_of_one_sky_are_never_mirrored():
@@ -119,6 +128,9 @@ class Linear(Space):
 
     def model(self, point):
         return f"1x1-{point['kernel']}"
+
+    def place(self, model):
+        return {"kernel": int(model.removeprefix("1x1-"))} if model.startswith("1x1-") else None
 
 
 def test_a_new_family_brings_its_own_dimensions(monkeypatch):

@@ -5,7 +5,8 @@ import dataclasses
 import pytest
 from keras_tuner.engine.trial import TrialStatus
 
-from lensing_tfds.configs import LensingError
+from lensing_tfds.configs import VERSIONS, LensingError
+from trainer.recipes import recipe_for
 from trainer.spaces import space_for
 from tuning import oracles
 from tuning.config import Budget, SearchConfig
@@ -23,12 +24,12 @@ class Killed(BaseException):
     """The process is gone; nothing catches it."""
 
 
-def declared(oracle):
+def declared(oracle, space=CONFIG.space):
     """The space, as the hypermodel declares it."""
     from tuning.hypermodel import _value
 
     hp = oracle.get_space()
-    for name, dimension in CONFIG.space.dimensions().items():
+    for name, dimension in space.dimensions().items():
         _value(hp, name, dimension)
     oracle.update_space(hp)
     return oracle
@@ -201,3 +202,24 @@ def test_the_best_correlation_is_the_highest(tmp_path):
     config = dataclasses.replace(CONFIG, tuner="random", objective="val_map_correlation")
     objective = build_oracle(config, Budget()).objective
     assert (objective.name, objective.direction) == ("val_map_correlation", "max")
+
+
+@pytest.mark.parametrize("tuner", ["random", "hyperband", "bayesian"])
+@pytest.mark.parametrize("version", ["v1", "v3", "v5", "v6", "v8"])
+def test_the_first_trial_is_what_the_versions_study_trained(tuner, version, tmp_path):
+    space = space_for(version)
+    config = SearchConfig(dataset=f"lensing/{version}", data_dir="/data", space=space, tuner=tuner)
+    first = config.default_point(VERSIONS[version])
+    oracle = build_oracle(config, Budget(), first)
+    oracle._set_project_dir(str(tmp_path), "trials")
+    declared(oracle, space)
+    trials = [oracle.create_trial(f"tuner{i}") for i in range(3)]
+    settings = [config.space.settings(t.hyperparameters.values) for t in trials]
+    assert settings[0]["model"] == recipe_for(version).model
+    assert settings[0]["learning_rate"] == recipe_for(version).learning_rate
+    assert settings[0] not in settings[1:]
+
+
+def test_without_the_studys_network_in_the_space_chance_decides():
+    narrow = dataclasses.replace(CONFIG, space=CONFIG.space.changed({"depth": [2]}))
+    assert narrow.default_point(VERSIONS["v3"]) is None
