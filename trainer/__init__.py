@@ -17,4 +17,18 @@ In Python (nothing is imported here, so that `import trainer` stays instant):
     trainer.train.train              train(config, workdir)
     trainer.run.load_run             a run's folder -> Run: its model, history and predictions
     trainer.evaluation.evaluate      a run, judged on a split of its dataset
+    trainer.spaces.space_for         what a search may try on a version
+    trainer.hparams                  settings that a search found, for `--hparams`
+    trainer.run_fn                   the contract of TFX's Trainer component
 """
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def run_fn(fn_args: Any) -> None:
+    """Trains as a TFX Trainer component asks, see `trainer.tfx`."""
+    from trainer import tfx
+
+    tfx.run_fn(fn_args)

@@ -18,9 +18,14 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         epilog="Defaults are those of the version's own study, see trainer/recipes.py.",
         allow_abbrev=False,
     )
-    parser.add_argument("--dataset", default="lensing/v8", help="lensing/<config> [%(default)s]")
+    parser.add_argument("--dataset", help="lensing/<config> [lensing/v8, or that of --hparams]")
     parser.add_argument("--workdir", help="the run's folder [runs/<config>-<model>]")
     parser.add_argument("--data_dir", help="where datasets are [$TFDS_DATA_DIR, as TFDS]")
+    parser.add_argument(
+        "--hparams",
+        metavar="FILE",
+        help="settings that a search found (its best_hyperparameters.json); other flags win",
+    )
     parser.add_argument(
         "--model",
         help="4x64-1x32-9: four Conv2D(64, 3), one Conv2D(32, 3), then Conv2D(1, 9); or hires",
@@ -45,17 +50,24 @@ def main(argv: list[str] | None = None) -> None:
     # Imported here, so that --help and a mistyped flag answer at once.
     with quiet_tensorflow():
         from lensing_tfds.command_line import one_line_errors
-        from trainer.config import dataset_name, resolve
+        from trainer.config import dataset_name
         from trainer.dataset import absolute_data_dir, find_config
+        from trainer.hparams import HParams, compared, name_of_dataset, read_hparams
         from trainer.train import train
 
     settings = vars(arguments).copy()
     verbose, dataset = settings.pop("verbose"), settings.pop("dataset")
     workdir, data_dir = settings.pop("workdir"), absolute_data_dir(settings.pop("data_dir"))
+    file = settings.pop("hparams")
     with one_line_errors(verbose):
-        config = resolve(dataset, data_dir, find_config(dataset, data_dir), **settings)
+        hparams = HParams({}) if file is None else read_hparams(file)
+        dataset = dataset or name_of_dataset(hparams) or "lensing/v8"
+        config = hparams.resolve(dataset, data_dir, find_config(dataset, data_dir), **settings)
         workdir = workdir or f"runs/{dataset_name(dataset)}-{config.model}"
-        train(config, workdir, _report, live=sys.stdout.isatty())
+        run = train(config, workdir, _report, live=sys.stdout.isatty())
+        if hparams.found is not None:
+            best = run.best_epoch(hparams.found.objective)
+            print(compared(hparams.found, best["val_loss"], best["val_map_correlation"]))
     print(f"the run is in {workdir}; judge it on the test split with:")
     print(f"  python -m trainer.evaluate --workdir {shlex.quote(workdir)}")
 

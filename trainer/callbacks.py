@@ -41,6 +41,10 @@ class Stopwatch(keras.callbacks.Callback):
         logs["examples_per_second"] = self.num_examples / (self._trained - self._begun)
 
 
+class DivergedError(LensingError):
+    """The loss of a run is no longer a number: the settings are at fault, not the data."""
+
+
 class StopOnDivergence(keras.callbacks.Callback):
     """Ends the run when the loss is no longer a number, before any checkpoint is written."""
 
@@ -57,7 +61,7 @@ class StopOnDivergence(keras.callbacks.Callback):
 
     def _check(self, name: str, logs: Logs) -> None:
         if not math.isfinite(float(logs[name])):
-            raise LensingError(
+            raise DivergedError(
                 f"{name} became {float(logs[name])} in epoch {self._epoch}: the run diverged; try "
                 "a smaller --learning_rate in a new --workdir (earlier epochs are kept)"
             )

@@ -2,65 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import math
 import shlex
-from collections.abc import Iterable
 from html import escape
 from typing import NamedTuple
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from lensing_tfds.command_line import build_command
 from lensing_tfds.configs import VERSIONS, LensingConfig
-from trainer import figures
+from trainer import figures, page
 from trainer.judge import Evaluation
 from trainer.memory import estimate_memory
 from trainer.run import Run
 from trainer.skill import Measured, Skill
-
-_CSS = """
-:root { --ink: #1d2530; --soft: #5a6472; --line: #e1e5ea; --blue: #0072b2; }
-* { box-sizing: border-box; }
-body { margin: 0; background: #f5f6f8; color: var(--ink);
-       font: 16px/1.5 system-ui, "Segoe UI", "Helvetica Neue", Arial, sans-serif; }
-main { max-width: 1180px; margin: 0 auto; padding: 28px 20px 60px; }
-h1 { font-size: 1.75rem; line-height: 1.2; margin: 0 0 4px; letter-spacing: -0.01em; }
-h2 { font-size: 1.2rem; margin: 36px 0 12px; }
-h3 { font-size: 1.02rem; margin: 0 0 6px; }
-p { margin: 0 0 10px; }
-.lead { color: var(--soft); margin-bottom: 18px; max-width: 54rem; }
-.tiles { display: grid; gap: 12px; grid-template-columns: repeat(auto-fit, minmax(200px, 1fr)); }
-.tile, figure, .card { background: #fff; border: 1px solid var(--line); border-radius: 8px;
-                       padding: 14px 18px; margin: 0; }
-.tile b { display: block; font-size: 1.7rem; line-height: 1.25; color: var(--blue);
-          font-variant-numeric: tabular-nums; }
-.tile b small { font-size: 1rem; font-weight: 500; color: var(--soft); }
-.tile span { color: var(--soft); font-size: 0.9rem; }
-figure img { display: block; width: 100%; height: auto; }
-figcaption, .card p { color: var(--soft); font-size: 0.9rem; margin-top: 8px; }
-.tiles + figure, .pair + .card { margin-top: 14px; }
-.tiles + figure h3 { display: none; }
-.pair { display: grid; gap: 14px; grid-template-columns: repeat(auto-fit, minmax(430px, 1fr)); }
-.note { border-left: 4px solid #e69f00; background: #fffaf0; padding: 10px 16px; margin: 16px 0 0;
-        font-size: 0.93rem; }
-table { border-collapse: collapse; width: 100%; font-size: 0.9rem; }
-td, th { text-align: left; padding: 4px 10px 4px 0; border-bottom: 1px solid var(--line);
-         vertical-align: top; }
-td:first-child { color: var(--soft); }
-td:last-child { font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
-.numbers td, .numbers th { text-align: right; color: var(--ink); padding-right: 22px;
-                           font-variant-numeric: tabular-nums; }
-pre { background: #1d2530; color: #eef2f6; border-radius: 8px; padding: 14px 18px; margin: 0;
-      font-size: 0.85rem; white-space: pre-wrap; overflow-wrap: anywhere; }
-@media (max-width: 520px) { .pair { grid-template-columns: 1fr; }
-                           .numbers td, .numbers th { padding-right: 6px; } }
-@media print { body { background: #fff; font-size: 12px; }
-               figure, .tile, .card { break-inside: avoid; }
-               pre { background: #fff; color: #000; border: 1px solid var(--line); } }
-"""
 
 _LEAD = (
     "A network sees a lensed map of the cosmic microwave background and estimates the convergence "
@@ -115,7 +70,7 @@ def render(run: Run, evaluation: Evaluation) -> Pages:
       run: the network, its settings and its history.
       evaluation: how it did.
     """
-    maps_png = _png(figures.maps(evaluation, run.lensing))
+    maps_png = page.png(figures.maps(evaluation, run.lensing))
     return Pages(_page(run, evaluation, maps_png), maps_png)
 
 
@@ -162,7 +117,7 @@ def _page(run: Run, evaluation: Evaluation, maps_png: bytes) -> str:
         (f"{run.model.count_params():,}", f"parameters of the network {model}"),
     )
     shown = ", ".join(str(index) for index in evaluation.gallery.index)
-    maps = _figure("Maps", _data_uri(maps_png, "image/png"), f"Examples {shown}: {_MAPS}")
+    maps = page.figure("Maps", page.data_uri(maps_png, "image/png"), f"Examples {shown}: {_MAPS}")
     spectra_caption = _SPECTRA
     if run.lensing.kappa_lmax is not None:
         spectra_caption += _BEYOND_KAPPA_LMAX.format(run.lensing.kappa_lmax)
@@ -173,82 +128,27 @@ def _page(run: Run, evaluation: Evaluation, maps_png: bytes) -> str:
         ("Pixel by pixel", figures.pixels(evaluation), _PIXELS),
     )
     history = ("Learning history", figures.history(run.history), _HISTORY)
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{model} on {dataset}: estimated κ, judged</title>
-<style>{_CSS}</style>
-</head>
-<body>
-<main>
-<h1>{model} on {dataset}: estimated κ, judged</h1>
+    title = f"{model} on {dataset}: estimated κ, judged"
+    body = f"""<h1>{title}</h1>
 <p class="lead">{_LEAD}</p>
-<div class="tiles">{"".join(_tile(*tile) for tile in tiles)}</div>
+<div class="tiles">{"".join(page.tile(*tile) for tile in tiles)}</div>
 {maps}
 <p class="note"><b>What a real sky would not give.</b> {escape(" ".join(caveats(run.lensing)))}</p>
 <h2>Scale by scale</h2>
-<div class="pair">{"".join(_svg_figure(*scale) for scale in scales)}</div>
+<div class="pair">{"".join(page.svg_figure(*scale) for scale in scales)}</div>
 <div class="card">{_band_table(skill)}<p>{_ERRORS}</p></div>
 <h2>Training</h2>
-<div class="pair">{_svg_figure(*history)}<div class="card">{_table(_run_rows(run))}</div></div>
+<div class="pair">{page.svg_figure(*history)}
+<div class="card">{page.table(_run_rows(run))}</div></div>
 <h2>The dataset</h2>
-<div class="card">{_table(_dataset_rows(run.lensing))}</div>
+<div class="card">{page.table(_dataset_rows(run.lensing))}</div>
 <h2>Do it again</h2>
-<pre>{escape(_commands(run, evaluation))}</pre>
-</main>
-</body>
-</html>
-"""
-
-
-def _tile(value: str, caption: str) -> str:
-    return f'<div class="tile"><b>{value}</b><span>{caption}</span></div>'
+<pre>{escape(_commands(run, evaluation))}</pre>"""
+    return page.document(title, body)
 
 
 def _plus_minus(measured: Measured) -> str:
     return f"{float(measured.value):.4f} <small>± {float(measured.error):.4f}</small>"
-
-
-def _figure(title: str, source: str, caption: str) -> str:
-    return (
-        f'<figure><h3>{escape(title)}</h3><img src="{source}" alt="{escape(title)}">'
-        f"<figcaption>{escape(caption)}</figcaption></figure>"
-    )
-
-
-def _svg_figure(title: str, figure: Figure, caption: str) -> str:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return _figure(title, _data_uri(buffer.getvalue(), "image/svg+xml"), caption)
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=130)
-    return buffer.getvalue()
-
-
-def _data_uri(content: bytes, kind: str) -> str:
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
-
-
-def _table(rows: Iterable[tuple[str, object]]) -> str:
-    cells = "".join(
-        f"<tr><td>{escape(name)}</td><td>{escape(_text(value))}</td></tr>" for name, value in rows
-    )
-    return f"<table>{cells}</table>"
-
-
-def _text(value: object) -> str:
-    if value is None:
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {_text(item)}" for name, item in value.items())
-    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _band_table(skill: Skill) -> str:

@@ -87,6 +87,21 @@ class Run:
             raise LensingError(f"the run in {self.workdir} has no finished epoch yet")
         return load_model(path, compile=False)
 
+    def best_epoch(self, objective: str = "val_loss") -> dict[str, float]:
+        """The row of history.csv with the lowest loss, or the highest correlation.
+
+        Args:
+          objective: a column of history.csv.
+
+        Raises:
+          LensingError: no epoch is finished yet.
+        """
+        values = self.history[objective]
+        if len(values) == 0:
+            raise LensingError(f"the run in {self.workdir} has no finished epoch yet")
+        best = int(np.argmin(values) if objective.endswith("loss") else np.argmax(values))
+        return {name: float(column[best]) for name, column in self.history.items()}
+
     def builder(self) -> tfds.core.DatasetBuilder:
         """Opens the dataset that the run was trained on, building a missing version.
 

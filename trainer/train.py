@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import keras
@@ -34,6 +34,8 @@ def train(
     workdir: str | Path,
     report: Callable[[str], None] = print,
     live: bool = False,
+    model: keras.Model | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> Run:
     """Trains a network, or goes on where the run in `workdir` stopped.
 
@@ -44,13 +46,17 @@ def train(
       workdir: the run's folder, see `trainer.run`.
       report: prints a line.
       live: whether to show the running epoch on standard output, as on a terminal.
+      model: the network to begin with, as `build_compiled` builds it from the same config; None
+        builds it. A run that goes on takes up its own.
+      callbacks: more of them, called after those that keep the run.
 
     Returns:
       The run, with all epochs finished.
 
     Raises:
-      LensingError: `workdir` holds a run with other settings, a folder cannot be written, the
-        dataset cannot be opened or is damaged, or the loss is no longer a number.
+      DivergedError: the loss is no longer a number.
+      LensingError: `workdir` holds a run with other settings, a folder cannot be written, or the
+        dataset cannot be opened or is damaged.
     """
     workdir = Path(workdir)
     lensing = find_config(config.dataset, config.data_dir)
@@ -64,7 +70,11 @@ def train(
     refuse_another(builder, lensing, version)
     scaling = _measure_scaling(builder, config) if old is None else old.scaling
     steps = stream.steps_per_epoch(builder, config)
-    model = _last_model(workdir) or build_compiled(config, builder.info.features["lensed"].shape)
+    model = (
+        _last_model(workdir)
+        or model
+        or build_compiled(config, builder.info.features["lensed"].shape)
+    )
     done = int(model.optimizer.iterations) // steps
     # Fewer epochs than a run already has do not make it a shorter run.
     settled = dataclasses.replace(config, epochs=max(config.epochs, done))
@@ -80,14 +90,15 @@ def train(
     )
     history = [row for row in read_history(workdir / "history.csv") if row["epoch"] <= done]
     write_history(workdir / "history.csv", history)
-    callbacks = [
+    all_callbacks = [
         Stopwatch(stream.num_train_examples(builder, config.max_examples)),
         StopOnDivergence(),
         keras.callbacks.TensorBoard(workdir / "tensorboard", write_graph=False),
         Checkpoints(workdir, history),
         Progress(config.epochs, steps, report, live),
+        *callbacks,
     ]
-    _fit(model, builder, config, scaling, done, callbacks)
+    _fit(model, builder, config, scaling, done, all_callbacks)
     return load_run(workdir)
 
 

@@ -1,0 +1,97 @@
+import dataclasses
+import json
+
+import pytest
+
+from lensing_tfds.configs import VERSIONS
+from trainer.__main__ import main
+from trainer.hparams import Found, HParams, compared, read_hparams, write_hparams
+from trainer.run import load_run
+
+FOUND = Found(
+    dataset="lensing/tiny",
+    workdir="runs/tune",
+    trial="0007",
+    objective="val_loss",
+    epoch=3,
+    val_loss=0.5,
+    val_map_correlation=0.7,
+)
+
+
+def test_hyperparameters_survive_their_file(tmp_path):
+    hparams = HParams({"model": "4x64-9", "clipnorm": None}, FOUND)
+    write_hparams(tmp_path / "best.json", hparams)
+    assert read_hparams(tmp_path / "best.json") == hparams
+    (tmp_path / "own.json").write_text('{"hyperparameters": {"epochs": 3}}')
+    assert read_hparams(tmp_path / "own.json") == HParams({"epochs": 3})
+
+
+def test_the_file_wins_over_the_study_and_a_flag_over_the_file():
+    hparams = HParams({"model": "7x64-3", "learning_rate": 0.5, "batch_size": 8})
+    config = hparams.resolve("lensing/v8", "/data", VERSIONS["v8"], batch_size=4, epochs=None)
+    # The rest is what the study used for this network.
+    assert (config.model, config.optimizer, config.momentum) == ("7x64-3", "sgd", 0.9)
+    assert (config.learning_rate, config.batch_size, config.epochs) == (0.5, 4, 20)
+
+
+def test_none_in_the_file_is_a_value():
+    assert HParams({}).resolve("lensing/v8", "/data", VERSIONS["v8"]).clipnorm == 1
+    hparams = HParams({"clipnorm": None})
+    assert hparams.resolve("lensing/v8", "/data", VERSIONS["v8"]).clipnorm is None
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "holds no hyperparameters"),
+        ("[]", 'expected {"hyperparameters": {...}}'),
+        ('{"model": "4x64-9"}', 'expected {"hyperparameters": {...}}'),
+        ('{"hyperparameters": {"depth": 3}}', "unknown hyperparameter 'depth': known are model"),
+        ('{"hyperparameters": {"dataset": "lensing/v1"}}', "unknown hyperparameter 'dataset'"),
+        ('{"hyperparameters": {}, "score": 1}', "unknown ['score']"),
+        ('{"hyperparameters": {}, "found": {"trial": "1"}}', "missing"),
+        ('{"hyperparameters": {"epochs": 0}}', "epochs is 0: must be at least 1"),
+        ('{"hyperparameters": {"epochs": "3"}}', "impossible hyperparameters {'epochs': '3'}"),
+    ],
+)
+def test_a_file_of_something_else_is_one_line(content, message, tmp_path, capsys):
+    path = tmp_path / "hparams.json"
+    path.write_text(content)
+    with pytest.raises(SystemExit) as exit:
+        main(["--hparams", str(path), "--workdir", str(tmp_path / "run")])
+    assert exit.value.code == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_missing_file_is_named(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(["--hparams", str(tmp_path / "none.json")])
+    assert f"cannot read {tmp_path}/none.json: No such file" in capsys.readouterr().err
+
+
+def test_the_trainer_takes_the_file_and_reports_its_score_beside_the_trials(
+    data_dir, tmp_path, capsys
+):
+    values = {"model": "1x4-3", "batch_size": 16, "epochs": 2, "seed": 5}
+    write_hparams(tmp_path / "best.json", HParams(values, FOUND))
+    workdir = tmp_path / "run"
+    main(
+        ["--hparams", str(tmp_path / "best.json"), "--data_dir", data_dir]
+        + ["--workdir", str(workdir), "--epochs", "1"]
+    )
+    run = load_run(workdir)
+    assert run.config.dataset == "lensing/tiny"  # that of the search, as no other is named
+    assert (run.config.model, run.config.seed, run.config.epochs) == ("1x4-3", 5, 1)
+    best = run.best_epoch()
+    line = compared(FOUND, best["val_loss"], best["val_map_correlation"])
+    assert line in capsys.readouterr().out
+    assert f"val_loss {best['val_loss']:.4f} (trial 0007 of runs/tune: 0.5000)" in line
+    assert f"val_map_correlation {best['val_map_correlation']:.4f} (0.7000)" in line
+
+
+def test_found_is_what_the_file_says_and_nothing_else(tmp_path):
+    write_hparams(tmp_path / "best.json", HParams({}, FOUND))
+    assert json.loads((tmp_path / "best.json").read_text())["found"] == dataclasses.asdict(FOUND)

@@ -1,0 +1,143 @@
+import dataclasses
+from typing import ClassVar
+
+import pytest
+
+from lensing_tfds.configs import VERSIONS, LensingError
+from trainer import spaces
+from trainer.architectures import name_of, parse
+from trainer.recipes import RECIPES
+from trainer.spaces import Choice, LogRange, Space, StackSpace, space_for
+
+POINT = {"optimizer": "adam", "learning_rate": 1e-3, "batch_size": 32, "augment": True}
+POINT |= {"depth": 4, "width": 64, "tail": 32, "last_kernel": 9, "upsampling": 1}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_all_that_a_versions_study_trained_is_inside_its_space(version):
+    space = space_for(version)
+    for recipe in RECIPES[version]:
+        point = space.locate(recipe, augment=version != "v1")
+        settings = space.settings(point)
+        assert settings.pop("augment") is (version != "v1")
+        # Clipping and epochs are no dimensions.
+        assert dataclasses.replace(recipe, **settings) == recipe
+
+
+def test_v7s_space_holds_the_set_that_its_study_names():
+    for depth in (6, 8, 10):
+        for kernel in (3, 9):
+            assert space_for("v7").place(f"{depth}x64-{kernel}") is not None
+    assert space_for("v7").place("7x64-3") is None
+    assert space_for("v5").place("hires")["upsampling"] == 2
+    assert space_for("v7").place("hires") is None
+
+
+def test_a_recipe_with_a_value_outside_is_outside():
+    recipe = RECIPES["v7"][0]
+    assert space_for("v7").locate(recipe, augment=True) is not None
+    for values in ({"batch_size": [16]}, {"learning_rate": [1.0]}, {"augment": False}):
+        assert space_for("v7").changed(values).locate(recipe, augment=True) is None
+
+
+def test_examples_of_one_sky_are_never_mirrored():
+    assert space_for("v1").augment == Choice((False,))
+
+
+def test_a_point_is_a_network_and_the_settings_to_train_it():
+    space = space_for("v3")
+    assert space.settings(POINT) == {
+        "model": "4x64-1x32-9",
+        "optimizer": "adam",
+        "learning_rate": 1e-3,
+        "momentum": 0.0,
+        "nesterov": False,
+        "batch_size": 32,
+        "augment": True,
+    }
+    sgd = space.settings(POINT | {"optimizer": "sgd", "tail": 0, "upsampling": 2})
+    assert (sgd["model"], sgd["momentum"], sgd["nesterov"]) == ("hires-4x64-9", 0.9, True)
+
+
+def test_a_learning_rate_is_the_same_after_a_trip_through_single_precision():
+    import numpy as np
+
+    rate = 0.0012345678912345
+    settings = [
+        space_for("v3").settings(POINT | {"learning_rate": value})["learning_rate"]
+        for value in (rate, float(np.float32(rate)))  # Keras Tuner's protocol has floats of 4 bytes
+    ]
+    assert settings == [0.00123, 0.00123]
+
+
+@pytest.mark.parametrize("version", [*VERSIONS, "custom"])
+def test_a_space_survives_json(version):
+    space = space_for(version)
+    assert StackSpace().changed(space.to_json()) == space
+
+
+@pytest.mark.parametrize("name", ["hires", "4x64-1x32-9", "hires-3x16-5"])
+def test_the_name_of_an_architecture_is_the_one_it_was_parsed_from(name):
+    assert name_of(parse(name)) == name
+
+
+def test_a_file_narrows_widens_and_fixes():
+    space = space_for("v8").changed(
+        {"depth": [20], "width": 128, "learning_rate": {"min": 1e-3, "max": 1}}
+    )
+    assert (space.depth, space.width) == (Choice((20,)), Choice((128,)))
+    assert space.learning_rate == LogRange(1e-3, 1.0)
+    assert space.last_kernel == space_for("v8").last_kernel
+    assert space_for("v8").changed({"learning_rate": [1, 0.1]}).learning_rate == Choice((1.0, 0.1))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"dept": [3]}, "unknown hyperparameter 'dept': the space has optimizer, learning_rate"),
+        ({"depth": []}, "depth has no values"),
+        ({"depth": [2, 2]}, "depth has a value twice"),
+        ({"depth": ["2"]}, r"depth has values \['2'\]: must be int"),
+        ({"depth": [2, "3"]}, "depth has values of several types"),
+        ({"depth": [None]}, "depth has values that are no text, number or truth"),
+        ({"depth": [0]}, "depth is 0: must be at least 1"),
+        ({"depth": {"min": 1, "max": 4}}, "depth is a range: list its values"),
+        ({"last_kernel": [3, 4]}, "last_kernel is 4: must be odd"),
+        ({"upsampling": 3}, "upsampling is 3: must be 1 or 2"),
+        ({"optimizer": ["adam", "adamw"]}, "optimizer is 'adamw': must be adam or sgd"),
+        ({"batch_size": [32, 0]}, "batch_size is 0: must be at least 1"),
+        ({"augment": [1]}, "augment has values .*: must be bool"),
+        ({"learning_rate": [0]}, "learning_rate is 0.0: must be a positive number"),
+        ({"learning_rate": ["fast"]}, "learning_rate is 'fast': must be a number"),
+        ({"learning_rate": {"min": 1, "max": 0.1}}, "learning_rate is from 1.0 to 0.1"),
+        ({"learning_rate": {"low": 1, "high": 2}}, "learning_rate is .*: a range is"),
+        ({"family": "unet"}, "unknown family 'unet': known are stack"),
+    ],
+)
+def test_a_space_that_nothing_can_be_built_from_is_refused(values, message):
+    with pytest.raises(LensingError, match=message):
+        space_for("v7").changed(values)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Linear(Space):
+    """A family of its own: one convolution."""
+
+    family: ClassVar[str] = "linear"
+    kernel: Choice = Choice((3, 5))
+
+    def model(self, point):
+        return f"1x1-{point['kernel']}"
+
+    def place(self, model):
+        return {"kernel": int(model.removeprefix("1x1-"))} if model.startswith("1x1-") else None
+
+
+def test_a_new_family_brings_its_own_dimensions(monkeypatch):
+    monkeypatch.setitem(spaces.FAMILIES, "linear", Linear)
+    space = space_for("v7").changed({"family": "linear", "kernel": [7]})
+    assert space.settings(POINT | {"kernel": 7})["model"] == "1x1-7"
+    with pytest.raises(LensingError, match="unknown hyperparameter 'depth'"):
+        space.changed({"depth": [3]})
+    with pytest.raises(LensingError, match="unknown model '1x1-4'"):
+        space.changed({"kernel": [4]})

@@ -1,0 +1,94 @@
+import dataclasses
+
+import pytest
+
+from lensing_tfds.configs import VERSIONS, LensingError
+from trainer.recipes import recipe_for
+from trainer.spaces import Choice, space_for
+from tuning.config import Budget, SearchConfig, read_space
+
+CONFIG = SearchConfig(dataset="lensing/v3", data_dir="/data", space=space_for("v3"))
+POINT = {name: dimension.extremes[0] for name, dimension in CONFIG.space.dimensions().items()}
+
+
+def test_a_search_survives_json():
+    config = dataclasses.replace(
+        CONFIG, tuner="random", space=CONFIG.space.changed({"depth": [7]}), max_examples=100
+    )
+    assert SearchConfig.from_json(config.to_json()) == config
+    with pytest.raises(LensingError, match=r"unknown \['depth'\], missing \['seed'\]"):
+        values = config.to_json() | {"depth": 3}
+        del values["seed"]
+        SearchConfig.from_json(values)
+
+
+def test_a_trial_is_a_point_of_the_space_on_what_the_versions_study_used():
+    config = dataclasses.replace(CONFIG, seed=7, max_examples=100)
+    trial = config.trainer_config(VERSIONS["v3"], POINT | {"depth": 6, "batch_size": 64}, epochs=9)
+    assert (trial.model, trial.batch_size, trial.epochs) == ("6x16-3", 64, 9)
+    assert (trial.seed, trial.max_examples, trial.data_dir) == (7, 100, "/data")
+    assert trial.clipnorm is None is recipe_for("v3").clipnorm
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "allowed"),
+    [
+        ("tuner", "grid", "hyperband, bayesian, random"),
+        ("objective", "loss", "val_loss, val_map_correlation"),
+        ("max_epochs", 0, "at least 1"),
+        ("max_examples", 0, "at least 1"),
+        ("seed", -1, r"in \[0, 2\^31\)"),
+    ],
+)
+def test_an_impossible_value_names_field_and_value(field, value, allowed):
+    with pytest.raises(LensingError, match=f"{field} is {value!r}: must be {allowed}"):
+        dataclasses.replace(CONFIG, **{field: value})
+
+
+@pytest.mark.parametrize("field", ["max_trials", "max_total_epochs", "max_minutes"])
+def test_a_budget_is_positive(field):
+    with pytest.raises(LensingError, match=f"{field} is 0: must be positive"):
+        Budget(**{field: 0})
+
+
+def test_a_budget_names_the_limit_that_was_reached():
+    budget = Budget(max_trials=3, max_total_epochs=10, max_minutes=1.5)
+    assert budget.reached(2, 9, 89) is None
+    assert budget.reached(3, 0, 0) == "max_trials 3"
+    assert budget.reached(0, 10, 0) == "max_total_epochs 10"
+    assert budget.reached(0, 0, 90) == "max_minutes 1.5"
+    assert Budget().reached(10**9, 10**9, 1e9) is None
+
+
+def test_only_hyperband_ends_by_itself():
+    assert CONFIG.budget(max_trials=None) == Budget()
+    random = dataclasses.replace(CONFIG, tuner="random")
+    assert random.budget(max_trials=None, max_minutes=None).max_trials == 20
+    assert random.budget(max_trials=None, max_minutes=5) == Budget(max_minutes=5)
+
+
+def test_a_space_file_changes_the_versions_space(tmp_path):
+    (tmp_path / "space.json").write_text('{"depth": [3, 12]}')
+    space = read_space(tmp_path / "space.json", "v7")
+    assert space == dataclasses.replace(space_for("v7"), depth=Choice((3, 12)))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "space.json is not JSON"),
+        ("{}", "space.json holds no space"),
+        ("[3]", "space.json holds no space"),
+        ('{"dropout": [0.1]}', "space.json: unknown hyperparameter 'dropout'"),
+        ('{"depth": []}', "space.json: depth has no values"),
+    ],
+)
+def test_a_space_file_is_checked_when_it_is_read(content, message, tmp_path):
+    (tmp_path / "space.json").write_text(content)
+    with pytest.raises(LensingError, match=message):
+        read_space(tmp_path / "space.json", "v7")
+
+
+def test_a_missing_space_file_is_named(tmp_path):
+    with pytest.raises(LensingError, match="cannot read .*none.json: No such file"):
+        read_space(tmp_path / "none.json", "v7")

@@ -1,0 +1,152 @@
+"""A file of hyperparameters: what a search found, or what a person wrote, for the trainer to use.
+
+    {"hyperparameters": {"model": "6x64-3", "optimizer": "adam", "learning_rate": 0.001, ...},
+     "found": {"dataset": "lensing/v8", "trial": "0007", "val_loss": ..., ...}}
+
+"hyperparameters" holds fields of `TrainerConfig`, as many as one likes. "found", by which a
+retrained network is compared with the trial, may be missing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from lensing_tfds.configs import LensingConfig, LensingError
+from trainer.config import TrainerConfig, dataset_name, resolve
+from trainer.files import replacing
+
+# What the file may set: all but the dataset, which the command names.
+FIELDS = tuple(
+    field.name
+    for field in dataclasses.fields(TrainerConfig)
+    if field.name not in ("dataset", "data_dir")
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Found:
+    """The trial that hyperparameters are from.
+
+    Attributes:
+      dataset: "lensing/<name>", what was searched on.
+      workdir: the search's folder.
+      trial: its number there.
+      objective: "val_loss" or "val_map_correlation", by which it is the best.
+      epoch: in which it was.
+      val_loss: of that epoch, as the next.
+      val_map_correlation: over all pixels of the validation split.
+    """
+
+    dataset: str
+    workdir: str
+    trial: str
+    objective: str
+    epoch: int
+    val_loss: float
+    val_map_correlation: float
+
+
+@dataclasses.dataclass(frozen=True)
+class HParams:
+    """Some of a run's settings, and where they are from.
+
+    Attributes:
+      values: fields of `TrainerConfig`.
+      found: the trial; None where a person wrote them.
+    """
+
+    values: dict[str, Any]
+    found: Found | None = None
+
+    def __post_init__(self) -> None:
+        for name in self.values:
+            if name not in FIELDS:
+                raise LensingError(
+                    f"unknown hyperparameter {name!r}: known are {', '.join(FIELDS)}"
+                )
+
+    def resolve(
+        self, dataset: str, data_dir: str, lensing: LensingConfig, **overrides: Any
+    ) -> TrainerConfig:
+        """Fills in what is not said with what the version's study used, as `trainer.config` does.
+
+        Args:
+          dataset: "lensing/<name>".
+          data_dir: the absolute folder that holds the folder `lensing`.
+          lensing: the dataset's own config.
+          **overrides: fields that win over the file's; those that are None do not.
+
+        Raises:
+          LensingError: a value is impossible.
+        """
+        said = {name: value for name, value in overrides.items() if value is not None}
+        values = self.values | said
+        base = resolve(dataset, data_dir, lensing, model=values.get("model"))
+        try:
+            # Not `resolve` for all: a value of None, as of clipnorm, is a value here.
+            return dataclasses.replace(base, **values)
+        except TypeError as error:  # a text where a number belongs
+            raise LensingError(f"impossible hyperparameters {values}: {error}") from error
+
+
+def read_hparams(path: str | Path) -> HParams:
+    """Reads a file of hyperparameters.
+
+    Raises:
+      LensingError: it cannot be read, or holds something else.
+    """
+    try:
+        content = json.loads(Path(path).read_text())
+        if not isinstance(content, dict) or not isinstance(content.get("hyperparameters"), dict):
+            raise ValueError('expected {"hyperparameters": {...}}')
+        if unknown := sorted(content.keys() - {"hyperparameters", "found"}):
+            raise ValueError(f"unknown {unknown}")
+        found = content.get("found")
+        return HParams(content["hyperparameters"], None if found is None else Found(**found))
+    except OSError as error:
+        raise LensingError(f"cannot read {path}: {error.strerror}") from error
+    except (ValueError, TypeError) as error:  # LensingError is a ValueError
+        raise LensingError(f"{path} holds no hyperparameters: {error}") from error
+
+
+def write_hparams(path: Path, hparams: HParams) -> None:
+    """Writes a file that `read_hparams` reads.
+
+    Raises:
+      LensingError: it cannot be written.
+    """
+    content: dict[str, Any] = {"hyperparameters": hparams.values}
+    if hparams.found is not None:
+        content["found"] = dataclasses.asdict(hparams.found)
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def name_of_dataset(hparams: HParams | None) -> str | None:
+    """The dataset that hyperparameters were found on; None where that is not known.
+
+    Raises:
+      LensingError: it is no lensing dataset.
+    """
+    if hparams is None or hparams.found is None:
+        return None
+    dataset_name(hparams.found.dataset)
+    return hparams.found.dataset
+
+
+def compared(found: Found, val_loss: float, val_map_correlation: float) -> str:
+    """One line: the validation score of a run beside that of the trial.
+
+    Args:
+      found: the trial.
+      val_loss: of the run's best epoch, as the next.
+      val_map_correlation: over all pixels of the validation split.
+    """
+    return (
+        f"validation: val_loss {val_loss:.4f} (trial {found.trial} of {found.workdir}: "
+        f"{found.val_loss:.4f}), val_map_correlation {val_map_correlation:.4f} "
+        f"({found.val_map_correlation:.4f})"
+    )

@@ -1,0 +1,173 @@
+"""One search's settings and its budget."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from lensing_tfds.configs import LensingConfig, LensingError
+from trainer.config import TrainerConfig, dataset_name, resolve
+from trainer.spaces import Point, Space, space_for
+
+TUNERS = ("hyperband", "bayesian", "random")
+OBJECTIVES = {"val_loss": "min", "val_map_correlation": "max"}  # columns of a run's history
+
+# Hyperband ends by itself; the others would go on as long as the space has points.
+_DEFAULT_TRIALS = 20
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Budget:
+    """When no further trial begins; one that runs is finished. None is no limit.
+
+    Attributes:
+      max_trials: trials that were begun.
+      max_total_epochs: epochs of all trials that were begun.
+      max_minutes: time that the search took, all its sessions together.
+    """
+
+    max_trials: int | None = None
+    max_total_epochs: int | None = None
+    max_minutes: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in dataclasses.asdict(self).items():
+            if value is not None and not (value > 0 and math.isfinite(value)):
+                raise LensingError(f"{name} is {value}: must be positive")
+
+    def reached(self, trials: int, epochs: int, seconds: float) -> str | None:
+        """Names the limit that a search has come to; None while there is something left."""
+        for name, used in (
+            ("max_trials", trials),
+            ("max_total_epochs", epochs),
+            ("max_minutes", seconds / 60),
+        ):
+            limit = getattr(self, name)
+            if limit is not None and used >= limit:
+                return f"{name} {limit:g}"
+        return None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SearchConfig:
+    """Everything that decides what a search tries.
+
+    Attributes:
+      dataset: "lensing/<name>".
+      data_dir: the absolute folder that holds the folder `lensing`.
+      space: what may be tried.
+      tuner: "hyperband" trains many networks shortly and the best of them longer; "bayesian"
+        models the objective over the space; "random" does what it says.
+      objective: "val_loss" or "val_map_correlation", of a trial's best epoch.
+      max_epochs: of one trial; Hyperband gives most trials fewer.
+      max_examples: how many training examples are used, the first ones by index; None for all.
+      seed: of the search, and of each trial's weights, order and augmentation.
+    """
+
+    dataset: str
+    data_dir: str
+    space: Space
+    tuner: str = "hyperband"
+    objective: str = "val_loss"
+    max_epochs: int = 30
+    max_examples: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        dataset_name(self.dataset)
+        for name, value, allowed, valid in (
+            ("tuner", self.tuner, ", ".join(TUNERS), self.tuner in TUNERS),
+            ("objective", self.objective, ", ".join(OBJECTIVES), self.objective in OBJECTIVES),
+            ("max_epochs", self.max_epochs, "at least 1", self.max_epochs >= 1),
+            (
+                "max_examples",
+                self.max_examples,
+                "at least 1",
+                self.max_examples is None or self.max_examples >= 1,
+            ),
+            ("seed", self.seed, "in [0, 2^31)", 0 <= self.seed < 2**31),
+        ):
+            if not valid:
+                raise LensingError(f"{name} is {value!r}: must be {allowed}")
+
+    def to_json(self) -> dict[str, Any]:
+        """The settings as JSON values."""
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return fields | {"space": self.space.to_json()}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> SearchConfig:
+        """Reads what `to_json` wrote.
+
+        Raises:
+          LensingError: a field is unknown or missing, or its value is impossible.
+        """
+        fields = {field.name for field in dataclasses.fields(cls)}
+        unknown, missing = sorted(values.keys() - fields), sorted(fields - values.keys())
+        if unknown or missing:
+            raise LensingError(f"not a search's config: unknown {unknown}, missing {missing}")
+        space = space_for(dataset_name(values["dataset"])).changed(values["space"])
+        return cls(**(values | {"space": space}))
+
+    def trainer_config(self, lensing: LensingConfig, point: Point, epochs: int) -> TrainerConfig:
+        """The settings of a trial: a point of the space, on what the version's study used.
+
+        Args:
+          lensing: the dataset's own config.
+          point: one value of each dimension.
+          epochs: passes over the training split.
+
+        Raises:
+          LensingError: they are impossible.
+        """
+        base = resolve(
+            self.dataset,
+            self.data_dir,
+            lensing,
+            max_examples=self.max_examples,
+            seed=self.seed,
+        )
+        return dataclasses.replace(base, epochs=epochs, **self.space.settings(point))
+
+    def default_point(self, lensing: LensingConfig) -> Point | None:
+        """What the version's study trained; None where that is outside the space.
+
+        Args:
+          lensing: the dataset's own config.
+        """
+        default = resolve(self.dataset, self.data_dir, lensing)
+        return self.space.locate(default, default.augment)
+
+    def budget(self, **limits: float | None) -> Budget:
+        """A budget, with the default number of trials where a search would have no end."""
+        if self.tuner != "hyperband" and all(limit is None for limit in limits.values()):
+            limits["max_trials"] = _DEFAULT_TRIALS
+        return Budget(**limits)  # type: ignore[arg-type]
+
+
+def read_space(path: str | Path, version: str) -> Space:
+    """Reads a space file: a version's space, with what the file changes.
+
+    Args:
+      path: JSON; a list of values, {"min": ..., "max": ...} or one value a hyperparameter.
+      version: the dataset's name.
+
+    Raises:
+      LensingError: the file cannot be read; a hyperparameter is unknown, has no values, or has
+        one that no network can be built or trained with.
+    """
+    try:
+        values = json.loads(Path(path).read_text())
+    except OSError as error:
+        raise LensingError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise LensingError(f"{path} is not JSON: {error}") from error
+    if not isinstance(values, dict) or not values:
+        raise LensingError(f'{path} holds no space: expected {{"depth": [4, 6], ...}}')
+    try:
+        return space_for(version).changed(values)
+    except LensingError as error:
+        raise LensingError(f"{path}: {error}") from error

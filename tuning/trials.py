@@ -1,0 +1,223 @@
+"""A search's folder, read: its settings and its trials, running or finished.
+
+search.json                 SearchConfig, with the dataset's own config and data version
+best_hyperparameters.json   for python -m trainer --hparams
+report.html                 the leaderboard, by python -m tuning.report
+trials/oracle.json          Keras Tuner's state
+trials/trial_0000/          one a trial:
+  trial.json                Keras Tuner's: hyperparameters and status
+  run/                      the trainer's folder of a run, see `trainer.run`
+  failure.txt               why it failed: one line, then the traceback
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from lensing_tfds.configs import LensingConfig, LensingError
+from trainer.config import TrainerConfig
+from trainer.files import replacing
+from trainer.history import Row, read_history
+from trainer.hparams import FIELDS, Found, HParams
+from tuning.config import OBJECTIVES, SearchConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchRecord:
+    """What search.json holds.
+
+    Attributes:
+      config: the search's settings.
+      lensing: the config of its dataset.
+      dataset_version: the version of that dataset's data.
+    """
+
+    config: SearchConfig
+    lensing: LensingConfig
+    dataset_version: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The search's fields, and what is known of the dataset beside them."""
+        return self.config.to_json() | {
+            "lensing": self.lensing.to_json(),
+            "dataset_version": self.dataset_version,
+        }
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Trial:
+    """One trial.
+
+    Attributes:
+      number: as "0007".
+      status: "RUNNING" (also of a search that was stopped), "COMPLETED" or "FAILED".
+      settings: the trainer's.
+      began_after: epochs that it took over from the trial `parent`.
+      parent: the trial that it goes on with; None for a new network.
+      history: the rows of its epochs, those that it took over included.
+      failure: one line, where it failed.
+    """
+
+    number: str
+    status: str
+    settings: TrainerConfig
+    began_after: int
+    parent: str | None
+    history: list[Row]
+    failure: str | None
+
+    def best(self, objective: str) -> Row | None:
+        """The row of its best epoch; None before the first."""
+        if not self.history:
+            return None
+        choose = min if OBJECTIVES[objective] == "min" else max
+        return choose(self.history, key=lambda row: row[objective])
+
+    @property
+    def seconds(self) -> float:
+        """Time of its own epochs."""
+        return sum(row["seconds"] for row in self.history if row["epoch"] > self.began_after)
+
+    @property
+    def own_epochs(self) -> int:
+        """Epochs that it trained itself."""
+        return sum(row["epoch"] > self.began_after for row in self.history)
+
+    @property
+    def title(self) -> str:
+        """Its settings in a few words."""
+        s = self.settings
+        return (
+            f"{s.model} {s.optimizer} {s.learning_rate:g} batch {s.batch_size}"
+            f"{'' if s.augment else ' not augmented'}"
+        )
+
+
+def project(workdir: Path) -> Path:
+    """Keras Tuner's folder in a search's."""
+    return workdir / "trials"
+
+
+def run_folder(trial_folder: Path) -> Path:
+    """The folder of a trial's run."""
+    return trial_folder / "run"
+
+
+def failure_file(trial_folder: Path) -> Path:
+    """The file that says why a trial failed."""
+    return trial_folder / "failure.txt"
+
+
+def read_search(workdir: Path) -> SearchRecord | None:
+    """Reads search.json; None where there is none.
+
+    Raises:
+      LensingError: the file is not a search's config.
+    """
+    path = workdir / "search.json"
+    if not path.exists():
+        return None
+    try:
+        values = json.loads(path.read_text())
+        lensing = LensingConfig.from_json(values.pop("lensing"))
+        version = values.pop("dataset_version")
+        return SearchRecord(SearchConfig.from_json(values), lensing, version)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise LensingError(f"{path} is not a search's config: {error}") from error
+
+
+def load_search(workdir: Path) -> SearchRecord:
+    """Reads search.json.
+
+    Raises:
+      LensingError: there is none, or it is not a search's config.
+    """
+    record = read_search(workdir)
+    if record is None:
+        raise LensingError(
+            f"{workdir} holds no search (no search.json): begin one with python -m tuning"
+        )
+    return record
+
+
+def write_search(workdir: Path, record: SearchRecord) -> None:
+    """Writes search.json.
+
+    Raises:
+      LensingError: it cannot be written.
+    """
+    with replacing(workdir / "search.json") as temporary:
+        temporary.write_text(json.dumps(record.to_json(), indent=2) + "\n")
+
+
+def read_trials(workdir: Path, record: SearchRecord) -> list[Trial]:
+    """Reads all trials, by number.
+
+    Raises:
+      LensingError: a file is damaged.
+    """
+    files = sorted(project(workdir).glob("trial_*/trial.json"), key=lambda path: path.parent.name)
+    return [read_trial(path.parent, record) for path in files]
+
+
+def read_trial(folder: Path, record: SearchRecord) -> Trial:
+    """Reads one trial's folder.
+
+    Raises:
+      LensingError: a file is damaged.
+    """
+    try:
+        state = json.loads((folder / "trial.json").read_text())
+        values = state["hyperparameters"]["values"]
+        point = {name: values[name] for name in record.config.space.dimensions()}
+        epochs = values.get("tuner/epochs", record.config.max_epochs)
+        return Trial(
+            number=state["trial_id"],
+            status=state["status"],
+            settings=record.config.trainer_config(record.lensing, point, epochs),
+            began_after=values.get("tuner/initial_epoch", 0),
+            parent=values.get("tuner/trial_id"),
+            history=read_history(run_folder(folder) / "history.csv"),
+            failure=_failure(folder) if state["status"] == "FAILED" else None,
+        )
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise LensingError(f"{folder} is not a trial's folder: {error!r}") from error
+
+
+def _failure(folder: Path) -> str:
+    path = failure_file(folder)
+    # Keras Tuner itself fails a trial only for its score.
+    return path.read_text().splitlines()[0] if path.exists() else "its objective is not a number"
+
+
+def ranked(trials: list[Trial], objective: str) -> list[Trial]:
+    """The completed trials, best first."""
+    scored = [
+        (row[objective], trial)
+        for trial in trials
+        if trial.status == "COMPLETED" and (row := trial.best(objective)) is not None
+    ]
+    scored.sort(key=lambda pair: pair[0], reverse=OBJECTIVES[objective] == "max")
+    return [trial for _, trial in scored]
+
+
+def best_hyperparameters(workdir: Path, record: SearchRecord, trial: Trial) -> HParams:
+    """What `python -m trainer --hparams` reads to train a trial's network."""
+    row = trial.best(record.config.objective)
+    assert row is not None, "an unfinished trial is not the best"
+    settings = trial.settings.to_json()
+    return HParams(
+        {name: settings[name] for name in FIELDS},
+        Found(
+            dataset=record.config.dataset,
+            workdir=str(workdir),
+            trial=trial.number,
+            objective=record.config.objective,
+            epoch=int(row["epoch"]),
+            val_loss=row["val_loss"],
+            val_map_correlation=row["val_map_correlation"],
+        ),
+    )
