@@ -156,8 +156,11 @@ def _is_abandoned(entry: os.DirEntry[str], host: str, pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return True
-    except PermissionError:
+    except PermissionError:  # it lives, and is another user's
         return False
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/stat") as file:
+        state = file.read().rpartition(")")[2].split()[0]
+        return state == "Z"  # killed, and its parent has not asked how it ended
     return False
 
 

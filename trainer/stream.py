@@ -160,7 +160,9 @@ def damage_named(builder: tfds.core.DatasetBuilder) -> Iterator[None]:
         for split in builder.info.splits:
             for file in _shards(builder, split).files:
                 if _is_damaged(file):
-                    command = build_command(stored_config(builder), str(builder.data_dir_root))
+                    # Not data_dir_root, which is another one for a dataset opened from its folder.
+                    root = str(builder.data_path.parent.parent.parent)
+                    command = build_command(stored_config(builder), root)
                     raise LensingError(
                         f"shard {file} is truncated, corrupted or missing; to write just that "
                         f"again: {command}"
