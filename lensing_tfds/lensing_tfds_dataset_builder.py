@@ -199,7 +199,7 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
             if stored not in (None, count):
                 raise LensingError(
                     f"{self.data_dir} has, or was to have, {stored} {split} shards, not {count}: "
-                    f"leave the number out, or start anew with --overwrite"
+                    "leave the number out, or start anew: tfds build --overwrite"
                 )
         else:
             count = stored or shards.default_num_shards(
