@@ -40,3 +40,33 @@ def data_dir(tiny, tmp_path_factory) -> str:
         download_config=tfds.download.DownloadConfig(num_shards=3)
     )
     return folder
+
+
+@pytest.fixture(scope="session")
+def s3_server():
+    """The address of moto's S3 server, over HTTP on this machine."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    yield "http://{}:{}".format(*server.get_host_and_port())
+    server.stop()
+
+
+@pytest.fixture
+def s3(s3_server, monkeypatch):
+    """An S3 client, whose server is found as everywhere: by the environment."""
+    import s3fs
+    from etils.epath.backend import fsspec_backend
+
+    def forget_servers():  # clients, and epath with them, keep the one that they were made for
+        s3fs.S3FileSystem.clear_instance_cache()
+        fsspec_backend._get_filesystem.cache_clear()
+
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "somebody")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    forget_servers()
+    yield s3fs.S3FileSystem()
+    forget_servers()

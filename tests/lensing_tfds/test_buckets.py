@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import s3fs
 import tensorflow_datasets as tfds
-from moto.server import ThreadedMotoServer
 
 import lensing_tfds
 from lensing_tfds import LensingError, shards, storage
@@ -18,27 +17,11 @@ from trainer.stream import evaluation_batches
 BUCKET = "s3://maps"
 
 
-@pytest.fixture(scope="module")
-def server():
-    server = ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    yield "http://{}:{}".format(*server.get_host_and_port())
-    server.stop()
-
-
 @pytest.fixture
-def bucket(server, monkeypatch):
-    """A new bucket, found as everywhere: by the environment."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL", server)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "somebody")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    s3fs.S3FileSystem.clear_instance_cache()
-    files = s3fs.S3FileSystem()
-    files.mkdir("maps")
-    yield files
-    files.rm("maps", recursive=True)
-    s3fs.S3FileSystem.clear_instance_cache()
+def bucket(s3):
+    s3.mkdir("maps")
+    yield s3
+    s3.rm("maps", recursive=True)
 
 
 def build(config, data_dir=BUCKET):

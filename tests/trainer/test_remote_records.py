@@ -2,9 +2,6 @@
 
 import numpy as np
 import pytest
-import s3fs
-from etils.epath.backend import fsspec_backend
-from moto.server import ThreadedMotoServer
 
 from lensing_tfds import LensingError
 from trainer import stream
@@ -14,34 +11,13 @@ from trainer.scaling import Scaling
 SCALING = Scaling(lensed_mean=10.0, lensed_std=50.0, kappa_mean=-0.1, kappa_std=0.2)
 
 
-@pytest.fixture(scope="module")
-def server():
-    server = ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    yield "http://{}:{}".format(*server.get_host_and_port())
-    server.stop()
-
-
-def forget_servers():
-    """Clients, and epath with them, keep the server that they were made for."""
-    s3fs.S3FileSystem.clear_instance_cache()
-    fsspec_backend._get_filesystem.cache_clear()
-
-
 @pytest.fixture
-def bucket(server, data_dir, monkeypatch):
+def bucket(s3, data_dir):
     """The tiny dataset, copied into a bucket."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL", server)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "somebody")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    forget_servers()
-    files = s3fs.S3FileSystem()
-    files.mkdir("streamed")
-    files.put(f"{data_dir}/lensing", "streamed/lensing", recursive=True)
-    yield files
-    files.rm("streamed", recursive=True)
-    forget_servers()
+    s3.mkdir("streamed")
+    s3.put(f"{data_dir}/lensing", "streamed/lensing", recursive=True)
+    yield s3
+    s3.rm("streamed", recursive=True)
 
 
 def read(builder, config, initial_epoch=0):
