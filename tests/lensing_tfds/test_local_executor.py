@@ -38,6 +38,13 @@ def test_a_pool_writes_what_one_process_writes(tmp_path):
     assert contents(tmp_path / "1") == contents(tmp_path / "2")
 
 
+def test_the_largest_shards_come_first(tmp_path):
+    """So that no worker begins the longest one when the others have ended."""
+    last_first = plans(tmp_path, num_shards=2)[::-1]
+    results = list(local_executor.each_shard(shards.write_shard, last_first, 1))
+    assert [result.num_examples for result in results] == [200, 200, 40, 40]
+
+
 def test_workers_are_settable(tmp_path, monkeypatch):
     monkeypatch.setenv(WORKERS_VARIABLE, "3")
     assert local_executor._worker_count(plans(tmp_path)) == 3
