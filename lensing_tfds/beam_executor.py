@@ -9,7 +9,6 @@ Apache Beam is imported here and nowhere else in this package; see docs/engines.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import itertools
 import json
@@ -49,9 +48,7 @@ def beam_executor(
         written in this process: Beam's own default would first try to download a runner.
     """
     options = PipelineOptions([]) if options is None else options
-    runner = runner or options.view_as(StandardOptions).runner or "FnApiRunner"
-    if runner == "DaskRunner":
-        runner = DASK_RUNNER
+    runner = known_runner(runner or options.view_as(StandardOptions).runner)
     if runner == DASK_RUNNER:
         _set_dask_partitions(options)
 
@@ -72,10 +69,16 @@ def beam_executor(
             with storage.reading(report) as file:
                 return ShardSummary.from_json(json.loads(file.read()))
         finally:
-            with contextlib.suppress(OSError):
-                storage.remove(report)
+            storage.remove(report)
 
     return execute
+
+
+def known_runner(runner: str | PipelineRunner | None) -> str | PipelineRunner:
+    """Returns the runner by the name that Beam knows; the one of this process if there is none."""
+    if runner is None:
+        return "FnApiRunner"
+    return DASK_RUNNER if runner == "DaskRunner" else runner
 
 
 class WriteShards(beam.PTransform):

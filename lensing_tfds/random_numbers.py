@@ -3,7 +3,7 @@
 Philox4x32-10, a counter-based generator (Salmon et al. 2011, "Parallel random numbers: as easy as
 1, 2, 3"), gives the bits: any four words of any stream are computed from their address. The
 transform of Box & Muller (1958) makes them normal, with polynomials for the logarithm and the
-circle, so that every step runs in SIMD registers: half a nanosecond a number.
+circle, so that every step runs in SIMD registers.
 """
 
 import math

@@ -82,9 +82,9 @@ def remove_abandoned(folder: str) -> None:
     """Removes what killed processes left half-written in a folder; others' work is left alone."""
     if is_remote(folder):
         return  # nothing is ever half-written there
-    with contextlib.suppress(OSError):  # somebody else may be removing it too
-        for entry in os.scandir(folder):
-            match = _UNFINISHED.search(entry.name)
+    for entry in os.scandir(folder):
+        match = _UNFINISHED.search(entry.name)
+        with contextlib.suppress(OSError):  # somebody else may have removed it, or may only
             if match and _is_abandoned(entry, match["host"], int(match["pid"])):
                 os.unlink(entry.path)
 

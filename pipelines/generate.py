@@ -21,7 +21,7 @@ import tensorflow_datasets as tfds
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 from apache_beam.runners.runner import create_runner
 
-from lensing_tfds.beam_executor import DASK_RUNNER, beam_executor
+from lensing_tfds.beam_executor import beam_executor, known_runner
 from lensing_tfds.command_line import one_line_errors
 from lensing_tfds.configs import LensingError, get_config
 from lensing_tfds.lensing_tfds_dataset_builder import Builder
@@ -43,9 +43,7 @@ def beam_options(flags: Sequence[str]) -> PipelineOptions:
             raise LensingError(f"stray argument {flag!r}: flags start with --")
     options = PipelineOptions(list(flags))
     standard = options.view_as(StandardOptions)
-    standard.runner = {None: "FnApiRunner", "DaskRunner": DASK_RUNNER}.get(
-        standard.runner, standard.runner
-    )
+    standard.runner = known_runner(standard.runner)
     try:
         create_runner(standard.runner)  # which also lets Beam know the runner's own flags
     except (ValueError, ImportError) as error:
@@ -74,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--verbose", action="store_true", help="show tracebacks of errors")
     arguments, flags = parser.parse_known_args(argv)
     with quiet_tensorflow():
-        import tensorflow  # noqa: F401  (TFDS and write_shard will, with more ado)
+        import tensorflow  # noqa: F401  (TFDS will, with more ado)
     if not arguments.verbose:  # Beam logs every failure as well, tracebacks and all
         logging.getLogger().setLevel(logging.CRITICAL)
     # Beam starts worker processes on this machine, where it does, as just `python`.

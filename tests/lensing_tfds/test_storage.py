@@ -75,6 +75,15 @@ def test_what_the_dead_left_is_removed(tmp_path, writer, reaped):
     assert not list(tmp_path.iterdir())
 
 
+def test_one_file_that_cannot_be_removed_does_not_keep_the_others(tmp_path):
+    for number in range(9):
+        path = tmp_path / f"shard{number}.unfinished-elsewhere-1-0123abcd"
+        path.mkdir() if number == 1 else path.write_bytes(b"")
+        os.utime(path, (time.time() - 7200,) * 2)
+    storage.remove_abandoned(str(tmp_path))
+    assert [path.name[:6] for path in tmp_path.iterdir()] == ["shard1"]
+
+
 def test_another_machines_files_are_left_alone_until_they_are_old(tmp_path):
     path = tmp_path / "shard.unfinished-elsewhere-1-0123abcd"
     path.write_bytes(b"")
