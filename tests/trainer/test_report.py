@@ -43,7 +43,7 @@ def pages_fixture(tmp_path_factory):
     history = {name: np.array([0.9, 0.5, 0.6]) for name in columns} | {"epoch": np.arange(1.0, 4)}
     settings = resolve("lensing/small", "/data & more", config, model="1x4-3")
     run = Run(
-        tmp_path_factory.mktemp("run"), settings, config, "1.0.0", Scaling(0, 1, 0, 1), history
+        tmp_path_factory.mktemp("run"), settings, config, "1.0.0", Scaling((0.0,), (1.0,), 0.0, 1.0), history
     )
     vars(run)["model"] = build_model("1x4-3", (16, 16, 1), seed=0)  # as if read from best.keras
     return report.render(run, evaluation)

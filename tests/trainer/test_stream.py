@@ -9,7 +9,7 @@ from trainer import stream
 from trainer.scaling import Scaling
 from trainer.train import build_compiled
 
-SCALING = Scaling(lensed_mean=10.0, lensed_std=50.0, kappa_mean=-0.1, kappa_std=0.2)
+SCALING = Scaling(lensed_mean=(10.0,), lensed_std=(50.0,), kappa_mean=-0.1, kappa_std=0.2)
 
 
 def read(builder, config, initial_epoch: int = 0) -> list[np.ndarray]:
