@@ -38,9 +38,11 @@ class Scaling:
 
     def __post_init__(self) -> None:
         for name in ("lensed_mean", "lensed_std"):
-            if not isinstance(getattr(self, name), Sequence):
-                raise LensingError(f"{name} is {getattr(self, name)!r}: must be one a channel")
-            object.__setattr__(self, name, tuple(getattr(self, name)))  # JSON has lists
+            values = getattr(self, name)
+            is_list = isinstance(values, list | tuple)
+            if not is_list or not all(isinstance(x, float | int) for x in values):
+                raise LensingError(f"{name} is {values!r}: must be one a channel")
+            object.__setattr__(self, name, tuple(values))  # JSON has lists
         if not 1 <= len(self.lensed_mean) == len(self.lensed_std):
             raise LensingError(
                 f"lensed_mean has {len(self.lensed_mean)} channels and lensed_std "

@@ -316,9 +316,7 @@ SPACES: dict[str, Space] = {
     "v8": StackSpace(depth=Choice((3, 4, 5, 6, 7, 8))),
     "v9": _SURVEY,
     "v10": _SURVEY,
-    "v11": dataclasses.replace(
-        _SURVEY, batch_size=Choice((16, 32, 64)), width=Choice((32, 64))
-    ),
+    "v11": dataclasses.replace(_SURVEY, batch_size=Choice((16, 32, 64)), width=Choice((32, 64))),
     "v12": _SURVEY,
 }
 
