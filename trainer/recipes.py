@@ -1,6 +1,7 @@
 """How each version's own study trained: networks, optimizers and batch sizes, as data.
 
-Where the study names no value, the choice made here stands beside it as a comment.
+Where the study names no value, the choice made here stands beside it as a comment. The surveys'
+versions, v9 on, have no study, and all is such a choice.
 """
 
 from __future__ import annotations
