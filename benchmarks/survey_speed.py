@@ -46,8 +46,8 @@ def lensing_alone(config: LensingConfig) -> tuple[Callable[[], object], int, Cal
     maps, phi = theirs.to_lens(*theirs.draw())
     kappa = lensing.kappa_from_phi(sky.to_modes(np.asarray(phi)), sky)[None].repeat(block, axis=0)
     fields = [sky.to_modes(np.asarray(channel))[None].repeat(block, axis=0) for channel in maps]
-    lens = lensing.Lens(sky, block)
-    out = [np.empty((block, sky.npix, sky.npix), np.float32) for _ in fields]
+    lens = lensing.Lens(sky, block, len(fields))
+    out = np.empty((len(fields), block, sky.npix, sky.npix), np.float32)
 
     def ours() -> object:
         lens.remap(fields, kappa, out)

@@ -97,13 +97,19 @@ class FlatSky:
             modes, axes=(-2, -1), lastsize=self.npix, forward=False, out=out, nthreads=1
         )
 
-    def to_modes(self, maps: NDArray[np.floating]) -> NDArray[np.complexfloating]:
+    def to_modes(
+        self, maps: NDArray[np.floating], columns: int | None = None
+    ) -> NDArray[np.complexfloating]:
         """Returns the half planes of real maps; the inverse of `to_map`.
 
         Args:
           maps: float32 or float64 of shape (..., npix, npix).
+          columns: how many columns, from l_x = 0 on, are wanted; the others are then not computed.
         """
-        return ducc0.fft.r2c(maps, axes=(-2, -1), forward=True, inorm=2, nthreads=1)
+        if columns is None or columns > self.npix // 2:
+            return ducc0.fft.r2c(maps, axes=(-2, -1), forward=True, inorm=2, nthreads=1)
+        rows = ducc0.fft.r2c(maps, axes=(-1,), forward=True, inorm=2, nthreads=1)
+        return ducc0.fft.c2c(rows[..., :columns], axes=(-2,), forward=True, inorm=2, nthreads=1)
 
     def full_plane(self, modes: NDArray[np.complexfloating]) -> NDArray[np.complexfloating]:
         """Fills in the modes with l_x < 0 by the Hermitian symmetry of a real field.
@@ -121,3 +127,23 @@ class FlatSky:
         full[..., 0, half:] = mirrored[..., 0, :]
         full[..., 1:, half:] = mirrored[..., :0:-1, :]
         return full
+
+
+def as_pairs(modes: NDArray[np.complex64]) -> NDArray[np.float32]:
+    """Returns half planes as their real and imaginary parts, one after the other, not copied.
+
+    Real factors are best applied to these, with `pairs_of` the factors: NumPy would turn them into
+    complex numbers first, which takes three times as long.
+
+    Args:
+      modes: C-contiguous, shape (..., npix // 2 + 1).
+
+    Returns:
+      Shape (..., 2 (npix // 2 + 1)).
+    """
+    return modes.view(np.float32)
+
+
+def pairs_of(factor: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Returns real factors of a half plane's modes as factors of `as_pairs`: each twice."""
+    return np.repeat(factor.astype(np.float32), 2, axis=-1)

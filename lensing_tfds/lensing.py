@@ -78,7 +78,9 @@ def remap(modes: NDArray[np.complexfloating], deflection: Deflection, sky: FlatS
         from lensing_tfds.nufft import RealNufft  # numba is slow to import: only where it is used
 
         d_y, d_x = (np.ascontiguousarray(d, np.float32) for d in deflection)
-        RealNufft(sky.npix, block=1).at_displaced_pixels(modes, (d_y, d_x), sky.pixel, lensed)
+        RealNufft(sky.npix, block=1).at_displaced_pixels(
+            [modes], (d_y, d_x), sky.pixel, lensed[None]
+        )
     else:
         _remap_in_double_precision(modes, deflection, sky, lensed)
     return lensed
@@ -110,13 +112,14 @@ class Lens:
     Args:
       sky: the patch.
       block: how many examples are lensed together.
+      fields: how many fields each of them has: 1 for T, 3 for T, Q and U.
     """
 
-    def __init__(self, sky: FlatSky, block: int):
+    def __init__(self, sky: FlatSky, block: int, fields: int = 1):
         from lensing_tfds.nufft import RealNufft  # numba is slow to import: only where it is used
 
         self._sky = sky
-        self._nufft = RealNufft(sky.npix, block)
+        self._nufft = RealNufft(sky.npix, block, fields)
         d_y, d_x = np.broadcast_arrays(*sky.gradient)
         self._to_deflection = [phi_from_kappa(d, sky).astype(np.complex64) for d in (d_y, d_x)]
         self._modes = np.empty((block, *sky.ell.shape), np.complex64)
@@ -129,17 +132,16 @@ class Lens:
         self,
         fields: Sequence[NDArray[np.complex64]],
         kappa: NDArray[np.complex64],
-        out: Sequence[NDArray[np.float32]],
+        out: NDArray[np.float32],
     ) -> None:
         """Remaps fields by the deflection that belongs to a convergence.
 
         Args:
           fields: T, or Q and U, or all: half planes, each of shape (block, npix, npix // 2 + 1).
           kappa: half planes of κ, same shape.
-          out: the lensed maps of each field, shape (block, npix, npix).
+          out: the lensed maps, shape (fields, block, npix, npix).
         """
         for to_deflection, deflection in zip(self._to_deflection, self._deflection, strict=True):
             np.multiply(kappa, to_deflection, out=self._modes)
             self._sky.to_map(self._modes, out=deflection)
-        for modes, lensed in zip(fields, out, strict=True):
-            self._nufft.at_displaced_pixels(modes, self._deflection, self._sky.pixel, lensed)
+        self._nufft.at_displaced_pixels(fields, self._deflection, self._sky.pixel, out)

@@ -11,6 +11,7 @@ own pixel. The rms error is 4e-6 of the rms of a white field, less of a smooth o
 
 import functools
 import math
+from collections.abc import Sequence
 
 import ducc0.fft
 import numpy as np
@@ -18,6 +19,7 @@ from numpy.polynomial import Chebyshev, Polynomial
 from numpy.typing import NDArray
 
 from lensing_tfds.compiled import compiled
+from lensing_tfds.flat_sky import as_pairs, pairs_of
 
 Floats = NDArray[np.float32]
 
@@ -40,19 +42,20 @@ class RealNufft:
 
     Args:
       npix: pixels on a side, at least 8.
-      block: how many fields are transformed together.
+      block: how many examples are transformed together.
+      fields: how many fields of an example share their displacements, 1 to 3.
     """
 
-    def __init__(self, npix: int, block: int):
+    def __init__(self, npix: int, block: int, fields: int = 1):
         self._npix, self._fine = npix, fine_size(npix)
         self._taps, self._deconvolution = _kernel_tables(npix, self._fine)
         self._plane = np.zeros((block, self._fine, self._fine // 2 + 1), np.complex64)
         side = self._fine + _BEFORE + _AFTER
-        self._grid = np.empty((block, side, side), np.float32)
+        self._grids = np.empty((fields, block, side, side), np.float32)
 
     def at_displaced_pixels(
         self,
-        modes: NDArray[np.complex64],
+        modes: Sequence[NDArray[np.complex64]],
         shifts: tuple[Floats, Floats],
         pixel: float,
         out: Floats,
@@ -63,32 +66,43 @@ class RealNufft:
         frequencies are n = -npix/2.
 
         Args:
-          modes: half planes, shape (batch, npix, npix // 2 + 1).
+          modes: half planes of each field, shape (batch, npix, npix // 2 + 1).
           shifts: displacements along y and x, each of shape (batch, npix, npix).
           pixel: side of a pixel in the units of the displacements.
-          out: the maps, shape (batch, npix, npix).
+          out: the maps of each field, shape (fields, batch, npix, npix).
         """
         to_fine_pixels = np.float32(self._fine / (self._npix * pixel))
-        for start in range(0, len(modes), len(self._grid)):
-            part = slice(start, start + len(self._grid))
-            self._sum_on_fine_grid(modes[part])
+        batch, block = len(shifts[0]), self._grids.shape[1]
+        for start in range(0, batch, block):
+            part = slice(start, start + block)
+            for field, grid in zip(modes, self._grids, strict=True):
+                self._sum_on_fine_grid(field[part], grid[: len(field[part])])
             _gather(
-                self._grid, shifts[0][part], shifts[1][part], to_fine_pixels, self._taps, out[part]
+                self._grids.reshape(*self._grids.shape[:2], -1),
+                self._grids.shape[2],
+                shifts[0][part],
+                shifts[1][part],
+                to_fine_pixels,
+                self._taps,
+                out[:, part],
             )
 
-    def _sum_on_fine_grid(self, modes: NDArray[np.complex64]) -> None:
-        """Fills the fine grid and its periodic margins.
+    def _sum_on_fine_grid(self, modes: NDArray[np.complex64], grid: Floats) -> None:
+        """Sums modes on the fine grid and its periodic margins.
 
         Args:
           modes: at most a block of half planes, shape (batch, npix, npix // 2 + 1).
+          grid: the result, shape (batch, side, side).
         """
         npix, fine, half, upper = self._npix, self._fine, self._npix // 2, (self._npix + 1) // 2
-        plane, grid = self._plane[: len(modes)], self._grid[: len(modes)]
+        plane = self._plane[: len(modes)]
         columns = plane[:, :, : half + 1]  # the others stay zero
-        deconvolution = self._deconvolution
-        np.multiply(modes[:, :upper], deconvolution[:upper], out=columns[:, :upper])
+        # Pairs of real numbers: NumPy would turn real factors of complex numbers into complex ones.
+        pairs, deconvolution = as_pairs(modes), self._deconvolution
+        out = as_pairs(plane)[:, :, : 2 * (half + 1)]
+        np.multiply(pairs[:, :upper], deconvolution[:upper], out=out[:, :upper])
         columns[:, upper : fine - half] = 0
-        np.multiply(modes[:, upper:], deconvolution[upper:], out=columns[:, fine - half :])
+        np.multiply(pairs[:, upper:], deconvolution[upper:], out=out[:, fine - half :])
         if npix % 2 == 0:
             columns[:, half] = columns[:, -half]
             # Nyquist on both axes is cos(n (x + y)): one pair of frequencies holds all of it.
@@ -108,7 +122,7 @@ def _kernel_tables(npix: int, fine: int) -> tuple[Floats, Floats]:
     """Returns the kernel's polynomials at the taps, and the factors that undo it in the modes.
 
     Returns:
-      float32 of shapes (degree + 1, taps) and (npix, npix // 2 + 1).
+      float32 of shapes (degree + 1, taps) and (npix, 2 (npix // 2 + 1)), each factor twice.
     """
     # Close to the best for this support (Beatty et al. 2005); a little less, by measurement.
     beta = 0.98 * np.pi * _TAPS * (1 - npix / (2 * fine))
@@ -118,7 +132,7 @@ def _kernel_tables(npix: int, fine: int) -> tuple[Floats, Floats]:
     if npix % 2 == 0:  # a Nyquist mode is shared by the frequencies npix/2 and -npix/2
         along_x[half] /= 2
         along_y[half] /= 2
-    return _kernel_at_taps(beta), (along_y[:, None] * along_x).astype(np.float32)
+    return _kernel_at_taps(beta), pairs_of(along_y[:, None] * along_x)
 
 
 def _kernel(distance: NDArray[np.float64], beta: float) -> NDArray[np.float64]:
@@ -152,7 +166,8 @@ def _kernel_at_tap(z: NDArray[np.float64], tap: int, beta: float) -> NDArray[np.
 
 @compiled()
 def _gather(
-    grid: Floats,
+    grids: Floats,
+    side: int,
     shift_y: Floats,
     shift_x: Floats,
     to_fine_pixels: np.float32,
@@ -162,14 +177,15 @@ def _gather(
     """Evaluates fields at displaced pixels, row by row.
 
     Args:
-      grid: the fields on the fine grid, with margins, shape (batch, side, side).
+      grids: the fields on the fine grid, with margins, shape (fields, batch, side * side).
+      side: of the fine grid, with margins.
       shift_y: displacements along y, shape (batch, npix, npix).
       shift_x: the same along x.
       to_fine_pixels: the factor that takes displacements to fine pixels.
       taps: the kernel's polynomials, shape (degree + 1, taps).
-      values: the result, shape (batch, npix, npix).
+      values: the result, shape (fields, batch, npix, npix).
     """
-    npix, side = values.shape[1], grid.shape[1]
+    npix = values.shape[2]
     fine = side - _BEFORE - _AFTER
     # Where pixel i is on the fine grid: whole fine pixels, and the rest to full precision.
     whole, rest = np.empty(npix, np.float32), np.empty(npix, np.float32)
@@ -179,19 +195,30 @@ def _gather(
     corner = np.empty(npix, np.int64)
     z_y, z_x = np.empty(npix, np.float32), np.empty(npix, np.float32)
     weights_y = np.empty((_TAPS, npix), np.float32)
-    for field in range(len(values)):
-        flat = grid[field].ravel()
+    for example in range(values.shape[1]):
         for row in range(npix):
             _locate(
-                field, row, shift_y, shift_x, to_fine_pixels, whole, rest, fine, corner, z_y, z_x
+                example, row, shift_y, shift_x, to_fine_pixels, whole, rest, fine, corner, z_y, z_x
             )
             _weigh(z_y, taps, weights_y)
-            _sum_taps(flat, side, corner, z_x, weights_y, taps, values[field, row])
+            # Fields that are summed together share their weights along x; three are the most.
+            if len(values) == 1:
+                _sum_taps(
+                    grids[0, example], side, corner, z_x, weights_y, taps, values[0, example, row]
+                )
+            elif len(values) == 2:
+                first, second = grids[0, example], grids[1, example]
+                out = values[:, example, row]
+                _sum_taps_of_two(first, second, side, corner, z_x, weights_y, taps, out)
+            else:
+                first, second, third = grids[0, example], grids[1, example], grids[2, example]
+                out = values[:, example, row]
+                _sum_taps_of_three(first, second, third, side, corner, z_x, weights_y, taps, out)
 
 
 @compiled("contract")
 def _locate(
-    field: int,
+    example: int,
     row: int,
     shift_y: Floats,
     shift_x: Floats,
@@ -209,8 +236,8 @@ def _locate(
     first, last = np.int32(0), np.int32(fine - 1)
     stride = np.int32(fine + _BEFORE + _AFTER)
     for i in range(len(whole)):
-        y = rest[row] + shift_y[field, row, i] * to_fine_pixels
-        x = rest[i] + shift_x[field, row, i] * to_fine_pixels
+        y = rest[row] + shift_y[example, row, i] * to_fine_pixels
+        x = rest[i] + shift_x[example, row, i] * to_fine_pixels
         floor_y, floor_x = np.floor(y), np.floor(x)
         z_y[i] = two * (y - floor_y) - one
         z_x[i] = two * (x - floor_x) - one
@@ -276,3 +303,90 @@ def _sum_taps(
                 + weights_y[7, i] * grid[row_7 + tap]
             )
         values[i] = total
+
+
+@compiled("contract", "reassoc", "nsz")
+def _sum_taps_of_two(
+    first: Floats,
+    second: Floats,
+    side: int,
+    corner: NDArray[np.int64],
+    z_x: Floats,
+    weights_y: Floats,
+    taps: Floats,
+    values: Floats,
+) -> None:
+    """`_sum_taps` of two fields at once; the values have shape (2, points)."""
+    stride = np.uint64(side)
+    for i in range(values.shape[1]):
+        z, row, weights = z_x[i], np.uint64(corner[i]), _column(weights_y, i)
+        of_first, of_second = np.float32(0), np.float32(0)
+        for tap in range(np.uint64(_TAPS)):
+            weight_x = _weight(z, taps, tap)
+            of_first += weight_x * _along_y(first, row + tap, stride, weights)
+            of_second += weight_x * _along_y(second, row + tap, stride, weights)
+        values[0, i], values[1, i] = of_first, of_second
+
+
+@compiled("contract", "reassoc", "nsz")
+def _sum_taps_of_three(
+    first: Floats,
+    second: Floats,
+    third: Floats,
+    side: int,
+    corner: NDArray[np.int64],
+    z_x: Floats,
+    weights_y: Floats,
+    taps: Floats,
+    values: Floats,
+) -> None:
+    """`_sum_taps` of three fields at once; the values have shape (3, points)."""
+    stride = np.uint64(side)
+    for i in range(values.shape[1]):
+        z, row, weights = z_x[i], np.uint64(corner[i]), _column(weights_y, i)
+        of_first, of_second, of_third = np.float32(0), np.float32(0), np.float32(0)
+        for tap in range(np.uint64(_TAPS)):
+            weight_x = _weight(z, taps, tap)
+            of_first += weight_x * _along_y(first, row + tap, stride, weights)
+            of_second += weight_x * _along_y(second, row + tap, stride, weights)
+            of_third += weight_x * _along_y(third, row + tap, stride, weights)
+        values[0, i], values[1, i], values[2, i] = of_first, of_second, of_third
+
+
+@compiled("contract", "reassoc", "nsz")
+def _weight(z: np.float32, taps: Floats, tap: np.uint64) -> np.float32:
+    """The kernel at one tap."""
+    p = ((taps[6, tap] * z + taps[5, tap]) * z + taps[4, tap]) * z + taps[3, tap]
+    return ((p * z + taps[2, tap]) * z + taps[1, tap]) * z + taps[0, tap]
+
+
+@compiled()
+def _column(weights: Floats, i: int) -> tuple[np.float32, ...]:
+    """The eight weights along y of a point."""
+    return (
+        weights[0, i],
+        weights[1, i],
+        weights[2, i],
+        weights[3, i],
+        weights[4, i],
+        weights[5, i],
+        weights[6, i],
+        weights[7, i],
+    )
+
+
+@compiled("contract", "reassoc", "nsz")
+def _along_y(
+    grid: Floats, top: np.uint64, stride: np.uint64, weights: tuple[np.float32, ...]
+) -> np.float32:
+    """The eight fine pixels from `top` on along y, weighted."""
+    return (
+        weights[0] * grid[top]
+        + weights[1] * grid[top + stride]
+        + weights[2] * grid[top + np.uint64(2) * stride]
+        + weights[3] * grid[top + np.uint64(3) * stride]
+        + weights[4] * grid[top + np.uint64(4) * stride]
+        + weights[5] * grid[top + np.uint64(5) * stride]
+        + weights[6] * grid[top + np.uint64(6) * stride]
+        + weights[7] * grid[top + np.uint64(7) * stride]
+    )

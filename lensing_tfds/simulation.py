@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from lensing_tfds import instrument, polarization, spectra
 from lensing_tfds.configs import DATASET_VERSION, SPLITS, LensingConfig, LensingError, get_config
 from lensing_tfds.cosmology import spectra_of
+from lensing_tfds.flat_sky import as_pairs, pairs_of
 from lensing_tfds.gaussian_fields import GaussianField
 from lensing_tfds.lensing import Lens
 from lensing_tfds.spectra import PowerSpectra
@@ -91,7 +92,7 @@ class Simulator:
         version = tuple(int(part) for part in DATASET_VERSION.split("."))
         self._stream = NormalStream((config.seed, *version, SPLITS.index(split)))
         self._shared_stream = NormalStream((config.seed, *version, _SHARED_STREAM))
-        self._beam = instrument.beam(config.box.ell, config.beam_arcmin).astype(np.float32)
+        self._beam = pairs_of(instrument.beam(config.box.ell, config.beam_arcmin))
         self._taper = instrument.taper_window(config.sky, config.taper).astype(np.float32)
 
     def examples(self, indices: Sequence[int] | range) -> Iterator[Examples]:
@@ -109,7 +110,7 @@ class Simulator:
             normals=np.empty((2 + polarized, block, self._fields.size), np.float32),
             polarization=np.empty((2 * polarized, block, npix, npix // 2 + 1), np.complex64),
             lensed=np.empty((channels * (not self._as_lensed), block, npix, npix), np.float32),
-            lens=Lens(self.internal, block),
+            lens=Lens(self.internal, block, channels),
         )
         for start in range(0, len(indices), block):
             chosen = indices[start : start + block]
@@ -139,10 +140,11 @@ class Simulator:
         for modes, out in zip(observed, unlensed, strict=True):
             self._to_patch(modes, out, self._beam)
         internal_maps = lensed if self._as_lensed else scratch.lensed
-        scratch.lens.remap(observed, kappa, list(internal_maps))
+        scratch.lens.remap(observed, kappa, internal_maps)
         if not self._as_lensed:
+            columns = config.box.npix // 2 + 1
             for internal_map, out in zip(internal_maps, lensed, strict=True):
-                self._to_patch(self.internal.to_modes(internal_map), out, self._beam)
+                self._to_patch(self.internal.to_modes(internal_map, columns), out, self._beam)
         self._add_noise(indices, lensed, scratch)
         if config.taper > 0:
             lensed *= self._taper
@@ -176,15 +178,16 @@ class Simulator:
         """Takes fields on the internal grid to the patch's pixels.
 
         Args:
-          modes: half planes on the internal grid; not changed.
+          modes: half planes on the internal grid, or those of their columns that the box has; not
+            changed.
           out: the maps, shape (block, npix, npix).
-          beam: half plane of the box, if the field is smoothed.
+          beam: pairs of the box's half plane, if the field is smoothed.
         """
         config, box = self.config, self.config.box
         if config.oversampling > 1:
             modes = instrument.truncate(modes, box.npix)
         if beam is not None and config.beam_arcmin > 0:
-            modes = modes * beam
+            modes = (as_pairs(modes) * beam).view(np.complex64)
         if box.npix == config.npix:
             box.to_map(modes, out=out)
         else:
@@ -246,10 +249,9 @@ class _UnlensedFields:
         if self.polarized:
             te, ee = (power(c_ell, config.T_lmax) for c_ell in (table.TE, table.EE))
             e_per_t = np.divide(te, tt, out=np.zeros_like(tt), where=tt > 0)
-            self._e_per_t = e_per_t.astype(np.float32)
+            self._e_per_t = pairs_of(e_per_t)
             self._e_given_t = GaussianField(ee - e_per_t * te)
-            cosine, sine = polarization.angles(sky)
-            self._cosine, self._sine = cosine.astype(np.float32), sine.astype(np.float32)
+            self._cosine, self._sine = map(pairs_of, polarization.angles(sky))
 
     def kappa(self, normals: NDArray[np.float32]) -> NDArray[np.complex64]:
         """The modes of κ, in the memory of the numbers."""
@@ -270,10 +272,10 @@ class _UnlensedFields:
             return {"T": t}
         e = self._e_given_t.modes(normals[1])
         q, u = polarization
-        np.multiply(t, self._e_per_t, out=q)  # q's memory, before it is q
+        np.multiply(as_pairs(t), self._e_per_t, out=as_pairs(q))  # q's memory, before it is q
         e += q
-        np.multiply(e, self._cosine, out=q)
-        np.multiply(e, self._sine, out=u)
+        np.multiply(as_pairs(e), self._cosine, out=as_pairs(q))
+        np.multiply(as_pairs(e), self._sine, out=as_pairs(u))
         return {"T": t, "E": e, "Q": q, "U": u}
 
 

@@ -44,3 +44,11 @@ def test_gradient_differentiates_a_wave_and_is_zero_at_nyquist():
     np.testing.assert_allclose(sky.to_map(sky.to_modes(wave) * d_y), 2 * slope, atol=1e-12)
     assert d_y[8, 0] == 0 and d_x[0, 8] == 0
     assert np.count_nonzero(d_y) == np.count_nonzero(FlatSky(16, 2.0).ly) - 1
+
+
+@pytest.mark.parametrize("columns", [1, 5, 9, 20])
+def test_some_columns_of_the_modes(columns):
+    sky = FlatSky(16, 0.1)
+    maps = np.random.default_rng(9).standard_normal((2, 16, 16))
+    expected = sky.to_modes(maps)[..., :columns]
+    np.testing.assert_allclose(sky.to_modes(maps, columns), expected, atol=1e-15)

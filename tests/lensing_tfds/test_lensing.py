@@ -136,7 +136,7 @@ def test_a_lens_deflects_and_remaps():
     """In single precision, block after block, as the two functions do in double."""
     sky = FlatSky(50, np.radians(22.9))
     rng = np.random.default_rng(5)
-    lens = lensing.Lens(sky, block=3)
+    lens = lensing.Lens(sky, block=3, fields=2)
     for _ in range(2):  # nothing of the first block is left in the second
         maps = rng.standard_normal((2, 3, 50, 50))
         maps[1] *= 0.1  # of κ
@@ -145,7 +145,7 @@ def test_a_lens_deflects_and_remaps():
         expected = lensing.remap(modes, lensing.deflection_from_kappa(kappa, sky), sky)
         # Two fields by one deflection, as Q and U are.
         fields = [modes.astype(np.complex64), (-2 * modes).astype(np.complex64)]
-        lensed = [np.empty((3, 50, 50), np.float32) for _ in fields]
+        lensed = np.empty((2, 3, 50, 50), np.float32)
         lens.remap(fields, kappa.astype(np.complex64), out=lensed)
         for factor, maps in zip((1, -2), lensed, strict=True):
             np.testing.assert_allclose(maps, factor * expected, atol=2e-4)

@@ -21,7 +21,7 @@ def evaluate(fields, shift_y, shift_x, block=1):
     modes = np.fft.rfft2(fields).astype(np.complex64) / np.float32(npix**2)
     out = np.empty(fields.shape, np.float32)
     shifts = (shift_y.astype(np.float32), shift_x.astype(np.float32))
-    RealNufft(npix, block).at_displaced_pixels(modes, shifts, 1.0, out)
+    RealNufft(npix, block).at_displaced_pixels([modes], shifts, 1.0, out[None])
     return out
 
 
@@ -54,6 +54,19 @@ def test_nyquist_waves_are_cosines_between_the_pixels(wave):
     shift_y, shift_x = np.random.default_rng(1).uniform(-1, 1, (2, 8, 8)).astype(np.float32)
     values = evaluate(wave(y, x)[None], shift_y[None], shift_x[None])[0]
     np.testing.assert_allclose(values, wave(y + shift_y, x + shift_x), atol=1e-5)
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_fields_that_share_displacements_are_each_as_it_is_alone(count):
+    rng = np.random.default_rng(7)
+    fields = rng.standard_normal((count, 2, 50, 50))
+    shift_y, shift_x = rng.standard_normal((2, 2, 50, 50))
+    alone = [evaluate(field, shift_y, shift_x) for field in fields]
+    modes = [np.fft.rfft2(field).astype(np.complex64) / np.float32(50**2) for field in fields]
+    together = np.empty(fields.shape, np.float32)
+    shifts = (shift_y.astype(np.float32), shift_x.astype(np.float32))
+    RealNufft(50, 1, count).at_displaced_pixels(modes, shifts, 1.0, together)
+    np.testing.assert_allclose(together, alone, atol=2e-6)
 
 
 @pytest.mark.parametrize("npix", [50, 51])
