@@ -27,6 +27,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from lensing_tfds import polarization
 from lensing_tfds.configs import LensingError
 from lensing_tfds.flat_sky import FlatSky
 from trainer.baselines import kernels
@@ -71,7 +72,7 @@ class QuadraticEstimator:
         self._ell = _vector(sky)
         self._along = (self._ell[1], -self._ell[0]) if curl else self._ell
         coupling = _coupling(pair, observation)
-        x, y = pair
+        x, y = pair[0], pair[1]
         kept = [t for t in coupling if x != y or t.gradient == "left"]
         self._weights = kernels.times(tuple(kept), observation.inverse(x), observation.inverse(y))
         norm = 2 / (sky.area * np.where(sky.ell > 0, sky.ell, np.inf) ** 2)
@@ -89,8 +90,8 @@ class QuadraticEstimator:
         Returns:
           Half plane, float64; infinite for modes that either does not estimate.
         """
-        (x, y), (v, w), total = self.pair, other.pair, self.observation.total
-        ours = self._weights
+        x, y, v, w = (*self.pair, *other.pair)
+        ours, total = self._weights, self.observation.total
         direct = kernels.times(other._weights, total(x, v), total(y, w))
         crossed = kernels.times(kernels.swapped(other._weights), total(x, w), total(y, v))
         power = self._sum(ours, direct) + self._sum(ours, crossed)
@@ -138,7 +139,7 @@ class QuadraticEstimator:
     def _flow(
         self, weights: list[Term], x: NDArray, y: NDArray, gradients: list[NDArray]
     ) -> tuple[NDArray, NDArray]:
-        """Returns the maps whose divergence is −q: one field's filtered gradient times the other."""
+        """Returns the maps whose divergence is −q: a filtered gradient times a filtered field."""
         maps = self._grid.maps
         flow_y = flow_x = np.zeros(())
         for term in weights:
@@ -177,10 +178,8 @@ def _coupling(pair: str, observation: Observation) -> Kernel:
     cos and sin of 2(φ_l₁ − φ_l₂) are expanded into products. The unlensed B is zero.
     """
     sky, b = observation.sky, observation.beam
-    y, x = _vector(sky)
-    ell2 = np.where(sky.ell > 0, sky.ell, np.inf) ** 2
-    cos, sin = (x**2 - y**2) / ell2, 2 * x * y / ell2
-    first, second = pair
+    cos, sin = polarization.angles(sky)
+    first, second = pair[0], pair[1]
     spectrum = b * observation.signal(first, "E" if second == "B" else second)
     if pair == "TT":
         return Term(spectrum, b, "left"), Term(b, spectrum, "right")

@@ -1,12 +1,11 @@
-"""The quadratic estimators: their sums mode by mode, their sign and normalisation on lensed maps."""
+"""The quadratic estimators: sums mode by mode, sign and normalisation on lensed maps, noise."""
 
 import dataclasses
 
 import numpy as np
 import pytest
 
-from lensing_tfds import lensing, spectra
-from lensing_tfds.configs import LensingError
+from lensing_tfds import lensing, polarization, spectra
 from lensing_tfds.flat_sky import FlatSky
 from lensing_tfds.gaussian_fields import GaussianField
 from trainer.baselines.observation import Observation
@@ -144,7 +143,7 @@ def test_modes_that_cannot_be_estimated(pair):
     nothing[0, 0] = nothing[6] = nothing[:, -1] = True
     rng = np.random.default_rng(0)
     modes = (rng.standard_normal((1, *shape)) + 1j * rng.standard_normal((1, *shape))) * 1e3
-    kappa = estimator.kappa({name: modes for name in pair})
+    kappa = estimator.kappa(dict.fromkeys(pair, modes))
     np.testing.assert_array_equal(estimator.response == 0, nothing)
     np.testing.assert_array_equal(np.isinf(estimator.noise), nothing)
     np.testing.assert_array_equal(kappa[0] == 0, nothing)
@@ -168,7 +167,7 @@ UNLENSED = dataclasses.replace(
     lensed_TT=FIDUCIAL.TT,
     lensed_EE=FIDUCIAL.EE,
     lensed_TE=FIDUCIAL.TE,
-    lensed_BB=1e-7 * (FIDUCIAL.TT > 0),  # something to divide by
+    lensed_BB=np.where(FIDUCIAL.TT > 0, 1e-7, 0.0),  # something to divide by
 )
 """Weights exact at first order in φ, where the lensed spectra are the unlensed ones."""
 
@@ -188,19 +187,14 @@ def correlated_t_and_e(sky, rng, n):
     return t, t * ratio + gaussian(np.maximum(ee - te * ratio, 0), rng, n)
 
 
-def angles(sky):
-    phi = np.arctan2(*np.broadcast_arrays(sky.ly, sky.lx))
-    return np.cos(2 * phi), np.sin(2 * phi)
-
-
 def lensed_teb(t, e, kappa, sky):
-    """Lenses T, Q and U, with (Q + iU)(l) = (E + iB)(l) exp(2iφ_l)."""
     deflection = lensing.deflection_from_kappa(kappa, sky)
-    cos, sin = angles(sky)
     t, q, u = (
-        sky.to_modes(lensing.remap(modes, deflection, sky)) for modes in (t, e * cos, e * sin)
+        sky.to_modes(lensing.remap(modes, deflection, sky))
+        for modes in (t, *polarization.to_qu(e, 0 * e, sky))
     )
-    return {"T": t, "E": q * cos + u * sin, "B": u * cos - q * sin}
+    e, b = polarization.to_eb(q, u, sky)
+    return {"T": t, "E": e, "B": b}
 
 
 @pytest.fixture(scope="module")
