@@ -1,4 +1,4 @@
-"""The minimum-variance combination of quadratic estimators (Hu & Okamoto 2002, eqs. 14–15)."""
+"""The minimum-variance combination of estimators (Hu & Okamoto 2002, astro-ph/0111606)."""
 
 from collections.abc import Mapping, Sequence
 
@@ -39,7 +39,7 @@ class MinimumVariance:
             for j, two in enumerate(self.estimators[: i + 1]):
                 noise = one.noise if i == j else one.noise_covariance(two)
                 covariance[..., i, j] = covariance[..., j, i] = noise
-        # All pairs of the same observation estimate the same modes.
+        # All pairs of one observation estimate the same modes, but for the last few at the corners.
         estimated = np.isfinite(covariance).all(axis=(-2, -1))
         inverse = np.linalg.inv(covariance[estimated])
         total = inverse.sum(axis=(-2, -1))

@@ -11,8 +11,6 @@ from lensing_tfds.configs import LensingError
 from lensing_tfds.flat_sky import FlatSky
 from lensing_tfds.spectra import PowerSpectra
 
-FIELDS = ("T", "E", "B")
-
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Observation:
@@ -71,13 +69,13 @@ class Observation:
         return np.where(self.used, instrument.beam(self.sky.ell, self.beam_arcmin), 0.0)
 
     def signal(self, x: str, y: str) -> NDArray[np.float64]:
-        """Returns the lensed spectrum C̃_l^xy of the sky on the half plane, µK².
+        """Returns the lensed spectrum C̃_l^xy of the sky, of the modes used, µK².
 
         Args:
           x: "T", "E" or "B".
           y: likewise. Parity makes TB and EB zero.
         """
-        name = "".join(sorted(x + y, key=FIELDS.index))
+        name = "".join(sorted(x + y, key="TEB".index))
         if name in ("TB", "EB"):
             return np.zeros(self.sky.ell.shape)
         table = getattr(self.spectra, f"lensed_{name}")
