@@ -21,7 +21,7 @@ class Observation:
 
     Attributes:
       sky: the patch.
-      spectra: of the sky; only the lensed ones are used.
+      spectra: of the sky: the lensed ones, and those of lensed gradients.
       beam_arcmin: full width at half maximum of the Gaussian beam, arcmin; 0 is none.
       noise_uK_arcmin: depth of the white noise of T, µK·arcmin; that of E and B is √2 times it.
       lmin: modes below it are not used, nor those below l = 2.
@@ -75,11 +75,16 @@ class Observation:
           x: "T", "E" or "B".
           y: likewise. Parity makes TB and EB zero.
         """
-        name = "".join(sorted(x + y, key="TEB".index))
-        if name in ("TB", "EB"):
-            return np.zeros(self.sky.ell.shape)
-        table = getattr(self.spectra, f"lensed_{name}")
-        return np.where(self.used, spectra.at_multipoles(table, self.sky.ell), 0.0)
+        return self._spectrum("lensed", x, y)
+
+    def gradient(self, x: str, y: str) -> NDArray[np.float64]:
+        """Returns the spectrum of the lensed x with the lensed gradient of y, of the modes used.
+
+        Args:
+          x: "T" or "E".
+          y: likewise.
+        """
+        return self._spectrum("gradient", x, y)
 
     def total(self, x: str, y: str) -> NDArray[np.float64]:
         """Returns the observed spectrum, b_l² C̃_l^xy plus noise if x is y, of the modes used."""
@@ -93,3 +98,10 @@ class Observation:
         """Returns 1 / `total(x, x)`, zero where a mode is not used or holds nothing."""
         total = self.total(x, x)
         return np.divide(1.0, total, out=np.zeros_like(total), where=total > 0)
+
+    def _spectrum(self, kind: str, x: str, y: str) -> NDArray[np.float64]:
+        name = "".join(sorted(x + y, key="TEB".index))
+        if name in ("TB", "EB"):
+            return np.zeros(self.sky.ell.shape)
+        table = getattr(self.spectra, f"{kind}_{name}")
+        return np.where(self.used, spectra.at_multipoles(table, self.sky.ell), 0.0)

@@ -17,10 +17,11 @@ N0 is that of the weights as used, TE's too:
 
     N0_L = 1/(area R_L²) Σ W(l₁, l₂) [W(l₁, l₂) C^xx_l₁ C^yy_l₂ + W(l₂, l₁) C^xy_l₁ C^xy_l₂].
 
-f has the lensed spectra, an approximation of those of the lensed field with its lensed gradient,
-which make R_L right beyond first order in φ (Lewis, Challinor & Hanson 2011, arXiv:1101.2234).
-B's own spectrum is left out of f, as in nearly all of the literature. R_L and N0_L are the sums
-over the patch's own modes, not integrals.
+f has neither the unlensed spectra nor the lensed ones, but those of the lensed field with its
+lensed gradient, which make R_L right beyond first order in φ (Lewis, Challinor & Hanson 2011,
+arXiv:1101.2234): with the lensed spectra the estimate from T at 6 µK·arcmin is 3 % low. B's own
+spectrum is left out of f, as in nearly all of the literature. R_L and N0_L are the sums over the
+patch's own modes, not integrals.
 """
 
 from collections.abc import Mapping
@@ -184,7 +185,7 @@ def _coupling(pair: str, observation: Observation) -> Kernel:
     sky, b = observation.sky, observation.beam
     cos, sin = polarization.angles(sky)
     first, second = pair[0], pair[1]
-    spectrum = b * observation.signal(first, "E" if second == "B" else second)
+    spectrum = b * observation.gradient(first, "E" if second == "B" else second)
     if pair == "TT":
         return Term(spectrum, b, "left"), Term(b, spectrum, "right")
     if second == "B":  # sin 2(φ₁ − φ₂) = sin₁ cos₂ − cos₁ sin₂

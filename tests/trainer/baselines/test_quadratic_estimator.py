@@ -45,6 +45,9 @@ def brute_force(pair, o, curl=False):
             "EE": c("lensed_EE", mode),
             "TE": c("lensed_TE", mode),
             "BB": c("lensed_BB", mode),
+            "dTT": c("gradient_TT", mode),
+            "dEE": c("gradient_EE", mode),
+            "dTE": c("gradient_TE", mode),
             "b": np.exp(-((step * np.hypot(*mode) * sigma) ** 2) / 2),
         }
         for mode in modes
@@ -67,15 +70,15 @@ def brute_force(pair, o, curl=False):
         p1, p2 = power[one], power[two]
         match pair:
             case "TT":
-                return p1["TT"] * dot[0] + p2["TT"] * dot[1]
+                return p1["dTT"] * dot[0] + p2["dTT"] * dot[1]
             case "EE":
-                return (p1["EE"] * dot[0] + p2["EE"] * dot[1]) * np.cos(angle)
+                return (p1["dEE"] * dot[0] + p2["dEE"] * dot[1]) * np.cos(angle)
             case "EB":
-                return p1["EE"] * dot[0] * np.sin(angle)
+                return p1["dEE"] * dot[0] * np.sin(angle)
             case "TE":
-                return p1["TE"] * np.cos(angle) * dot[0] + p2["TE"] * dot[1]
+                return p1["dTE"] * np.cos(angle) * dot[0] + p2["dTE"] * dot[1]
             case "TB":
-                return p1["TE"] * np.sin(angle) * dot[0]
+                return p1["dTE"] * np.sin(angle) * dot[0]
 
     x, y = pair
 
@@ -169,6 +172,9 @@ UNLENSED = dataclasses.replace(
     lensed_TT=FIDUCIAL.TT,
     lensed_EE=FIDUCIAL.EE,
     lensed_TE=FIDUCIAL.TE,
+    gradient_TT=FIDUCIAL.TT,
+    gradient_EE=FIDUCIAL.EE,
+    gradient_TE=FIDUCIAL.TE,
     lensed_BB=np.where(FIDUCIAL.TT > 0, 1e-7, 0.0),  # something to divide by
 )
 """For weights exact at first order in φ, where the lensed spectra are the unlensed ones."""
@@ -241,9 +247,10 @@ def test_noise_is_that_of_gaussian_maps(pair):
 
 @pytest.mark.parametrize(("pair", "noise", "n"), [("TT", 4.0, 240), ("EB", 1.0, 160)])
 def test_normalisation_holds_where_lensing_is_strong(pair, noise, n):
-    """The dataset's own simulation, lensed in full, up to the grid's Nyquist frequency: 4 %.
+    """The dataset's own simulation, lensed in full, up to the grid's Nyquist frequency: 1.5 %.
 
-    The weights have the lensed spectra, where those of lensed gradients would be exact.
+    The weights need the spectra of the lensed field with its lensed gradient: with the lensed ones
+    the estimate from T is 3 % low here.
     """
     config = LensingConfig(
         "survey", npix=128, lx=128 * 2 / 60, stokes="T" if pair == "TT" else "QU",
@@ -263,7 +270,7 @@ def test_normalisation_holds_where_lensing_is_strong(pair, noise, n):
     ratio = cross.sum() / auto.sum()
     error = np.std(cross - ratio * auto) * np.sqrt(n) / auto.sum()
     assert error < 0.006
-    assert abs(ratio - 1) < 0.04
+    assert abs(ratio - 1) < 0.015
 
 
 def test_a_gradient_has_no_curl(lensed_pairs):
