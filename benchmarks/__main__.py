@@ -3,7 +3,17 @@
 import subprocess
 import sys
 
-NAMES = ("study_remap", "remap_accuracy", "kernel", "pixell_lensing", "build", "memory", "reading")
+NAMES = (
+    "study_remap",
+    "remap_accuracy",
+    "resolution",
+    "kernel",
+    "pixell_lensing",
+    "survey_speed",
+    "build",
+    "memory",
+    "reading",
+)
 
 for name in NAMES:  # each in a process of its own: some keep to one core
     module = f"benchmarks.{name}"

@@ -1,4 +1,7 @@
-"""How far our lensed maps are from the sum over all modes, as a share of the lensing signal."""
+"""How far our lensed maps are from the sum over all modes, as a share of the lensing signal.
+
+Of T, or of Q where there is no T, on the pixels on which a version is lensed: its internal grid.
+"""
 
 import dataclasses
 
@@ -15,7 +18,15 @@ def errors(version: str) -> np.ndarray:
     The truth is made in double precision, by ducc0's non-uniform FFT at 1e-12, from the unlensed
     map and κ that the examples hold.
     """
-    config = dataclasses.replace(VERSIONS[version], name="noiseless", noise_uK_arcmin=0)
+    internal = VERSIONS[version].internal
+    config = dataclasses.replace(
+        VERSIONS[version],
+        name="noiseless",
+        npix=internal.npix,
+        oversampling=1,
+        beam_arcmin=0,
+        noise_uK_arcmin=0,
+    )
     sky = config.sky
     examples = simulate(config, "train", range(EXAMPLES))
     lensed, unlensed, kappa = (

@@ -3,7 +3,7 @@
 import numpy as np
 
 from benchmarks import kernel, study_recipe, study_remap
-from lensing_tfds import VERSIONS, LensingConfig, spectra
+from lensing_tfds import LensingConfig, spectra
 
 
 def test_its_remap_is_good_where_the_sky_is_smooth():
@@ -35,7 +35,7 @@ def test_the_benchmarks_print_a_row_for_each_case(monkeypatch, capsys):
     monkeypatch.setattr(study_remap, "EXAMPLES", 1)
     study_remap.main()
     rows = capsys.readouterr().out.splitlines()[2:]
-    assert [row.split()[0] for row in rows] == list(VERSIONS)
+    assert [row.split()[0] for row in rows] == [f"v{i}" for i in range(1, 9)]
     monkeypatch.setattr(kernel, "ROUNDS", 1)
     monkeypatch.setattr(kernel, "SECONDS", 0.01)
     monkeypatch.setattr(kernel.os, "sched_setaffinity", lambda *_: None)
