@@ -4,7 +4,7 @@ One cosmology serves every version: flat ΛCDM, the Planck 2018 best fit (TT,TE,
 arXiv:1807.06209, table 2), with CAMB's default massive neutrino. CAMB tabulated it once into the
 packaged file `fiducial_spectra.dat`, whose header holds the provenance; nothing else needs CAMB,
 except a config with a cosmology of its own (see `cosmology`).
-To regenerate the file (extra `camb`, about two minutes):
+To regenerate the file (extra `camb`, some minutes):
 
     python -m lensing_tfds.spectra --output lensing_tfds/fiducial_spectra.dat
 """
@@ -37,7 +37,12 @@ COSMOLOGY = {
 }
 """Planck 2018 best fit; `mnu` in eV, one massive eigenstate as CAMB's default."""
 
-_COLUMNS = ("TT", "EE", "TE", "lensed_TT", "lensed_EE", "lensed_BB", "lensed_TE", "kappa")
+_COLUMNS = (
+    "TT", "EE", "TE",
+    "lensed_TT", "lensed_EE", "lensed_BB", "lensed_TE",
+    "kappa",
+    "gradient_TT", "gradient_EE", "gradient_TE",
+)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +59,11 @@ class PowerSpectra:
       lensed_BB: lensed B (the unlensed B is zero: no tensors), µK².
       lensed_TE: lensed cross-spectrum, µK².
       kappa: convergence, [l(l+1)]²/4 of the lensing potential's spectrum, dimensionless.
+      gradient_TT: lensed temperature with its lensed gradient, µK²: what a small further deflection
+        changes lensed maps by (Lewis, Challinor & Hanson 2011, arXiv:1101.2234, appendix C).
+        Like `lensed_TT` where lensing is weak, a third of it at ell = 5,000.
+      gradient_EE: the same of E.
+      gradient_TE: the same of T and E.
     """
 
     TT: NDArray[np.float64]
@@ -64,6 +74,9 @@ class PowerSpectra:
     lensed_BB: NDArray[np.float64]
     lensed_TE: NDArray[np.float64]
     kappa: NDArray[np.float64]
+    gradient_TT: NDArray[np.float64]
+    gradient_EE: NDArray[np.float64]
+    gradient_TE: NDArray[np.float64]
 
     @property
     def lmax(self) -> int:
@@ -153,6 +166,7 @@ def compute_with_camb(parameters: Mapping[str, Any] | None = None) -> str:
     options = {"lmax": LMAX, "CMB_unit": "muK", "raw_cl": True}
     unlensed = results.get_unlensed_scalar_cls(**options)
     lensed = results.get_lensed_scalar_cls(**options)
+    gradient = results.get_lensed_gradient_cls(**options)
     # CAMB's lensing potential column is [l(l+1)]² C_φφ / 2π.
     kappa = results.get_lens_potential_cls(lmax=LMAX)[:, 0] * 2 * np.pi / 4
 
@@ -174,7 +188,9 @@ def compute_with_camb(parameters: Mapping[str, Any] | None = None) -> str:
         "ell " + " ".join(_COLUMNS),
     ]
     lines = [f"# {line}" for line in header]
-    table = np.column_stack([unlensed[:, 0], unlensed[:, 1], unlensed[:, 3], lensed, kappa])
+    table = np.column_stack(
+        [unlensed[:, [0, 1, 3]], lensed, kappa, gradient[:, [0, 1, 4]]]  # TT, EE, TE
+    )
     for ell in range(2, LMAX + 1):
         lines.append(f"{ell} " + " ".join(f"{value:.8e}" for value in table[ell]))
     return "\n".join(lines) + "\n"

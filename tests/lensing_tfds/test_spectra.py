@@ -39,6 +39,11 @@ def test_the_table_is_what_camb_computes_today():
     np.testing.assert_allclose(table.TT[ell], unlensed[:, 0] * to_raw, rtol=4e-3)
     np.testing.assert_allclose(table.lensed_TT[ell], lensed[:, 0] * to_raw, rtol=4e-3)
     np.testing.assert_allclose(table.lensed_BB[ell], lensed[:, 2] * to_raw, rtol=1e-2)
+    gradient = results.get_lensed_gradient_cls(lmax=2500, CMB_unit="muK")[ell]
+    for name, column in (("TT", 0), ("EE", 1), ("TE", 4)):
+        ours, theirs = getattr(table, f"gradient_{name}")[ell], gradient[:, column] * to_raw
+        scale = np.sqrt(table.TT * table.EE)[ell] if name == "TE" else theirs
+        np.testing.assert_array_less(np.abs(ours - theirs), 4e-3 * scale)
     np.testing.assert_allclose(table.kappa[ell], (ell * (ell + 1) / 2) ** 2 * phi, rtol=1e-2)
 
 

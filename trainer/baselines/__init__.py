@@ -1,0 +1,9 @@
+"""What a cosmologist would use in a network's place: flat-sky quadratic estimators of κ.
+
+    observation.Observation                   what the maps hold, and which modes are used
+    quadratic_estimator.QuadraticEstimator    from one pair of fields: TT, EE, EB, TE or TB
+    minimum_variance.MinimumVariance          from several pairs, combined
+    wiener                                    Wiener filter, and what correlation to expect
+
+NumPy and ducc0 on the project's own `FlatSky`: no TensorFlow.
+"""
