@@ -58,7 +58,7 @@ def label_multipoles(axes: Axes) -> None:
     axes.set(xscale="log", xlabel="multipole")
     low, high = axes.get_xlim()
     ticks = [n * 10**power for power in range(6) for n in (1, 2, 5) if low <= n * 10**power <= high]
-    axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+    axes.set_xticks(ticks, [str(tick) for tick in ticks])
     axes.xaxis.set_minor_locator(NullLocator())
 
 
