@@ -1,0 +1,63 @@
+"""Writes the card of built datasets: what each is, holds, reaches, and is not for.
+
+    python -m pipelines.card --dataset lensing/v9 lensing/v10 --output docs/datasets
+
+A card is `<config>.md` and its figures; the folder's README.md links the cards of all versions
+there. All is read from the dataset, and from the `validation.json` in its folder if
+`pipelines.validate` has written one; nothing is typed by hand.
+"""
+
+import argparse
+import os
+from collections.abc import Mapping, Sequence
+
+from lensing_tfds import storage
+from lensing_tfds.command_line import one_line_errors
+from lensing_tfds.configs import LensingError
+from trainer.quiet import quiet_tensorflow
+
+with quiet_tensorflow():
+    import tensorflow  # noqa: F401  TFDS does, when an example is read: here it is quiet
+
+    from pipelines.cards import page
+    from trainer.config import dataset_name
+    from trainer.dataset import absolute_data_dir, open_built
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Writes the card of each dataset, from what was built, and the index of all cards."""
+    parser = argparse.ArgumentParser(
+        prog="python -m pipelines.card", description=main.__doc__, allow_abbrev=False
+    )
+    parser.add_argument("--dataset", required=True, nargs="+", help="lensing/<config>, built")
+    parser.add_argument("--data_dir", help="where datasets are (default: TFDS's)")
+    parser.add_argument("--output", default="docs/datasets", help="folder to write to")
+    parser.add_argument("--verbose", action="store_true", help="show tracebacks of errors")
+    arguments = parser.parse_args(argv)
+    with one_line_errors(arguments.verbose):
+        data_dir = absolute_data_dir(arguments.data_dir)
+        builders = [open_built(dataset_name(name), data_dir) for name in arguments.dataset]
+        _make_folder(arguments.output)
+        for builder in builders:
+            card = page.card(builder)
+            _write(card.files, arguments.output)
+            print(f"{arguments.output}/{card.name}.md")
+        pages = (name.removesuffix(".md") for name in os.listdir(arguments.output))
+        _write({page.INDEX: page.index(pages).encode()}, arguments.output)
+
+
+def _make_folder(folder: str) -> None:
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise LensingError(f"--output {folder} cannot be made: {error.strerror}") from error
+
+
+def _write(files: Mapping[str, bytes], folder: str) -> None:
+    for name, content in files.items():
+        with storage.writing(f"{folder}/{name}") as file:
+            file.write(content)
+
+
+if __name__ == "__main__":
+    main()

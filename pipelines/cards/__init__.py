@@ -1,0 +1,1 @@
+"""The parts of a dataset's card; the command is `pipelines.card`."""

@@ -1,0 +1,115 @@
+"""The first test example of a dataset, as a figure."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from lensing_tfds import instrument, polarization
+from lensing_tfds.configs import LensingConfig
+from pipelines.cards.drawing import CMB_COLOURS, KAPPA_COLOURS, drawn
+
+Maps = dict[str, NDArray[np.float32]]
+
+_PANEL = 1.8  # inches
+
+
+def first_example(builder: tfds.core.DatasetBuilder, split: str = "test") -> Maps:
+    """Reads the first example of a split.
+
+    Returns:
+      Its maps by feature, (npix, npix, channels).
+    """
+    examples = tfds.as_numpy(builder.as_dataset(split=f"{split}[:1]"))
+    return next(iter(examples))
+
+
+def panels(example: Maps, config: LensingConfig) -> dict[str, NDArray[np.floating]]:
+    """Returns the maps that a card shows, by their titles.
+
+    `lensed − unlensed` is what lensing and noise did; with a taper, of the tapered maps.
+
+    Args:
+      example: the maps of one example.
+      config: of its dataset.
+    """
+    window = instrument.taper_window(config.sky, config.taper)[..., None]
+    difference = example["lensed"] - window * example["unlensed"]
+    shown: dict[str, NDArray[np.floating]] = {}
+    for number, channel in enumerate(config.channels):
+        shown[f"{channel} lensed"] = example["lensed"][..., number]
+        shown[f"{channel} lensed − unlensed"] = difference[..., number]
+    if "Q" in config.channels:
+        q, u = (config.sky.to_modes(np.array(shown[f"{c} lensed"], np.float64)) for c in "QU")
+        e, b = (config.sky.to_map(modes) for modes in polarization.to_eb(q, u, config.sky))
+        shown |= {"E lensed": e, "B lensed": b}
+    if config.unlensed_E:
+        shown["E unlensed"] = example["unlensed_E"][..., 0]
+    shown["κ"] = example["kappa"][..., 0]
+    return shown
+
+
+@drawn
+def figure(example: Maps, config: LensingConfig) -> Figure:
+    """Draws an example; maps of one kind share a colour scale, white at zero."""
+    shown = panels(example, config)
+    rows = _layout(config)
+    limits = _limits(shown)
+    size = (len(rows[0]) * (_PANEL + 0.45) + 0.5, len(rows) * (_PANEL + 0.3) + 0.3)
+    drawing = Figure(figsize=size, layout="constrained")
+    axes: dict[str, Axes] = drawing.subplot_mosaic(rows, empty_sentinel="")  # type: ignore[arg-type]
+    for title, panel in axes.items():
+        _show(panel, title, shown[title], limits[title], math.degrees(config.side))
+        is_first, is_last = (title in column for column in ([row[0] for row in rows], rows[-1]))
+        panel.set(xlabel="degrees" if is_last else "", ylabel="degrees" if is_first else "")
+        panel.tick_params(labelbottom=is_last, labelleft=is_first)
+    return drawing
+
+
+def _layout(config: LensingConfig) -> list[list[str]]:
+    """Titles of the panels, row by row; "" is nothing."""
+    rows = [[f"{c} lensed", f"{c} lensed − unlensed"] for c in config.channels]
+    if config.stokes == "T":
+        return [[*rows[0], "κ"]]
+    *temperature, q, u = rows
+    unlensed = "E unlensed" if config.unlensed_E else ""
+    if temperature:
+        return [[*temperature[0], "κ", ""], [*q, "E lensed", unlensed], [*u, "B lensed", ""]]
+    return [[*q, "E lensed", unlensed], [*u, "B lensed", "κ"]]
+
+
+def _limits(shown: dict[str, NDArray[np.floating]]) -> dict[str, float]:
+    """Half the range of colours of each panel; Q, U and E are of a kind, B is much weaker."""
+    groups: dict[str, list[str]] = {}
+    for title in shown:
+        component, _, what = title.partition(" ")
+        polarized = component in "QUE"
+        kind = f"QUE {'lensed − unlensed' in what}" if polarized else title
+        groups.setdefault(kind, []).append(title)
+    limits: dict[str, float] = {}
+    for titles in groups.values():
+        values = np.abs(np.concatenate([shown[title].ravel() for title in titles]))
+        limits |= dict.fromkeys(titles, float(np.percentile(values, 99.7)) or 1.0)
+    return limits
+
+
+def _show(panel: Axes, title: str, values: NDArray[np.floating], limit: float, side: float) -> Any:
+    panel.set_title(title, fontweight="bold" if title == "κ" else "normal")
+    panel.spines[:].set_visible(True)
+    image = panel.imshow(
+        values,
+        cmap=KAPPA_COLOURS if title == "κ" else CMB_COLOURS,
+        vmin=-limit,
+        vmax=limit,
+        origin="lower",
+        extent=(0, side, 0, side),
+    )
+    bar = panel.figure.colorbar(image, cax=panel.inset_axes((1.03, 0, 0.045, 1)))
+    bar.ax.tick_params(labelsize=8)
+    bar.ax.set_title("" if title == "κ" else "µK", fontsize=8, loc="left")

@@ -1,0 +1,166 @@
+"""A card as Markdown: one dataset's page, and the index of all pages."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+
+import tensorflow_datasets as tfds
+
+from lensing_tfds.configs import VERSIONS, LensingConfig
+from lensing_tfds.cosmology import spectra_of
+from pipelines.cards import citations, example, facts, prose, reference, timing, validation
+from trainer.dataset import stored_config
+
+INDEX = "README.md"
+
+
+@dataclasses.dataclass(frozen=True)
+class Card:
+    """One dataset's page.
+
+    Attributes:
+      name: the config's; the page's file is `<name>.md`.
+      text: the page.
+      figures: PNG files by name.
+    """
+
+    name: str
+    text: str
+    figures: dict[str, bytes]
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """All files of the card, by name."""
+        return {f"{self.name}.md": self.text.encode(), **self.figures}
+
+
+def card(builder: tfds.core.DatasetBuilder) -> Card:
+    """Makes the card of a built dataset.
+
+    Args:
+      builder: the dataset, opened.
+
+    Raises:
+      LensingError: the dataset cannot be read, or its validation cannot.
+    """
+    config, folder = stored_config(builder), str(builder.data_path)
+    theory = reference.reference(config, spectra_of(config, folder))
+    verdict = validation.read(folder)
+    name = config.name
+    figures = {
+        f"{name}-example.png": example.figure(example.first_example(builder), config),
+        f"{name}-quadratic-estimator.png": reference.figure(theory),
+    }
+    if verdict is not None and validation.shown_curves(verdict):
+        figures[f"{name}-validation.png"] = validation.figure(verdict)
+    sections = [
+        f"# lensing/{name}\n\n{prose.purpose(config)}",
+        f"![Maps of the first test example]({name}-example.png)\n\n"
+        "*The first test example, not chosen.* " + prose.caption(config),
+        _how_to_get(name),
+        "## What it is\n\n" + table(("", ""), facts.specification(config)),
+        _contents(builder),
+        _validation(config, verdict),
+        _reference(config, theory),
+        "## What not to use it for\n\n" + _listed(prose.not_for(config)),
+        "## Cite\n\n" + _listed(citations.citations(config)),
+        f"---\n\nMade from data of version {builder.version} by "
+        f"`python -m pipelines.card --dataset lensing/{name} --output docs/datasets`.",
+    ]
+    return Card(name, "\n\n".join(sections) + "\n", figures)
+
+
+def index(names: Iterable[str]) -> str:
+    """Returns the page that links those of the versions.
+
+    Args:
+      names: configs that have a page; those that are no version are left out.
+    """
+    given = set(names)
+    rows = [_index_row(config) for name, config in VERSIONS.items() if name in given]
+    heads = ("version", "maps", "patch", "beam", "noise in T", "labels", "what it is")
+    return (
+        "# Datasets\n\n"
+        "A page for each version: its numbers, an example, its validation against theory, what the "
+        "quadratic estimator reaches on it, and what not to use it for.\n\n"
+        + table(heads, rows)
+        + "\n\nMade by `python -m pipelines.card`, from built datasets.\n"
+    )
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Returns a Markdown table; a column that is empty in all rows is left out."""
+    lines = list(rows)
+    kept = [n for n in range(len(heads)) if heads[n] == "" or any(row[n] for row in lines)]
+    cells = [heads, ["---"] * len(heads), *lines]
+    return "\n".join(
+        "| " + " | ".join(row[n].replace("|", "\\|") for n in kept) + " |" for row in cells
+    )
+
+
+def _index_row(config: LensingConfig) -> tuple[str, ...]:
+    return (
+        f"[{config.name}]({config.name}.md)",
+        ", ".join(config.channels),
+        f"{config.npix} × {config.npix} at {config.pixel_arcmin:.4g}′",
+        f"{config.beam_arcmin:g}′" if config.beam_arcmin else "",
+        f"{config.noise_uK_arcmin:g} µK′" if config.noise_uK_arcmin else "",
+        "κ, unlensed E" if config.unlensed_E else "κ",
+        config.description,
+    )
+
+
+def _how_to_get(name: str) -> str:
+    load = f'`tfds.load("lensing/{name}")`'
+    if name not in VERSIONS:
+        return f"A config of its own: {load}, where it was built."
+    return f"`tfds build lensing_tfds --config {name}`, then {load}."
+
+
+def _contents(builder: tfds.core.DatasetBuilder) -> str:
+    features = table(
+        ("feature", "channels", "shape", "dtype", "unit", "meaning"), facts.features(builder)
+    )
+    splits = table(("split", "examples", "shards", "size"), facts.splits(builder))
+    size = f"On disk: {facts.readable_bytes(int(builder.info.dataset_size))}."
+    took = facts.building_time(timing.seconds_per_example(builder), builder)
+    size += f" Building takes one core {took}, on the machine that made this page."
+    supervised = "As supervised pairs: (`lensed`, `kappa`)."
+    return f"## What is in it\n\n{features}\n\n{supervised}\n\n{splits}\n\n{size}"
+
+
+def _validation(config: LensingConfig, verdict: validation.Verdict | None) -> str:
+    head = "## Validation\n\n"
+    command = f"`python -m pipelines.validate --dataset lensing/{config.name}`"
+    if verdict is None:
+        return f"{head}Not validated yet: run {command}, then make this page again."
+    parts = [f"{head}{command}: {validation.summary(verdict)}"]
+    if validation.shown_curves(verdict):
+        parts.append(
+            f"![Spectra of the maps]({config.name}-validation.png)\n\n*Points: the mean over "
+            "examples. Lines: theory; dashed where the maps need not follow it. Below: their "
+            "difference in units of its error.*"
+        )
+        parts.append(table(("tested", "statistic", "p", "result"), validation.rows(verdict)))
+    if verdict["numbers"]:
+        parts.append("Measured, and not judged:\n\n" + _listed(validation.numbers(verdict)))
+    return "\n\n".join(parts)
+
+
+def _reference(config: LensingConfig, theory: reference.Reference) -> str:
+    heads = ("estimator", "map-level ρ", *(f"ρ_L at {ell:,}" for ell in theory.shown_ell))
+    return "\n\n".join(
+        (
+            "## What the quadratic estimator reaches",
+            "In theory, from its noise N0: the correlation of its estimate with κ, "
+            "ρ_L = √(C / (C + N0)), and of Wiener-filtered maps.",
+            table(heads, theory.rows()),
+            f"![ρ_L of the quadratic estimator]({config.name}-quadratic-estimator.png)",
+            _listed(prose.caveats(config)),
+        )
+    )
+
+
+def _listed(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)

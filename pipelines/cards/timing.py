@@ -1,0 +1,37 @@
+"""How fast a dataset is built, measured where its card is made.
+
+Not when it was built: a time in a dataset's folder would make two builds of it differ.
+"""
+
+from __future__ import annotations
+
+import tempfile
+
+import tensorflow_datasets as tfds
+
+from lensing_tfds import cosmology, storage
+from lensing_tfds.shards import ShardSpec, write_shard
+from trainer.dataset import stored_config
+
+_EXAMPLES = 32
+
+
+def seconds_per_example(builder: tfds.core.DatasetBuilder) -> float:
+    """Writes a small shard of the dataset to a temporary folder, twice.
+
+    Args:
+      builder: the dataset, opened; only its config and its table of spectra are read.
+
+    Returns:
+      The second one's time, when all that is compiled is compiled, for one example and core.
+    """
+    config = stored_config(builder)
+    count = min(_EXAMPLES, config.num_examples["train"])
+    with tempfile.TemporaryDirectory() as folder:
+        if config.cosmology is not None:
+            source, copy = (f"{path}/{cosmology.FILE}" for path in (builder.data_path, folder))
+            with storage.reading(source) as table, storage.writing(copy) as file:
+                file.write(table.read())
+        for name in ("first", "second"):
+            result = write_shard(ShardSpec(config, "train", 0, count, f"{folder}/{name}"))
+    return result.seconds / count

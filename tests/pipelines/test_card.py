@@ -1,0 +1,309 @@
+"""Cards say what the datasets are: their facts are compared with the data and the configs."""
+
+import dataclasses
+import importlib.resources
+import io
+import json
+import os
+import re
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lensing_tfds import LensingConfig, cosmology, simulate, spectra
+from lensing_tfds.configs import VERSIONS
+from lensing_tfds.lensing_tfds_dataset_builder import Builder
+from pipelines import card
+from pipelines.cards import citations, example, facts, page, prose, reference, timing, validation
+from trainer.dataset import open_built
+
+FEW = {"train": 6, "validation": 3, "test": 2}
+TQU = LensingConfig(
+    "tiny_tqu",
+    npix=24,
+    lx=2.0,
+    stokes="TQU",
+    oversampling=2,
+    beam_arcmin=6.0,
+    noise_uK_arcmin=2.0,
+    unlensed_E=True,
+    num_examples=FEW,
+)
+T = LensingConfig(
+    "tiny_t",
+    npix=16,
+    lx=10.0,
+    T_lmax=200,
+    kappa_lmax=150,
+    kappa_exaggeration_factor=10.0,
+    num_examples=FEW,
+)
+VERDICT = {
+    "passed": False,
+    "num_examples": {"train": 1000, "validation": 6, "test": 5},
+    "false_alarm_rate": 1e-3,
+    "tests": [
+        {
+            "name": "lensed TT",
+            "passed": False,
+            "message": "lensed TT: 2.0% above theory at l = 300",
+            "statistic": "χ² 99.0 / 3",
+            "p_value": 1e-9,
+        },
+        {
+            "name": "finite",
+            "passed": True,
+            "message": "no NaN and no infinity",
+            "statistic": "",
+            "p_value": None,
+        },
+    ],
+    "spectra": [
+        {
+            "name": name,
+            "nyquist": "Nyquist" in name,
+            "ell": [200, 400, 800, 900],
+            "measured": [3, 2, 1, None],
+            "error": [0.1, 0.1, 0.1, None],
+            "expected": [3.1, 2, 1.05, 1],
+            "expected_error": [0, 0, 0, 0],
+            "tested": [True, True, True, False],
+            "compared": True,
+        }
+        for name in ("lensed TT", "unlensed TT", "lensed TT, Nyquist")
+    ],
+    "numbers": [{"name": "lensed TT", "words": "1.07% from CAMB's"}],
+}
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    for config in (TQU, T):
+        Builder(config=config, data_dir=folder).download_and_prepare()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pages(data_dir, tmp_path_factory):
+    """The folder that the command writes."""
+    output = tmp_path_factory.mktemp("docs") / "datasets"
+    names = [f"lensing/{config.name}" for config in (TQU, T)]
+    card.main(["--dataset", *names, "--data_dir", str(data_dir), "--output", str(output)])
+    return output
+
+
+def rows(text):
+    """The cells of all tables, by the first one of each row."""
+    lines = [line for line in text.splitlines() if line.startswith("| ")]
+    cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+    return {row[0].strip("`"): row[1:] for row in cells}
+
+
+def test_a_survey_in_polarization(pages, data_dir):
+    text = (pages / "tiny_tqu.md").read_text()
+    table = rows(text)
+    assert table["observed"] == ["T, Q, U"]
+    assert table["patch"] == ["2° × 2°, 24 × 24 pixels of 5′, periodic"]
+    assert table["multipoles"] == ["180 to 2,160 along an axis"]
+    assert table["lensed on"] == ["pixels of 2.5′, then cut in Fourier space to its own"]
+    assert table["beam"] == ["Gaussian, 6′ FWHM"]
+    assert table["noise"] == [
+        "white, 2 µK′ in T (0.4 µK a pixel); 2.83 µK′ in Q and U (0.566 µK a pixel)"
+    ]
+    assert "κ times" not in table and "unlensed band" not in table and "taper" not in table
+    assert table["lensed"][:4] == ["T, Q, U", "24 × 24 × 3", "float32", "µK"]
+    assert table["unlensed"][:4] == ["T, Q, U", "24 × 24 × 3", "float32", "µK"]
+    assert table["kappa"][:4] == ["kappa", "24 × 24 × 1", "float32", "dimensionless"]
+    assert table["unlensed_E"][:4] == ["E", "24 × 24 × 1", "float32", "µK"]
+    assert table["index"][1:3] == ["scalar", "int64"]
+    files = list((data_dir / "lensing/tiny_tqu/2.0.0").glob("*.tfrecord-*-of-00001"))
+    total = sum(file.stat().st_size for file in files)
+    assert f"On disk: {total / 1e3:.3g} kB." in text
+    assert [table[split][0] for split in FEW] == ["6", "3", "2"]
+    assert "a second label" in text and "tensors" in text and "1/f" in text
+    assert "periodic: a real survey" in text and "aliased" not in text
+    assert "Zaldarriaga & Seljak (1997)" in text
+    assert "--dataset lensing/tiny_tqu" in text
+    assert "run `python -m pipelines.validate --dataset lensing/tiny_tqu`" in text
+
+
+def test_a_step_of_a_study_in_temperature(pages):
+    text = (pages / "tiny_t.md").read_text()
+    table = rows(text)
+    assert table["observed"] == ["T"]
+    assert table["lensed on"] == ["its own pixels"]
+    assert table["unlensed band"] == ["T ≤ 200"] and table["κ band"] == ["κ ≤ 150"]
+    assert table["κ times"] == ["10, in the lensing and in the label"]
+    assert "beam" not in table and "noise" not in table and "unlensed_E" not in table
+    assert "All power above l = 200 is made by lensing, and no noise hides it" in text
+    assert "There is no beam and no noise." in text
+    assert "10 times too strong is no small perturbation" in text
+    assert "Only modes inside the input band, l ≤ 200, are used." in text
+    assert "Zaldarriaga" not in text and "tensors" not in text and "1/f" not in text
+
+
+def times(builder):
+    return {path.name: os.stat(path).st_mtime_ns for path in builder.data_path.iterdir()}
+
+
+def test_time_is_measured(pages, data_dir):
+    """A shard is written, elsewhere, and the dataset is left as it was."""
+    builder = open_built("tiny_t", str(data_dir))
+    before = times(builder)
+    began = time.monotonic()
+    seconds = timing.seconds_per_example(builder)
+    assert 0 < seconds * FEW["train"] < time.monotonic() - began
+    assert times(builder) == before
+    assert facts.building_time(0.04, builder) == "40 ms an example, 0.44 s in all"
+    found = re.search(r"one core ([\d.]+) ms an example", (pages / "tiny_t.md").read_text())
+    assert 0 < float(found[1]) < 10_000
+
+
+def test_time_with_a_cosmology_of_its_own(data_dir, tmp_path, monkeypatch):
+    """Its table is in the dataset's folder: CAMB is not asked again."""
+    packaged = importlib.resources.files("lensing_tfds").joinpath(spectra.TABLE).read_text()
+    monkeypatch.setattr(spectra, "compute_with_camb", lambda parameters: packaged)
+    own = dataclasses.replace(T, name="own", cosmology={"H0": 70.0})
+    cosmology._computed.cache_clear()
+    Builder(config=own, data_dir=tmp_path).download_and_prepare()
+    cosmology._computed.cache_clear()
+    monkeypatch.delattr(spectra, "compute_with_camb")
+    made = page.card(open_built("own", str(tmp_path)))
+    assert rows(made.text)["cosmology"] == ["flat ΛCDM, Planck 2018 best fit, but H0 70.0"]
+
+
+def test_every_figure_is_there_and_small(pages):
+    for name in ("tiny_tqu", "tiny_t"):
+        linked = re.findall(r"!\[.+\]\((.+\.png)\)", (pages / f"{name}.md").read_text())
+        assert sorted(linked) == [f"{name}-example.png", f"{name}-quadratic-estimator.png"]
+        for file in linked:
+            content = (pages / file).read_bytes()
+            assert len(content) < 160_000
+            pixels = np.asarray(Image.open(io.BytesIO(content)).convert("L"))
+            assert pixels.shape[1] > 400 and pixels.std() > 10  # something is drawn
+
+
+def test_the_figure_shows_the_first_test_example(data_dir):
+    maps = example.first_example(open_built("tiny_tqu", str(data_dir)))
+    assert maps["index"] == 0
+    np.testing.assert_array_equal(maps["kappa"], simulate(TQU, "test", [0])["kappa"][0])
+    shown = example.panels(maps, TQU)
+    assert list(shown) == [
+        *(f"{c} {what}" for c in "TQU" for what in ("lensed", "lensed − unlensed")),
+        *("E lensed", "B lensed", "E unlensed", "κ"),
+    ]
+    difference = maps["lensed"][..., 2] - maps["unlensed"][..., 2]
+    np.testing.assert_allclose(shown["U lensed − unlensed"], difference, atol=1e-5)
+
+
+def test_E_and_B_are_those_of_the_shown_Q_and_U():
+    """An unlensed sky has E, which is its label, and no B (but for the Nyquist lines)."""
+    maps = {name: value[0] for name, value in simulate(TQU, "test", [0]).items()}
+    shown = example.panels(maps | {"lensed": maps["unlensed"]}, TQU)
+    e, b, label = (shown[name] for name in ("E lensed", "B lensed", "E unlensed"))
+    assert np.abs(b).std() < 0.1 * e.std()
+    assert np.corrcoef(e.ravel(), label.ravel())[0, 1] > 0.99
+
+
+def test_a_verdict_is_on_the_page(data_dir, tmp_path, pages):
+    folder = data_dir / "lensing/tiny_t/2.0.0"
+    try:
+        (folder / validation.FILE).write_text(json.dumps(VERDICT))
+        made = page.card(open_built("tiny_t", str(data_dir)))
+    finally:
+        (folder / validation.FILE).unlink()
+    assert "**1 of 2 tests failed** on 1,011 examples:\n\n- lensed TT: 2.0% above" in made.text
+    assert "- lensed TT: 1.07% from CAMB's" in made.text
+    assert rows(made.text)["lensed TT"][:2] == ["χ² 99.0 / 3", "1e-09"]
+    assert "finite" not in rows(made.text)
+    assert validation.summary(VERDICT | {"passed": True}) == (
+        "all 2 tests passed on 1,011 examples "
+        "(a right dataset fails one with a probability of 0.1%)."
+    )
+    assert "(tiny_t-validation.png)" in made.text and "tiny_t-validation.png" in made.figures
+
+
+def test_a_damaged_verdict_is_one_line(data_dir, tmp_path, capsys):
+    path = data_dir / "lensing/tiny_t/2.0.0" / validation.FILE
+    try:
+        path.write_text('{"passed": true')
+        assert error_of(capsys, "tiny_t", data_dir, tmp_path) == (
+            f"error: {path} is not a verdict: write it again by python -m pipelines.validate"
+        )
+    finally:
+        path.unlink()
+
+
+def error_of(capsys, name, data_dir, output):
+    with pytest.raises(SystemExit) as caught:
+        card.main(
+            ["--dataset", f"lensing/{name}", "--data_dir", str(data_dir), "--output", str(output)]
+        )
+    assert caught.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    return line
+
+
+def test_a_dataset_that_is_not_built_is_one_line(tmp_path, capsys):
+    line = error_of(capsys, "v9", tmp_path, tmp_path / "docs")
+    assert line.startswith(f"error: lensing/v9 is not in {tmp_path}; build it with: tfds build")
+    assert not (tmp_path / "docs").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(data_dir, tmp_path, capsys):
+    (tmp_path / "file").write_text("in the way")
+    line = error_of(capsys, "tiny_t", data_dir, tmp_path / "file" / "docs")
+    assert line == f"error: --output {tmp_path}/file/docs cannot be made: Not a directory"
+
+
+@pytest.mark.parametrize(
+    ("name", "estimator", "expected", "tolerance"),
+    [
+        ("v1", "TT", 0.96, 0.005),
+        ("v3", "TT", 0.74, 0.01),
+        ("v4", "TT", 0.11, 0.005),
+        ("v8", "TT", 0.12, 0.005),
+        ("v9", "TT", 0.457, 0.02),
+        ("v12", "EB", 0.566, 0.04),
+    ],
+)
+def test_what_the_quadratic_estimator_reaches(name, estimator, expected, tolerance):
+    """Map-level, against integrals by another code, to what sums over a patch's modes differ."""
+    theory = reference.reference(VERSIONS[name], spectra.fiducial())
+    assert theory.map_rho[estimator] == pytest.approx(expected, abs=tolerance)
+    (row,) = (row for row in theory.rows() if row[0] == estimator)
+    assert len(row) == 2 + len(theory.shown_ell)
+
+
+def test_the_index_links_the_versions_that_have_a_page(pages):
+    text = page.index(["README", "v10", "v1", "tiny_t"])
+    links = re.findall(r"\[(v\d+)\]\((v\d+)\.md\)", text)
+    assert links == [("v1", "v1"), ("v10", "v10")]
+    assert rows(text)["[v10](v10.md)"][:2] == ["T, Q, U", "256 × 256 at 2′"]
+    assert (pages / page.INDEX).read_text().startswith("# Datasets")
+
+
+@pytest.mark.parametrize("name", VERSIONS)
+def test_every_version_has_its_words(name):
+    """What it is for and not for differs between the study's versions and the surveys."""
+    config = VERSIONS[name]
+    is_survey = int(name[1:]) >= 9
+    assert prose.is_survey(config) == is_survey
+    assert config.description in prose.purpose(config)
+    warned = " ".join(prose.not_for(config))
+    assert ("What high multipoles tell" in warned) == (not is_survey)
+    assert ("Foregrounds" in warned) and ("Gaussian" in warned)
+    cited = citations.citations(config)
+    assert ("Zaldarriaga" in " ".join(cited)) == ("Q" in config.channels)
+    assert all("arxiv.org/abs/" in line for line in cited)
+
+
+def test_the_bibliography_is_read_whole():
+    entries = citations.bibliography()
+    assert len(entries) >= 12
+    for key, entry in entries.items():
+        assert {"title", "author", "year"} <= set(entry), key
+        assert not set("{}\\\n") & set("".join(entry.values())), key
