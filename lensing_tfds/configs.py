@@ -390,7 +390,7 @@ _VERSION_LIST = (
         beam_arcmin=1.0,
         noise_uK_arcmin=1.0,
         unlensed_E=True,
-        description="Polarization, the set-up of the published residual U-Nets.",
+        description="Polarization, after the set-up of the published residual U-Nets.",
     ),
     LensingConfig(
         name="v12",
@@ -398,7 +398,7 @@ _VERSION_LIST = (
         stokes="QU",
         beam_arcmin=2.0,
         noise_uK_arcmin=1.0,
-        description="Polarization, the set-up of the published score-based model.",
+        description="Polarization, after the set-up of the published score-based model.",
     ),
 )
 
