@@ -37,6 +37,10 @@ Range = tuple[int, int, int]
 """Number of the plan, first shard, one past the last shard."""
 
 
+class RunnerError(LensingError):
+    """A pipeline failed for a reason that none of our code gave."""
+
+
 def beam_executor(
     options: PipelineOptions | None = None, runner: str | PipelineRunner | None = None
 ) -> Executor:
@@ -47,31 +51,58 @@ def beam_executor(
       runner: in place of the one that the options name. Where neither names any, the shards are
         written in this process: Beam's own default would first try to download a runner.
     """
-    options = PipelineOptions([]) if options is None else options
-    runner = known_runner(runner or options.view_as(StandardOptions).runner)
-    if runner == DASK_RUNNER:
-        _set_dask_partitions(options)
-
     def execute(plans: Sequence[SplitPlan]) -> ShardSummary:
         folder = plans[0].prefix.rpartition("/")[0]
         report = f"{folder}/beam-summary-{uuid.uuid4().hex}.json"
         try:
-            try:
-                with beam.Pipeline(runner=runner, options=options) as pipeline:
-                    pipeline | WriteShards(plans, report)
-            except Exception as error:  # each runner has its own
-                raise _as_lensing_error(runner, error) from error
-            if storage.size(report) is None:
-                raise LensingError(
-                    f"{runner} ended, but {folder} has no report of it: do its workers see that "
-                    "folder? Give a data_dir that every machine shares"
-                )
-            with storage.reading(report) as file:
-                return ShardSummary.from_json(json.loads(file.read()))
-        finally:
-            storage.remove(report)
+            content = run(WriteShards(plans, report), report, options, runner)
+        except RunnerError as error:
+            raise LensingError(
+                f"{error} (finished shards are kept: the same command goes on)"
+            ) from error
+        return ShardSummary.from_json(json.loads(content))
 
     return execute
+
+
+def run(
+    transform: beam.PTransform,
+    report: str,
+    options: PipelineOptions | None = None,
+    runner: str | PipelineRunner | None = None,
+) -> bytes:
+    """Runs a pipeline, waits for its end, and returns what it left in a file.
+
+    Args:
+      transform: all of the pipeline; it writes the file.
+      report: the file, where all workers can write and this process can read; removed at the end.
+      options: as in `beam_executor`, like the next.
+      runner: in place of the one that the options name.
+
+    Raises:
+      RunnerError: the pipeline failed for another reason.
+      LensingError: a worker said why it could not go on, or no file is here at the end.
+    """
+    options = PipelineOptions([]) if options is None else options
+    runner = known_runner(runner or options.view_as(StandardOptions).runner)
+    if runner == DASK_RUNNER:
+        _set_dask_partitions(options)
+    try:
+        try:
+            with beam.Pipeline(runner=runner, options=options) as pipeline:
+                pipeline | transform
+        except Exception as error:  # each runner has its own
+            raise _as_lensing_error(runner, error) from error
+        if storage.size(report) is None:
+            folder = report.rpartition("/")[0]
+            raise LensingError(
+                f"{runner} ended, but {folder} has no report of it: do its workers see that "
+                "folder? Give one that every machine shares"
+            )
+        with storage.reading(report) as file:
+            return file.read()
+    finally:
+        storage.remove(report)
 
 
 def known_runner(runner: str | PipelineRunner | None) -> str | PipelineRunner:
@@ -163,6 +194,4 @@ def _as_lensing_error(runner: str | PipelineRunner, error: Exception) -> Lensing
     if said:
         return LensingError(said[-1])
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    return LensingError(
-        f"{runner} failed: {lines[-1].strip()} (finished shards are kept: the same command goes on)"
-    )
+    return RunnerError(f"{runner} failed: {lines[-1].strip()}")

@@ -1,0 +1,64 @@
+"""The Beam side: ranges of shards -> statistics of each -> their sum -> a file."""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Iterable, Sequence
+
+import apache_beam as beam
+from apache_beam.metrics.metric import Metrics
+from apache_beam.pvalue import PBegin, PCollection
+
+from lensing_tfds import storage
+from lensing_tfds.beam_executor import Range, ranges
+from lensing_tfds.shards import SplitPlan
+from pipelines.validation.observables import Observables
+from pipelines.validation.statistics import Statistics, measure_shard
+
+
+class MeasureShards(beam.PTransform):
+    """Measures all shards of the plans; the sum of what was found goes to a file.
+
+    Attributes:
+      plans: the splits.
+      num_rings: at most so many rings of modes; see `Observables`.
+      report: the file.
+    """
+
+    def __init__(self, plans: Sequence[SplitPlan], num_rings: int, report: str):
+        super().__init__()
+        self.plans = list(plans)
+        self.num_rings = num_rings
+        self.report = report
+
+    def expand(self, begin: PBegin) -> PCollection[None]:
+        return (
+            begin
+            | "Ranges" >> beam.Create(list(ranges(self.plans)))
+            | "Measure" >> beam.Map(measure_range, self.plans, self.num_rings)
+            | "Sum" >> beam.CombineGlobally(_sum).without_defaults()
+            | "Report" >> beam.Map(_write, self.report)
+        )
+
+
+def measure_range(piece: Range, plans: Sequence[SplitPlan], num_rings: int) -> Statistics:
+    """Measures the shards of a range one after the other; the counter shows how far a job is."""
+    number, first, stop = piece
+    examples = Metrics.counter("lensing", "examples")
+    observables = Observables(plans[number].config, num_rings)
+    total = Statistics()
+    for shard in range(first, stop):
+        spec = plans[number].shard(shard)
+        total = total + measure_shard(spec, observables)
+        examples.inc(spec.num_examples)
+    return total
+
+
+def _sum(parts: Iterable[Statistics]) -> Statistics:
+    return functools.reduce(operator.add, parts, Statistics())
+
+
+def _write(total: Statistics, path: str) -> None:
+    with storage.writing(path) as file:
+        file.write(total.to_bytes())
