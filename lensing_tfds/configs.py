@@ -16,7 +16,12 @@ DATASET_VERSION = "2.0.0"
 
 SPLITS = ("train", "validation", "test")
 
+STOKES = ("T", "TQU", "QU")
+"""What may be observed: each letter is a channel of the maps, in this order."""
+
 _DEFAULT_NUM_EXAMPLES = {"train": 20_000, "validation": 1_000, "test": 1_000}
+
+_MAX_BOX_NPIX = 8192  # of the simulated box at internal pixels: 0.5 GB a field
 
 # TFDS asks a builder config for these attributes; they say nothing about the sky.
 _TFDS_FIELDS = frozenset({"version", "description", "release_notes", "supported_versions", "tags"})
@@ -38,12 +43,26 @@ class LensingConfig:
       lx: side of the patch, degrees, at most 90. Default null: from `nside_equiv`.
       nside_equiv: the pixel area is that of a HEALPix map of this nside, so that
         lx = npix · sqrt(4π / (12 nside²)) rad. Default null: from `lx`.
-      T_lmax: the unlensed temperature has no power above it. Default null: no cut.
+      T_lmax: the unlensed temperature and polarization have no power above it. Default null: no
+        cut.
       kappa_lmax: κ has no power above it. Default null: no cut.
       kappa_exaggeration_factor: κ is multiplied by it before lensing; the label is the
         exaggerated κ. Default 1.
-      noise_uK_arcmin: white noise of the lensed map, µK·arcmin. Default 0.
+      noise_uK_arcmin: white noise of the lensed temperature, µK·arcmin; that of Q and of U is √2
+        times it. Default 0.
       fixed_unlensed: every example has the same unlensed map. Default false.
+      stokes: what is observed, "T", "TQU" or "QU": the channels of the maps. Default "T".
+      oversampling: the sky is lensed on pixels so many times smaller along each axis, 1 to 16, then
+        smoothed by the beam and cut in Fourier space to the output's pixels. Default 1: lensed on
+        its own pixels, which aliases what lensing moves beyond their Nyquist frequency.
+      beam_arcmin: full width at half maximum of a Gaussian beam, arcmin. Default 0: none.
+      padding: the side of the simulated box in units of the patch's, 1 to 8; the patch is cut from
+        the box's middle, and its edges are not periodic if this is above 1. Default 1.
+      taper: width of the cosine edge that the lensed map is multiplied by, degrees, at most half
+        the patch. Default 0: none.
+      unlensed_E: the unlensed E polarization is a label too. Default false.
+      cosmology: CAMB's names of cosmological parameters to values, in place of the fiducial ones
+        (`spectra.COSMOLOGY`), e.g. {"H0": 70, "omch2": 0.115}. Default null: the fiducial.
       seed: seed of all random streams, a non-negative integer. Default 0.
       num_examples: examples of each of the splits train, validation, test. Default 20,000,
         1,000 and 1,000.
@@ -66,6 +85,13 @@ class LensingConfig:
     kappa_exaggeration_factor: float = 1.0
     noise_uK_arcmin: float = 0.0
     fixed_unlensed: bool = False
+    stokes: str = "T"
+    oversampling: int = 1
+    beam_arcmin: float = 0.0
+    padding: float = 1.0
+    taper: float = 0.0
+    unlensed_E: bool = False
+    cosmology: Mapping[str, Any] | None = dataclasses.field(default=None, hash=False)
     seed: int = 0
     num_examples: Mapping[str, int] = dataclasses.field(
         default_factory=lambda: dict(_DEFAULT_NUM_EXAMPLES), hash=False
@@ -81,12 +107,21 @@ class LensingConfig:
             raise self._error("name", "letters, digits, '_', '-' and '.', e.g. \"wide\"")
         self._check_integer("npix", 8, 4096)
         self._check_patch()
+        self._check_box()
         for field in ("T_lmax", "kappa_lmax"):
             self._check_lmax(field)
         self._check_real("kappa_exaggeration_factor", 1e-6, 1e6)
         self._check_real("noise_uK_arcmin", 0.0, 1e6)
-        if not isinstance(self.fixed_unlensed, bool):
-            raise self._error("fixed_unlensed", "true or false")
+        for field in ("fixed_unlensed", "unlensed_E"):
+            if not isinstance(getattr(self, field), bool):
+                raise self._error(field, "true or false")
+        if self.stokes not in STOKES:
+            raise self._error("stokes", f"one of {', '.join(map(repr, STOKES))}")
+        if self.unlensed_E and "Q" not in self.stokes:
+            raise self._error("unlensed_E", "false where stokes has no 'QU'")
+        self._check_real("beam_arcmin", 0.0, 1e4)
+        self._check_real("taper", 0.0, math.degrees(self.side) / 2)
+        self._check_cosmology()
         self._check_integer("seed", 0, 2**63 - 1)
         self._check_num_examples()
 
@@ -119,6 +154,20 @@ class LensingConfig:
             if field.name not in _TFDS_FIELDS
         }
         fields["num_examples"] = dict(self.num_examples)
+        if self.cosmology is not None:
+            fields["cosmology"] = dict(self.cosmology)
+        return fields
+
+    def to_json_of_examples(self) -> dict[str, Any]:
+        """Returns the fields that an example is a function of, where they are not at their default.
+
+        So a field that is added to the class later changes nothing that was said of a config
+        before, as long as its default is what was done before.
+        """
+        fields = self.to_json()
+        for field in dataclasses.fields(self):
+            if field.name in ("name", "num_examples") or fields.get(field.name) == field.default:
+                fields.pop(field.name, None)
         return fields
 
     @property
@@ -133,6 +182,28 @@ class LensingConfig:
     def sky(self) -> FlatSky:
         """The patch: its pixels and multipoles."""
         return FlatSky(self.npix, self.side)
+
+    @property
+    def box(self) -> FlatSky:
+        """The periodic box that is simulated, at the patch's pixels; the patch without padding."""
+        npix = round(self.npix * self.padding)
+        return FlatSky(npix, self.side * npix / self.npix)
+
+    @property
+    def internal(self) -> FlatSky:
+        """The box at the pixels on which it is lensed."""
+        return FlatSky(self.box.npix * self.oversampling, self.box.side)
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """The Stokes parameters of the maps, in order: e.g. ("T", "Q", "U")."""
+        return tuple(self.stokes)
+
+    @property
+    def map_features(self) -> dict[str, int]:
+        """The maps of an example, and their numbers of channels."""
+        maps = {"lensed": len(self.channels), "unlensed": len(self.channels), "kappa": 1}
+        return maps | {"unlensed_E": 1} if self.unlensed_E else maps
 
     @property
     def pixel_arcmin(self) -> float:
@@ -172,10 +243,36 @@ class LensingConfig:
             if math.degrees(self.side) > 90:
                 raise self._error("nside_equiv", "such that the patch is at most 90 degrees wide")
 
+    def _check_box(self) -> None:
+        self._check_real("padding", 1.0, 8.0)
+        self._check_integer("oversampling", 1, 16)
+        if not math.isclose(self.npix * self.padding, self.box.npix, rel_tol=1e-9):
+            raise self._error("padding", f"such that npix x padding is whole ({self.npix} pixels)")
+        if self.internal.npix > _MAX_BOX_NPIX:
+            raise self._error(
+                "oversampling",
+                f"such that the box has at most {_MAX_BOX_NPIX} internal pixels on a side, not "
+                f"{self.internal.npix}",
+            )
+
+    def _check_cosmology(self) -> None:
+        if self.cosmology is None:
+            return
+        if not isinstance(self.cosmology, Mapping) or not self.cosmology:
+            raise self._error("cosmology", "null, or CAMB's parameters and their values")
+        for name, value in self.cosmology.items():
+            is_value = isinstance(value, str) or (
+                isinstance(value, numbers.Real) and math.isfinite(value)
+            )
+            if not isinstance(name, str) or not is_value:
+                raise self._error("cosmology", f"names and finite values, not {name!r}: {value!r}")
+        in_order = {name: self.cosmology[name] for name in sorted(self.cosmology)}
+        object.__setattr__(self, "cosmology", in_order)
+
     def _check_lmax(self, field: str) -> None:
         if getattr(self, field) is None:
             return
-        fundamental = self.sky.fundamental
+        fundamental = self.box.fundamental
         if fundamental > spectra.LMAX:
             raise self._error(
                 field,
@@ -228,6 +325,13 @@ _V5: dict[str, Any] = {
     "kappa_lmax": 5000,
 }
 
+_SURVEY: dict[str, Any] = {
+    "npix": 256,
+    "lx": 256 * 2.0 / 60,
+    "oversampling": 2,
+    "num_examples": {"train": 4_000, "validation": 500, "test": 500},
+}
+
 _VERSION_LIST = (
     LensingConfig(
         name="v1",
@@ -263,10 +367,43 @@ _VERSION_LIST = (
         noise_uK_arcmin=5.0,
         description="As v7, with noise, and κ of large scales only.",
     ),
+    LensingConfig(
+        name="v9",
+        **_SURVEY,
+        beam_arcmin=1.4,
+        noise_uK_arcmin=6.0,
+        description="Temperature as the Simons Observatory's large telescope sees it.",
+    ),
+    LensingConfig(
+        name="v10",
+        **_SURVEY,
+        stokes="TQU",
+        beam_arcmin=1.4,
+        noise_uK_arcmin=1.0,
+        unlensed_E=True,
+        description="Temperature and polarization as CMB-S4's wide survey would see them.",
+    ),
+    LensingConfig(
+        name="v11",
+        **_SURVEY | {"npix": 128, "lx": 5.0},
+        stokes="QU",
+        beam_arcmin=1.0,
+        noise_uK_arcmin=1.0,
+        unlensed_E=True,
+        description="Polarization, the set-up of the published residual U-Nets.",
+    ),
+    LensingConfig(
+        name="v12",
+        **_SURVEY,
+        stokes="QU",
+        beam_arcmin=2.0,
+        noise_uK_arcmin=1.0,
+        description="Polarization, the set-up of the published score-based model.",
+    ),
 )
 
 VERSIONS = {config.name: config for config in _VERSION_LIST}
-"""The versions of the study by name; each of growing difficulty."""
+"""The versions by name: v1 to v8, the study's, of growing difficulty; from v9 on, surveys'."""
 
 
 def get_config(config: "str | Mapping[str, Any] | LensingConfig") -> LensingConfig:

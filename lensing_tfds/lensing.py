@@ -5,6 +5,8 @@ Conventions (CAMB's, pixell's and lenspyx's sign): the lensed map is T̃(x) = T(
 magnifies. (Lewis & Challinor 2006, astro-ph/0601594, sections 2 and 4.)
 """
 
+from collections.abc import Sequence
+
 import ducc0.nufft
 import numpy as np
 from numpy.typing import NDArray
@@ -107,7 +109,7 @@ class Lens:
 
     Args:
       sky: the patch.
-      block: how many fields are lensed together.
+      block: how many examples are lensed together.
     """
 
     def __init__(self, sky: FlatSky, block: int):
@@ -124,16 +126,20 @@ class Lens:
         )
 
     def remap(
-        self, modes: NDArray[np.complex64], kappa: NDArray[np.complex64], out: NDArray[np.float32]
+        self,
+        fields: Sequence[NDArray[np.complex64]],
+        kappa: NDArray[np.complex64],
+        out: Sequence[NDArray[np.float32]],
     ) -> None:
         """Remaps fields by the deflection that belongs to a convergence.
 
         Args:
-          modes: half planes of the unlensed fields, shape (block, npix, npix // 2 + 1).
+          fields: T, or Q and U, or all: half planes, each of shape (block, npix, npix // 2 + 1).
           kappa: half planes of κ, same shape.
-          out: the lensed maps, shape (block, npix, npix).
+          out: the lensed maps of each field, shape (block, npix, npix).
         """
         for to_deflection, deflection in zip(self._to_deflection, self._deflection, strict=True):
             np.multiply(kappa, to_deflection, out=self._modes)
             self._sky.to_map(self._modes, out=deflection)
-        self._nufft.at_displaced_pixels(modes, self._deflection, self._sky.pixel, out)
+        for modes, lensed in zip(fields, out, strict=True):
+            self._nufft.at_displaced_pixels(modes, self._deflection, self._sky.pixel, lensed)

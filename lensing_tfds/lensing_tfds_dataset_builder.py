@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
-from lensing_tfds import shards, storage
+from lensing_tfds import cosmology, shards, storage
 from lensing_tfds.configs import (
     DATASET_VERSION,
     SPLITS,
@@ -24,6 +24,13 @@ from lensing_tfds.configs import (
 from lensing_tfds.local_executor import write_locally
 
 _PREPARED = "dataset_info.json"  # what TFDS knows a prepared dataset by
+
+_MAP_DOCUMENTS = {  # description and unit
+    "lensed": ("CMB as observed: lensed, with the config's beam and noise.", "µK"),
+    "unlensed": ("CMB before lensing, through the same beam, without noise.", "µK"),
+    "kappa": ("Convergence κ = −½∇²φ, positive where matter magnifies.", "dimensionless"),
+    "unlensed_E": ("E polarization before lensing, through the same beam, without noise.", "µK"),
+}
 
 
 class Builder(tfds.core.dataset_builder.FileReaderBuilder):
@@ -74,11 +81,20 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
 
     def _info(self) -> tfds.core.DatasetInfo:
         config = self.builder_config
-        shape = (config.npix, config.npix, 1)
+        documents = _MAP_DOCUMENTS
+        if config.stokes != "T":
+            stokes = ", ".join(config.channels)
+            documents = {
+                name: (f"{text} Channels: {stokes}.", unit)
+                if config.map_features.get(name, 1) > 1
+                else (text, unit)
+                for name, (text, unit) in _MAP_DOCUMENTS.items()
+            }
 
-        def map_feature(description: str, unit: str) -> tfds.features.Tensor:
+        def map_feature(name: str, channels: int) -> tfds.features.Tensor:
+            description, unit = documents[name]
             return tfds.features.Tensor(
-                shape=shape,
+                shape=(config.npix, config.npix, channels),
                 dtype=np.float32,
                 encoding=tfds.features.Encoding.BYTES,
                 doc=tfds.features.Documentation(desc=description, value_range=unit),
@@ -86,14 +102,8 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
 
         return self.dataset_info_from_configs(
             features=tfds.features.FeaturesDict(
-                {
-                    "lensed": map_feature(
-                        "CMB temperature as observed: lensed, with noise if any.", "µK"
-                    ),
-                    "unlensed": map_feature("CMB temperature before lensing.", "µK"),
-                    "kappa": map_feature(
-                        "Convergence κ = −½∇²φ, positive where matter magnifies.", "dimensionless"
-                    ),
+                {name: map_feature(name, n) for name, n in config.map_features.items()}
+                | {
                     "index": tfds.features.Scalar(
                         dtype=np.int64,
                         doc=tfds.features.Documentation(
@@ -104,7 +114,7 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
                 }
             ),
             supervised_keys=("lensed", "kappa"),
-            metadata=tfds.core.MetadataDict(config=config.to_json()),
+            metadata=_metadata(config),
         )
 
     def download_and_prepare(
@@ -160,10 +170,11 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
         plans = [self._plan(config, split, download_config) for split in SPLITS]
         executor = self._executor(download_config)
         self._make_folder()
-        self.info.metadata["config"] = config.to_json()
+        self.info.metadata.update(_metadata(config))
         self.info.metadata["num_shards"] = {plan.split: plan.num_shards for plan in plans}
         # First of all: a build that is interrupted says what it was of.
         self._write_metadata(self.info.metadata.save_metadata)
+        cosmology.store(config, str(self.data_path))
         try:
             summary = executor(plans)
         finally:
@@ -240,7 +251,7 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
         stored = self._stored_metadata()
         if not stored and storage.size(str(self.data_path / _PREPARED)) is None:
             return
-        differing = differences(stored.get("config", {}), config.to_json())
+        differing = differences(_with_new_fields(stored.get("config", {})), config.to_json())
         if differing:
             raise LensingError(
                 f"{self.data_dir} holds another config named {config.name!r} "
@@ -270,6 +281,22 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
                 f"data_dir {self._data_dir_root} cannot be written ({error.strerror or error}): "
                 "choose another with --data_dir"
             ) from error
+
+
+def _metadata(config: LensingConfig) -> tfds.core.MetadataDict:
+    """What is stored beside the data: the config, and what each channel of each map is."""
+    single = {"kappa": ["kappa"], "unlensed_E": ["E"]}
+    channels = {name: single.get(name, list(config.channels)) for name in config.map_features}
+    units = {name: _MAP_DOCUMENTS[name][1] for name in config.map_features}
+    return tfds.core.MetadataDict(config=config.to_json(), channels=channels, units=units)
+
+
+def _with_new_fields(stored: dict[str, Any]) -> dict[str, Any]:
+    """A stored config with the fields that were added since, at their defaults."""
+    try:
+        return LensingConfig.from_json(stored).to_json()
+    except LensingError:
+        return stored
 
 
 def _one_line_errors(kind: type[BaseException], error: BaseException, traceback: Any) -> None:

@@ -22,6 +22,7 @@ import google_crc32c
 
 from lensing_tfds import storage, tfrecord
 from lensing_tfds.configs import DATASET_VERSION, SPLITS, LensingConfig
+from lensing_tfds.cosmology import spectra_of
 from lensing_tfds.simulation import Simulator
 
 TARGET_SHARD_BYTES = 128 * 2**20  # TFDS's guidance is 100 to 200 MiB
@@ -60,9 +61,8 @@ class ShardSpec:
     @property
     def fingerprint(self) -> str:
         """Hash of all that the examples are a function of, and of nothing else."""
-        config = self.config.to_json()
-        for name in ("name", "num_examples"):
-            del config[name]
+        # Without what is at its default: a field that is added later changes no old shard's.
+        config = self.config.to_json_of_examples()
         content = [DATASET_VERSION, config, self.split, self.start, self.stop]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -234,7 +234,7 @@ def default_num_shards(
       split: `train`, `validation` or `test`.
       max_shard_bytes: no shard's maps are larger, if they hold more than one example.
     """
-    example_bytes = len(tfrecord.FEATURES) * 4 * config.npix**2
+    example_bytes = 4 * config.npix**2 * sum(config.map_features.values())
     split_bytes = config.num_examples[split] * example_bytes
     count = max(1, round(split_bytes / TARGET_SHARD_BYTES))
     if max_shard_bytes is not None:
@@ -257,7 +257,8 @@ def write_shard(spec: ShardSpec, on_examples: Callable[[int], object] | None = N
       Its size and time.
 
     Raises:
-      LensingError: the file cannot be written.
+      LensingError: the file cannot be written, or the table of the config's own cosmology is not
+        beside it.
     """
     began = time.monotonic()
 
@@ -271,8 +272,10 @@ def write_shard(spec: ShardSpec, on_examples: Callable[[int], object] | None = N
             on_examples(spec.num_examples)
         return result(size, reused=True)
     num_bytes = crc = 0
+    table = spectra_of(spec.config, spec.path.rpartition("/")[0])
+    simulator = Simulator(spec.config, spec.split, table)
     with storage.writing(spec.path) as file:
-        for examples in Simulator(spec.config, spec.split).examples(range(spec.start, spec.stop)):
+        for examples in simulator.examples(range(spec.start, spec.stop)):
             for piece in tfrecord.encode(examples):
                 file.write(piece)
                 crc = google_crc32c.extend(crc, piece)

@@ -16,16 +16,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lensing_tfds import instrument, spectra
+from lensing_tfds import instrument, polarization, spectra
 from lensing_tfds.configs import DATASET_VERSION, SPLITS, LensingConfig, LensingError, get_config
+from lensing_tfds.cosmology import spectra_of
 from lensing_tfds.gaussian_fields import GaussianField
 from lensing_tfds.lensing import Lens
+from lensing_tfds.spectra import PowerSpectra
 
 Examples = dict[str, NDArray[Any]]
-"""`lensed`, `unlensed` (µK), `kappa`: float32 of shape (batch, npix, npix, 1); `index`: int64."""
+"""`lensed`, `unlensed` (µK): float32 of shape (batch, npix, npix, channels); `kappa`, and
+`unlensed_E` (µK) if the config has it: float32 of shape (batch, npix, npix, 1); `index`: int64."""
 
 # Fields of one example; the values are part of the data's definition.
-TEMPERATURE, KAPPA, NOISE = 0, 1, 2
+TEMPERATURE, KAPPA, E_MODE = 0, 1, 3
+NOISE = {"T": 2, "Q": 4, "U": 5}
 
 _SHARED_STREAM = len(SPLITS)  # the unlensed map of `fixed_unlensed` belongs to no split
 
@@ -48,12 +52,18 @@ class _Scratch:
     """What the blocks of one call write over and over; the memory of one thread.
 
     Attributes:
-      normals: room for the random numbers, then the modes, of κ and T: float32 of shape
-        (2, block, numbers).
+      normals: room for the random numbers, then the modes, of κ and of the unlensed fields: float32
+        of shape (fields, block, numbers).
+      polarization: room for the modes of Q and U: complex64 of shape (2, block, internal npix,
+        internal npix // 2 + 1); of no size where there are none.
+      lensed: the lensed maps on internal pixels: float32 of shape (channels, block, internal npix,
+        internal npix); of no size where they are not needed.
       lens: lenses a block.
     """
 
     normals: NDArray[np.float32]
+    polarization: NDArray[np.complex64]
+    lensed: NDArray[np.float32]
     lens: Lens
 
 
@@ -63,27 +73,26 @@ class Simulator:
     Args:
       config: the version.
       split: `train`, `validation` or `test`.
+      table: the spectra to draw from; None is what `cosmology.spectra_of` says.
 
     Raises:
-      LensingError: no such split.
+      LensingError: no such split, or no spectra for the config's cosmology.
     """
 
-    def __init__(self, config: LensingConfig, split: str):
+    def __init__(self, config: LensingConfig, split: str, table: PowerSpectra | None = None):
         if split not in SPLITS:
             raise LensingError(f"unknown split {split!r}; the splits are {', '.join(SPLITS)}")
         from lensing_tfds.random_numbers import NormalStream  # numba is slow to import
 
         self.config = config
-        self.sky = config.sky
-        self.block_size = block_size(config.npix)
-        table = spectra.fiducial()
-        power = spectra.at_multipoles(table.TT, self.sky.ell, config.T_lmax)
-        self._temperature = GaussianField(power / self.sky.area)
-        power = spectra.at_multipoles(table.kappa, self.sky.ell, config.kappa_lmax)
-        self._kappa = GaussianField(config.kappa_exaggeration_factor**2 * power / self.sky.area)
+        self.internal = config.internal
+        self.block_size = block_size(self.internal.npix)
+        self._fields = _UnlensedFields(config, table or spectra_of(config))
         version = tuple(int(part) for part in DATASET_VERSION.split("."))
         self._stream = NormalStream((config.seed, *version, SPLITS.index(split)))
         self._shared_stream = NormalStream((config.seed, *version, _SHARED_STREAM))
+        self._beam = instrument.beam(config.box.ell, config.beam_arcmin).astype(np.float32)
+        self._taper = instrument.taper_window(config.sky, config.taper).astype(np.float32)
 
     def examples(self, indices: Sequence[int] | range) -> Iterator[Examples]:
         """Simulates examples in blocks of at most `block_size`.
@@ -94,50 +103,183 @@ class Simulator:
         Yields:
           Blocks of examples, in the order asked for.
         """
+        npix, block, channels = self.internal.npix, self.block_size, len(self.config.channels)
+        polarized = self._fields.polarized
         scratch = _Scratch(
-            normals=np.empty((2, self.block_size, self._kappa.size), np.float32),
-            lens=Lens(self.sky, self.block_size),
+            normals=np.empty((2 + polarized, block, self._fields.size), np.float32),
+            polarization=np.empty((2 * polarized, block, npix, npix // 2 + 1), np.complex64),
+            lensed=np.empty((channels * (not self._as_lensed), block, npix, npix), np.float32),
+            lens=Lens(self.internal, block),
         )
-        for start in range(0, len(indices), self.block_size):
-            block = indices[start : start + self.block_size]
-            padding = [block[-1]] * (self.block_size - len(block))
-            examples = self._block([*block, *padding], scratch)
-            yield {name: values[: len(block)] for name, values in examples.items()}
+        for start in range(0, len(indices), block):
+            chosen = indices[start : start + block]
+            padding = [chosen[-1]] * (block - len(chosen))
+            examples = self._block([*chosen, *padding], scratch)
+            yield {name: values[: len(chosen)] for name, values in examples.items()}
+
+    @property
+    def _as_lensed(self) -> bool:
+        """Whether the lensed map is observed as it is: no beam, no other pixels, no larger box."""
+        config = self.config
+        return config.oversampling == 1 and config.beam_arcmin == 0 and config.padding == 1
 
     def _block(self, indices: Sequence[int], scratch: _Scratch) -> Examples:
+        config, channels = self.config, self.config.channels
         # One allocation, which the next block gets again, if this one is dropped: fresh memory
         # takes as long to come by as a Fourier transform.
-        maps = np.empty((3, len(indices), self.sky.npix, self.sky.npix), np.float32)
-        lensed, unlensed, kappa_map = maps
+        count = sum(config.map_features.values())
+        maps = np.empty((count, len(indices), config.npix, config.npix), np.float32)
+        lensed, unlensed, labels = np.split(maps, [len(channels), 2 * len(channels)])
 
-        self._stream.fill(indices, KAPPA, scratch.normals[0])
-        kappa = self._kappa.modes(scratch.normals[0])
-        if self.config.fixed_unlensed:
-            temperature = self._fixed_temperature
-        else:
-            self._stream.fill(indices, TEMPERATURE, scratch.normals[1])
-            temperature = self._temperature.modes(scratch.normals[1])
-        self.sky.to_map(kappa, out=kappa_map)
-        self.sky.to_map(temperature, out=unlensed)
-        scratch.lens.remap(temperature, kappa, out=lensed)
-        if self.config.noise_uK_arcmin > 0:
-            pixels = scratch.normals.ravel()[: lensed.size].reshape(len(indices), -1)
-            self._stream.fill(indices, NOISE, pixels)
-            normals = pixels.reshape(-1, *lensed.shape[1:])
-            instrument.add_white_noise(lensed, normals, self.config.noise_uK_arcmin, self.sky)
-        return {
-            "lensed": lensed[..., None],
-            "unlensed": unlensed[..., None],
-            "kappa": kappa_map[..., None],
-            "index": np.array(indices, np.int64),
+        kappa, fields = self._draw(indices, scratch)
+        self._to_patch(kappa, labels[0])
+        if config.unlensed_E:
+            self._to_patch(fields["E"], labels[1], self._beam)
+        observed = [fields[channel] for channel in channels]
+        for modes, out in zip(observed, unlensed, strict=True):
+            self._to_patch(modes, out, self._beam)
+        internal_maps = lensed if self._as_lensed else scratch.lensed
+        scratch.lens.remap(observed, kappa, list(internal_maps))
+        if not self._as_lensed:
+            for internal_map, out in zip(internal_maps, lensed, strict=True):
+                self._to_patch(self.internal.to_modes(internal_map), out, self._beam)
+        self._add_noise(indices, lensed, scratch)
+        if config.taper > 0:
+            lensed *= self._taper
+        examples = {
+            "lensed": _channels_last(lensed),
+            "unlensed": _channels_last(unlensed),
+            "kappa": _channels_last(labels[:1]),
         }
+        if config.unlensed_E:
+            examples["unlensed_E"] = _channels_last(labels[1:])
+        return examples | {"index": np.array(indices, np.int64)}
+
+    def _draw(
+        self, indices: Sequence[int], scratch: _Scratch
+    ) -> tuple[NDArray[np.complex64], dict[str, NDArray[np.complex64]]]:
+        """Draws κ, and whichever of T, E, Q and U the config has."""
+        self._stream.fill(indices, KAPPA, scratch.normals[0])
+        kappa = self._fields.kappa(scratch.normals[0])
+        if self.config.fixed_unlensed:
+            return kappa, self._fixed_unlensed
+        for row, field in enumerate((TEMPERATURE, E_MODE)[: len(scratch.normals) - 1], start=1):
+            self._stream.fill(indices, field, scratch.normals[row])
+        return kappa, self._fields.unlensed(scratch.normals[1:], scratch.polarization)
+
+    def _to_patch(
+        self,
+        modes: NDArray[np.complex64],
+        out: NDArray[np.float32],
+        beam: NDArray[np.float32] | None = None,
+    ) -> None:
+        """Takes fields on the internal grid to the patch's pixels.
+
+        Args:
+          modes: half planes on the internal grid; not changed.
+          out: the maps, shape (block, npix, npix).
+          beam: half plane of the box, if the field is smoothed.
+        """
+        config, box = self.config, self.config.box
+        if config.oversampling > 1:
+            modes = instrument.truncate(modes, box.npix)
+        if beam is not None and config.beam_arcmin > 0:
+            modes = modes * beam
+        if box.npix == config.npix:
+            box.to_map(modes, out=out)
+        else:
+            first = (box.npix - config.npix) // 2
+            middle = slice(first, first + config.npix)
+            out[...] = box.to_map(modes)[:, middle, middle]
+
+    def _add_noise(
+        self, indices: Sequence[int], lensed: NDArray[np.float32], scratch: _Scratch
+    ) -> None:
+        if self.config.noise_uK_arcmin == 0:
+            return
+        for channel, maps in zip(self.config.channels, lensed, strict=True):
+            # The κ and T that stood there have served.
+            pixels = scratch.normals.ravel()[: maps.size].reshape(len(indices), -1)
+            self._stream.fill(indices, NOISE[channel], pixels)
+            depth = instrument.channel_noise(self.config.noise_uK_arcmin, channel)
+            instrument.add_white_noise(maps, pixels.reshape(maps.shape), depth, self.config.sky)
 
     @functools.cached_property
-    def _fixed_temperature(self) -> NDArray[np.complex64]:
-        """The modes of the one unlensed map, for every example of a block."""
-        normals = np.empty((1, self._temperature.size), np.float32)
-        self._shared_stream.fill([0], TEMPERATURE, normals)
-        return np.repeat(self._temperature.modes(normals), self.block_size, axis=0)
+    def _fixed_unlensed(self) -> dict[str, NDArray[np.complex64]]:
+        """The modes of the one unlensed sky, for every example of a block."""
+        fields = self._fields
+        normals = np.empty((1 + fields.polarized, 1, fields.size), np.float32)
+        for row, field in enumerate((TEMPERATURE, E_MODE)[: len(normals)]):
+            self._shared_stream.fill([0], field, normals[row])
+        polarization = np.empty((2 * fields.polarized, 1, *self.internal.ell.shape), np.complex64)
+        unlensed = fields.unlensed(normals, polarization)
+        return {name: np.repeat(modes, self.block_size, axis=0) for name, modes in unlensed.items()}
+
+
+class _UnlensedFields:
+    """Makes the modes of κ, T, E, Q and U on the internal grid out of standard normal numbers.
+
+    E is drawn given T, so that a config has the same T whether its polarization is asked for or
+    not, and the same Q and U whether its T is.
+
+    Args:
+      config: the version.
+      table: the spectra.
+
+    Attributes:
+      polarized: whether the config has Q and U.
+      size: how many normal numbers make one field.
+    """
+
+    def __init__(self, config: LensingConfig, table: PowerSpectra):
+        sky = config.internal
+        self.polarized = "Q" in config.channels
+
+        def power(c_ell: NDArray[np.float64], lmax: int | None) -> NDArray[np.float64]:
+            return spectra.at_multipoles(c_ell, sky.ell, lmax) / sky.area
+
+        factor = config.kappa_exaggeration_factor**2
+        self._kappa = GaussianField(factor * power(table.kappa, config.kappa_lmax))
+        tt = power(table.TT, config.T_lmax)
+        self._temperature = GaussianField(tt)
+        self.size = self._kappa.size
+        if self.polarized:
+            te, ee = (power(c_ell, config.T_lmax) for c_ell in (table.TE, table.EE))
+            e_per_t = np.divide(te, tt, out=np.zeros_like(tt), where=tt > 0)
+            self._e_per_t = e_per_t.astype(np.float32)
+            self._e_given_t = GaussianField(ee - e_per_t * te)
+            cosine, sine = polarization.angles(sky)
+            self._cosine, self._sine = cosine.astype(np.float32), sine.astype(np.float32)
+
+    def kappa(self, normals: NDArray[np.float32]) -> NDArray[np.complex64]:
+        """The modes of κ, in the memory of the numbers."""
+        return self._kappa.modes(normals)
+
+    def unlensed(
+        self, normals: NDArray[np.float32], polarization: NDArray[np.complex64]
+    ) -> dict[str, NDArray[np.complex64]]:
+        """The modes of the unlensed sky, whose B is zero.
+
+        Args:
+          normals: the numbers of T and, with polarization, of E: shape (1 or 2, batch, size);
+            overwritten by the modes of T and E.
+          polarization: where the modes of Q and U go, shape (2, batch, ...), or of no size.
+        """
+        t = self._temperature.modes(normals[0])
+        if not self.polarized:
+            return {"T": t}
+        e = self._e_given_t.modes(normals[1])
+        q, u = polarization
+        np.multiply(t, self._e_per_t, out=q)  # q's memory, before it is q
+        e += q
+        np.multiply(e, self._cosine, out=q)
+        np.multiply(e, self._sine, out=u)
+        return {"T": t, "E": e, "Q": q, "U": u}
+
+
+def _channels_last(maps: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(channels, batch, npix, npix) -> (batch, npix, npix, channels)."""
+    return maps[0][..., None] if len(maps) == 1 else np.stack(list(maps), axis=-1)
 
 
 def simulate(
@@ -155,8 +297,10 @@ def simulate(
         them: it says how many a built dataset holds.
 
     Returns:
-      `lensed` and `unlensed` (µK) and `kappa` (dimensionless), float32 of shape
-      (len(indices), npix, npix, 1), and `index`, int64 of shape (len(indices),).
+      `lensed` and `unlensed` (µK), float32 of shape (len(indices), npix, npix, channels), with a
+      channel for each letter of the config's `stokes`; `kappa` (dimensionless) and, if the config
+      has it, `unlensed_E` (µK), float32 of shape (len(indices), npix, npix, 1); and `index`, int64
+      of shape (len(indices),).
 
     Raises:
       LensingError: unknown version or split, an impossible config, or a bad index.

@@ -14,9 +14,6 @@ import numpy as np
 
 from lensing_tfds.simulation import Examples
 
-FEATURES = ("lensed", "unlensed", "kappa")
-"""The maps of an example."""
-
 _HEADER_BYTES, _FOOTER_BYTES = 12, 4  # of a frame: length and its checksum; the data's checksum
 _LENGTH_DELIMITED = 2  # protobuf's wire type of strings, bytes, messages and packed numbers
 
@@ -32,17 +29,18 @@ def encode(examples: Examples) -> list[bytes]:
       length with a checksum, the record, and the record's checksum; the record is a
       `tf.train.Example` with raw little-endian float32 maps.
     """
-    names = sorted(FEATURES)  # protobuf's deterministic order of a map; "index" is before them
+    # Protobuf's deterministic order of a map; "index" is before all of them.
+    names = sorted(name for name in examples if name != "index")
     maps = [np.ascontiguousarray(examples[name], "<f4").data.cast("B") for name in names]
-    map_size = len(maps[0]) // len(examples["index"])
-    heads = [_bytes_feature_head(name, map_size) for name in names]
-    maps_size = sum(len(head) + map_size for head in heads)
+    sizes = [len(values) // len(examples["index"]) for values in maps]
+    heads = [_bytes_feature_head(name, size) for name, size in zip(names, sizes, strict=True)]
+    maps_size = sum(map(len, heads)) + sum(sizes)
     pieces: list[bytes] = []
     for row, index in enumerate(examples["index"].tolist()):
         first = _int64_feature("index", index)
         parts: list[bytes | memoryview] = [_field(1, len(first) + maps_size), first]
-        for head, values in zip(heads, maps, strict=True):
-            parts += head, values[row * map_size : (row + 1) * map_size]
+        for head, values, size in zip(heads, maps, sizes, strict=True):
+            parts += head, values[row * size : (row + 1) * size]
         record = b"".join(parts)
         length = struct.pack("<Q", len(record))
         pieces += length, _masked_crc(length), record, _masked_crc(record)

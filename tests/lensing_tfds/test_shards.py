@@ -13,16 +13,18 @@ from lensing_tfds import shards, simulate, tfrecord
 from lensing_tfds.configs import VERSIONS, LensingConfig, LensingError
 from lensing_tfds.simulation import block_size
 
+FEATURES = ("lensed", "unlensed", "kappa")
+
 
 def read(paths, npix):
     """Decodes shards without TFDS: the format is tf.train.Example with raw float32 bytes."""
-    features = {name: tf.io.FixedLenFeature([], tf.string) for name in tfrecord.FEATURES}
+    features = {name: tf.io.FixedLenFeature([], tf.string) for name in FEATURES}
     features["index"] = tf.io.FixedLenFeature([], tf.int64)
     records = list(tf.data.TFRecordDataset(paths).as_numpy_iterator())
     examples = tf.io.parse_example(records, features)
     maps = {
         name: tf.io.decode_raw(examples[name], tf.float32).numpy().reshape(-1, npix, npix, 1)
-        for name in tfrecord.FEATURES
+        for name in FEATURES
     }
     return maps | {"index": examples["index"].numpy()}
 

@@ -20,7 +20,7 @@ INDICES = [0, 1, 127, 128, 16_383, 16_384, 2**62, 5]  # varints of 1, 2, 3 and 9
 def by_protobuf(examples, row):
     record = example_pb2.Example()
     feature = record.features.feature
-    for name in tfrecord.FEATURES:
+    for name in examples.keys() - {"index"}:
         feature[name].bytes_list.value.append(examples[name][row].tobytes())
     feature["index"].int64_list.value.append(int(examples["index"][row]))
     return record.SerializeToString(deterministic=True)

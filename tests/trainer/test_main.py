@@ -57,7 +57,7 @@ def test_an_unknown_flag_is_an_error(flag, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--dataset", "lensing/v9"], "lensing/v9 is neither a version (v1, v2, v3, v4, v5, v6"),
+        (["--dataset", "lensing/v99"], "lensing/v99 is neither a version (v1, v2, v3, v4, v5, v6"),
         (["--dataset", "lensing/wide"], 'lensing_tfds --config \'{"name": "wide"'),
         (["--dataset", "mnist"], "unknown dataset 'mnist': expected lensing/<config>"),
         (["--model", "resnet"], "unknown model 'resnet': expected LxF-...-K"),
