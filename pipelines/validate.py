@@ -20,7 +20,7 @@ import logging
 import os
 import sys
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
@@ -36,9 +36,10 @@ from trainer.quiet import quiet_tensorflow
 
 with quiet_tensorflow():
     from pipelines.validation import report
+    from pipelines.validation.outcome import Verdict
     from pipelines.validation.statistics import Statistics
     from pipelines.validation.transform import MeasureShards
-    from pipelines.validation.verdict import Verdict, judge
+    from pipelines.validation.verdict import judge
     from pipelines.verify import split_plans
     from trainer.config import dataset_name
     from trainer.dataset import absolute_data_dir, open_built
@@ -97,14 +98,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         folder = str(builder.data_path)
         output = _output_folder(arguments.output, folder)
         verdict = validate(plans, folder, output, options)
-        _write(report.files(verdict), output)
-    print(report.table(verdict))
-    print(f"the report is {output}/validation.html")
+        for name, content in report.files(verdict, str(builder.version)).items():
+            with storage.writing(f"{output}/{name}") as file:
+                file.write(content)
+    print("\n".join(report.lines(verdict)))
+    print(f"{arguments.dataset}: {report.summary(verdict)}; see {output}/validation.html")
     if not verdict.passed:
         for test in verdict.failures:
             print(f"error: {arguments.dataset}: {test.message}", file=sys.stderr)
         sys.exit(1)
-    print(f"{arguments.dataset} is as it should be")
 
 
 def _output_folder(asked: str | None, folder: str) -> str:
@@ -117,12 +119,6 @@ def _output_folder(asked: str | None, folder: str) -> str:
         except OSError as error:
             raise LensingError(f"--output {output} cannot be made: {error.strerror}") from error
     return output
-
-
-def _write(files: Mapping[str, bytes], folder: str) -> None:
-    for name, content in files.items():
-        with storage.writing(f"{folder}/{name}") as file:
-            file.write(content)
 
 
 if __name__ == "__main__":

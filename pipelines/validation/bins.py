@@ -121,7 +121,7 @@ def nyquist_lines(sky: FlatSky) -> Bins | None:
 def beyond(sky: FlatSky, lmax: float) -> Bins:
     """Returns all modes in two bins: those up to a multipole and those above it."""
     index = (sky.ell > lmax).astype(np.int64)
-    index[0, 0] = -1
+    index[0, 0] = -1  # not the mean
     return Bins(index, sky)
 
 

@@ -110,6 +110,21 @@ class Observables:
         return (*maps, KAPPA, *((LABEL_E,) if config.unlensed_E else ()))
 
     @functools.cached_property
+    def beyond_t_lmax(self) -> Bins | None:
+        """All modes up to the config's `T_lmax`, and all above it; None without any above."""
+        lmax, sky = self.config.T_lmax, self.config.sky
+        if lmax is None or lmax >= sky.ell.max():
+            return None
+        return bins.beyond(sky, lmax)
+
+    @functools.cached_property
+    def beyond_fields(self) -> tuple[Field, ...]:
+        """The fields whose power beyond `T_lmax` is measured."""
+        if self.beyond_t_lmax is None:
+            return ()
+        return tuple(field for field in self.channels if field.feature == "lensed")
+
+    @functools.cached_property
     def spectra(self) -> tuple[Spectrum, ...]:
         """Every spectrum, those over rings first."""
         config = self.config

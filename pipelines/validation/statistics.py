@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from lensing_tfds import polarization, storage, tfrecord
 from lensing_tfds.configs import SPLITS, LensingConfig, LensingError
 from lensing_tfds.shards import ShardSpec
+from lensing_tfds.spectra import PowerSpectra
+from pipelines.validation.bins import Bins
 from pipelines.validation.observables import Field, Observables
+from pipelines.validation.response import Responses
 
-Example = Mapping[str, NDArray[np.float32]]
-
-_POWERS = np.arange(1, 5)
 _HASH_BYTES = 8
 
 ADDRESS = np.dtype([("split", "u1"), ("index", "<i8"), ("hash", "<u8")])
@@ -73,7 +73,8 @@ class Statistics:
 
     Attributes:
       moments: by the name of what is measured: band powers of a spectrum (µK² sr, µK sr or sr),
-        the means of x, x², x³, x⁴ over a channel's pixels (`pixels <field>`), and others.
+        the means of x, x², x³, x⁴ over a channel's pixels (`pixels <field>`), a field's power up to and beyond `T_lmax`
+        (`beyond <field>`, µK²), and what `response` measures.
       addresses: all examples, of type `ADDRESS`.
       not_finite: (split, index, feature) of maps with a NaN or an infinity; their examples are in
         no moments.
@@ -123,8 +124,12 @@ class Statistics:
         return cls(moments, arrays["addresses"], not_finite)
 
 
-def measure_shard(spec: ShardSpec, observables: Observables) -> Statistics:
+def measure_shard(spec: ShardSpec, measurement: Measurement) -> Statistics:
     """Reads a shard and measures all its examples.
+
+    Args:
+      spec: the shard.
+      measurement: of its config.
 
     Raises:
       LensingError: the shard cannot be read, or is damaged.
@@ -139,7 +144,7 @@ def measure_shard(spec: ShardSpec, observables: Observables) -> Statistics:
         not_finite += [(spec.split, index, name) for name in bad]
         if bad:
             continue
-        for name, row in measure(example, observables).items():
+        for name, row in measurement.rows(example).items():
             one = Moments.of(row)
             moments[name] = moments[name] + one if name in moments else one
     return measured + Statistics(moments, np.array(addresses, ADDRESS), tuple(not_finite))
@@ -165,40 +170,58 @@ def content_hash(maps: NDArray[np.float32]) -> int:
     return int.from_bytes(hashlib.blake2b(maps.tobytes(), digest_size=_HASH_BYTES).digest(), "little")
 
 
-def measure(example: Example, observables: Observables) -> dict[str, NDArray[np.float64]]:
-    """Measures one example.
+class Measurement:
+    """Measures examples of a config one by one.
 
     Args:
-      example: its maps, by feature.
       observables: what to measure.
-
-    Returns:
-      A vector for each name of `Statistics.moments`.
+      table: the spectra that its skies are drawn from.
     """
-    maps = {
-        field: example[field.feature][..., _channel(observables.config, field)].astype(np.float64)
-        for field in observables.channels
-    }
-    rows = {f"pixels {field.name}": _pixel_moments(image) for field, image in maps.items()}
-    sky = observables.config.sky
-    modes = {field: sky.to_modes(image) for field, image in maps.items()}
-    for feature in ("lensed", "unlensed"):
-        if Field(feature, "Q") in modes:
-            q, u = (modes[Field(feature, c)] for c in "QU")
-            e, b = polarization.to_eb(q, u, sky)
-            modes |= {Field(feature, "E"): e, Field(feature, "B"): b}
-    gathered: dict[tuple[Field, bool], NDArray[np.complex128]] = {}
-    for spectrum in observables.spectra:
-        bins = observables.bins_of(spectrum)
-        pair = []
-        for field in (spectrum.first, spectrum.second):
-            key = field, spectrum.nyquist
-            if key not in gathered:
-                gathered[key] = bins.gather(modes[field])
-            pair.append(gathered[key])
-        power = pair[0].real * pair[1].real + pair[0].imag * pair[1].imag
-        rows[spectrum.name] = bins.average(power) * sky.area
-    return rows
+
+    def __init__(self, observables: Observables, table: PowerSpectra):
+        self._observables = observables
+        self._responses = Responses(observables.config, table)
+
+    def rows(self, example: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float64]]:
+        """Measures one example.
+
+        Args:
+          example: its maps by feature, each of shape (npix, npix, channels).
+
+        Returns:
+          A vector for each name of `Statistics.moments`.
+        """
+        config = self._observables.config
+        maps = {
+            field: example[field.feature][..., _channel(config, field)].astype(np.float64)
+            for field in self._observables.channels
+        }
+        rows = {f"pixels {field.name}": _pixel_moments(image) for field, image in maps.items()}
+        return rows | self._spectra(maps) | self._responses.measure(maps)
+
+    def _spectra(self, maps: Mapping[Field, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
+        observables, sky = self._observables, self._observables.config.sky
+        modes = {field: sky.to_modes(image) for field, image in maps.items()}
+        for feature in ("lensed", "unlensed"):
+            if Field(feature, "Q") in modes:
+                q, u = (modes[Field(feature, c)] for c in "QU")
+                e, b = polarization.to_eb(q, u, sky)
+                modes |= {Field(feature, "E"): e, Field(feature, "B"): b}
+        gathered: dict[tuple[Field, Bins], NDArray[np.complex128]] = {}
+        rows = {}
+        for spectrum in observables.spectra:
+            bins = observables.bins_of(spectrum)
+            pair = []
+            for field in (spectrum.first, spectrum.second):
+                if (field, bins) not in gathered:
+                    gathered[field, bins] = bins.gather(modes[field])
+                pair.append(gathered[field, bins])
+            rows[spectrum.name] = bins.average((pair[0] * pair[1].conj()).real) * sky.area
+        for field in observables.beyond_fields:
+            bins = observables.beyond_t_lmax
+            powers = bins.average(bins.gather(np.abs(modes[field]) ** 2))
+            rows[f"beyond {field.name}"] = powers * bins.num_modes
+        return rows
 
 
 def _channel(config: LensingConfig, field: Field) -> int:

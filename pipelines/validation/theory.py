@@ -23,23 +23,20 @@ from lensing_tfds import instrument, polarization, spectra
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.flat_sky import FlatSky
 from lensing_tfds.spectra import PowerSpectra
+from pipelines.validation.finite_box import in_box
 from pipelines.validation.observables import Field, Observables, Spectrum
 
 Plane = NDArray[np.float64]
 """Half plane of a power, shape (npix, npix // 2 + 1)."""
 
 
-def follows_camb(config: LensingConfig) -> bool:
-    """Whether the lensed maps have the lensed spectra of CAMB's table.
-
-    They do not where the sky is lensed on its own pixels, which aliases what lensing moves beyond
-    their Nyquist frequency, nor where what is lensed, or what lenses, is not all there is or more.
-    """
-    return not why_not_camb(config)
-
-
 def why_not_camb(config: LensingConfig) -> str:
-    """Says why the lensed maps do not have CAMB's lensed spectra; empty if they do."""
+    """Says why a config's lensed maps do not have CAMB's lensed spectra; empty if they do.
+
+    A sky that is lensed on its own pixels does not: what lensing moves beyond their Nyquist
+    frequency is aliased. Nor does one in which what is lensed, or what lenses, is not what CAMB
+    lensed.
+    """
     reasons = {
         "it is lensed on its own pixels (oversampling 1)": config.oversampling == 1,
         f"T_lmax {config.T_lmax} cuts the unlensed sky": config.T_lmax is not None,
@@ -52,19 +49,28 @@ def why_not_camb(config: LensingConfig) -> str:
     return ", ".join(reason for reason, holds in reasons.items() if holds)
 
 
+CAMB_ERROR = {"TT": 0.0015, "EE": 0.0015, "TE": 0.0015, "BB": 0.005}
+"""Relative error of CAMB's lensed spectra: what its accuracy settings leave open (0.15 %; see
+`spectra.compute_with_camb`), for BB more, which is all made by lensing and doubles with κ's errors;
+that of TE is relative to sqrt(TT EE)."""
+
+
 class Theory:
     """Expected spectra of a config's maps.
 
     Args:
       observables: what is measured.
       table: the spectra that its skies are drawn from.
+
+    Attributes:
+      config: the version.
     """
 
     def __init__(self, observables: Observables, table: PowerSpectra):
         self._observables = observables
-        self._config = observables.config
+        self.config = observables.config
         self._box = observables.config.box
-        self._table = table
+        self._table = in_box(table, self._box)
 
     @functools.cache  # noqa: B019  a theory lives as long as its one verdict
     def expected(self, spectrum: Spectrum) -> NDArray[np.float64]:
@@ -80,12 +86,16 @@ class Theory:
         ]
         return np.sqrt(np.maximum(autos[0], 0) * np.maximum(autos[1], 0))
 
-    def signal(self, spectrum: Spectrum) -> NDArray[np.float64]:
-        """Returns what of a lensed spectrum is not noise."""
+    def error(self, spectrum: Spectrum) -> NDArray[np.float64]:
+        """Returns what CAMB's accuracy leaves open of a lensed spectrum; zeros of all others."""
+        relative = CAMB_ERROR.get(spectrum.first.component + spectrum.second.component, 0.0)
+        if spectrum.first.feature != "lensed" or spectrum.second.feature != "lensed":
+            relative = 0.0
         noise = 0.0
-        if spectrum.is_auto and spectrum.first.feature == "lensed":
-            noise = self._noise(spectrum.first.component) * float(np.mean(self._window("lensed") ** 2))
-        return self.expected(spectrum) - noise
+        if spectrum.is_auto and relative:
+            window = self._window("lensed")
+            noise = self._noise(spectrum.first.component) * float(np.mean(window**2))
+        return relative * (self.scale(spectrum) - noise)
 
     def variance(self, field: Field) -> float:
         """Returns the expected variance of a map's pixels, the mean over the patch."""
@@ -100,7 +110,7 @@ class Theory:
 
     def _power(self, first: Field, second: Field) -> Plane:
         """Expected power of the patch's modes."""
-        total: Plane = np.zeros(self._config.sky.ell.shape)
+        total: Plane = np.zeros(self.config.sky.ell.shape)
         for a, factor_a in self._parts(first):
             for b, factor_b in self._parts(second):
                 total = total + factor_a * factor_b * self._patch_power(a, b)
@@ -110,7 +120,7 @@ class Theory:
         """A field as a sum of those that are homogeneous maps: E = Q cos 2φ + U sin 2φ."""
         if field.component not in "EB" or field.feature == "unlensed_E":
             return [(field, 1.0)]
-        cosine, sine = polarization.angles(self._config.sky)
+        cosine, sine = polarization.angles(self.config.sky)
         factors = (cosine, sine) if field.component == "E" else (-sine, cosine)
         return [(Field(field.feature, c), f) for c, f in zip("QU", factors, strict=True)]
 
@@ -118,18 +128,18 @@ class Theory:
     def _patch_power(self, first: Field, second: Field) -> Plane:
         is_zero, power = self._box_power(first, second)
         if is_zero:
-            return np.zeros(self._config.sky.ell.shape)
+            return np.zeros(self.config.sky.ell.shape)
         windows = self._window(first.feature), self._window(second.feature)
-        return windowed(power, self._box, self._config.sky, *windows)
+        return windowed(power, self._box, self.config.sky, *windows)
 
     def _window(self, feature: str) -> NDArray[np.float64]:
         return instrument.taper_window(
-            self._config.sky, self._config.taper if feature == "lensed" else 0.0
+            self.config.sky, self.config.taper if feature == "lensed" else 0.0
         )
 
     def _noise(self, component: str) -> float:
         channel = "T" if component == "T" else "Q"
-        depth = instrument.channel_noise(self._config.noise_uK_arcmin, channel)
+        depth = instrument.channel_noise(self.config.noise_uK_arcmin, channel)
         return math.radians(depth / 60) ** 2
 
     def _box_power(self, first: Field, second: Field) -> tuple[bool, Plane]:
@@ -140,11 +150,11 @@ class Theory:
         features = {first.feature, second.feature}
         pair = first.component + second.component
         if features == {"kappa"}:
-            factor = self._config.kappa_exaggeration_factor**2
-            return False, factor * self._at(self._table.kappa, self._config.kappa_lmax)
+            factor = self.config.kappa_exaggeration_factor**2
+            return False, factor * self._at(self._table.kappa, self.config.kappa_lmax)
         if "kappa" in features or len(features - {"unlensed_E"}) > 1:
             return zero
-        beam2 = instrument.beam(self._box.ell, self._config.beam_arcmin) ** 2
+        beam2 = instrument.beam(self._box.ell, self.config.beam_arcmin) ** 2
         lensed = "lensed" in features
         power = self._of_stokes(pair, lensed)
         if lensed and features != {"lensed"}:
@@ -158,7 +168,7 @@ class Theory:
         """Power of two of T, Q, U and the label E, in alphabetical order, before the beam."""
         table = self._table
         names = ("lensed_TT", "lensed_EE", "lensed_TE", "lensed_BB") if lensed else ("TT", "EE", "TE")
-        lmax = None if lensed else self._config.T_lmax
+        lmax = None if lensed else self.config.T_lmax
         tt, ee, te, *rest = (self._at(getattr(table, name), lmax) for name in names)
         bb = rest[0] if rest else np.zeros_like(tt)
         cosine, sine = self._angles()
@@ -184,7 +194,7 @@ class Theory:
         of the sine survive, products that change sign do not.
         """
         box = self._box
-        if self._config.oversampling == 1:
+        if self.config.oversampling == 1:
             return polarization.angles(box)
         ell_squared = box.ell**2
         ell_squared[0, 0] = 1

@@ -12,9 +12,11 @@ from apache_beam.pvalue import PBegin, PCollection
 
 from lensing_tfds import storage
 from lensing_tfds.beam_executor import Range, ranges
+from lensing_tfds.configs import LensingConfig
+from lensing_tfds.cosmology import spectra_of
 from lensing_tfds.shards import SplitPlan
 from pipelines.validation.observables import Observables
-from pipelines.validation.statistics import Statistics, measure_shard
+from pipelines.validation.statistics import Measurement, Statistics, measure_shard
 
 
 class MeasureShards(beam.PTransform):
@@ -46,13 +48,18 @@ def measure_range(piece: Range, plans: Sequence[SplitPlan], num_rings: int) -> S
     """Measures the shards of a range one after the other; the counter shows how far a job is."""
     number, first, stop = piece
     examples = Metrics.counter("lensing", "examples")
-    observables = Observables(plans[number].config, num_rings)
+    measurement = _measurement(plans[number].config, plans[number].prefix.rpartition("/")[0], num_rings)
     total = Statistics()
     for shard in range(first, stop):
         spec = plans[number].shard(shard)
-        total = total + measure_shard(spec, observables)
+        total = total + measure_shard(spec, measurement)
         examples.inc(spec.num_examples)
     return total
+
+
+@functools.lru_cache(maxsize=1)  # its sums take a second, and a worker gets many ranges
+def _measurement(config: LensingConfig, folder: str, num_rings: int) -> Measurement:
+    return Measurement(Observables(config, num_rings), spectra_of(config, folder))
 
 
 def _sum(parts: Iterable[Statistics]) -> Statistics:
