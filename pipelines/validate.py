@@ -6,11 +6,11 @@ On one machine, and on a Dask cluster:
     python -m pipelines.validate --dataset lensing/v10 --data_dir /shared/tensorflow_datasets \
       --runner DaskRunner --dask_client_address tcp://scheduler:8786
 
-Every flag that is not listed by `--help` goes to Beam as it stands. Measured are, over all examples,
+Every flag that is not listed by `--help` goes to Beam as it stands. Over all examples are measured:
 binned auto- and cross-spectra, the moments of pixels, the response of the quadratic estimator to κ,
-and whether examples are finite, there, and different. A table is printed; `validation.json` and
-`validation.html` are written into the dataset's folder. The exit status is 1 if anything is off,
-and the last lines say what.
+and whether examples are finite, there, and different. A table is printed; `validation.json`,
+`validation.html` and `validation.png` are written into the dataset's folder. The exit status is 1
+if anything is off, and the last lines say what.
 """
 
 from __future__ import annotations

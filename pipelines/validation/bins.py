@@ -85,6 +85,8 @@ class Bins:
 def rings(sky: FlatSky, at_most: int) -> Bins:
     """Returns whole rings around l = 0, from l = `LOWEST` to `HIGHEST` of the Nyquist multipole.
 
+    Where that is nothing much, on large pixels, they begin at a quarter of their end.
+
     Their edges lie halfway between whole multiples of the fundamental multipole; the width grows
     with l, and is one fundamental at least. Rounding decides nowhere: squared radii are whole
     numbers, and squared edges are not.
@@ -93,8 +95,8 @@ def rings(sky: FlatSky, at_most: int) -> Bins:
       sky: the patch.
       at_most: how many rings there may be, 2 or more.
     """
-    low = max(LOWEST / sky.fundamental, 1.0)
     high = HIGHEST * sky.npix / 2
+    low = max(min(LOWEST / sky.fundamental, high / 4), 1.0)
     edges = _edges(low, high, 0.0)
     for relative_width in np.geomspace(0.01, 10, 100):
         edges = _edges(low, high, relative_width)

@@ -79,7 +79,7 @@ def crosses(curves: Sequence[Curve]) -> Figure:
 
 @styled
 def deviations(curves: Sequence[Curve]) -> Figure:
-    """measured / expected - 1 of auto-spectra, per cent."""
+    """The relative deviation, measured / expected − 1, of auto-spectra, per cent."""
     figure = Figure(figsize=_SIZE, layout="constrained")
     axes = figure.subplots()
     for number, curve in enumerate(curves):
@@ -165,6 +165,7 @@ def overview(curves: Sequence[Curve]) -> Figure:
     axes = figure.subplots()
     image = axes.imshow(table, cmap="PuOr_r", vmin=-_SIGMAS, vmax=_SIGMAS, aspect="auto")
     axes.grid(visible=False)
+    axes.set_facecolor("#D8D8D8")
     axes.set_yticks(range(len(curves)), [c.spectrum.name for c in curves])
     shown = range(0, table.shape[1], 2)
     axes.set_xticks(shown, [f"{curves[0].ell[number]:.0f}" for number in shown])
@@ -182,7 +183,10 @@ def _two_panels() -> tuple[Figure, tuple[Axes, Axes]]:
 def _finish(residuals: Axes, curves: Sequence[Curve]) -> None:
     residuals.axhspan(-1, 1, color="#EEEEEE", zorder=0)
     residuals.axhline(0, color=_THEORY, lw=0.8)
-    largest = max((float(np.abs(c.sigmas[c.tested]).max()) for c in curves if c.compared and c.tested.any()), default=0)
+    largest = max(
+        (float(np.abs(c.sigmas[c.tested]).max()) for c in curves if c.compared and c.tested.any()),
+        default=0,
+    )
     limit = max(_SIGMAS, 1.1 * largest)
     residuals.set(ylabel="residual  [σ]", ylim=(-limit, limit))
     multipoles(residuals)

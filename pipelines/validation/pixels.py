@@ -1,4 +1,4 @@
-"""Tests of the pixels of each channel, whatever lies between them: mean, variance, skewness, kurtosis.
+"""Tests of each channel's pixels, wherever they are: mean, variance, skewness and kurtosis.
 
 Unlensed fields and κ are Gaussian, so that skewness and excess kurtosis are zero. Lensed maps are
 not, and only their mean and variance are tested.
@@ -47,12 +47,8 @@ def pixel_statistics(moments: Moments) -> tuple[PixelStatistic, ...]:
     return (
         PixelStatistic("mean", m1, math.hypot(error(1, 0, 0, 0), _ROUNDING * m2**0.5)),
         PixelStatistic("variance", m2, error(0, 1, 0, 0)),
-        PixelStatistic(
-            "skewness", m3 / m2**1.5, error(0, -1.5 * m3 / m2**2.5, 1 / m2**1.5, 0)
-        ),
-        PixelStatistic(
-            "excess kurtosis", m4 / m2**2 - 3, error(0, -2 * m4 / m2**3, 0, 1 / m2**2)
-        ),
+        PixelStatistic("skewness", m3 / m2**1.5, error(0, -1.5 * m3 / m2**2.5, 1 / m2**1.5, 0)),
+        PixelStatistic("excess kurtosis", m4 / m2**2 - 3, error(0, -2 * m4 / m2**3, 0, 1 / m2**2)),
     )
 
 

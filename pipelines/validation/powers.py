@@ -57,7 +57,9 @@ def trials(curve: Curve, statistics: Statistics, observables: Observables) -> It
         return
     moments = statistics.moments[curve.spectrum.name]
     config = observables.config
-    fixed = [f.feature.startswith("unlensed") for f in (curve.spectrum.first, curve.spectrum.second)]
+    fixed = [
+        f.feature.startswith("unlensed") for f in (curve.spectrum.first, curve.spectrum.second)
+    ]
     if config.fixed_unlensed and all(fixed):
         if curve.spectrum.is_auto:
             yield _one_sky(curve, moments, observables.bins_of(curve.spectrum).num_modes)
@@ -68,7 +70,10 @@ def trials(curve: Curve, statistics: Statistics, observables: Observables) -> It
     covariance /= np.outer(curve.scale[chosen], curve.scale[chosen])
     covariance += np.outer(open_error, open_error) + np.diag(open_error**2)
     deviation = curve.deviation[chosen]
-    t2 = float(deviation @ np.linalg.solve(covariance, deviation))
+    try:
+        t2 = float(deviation @ np.linalg.solve(covariance, deviation))
+    except np.linalg.LinAlgError:  # power that is the same in all examples: no sky is like that
+        t2 = math.inf
     n, p = moments.count, len(deviation)
     statistic = f"χ² {t2:.1f} / {p}"
     yield Trial(
@@ -150,7 +155,7 @@ def _words(curve: Curve) -> str:
 def _where_off(curve: Curve, variance: NDArray[np.float64]) -> str:
     """Says by how much and where a spectrum is off: in that run of bins that is so most clearly."""
     deviation = curve.deviation[curve.tested]
-    weights = 1 / variance
+    weights = np.divide(1, variance, out=np.ones_like(variance), where=variance > 0)
     clearest, run = -1.0, slice(0, len(deviation))
     for first in range(len(deviation)):
         for stop in range(first + 1, len(deviation) + 1):
@@ -166,5 +171,6 @@ def _where_off(curve: Curve, variance: NDArray[np.float64]) -> str:
         where = f"on the Nyquist {' and '.join(lines)}"
     if not curve.spectrum.is_auto:
         return f"the correlation is {mean:+.3f} off {where}"
-    size = f"{abs(mean):.1%}" if abs(mean) < 1 else f"{1 + mean:.3g} times"
-    return f"{size} {'above' if mean > 0 else 'below'} theory {where}".replace("times above", "times")
+    if abs(mean) > 1:
+        return f"{1 + mean:.3g} times theory {where}"
+    return f"{abs(mean):.1%} {'above' if mean > 0 else 'below'} theory {where}"

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from pipelines.validation import figures
+from pipelines.validation.observables import KAPPA
 from pipelines.validation.outcome import FALSE_ALARMS, Curve, Test, Verdict
 from pipelines.validation.response import tolerance
 from trainer import page
@@ -48,7 +49,8 @@ _OVERVIEW = "All residuals over rings; grey: nothing is expected there, or round
 
 def lines(verdict: Verdict) -> Iterator[str]:
     """Yields all tests, then the numbers, as text."""
-    width = max(len(name) for name in [t.name for t in verdict.tests] + [n for n, _ in verdict.numbers])
+    names = [test.name for test in verdict.tests] + [name for name, _ in verdict.numbers]
+    width = max(map(len, names))
     yield f"     {'':{width}}  {'statistic':>15}  {'p':>8}"
     for test in verdict.tests:
         mark = "ok  " if test.passed else "FAIL"
@@ -61,8 +63,10 @@ def lines(verdict: Verdict) -> Iterator[str]:
 def summary(verdict: Verdict) -> str:
     """One line: how many tests, and how sure they are."""
     failed = len(verdict.failures)
-    result = f"{failed} of {len(verdict.tests)} tests failed" if failed else (
-        f"all {len(verdict.tests)} tests passed"
+    result = (
+        f"{failed} of {len(verdict.tests)} tests failed"
+        if failed
+        else (f"all {len(verdict.tests)} tests passed")
     )
     return f"{result}; a right dataset fails with a probability of {FALSE_ALARMS:.1%}"
 
@@ -153,8 +157,9 @@ def _tiles(verdict: Verdict) -> Iterator[tuple[str, str]]:
     for curve in verdict.curves:
         name = curve.spectrum.name
         if name in ("lensed TT", "lensed EE", "lensed BB") and curve.compared:
-            yield f"{curve.mean_deviation:.2%}", (
-                f"{name} off theory, mean over bins ({curve.chance_deviation:.2%} by chance alone)"
+            yield (
+                f"{curve.mean_deviation:.2%}",
+                f"{name} off theory, mean over bins; by chance alone {curve.chance_deviation:.2%}",
             )
     if not any(curve.compared for curve in _lensed(verdict)):
         kappa = next((c for c in verdict.curves if c.spectrum.name == "κκ"), None)
@@ -174,7 +179,7 @@ def _figures(verdict: Verdict) -> str:
         return ""
     rings = [c for c in verdict.curves if not c.spectrum.nyquist]
     lensed = [c for c in _lensed(verdict) if not c.spectrum.nyquist]
-    of_kappa = [c for c in rings if "kappa" in (c.spectrum.first.feature, c.spectrum.second.feature)]
+    of_kappa = [c for c in rings if KAPPA in (c.spectrum.first, c.spectrum.second)]
     others = [c for c in rings if c not in lensed and c not in of_kappa]
     note = _NO_CAMB if any(not curve.compared for curve in lensed) else ""
     found: list[tuple[str, Callable[..., Figure], Sequence[Curve], str]] = [
@@ -195,9 +200,7 @@ def _figures(verdict: Verdict) -> str:
     ]
     allowed = tolerance(verdict.config)
     drawn.append(
-        page.svg_figure(
-            "Response to κ", figures.responses(verdict.responses, allowed), _RESPONSE
-        )
+        page.svg_figure("Response to κ", figures.responses(verdict.responses, allowed), _RESPONSE)
     )
     first = page.svg_figure("All residuals", figures.overview(verdict.curves), _OVERVIEW)
     return f'{first}\n<h2>Spectrum by spectrum</h2>\n<div class="pair">{"".join(drawn)}</div>'

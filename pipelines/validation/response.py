@@ -23,8 +23,9 @@ from trainer.baselines.observation import Observation
 from trainer.baselines.quadratic_estimator import QuadraticEstimator
 
 TOLERANCE = 0.1
-"""Of the response, around 1: terms beyond first order in κ, and weights with lensed spectra in place
-of the lensed gradient's, change it by a few per cent (Lewis, Challinor & Hanson 2011)."""
+"""Of the response, around 1: terms beyond first order in κ, and weights with lensed spectra in
+place of the lensed gradient's, change it by a few per cent (Lewis, Challinor & Hanson 2011,
+arXiv:1101.2234). Measured are 0.97–0.99 for TT and 0.98–0.99 for EB on the surveys' versions."""
 
 TAPERED_TOLERANCE = 0.2
 """The same of a patch with tapered edges, whose estimate is that of w² κ only where κ varies faster

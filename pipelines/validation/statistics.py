@@ -46,9 +46,7 @@ class Moments:
         return cls(1, row, np.outer(row, row))
 
     def __add__(self, other: Moments) -> Moments:
-        return Moments(
-            self.count + other.count, self.total + other.total, self.outer + other.outer
-        )
+        return Moments(self.count + other.count, self.total + other.total, self.outer + other.outer)
 
     @property
     def mean(self) -> NDArray[np.float64]:
@@ -73,8 +71,8 @@ class Statistics:
 
     Attributes:
       moments: by the name of what is measured: band powers of a spectrum (µK² sr, µK sr or sr),
-        the means of x, x², x³, x⁴ over a channel's pixels (`pixels <field>`), a field's power up to and beyond `T_lmax`
-        (`beyond <field>`, µK²), and what `response` measures.
+        the means of x, x², x³, x⁴ over a channel's pixels (`pixels <field>`), a field's power up
+        to and beyond `T_lmax` (`beyond <field>`, µK²), and what `response` measures.
       addresses: all examples, of type `ADDRESS`.
       not_finite: (split, index, feature) of maps with a NaN or an infinity; their examples are in
         no moments.
@@ -161,13 +159,14 @@ def read(spec: ShardSpec) -> Iterator[tuple[int, dict[str, NDArray[np.float32]]]
         if isinstance(error, LensingError):
             raise
         raise LensingError(
-            f"shard {spec.path} is damaged ({error}): python -m pipelines.verify says how to mend it"
+            f"shard {spec.path} is damaged ({error}): python -m pipelines.verify says what mends it"
         ) from error
 
 
 def content_hash(maps: NDArray[np.float32]) -> int:
     """A hash of 64 bits: two different maps have the same one with probability 5e-20."""
-    return int.from_bytes(hashlib.blake2b(maps.tobytes(), digest_size=_HASH_BYTES).digest(), "little")
+    digest = hashlib.blake2b(maps.tobytes(), digest_size=_HASH_BYTES).digest()
+    return int.from_bytes(digest, "little")
 
 
 class Measurement:
@@ -217,10 +216,10 @@ class Measurement:
                     gathered[field, bins] = bins.gather(modes[field])
                 pair.append(gathered[field, bins])
             rows[spectrum.name] = bins.average((pair[0] * pair[1].conj()).real) * sky.area
-        for field in observables.beyond_fields:
-            bins = observables.beyond_t_lmax
-            powers = bins.average(bins.gather(np.abs(modes[field]) ** 2))
-            rows[f"beyond {field.name}"] = powers * bins.num_modes
+        if (cut := observables.beyond_t_lmax) is not None:
+            for field in observables.beyond_fields:
+                powers = cut.average(cut.gather(np.abs(modes[field]) ** 2))
+                rows[f"beyond {field.name}"] = powers * cut.num_modes
         return rows
 
 

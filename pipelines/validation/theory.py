@@ -55,6 +55,10 @@ CAMB_ERROR = {"TT": 0.0015, "EE": 0.0015, "TE": 0.0015, "BB": 0.005}
 that of TE is relative to sqrt(TT EE)."""
 
 
+_UNLENSED = ("TT", "EE", "TE")
+_LENSED = ("lensed_TT", "lensed_EE", "lensed_TE", "lensed_BB")
+
+
 class Theory:
     """Expected spectra of a config's maps.
 
@@ -167,7 +171,7 @@ class Theory:
     def _of_stokes(self, pair: str, lensed: bool) -> Plane:
         """Power of two of T, Q, U and the label E, in alphabetical order, before the beam."""
         table = self._table
-        names = ("lensed_TT", "lensed_EE", "lensed_TE", "lensed_BB") if lensed else ("TT", "EE", "TE")
+        names = _LENSED if lensed else _UNLENSED
         lmax = None if lensed else self.config.T_lmax
         tt, ee, te, *rest = (self._at(getattr(table, name), lmax) for name in names)
         bb = rest[0] if rest else np.zeros_like(tt)
@@ -187,7 +191,7 @@ class Theory:
         }[pair]()
 
     def _angles(self) -> tuple[Plane, Plane]:
-        """cos 2φ and sin 2φ of the modes of which the box's Q and U are made.
+        """Returns cos 2φ and sin 2φ of the modes of which the box's Q and U are made.
 
         The box's own Nyquist frequencies have a sine of zero where it is lensed on its own pixels.
         Where it was cut from finer ones, such a mode is a mean of l and its mirror image: squares
@@ -204,9 +208,7 @@ class Theory:
         return spectra.at_multipoles(c_ell, self._box.ell, lmax)
 
 
-def windowed(
-    power: Plane, box: FlatSky, patch: FlatSky, first: NDArray, second: NDArray
-) -> Plane:
+def windowed(power: Plane, box: FlatSky, patch: FlatSky, first: NDArray, second: NDArray) -> Plane:
     """Returns the expected power of the modes of a patch, cut from a box and multiplied by windows.
 
     Args:
@@ -226,4 +228,4 @@ def windowed(
     overlaps = np.fft.irfft2(padded[0] * padded[1].conj(), (2 * npix, 2 * npix))
     product = correlation[np.ix_(lags % box.npix, lags % box.npix)] * overlaps
     folded = product.reshape(2, npix, 2, npix).sum(axis=(0, 2))
-    return patch.to_modes(folded).real * (patch.area / npix**2)
+    return np.asarray(patch.to_modes(folded).real * (patch.area / npix**2), np.float64)

@@ -48,10 +48,11 @@ def measure_range(piece: Range, plans: Sequence[SplitPlan], num_rings: int) -> S
     """Measures the shards of a range one after the other; the counter shows how far a job is."""
     number, first, stop = piece
     examples = Metrics.counter("lensing", "examples")
-    measurement = _measurement(plans[number].config, plans[number].prefix.rpartition("/")[0], num_rings)
+    plan = plans[number]
+    measurement = _measurement(plan.config, plan.prefix.rpartition("/")[0], num_rings)
     total = Statistics()
     for shard in range(first, stop):
-        spec = plans[number].shard(shard)
+        spec = plan.shard(shard)
         total = total + measure_shard(spec, measurement)
         examples.inc(spec.num_examples)
     return total

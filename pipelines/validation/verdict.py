@@ -31,6 +31,16 @@ def judge(
       table: the spectra that its skies were drawn from.
       num_examples: how many each split should have.
     """
+    with np.errstate(all="ignore"):  # what maps that are all alike lead to is NaN, and fails
+        return _judge(statistics, observables, table, num_examples)
+
+
+def _judge(
+    statistics: Statistics,
+    observables: Observables,
+    table: PowerSpectra,
+    num_examples: Mapping[str, int],
+) -> Verdict:
     config = observables.config
     tests = completeness.tests(statistics, num_examples)
     if not statistics.moments:  # not one example is finite
