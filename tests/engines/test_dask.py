@@ -35,9 +35,7 @@ def test_the_same_verdict(generate, flags, small, folder):
     command += ["--data_dir", str(data.parents[2])]
     found = []
     for more in ([], [*flags, "--dask_npartitions", "4"]):
-        done = subprocess.run(
-            command + more, cwd=ROOT, text=True, capture_output=True, timeout=300
-        )
+        done = subprocess.run(command + more, cwd=ROOT, text=True, capture_output=True, timeout=300)
         assert done.returncode == 0, done.stderr
         assert "tests passed" in done.stdout
         found.append(json.loads((data / "validation.json").read_text()))

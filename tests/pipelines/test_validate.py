@@ -43,7 +43,9 @@ def test_a_right_dataset(tmp_path, built, capsys):
     run(tmp_path)
     out = capsys.readouterr().out
     assert re.search(r"^ok   lensed TT +χ² [\d.]+ / \d+ +[\d.e-]+  [\d.]+% off theory", out, re.M)
-    assert "lensing/small: all " in out and "a right dataset fails with a probability of 0.1%" in out
+    assert (
+        "lensing/small: all " in out and "a right dataset fails with a probability of 0.1%" in out
+    )
     result = json.loads((built / "validation.json").read_text())
     assert result["passed"] and result["schema"] == 1
     assert result["config"] == SMALL.to_json() and result["num_examples"] == SMALL.num_examples

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import operator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,8 +14,8 @@ from lensing_tfds.cosmology import spectra_of
 from lensing_tfds.shards import SplitPlan
 
 COUNTS = {"train": 180, "validation": 10, "test": 10}
-GRID = {"npix": 64, "lx": 64 * 4 / 60, "num_examples": COUNTS}
-SURVEY = GRID | {"oversampling": 4, "beam_arcmin": 4.0}
+GRID: dict[str, Any] = {"npix": 64, "lx": 64 * 4 / 60, "num_examples": COUNTS}
+SURVEY: dict[str, Any] = GRID | {"oversampling": 4, "beam_arcmin": 4.0}
 
 CONFIGS = {
     "T": LensingConfig("T", **SURVEY, noise_uK_arcmin=5.0),

@@ -4,7 +4,12 @@ import pytest
 from lensing_tfds.flat_sky import FlatSky
 from pipelines.validation import bins
 
-PATCHES = [FlatSky(256, np.radians(256 * 2 / 60)), FlatSky(50, 0.4), FlatSky(63, 0.07), FlatSky(8, 1.0)]
+PATCHES = [
+    FlatSky(256, np.radians(256 * 2 / 60)),
+    FlatSky(50, 0.4),
+    FlatSky(63, 0.07),
+    FlatSky(8, 1.0),
+]
 
 
 @pytest.mark.parametrize("sky", PATCHES, ids=lambda sky: str(sky.npix))

@@ -42,7 +42,9 @@ def test_a_large_box_has_the_spectra_of_the_sky():
     ell = slice(200, 1500)
     for name in ("lensed_TT", "lensed_EE", "lensed_BB"):
         sky = getattr(table, name)[ell]
-        of_large, of_small = (np.abs(getattr(t, name)[ell] / sky - 1).mean() for t in (large, small))
+        of_large, of_small = (
+            np.abs(getattr(t, name)[ell] / sky - 1).mean() for t in (large, small)
+        )
         assert of_large < 2e-4 < of_small
     assert 0.005 < 1 - (small.lensed_BB[ell] / table.lensed_BB[ell]).mean() < 0.03
 

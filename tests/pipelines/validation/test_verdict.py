@@ -26,7 +26,9 @@ def test_a_right_dataset_passes(name, simulated, judged):
             assert f"lensed {spectrum}" in tested
         assert {"lensed QQ, Nyquist", "TT response to κ", "EB response to κ"} <= tested
     # Lensed on its own pixels: not CAMB's spectra, and said so.
-    assert ("lensed TT" in tested) == ("T" in CONFIGS[name].stokes and name not in ("own", "one-sky"))
+    assert ("lensed TT" in tested) == (
+        "T" in CONFIGS[name].stokes and name not in ("own", "one-sky")
+    )
     numbers = dict(verdict.numbers)
     assert ("lensed spectra" in numbers) == (name in ("own", "one-sky"))
     if name == "own":
