@@ -55,7 +55,7 @@ def compare(npix: int) -> None:
     phi = enmap.ndmap(phi.astype(np.float32), wcs)
 
     def ours():
-        our_lens.remap(T_single, kappa_single, out)
+        our_lens.remap([T_single], kappa_single, [out])
         return out[0]
 
     def displace_map():

@@ -45,7 +45,7 @@ def readers(data_dir: str) -> dict[str, Callable[[], Iterator[object]]]:
     config = resolve(
         f"lensing/{CONFIG.name}", data_dir, CONFIG, batch_size=BATCH, epochs=10**6, augment=True
     )
-    scaling = Scaling(lensed_mean=0.0, lensed_std=100.0, kappa_mean=0.0, kappa_std=0.1)
+    scaling = Scaling(lensed_mean=(0.0,), lensed_std=(100.0,), kappa_mean=0.0, kappa_std=0.1)
     files = [str(i.filename) for i in builder.info.splits["train"].file_instructions]
 
     def ours():

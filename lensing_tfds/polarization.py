@@ -8,6 +8,10 @@ x = y, on which both coordinates grow. With φ_l the angle of l from the x axis 
 E has the sign of HEALPix and CAMB: a wave polarized along its own direction has E > 0 where Q is
 positive in the frame of that direction. (Zaldarriaga & Seljak 1997, astro-ph/9609170; the flat
 limit as in Lewis & Challinor 2006, astro-ph/0601594, section 5, whose E has the other sign.)
+
+On a map whose x grows eastwards and y northwards, HEALPix's convention (COSMO, pixell's default)
+has −Q and −U, and the same E and B; IAU's has −Q and U, the same E, and −B. On maps whose right
+ascension grows to the left, as the sky is seen, exchange the two.
 """
 
 import numpy as np

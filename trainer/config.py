@@ -78,7 +78,7 @@ def resolve(dataset: str, data_dir: str, lensing: LensingConfig, **overrides: An
       LensingError: a value is impossible.
     """
     said = {name: value for name, value in overrides.items() if value is not None}
-    recipe = recipe_for(dataset_name(dataset), said.get("model"))
+    recipe = recipe_for(dataset_name(dataset), said.get("model"), lensing.npix)
     # Where every example lenses the same sky, a mirrored example would show another sky, one that
     # neither validation nor test contains.
     defaults = dataclasses.asdict(recipe) | {"augment": not lensing.fixed_unlensed}

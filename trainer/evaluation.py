@@ -35,6 +35,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lensing_tfds.configs import LensingError
+from lensing_tfds.cosmology import spectra_of
 from trainer import report
 from trainer.files import replacing
 from trainer.judge import Evaluation, judge
@@ -77,6 +78,7 @@ def evaluate(run: Run, split: str = "test", max_examples: int | None = None) -> 
         run.lensing,
         split,
         np.random.default_rng(0),  # the same run and examples give the same errors
+        spectra_of(run.lensing, str(builder.data_path)),
     )
 
 

@@ -62,12 +62,14 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
 
 @styled
 def maps(evaluation: Evaluation, lensing: LensingConfig) -> Figure:
-    """Input, true κ, estimated κ and residual, one example a row."""
+    """Input (its first channel), true κ, estimated κ and residual, one example a row."""
     gallery = evaluation.gallery
     rows = len(gallery.index)
     figure = Figure(figsize=(11.4, 2.62 * rows + 0.5), layout="constrained")
     grid = figure.subplots(rows, 4, sharex=True, sharey=True, squeeze=False)
-    titles = ("Lensed temperature: input", "True κ", "Estimated κ", "Estimate − truth")
+    channel = lensing.channels[0]
+    shown = "temperature" if channel == "T" else channel
+    titles = (f"Lensed {shown}: input", "True κ", "Estimated κ", "Estimate − truth")
     for axes, title in zip(grid[0], titles, strict=True):
         axes.set_title(title, fontweight="bold", pad=16)
     for axes in grid[-1]:
@@ -76,7 +78,7 @@ def maps(evaluation: Evaluation, lensing: LensingConfig) -> Figure:
         kappa, estimate = gallery.kappa[row], gallery.estimate[row]
         lensed = grid[row, 0]
         image = _show(lensed, gallery.lensed[row], lensing, _TEMPERATURE_MAP)
-        _colour_bar(lensed, image, "µK")
+        _colour_bar(lensed, image, f"{channel}, µK")
         limit = _limit(kappa)
         for axes, values in zip(grid[row, 1:], (kappa, estimate, estimate - kappa), strict=True):
             image = _show(axes, values, lensing, _KAPPA_MAP, limit)
@@ -127,7 +129,7 @@ def spectra(evaluation: Evaluation, lensing: LensingConfig) -> Figure:
     skill = evaluation.skill
     edges = skill.bands.edges
     ell = np.geomspace(edges[0], edges[-1], 300)
-    theory = kappa_spectrum(lensing, ell)
+    theory = kappa_spectrum(lensing, ell, evaluation.theory)
     axes.plot(ell[theory > 0], theory[theory > 0], color=_THEORY, lw=1.2, label="input spectrum")
     for values, colour, marker, label in (
         (skill.true_cl, _TRUE, "o", "true κ"),

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from lensing_tfds import spectra
 from lensing_tfds.configs import LensingConfig, LensingError
+from lensing_tfds.cosmology import spectra_of
+from lensing_tfds.spectra import PowerSpectra
 from trainer import power_spectra
 from trainer.power_spectra import Bands
 from trainer.skill import Skill, SkillMeter
@@ -25,7 +27,7 @@ class Gallery:
 
     Attributes:
       index: (n,) int64.
-      lensed: (n, npix, npix) float32, the first channel, µK.
+      lensed: (n, npix, npix) float32, the first channel, T or Q, µK.
       kappa: (n, npix, npix) float32, dimensionless, as is the next.
       estimate: (n, npix, npix) float32.
     """
@@ -64,6 +66,7 @@ class Evaluation:
       expected_cl: (num_bands,) float64, the spectrum that true κ was drawn from, in the bands.
       gallery: a few examples.
       histogram: all pixels.
+      theory: the spectra that the skies were drawn from.
     """
 
     split: str
@@ -71,6 +74,7 @@ class Evaluation:
     expected_cl: NDArray[np.float64]
     gallery: Gallery
     histogram: PixelHistogram
+    theory: PowerSpectra
 
 
 def bands_of(lensing: LensingConfig) -> Bands:
@@ -83,9 +87,18 @@ def bands_of(lensing: LensingConfig) -> Bands:
     return power_spectra.choose_bands(lensing.npix, lensing.side, lmax)
 
 
-def kappa_spectrum(lensing: LensingConfig, ell: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Evaluates the spectrum that a version's κ is drawn from; zero above its `kappa_lmax`."""
-    c_ell = spectra.at_multipoles(spectra.fiducial().kappa, ell, lensing.kappa_lmax)
+def kappa_spectrum(
+    lensing: LensingConfig, ell: NDArray[np.float64], theory: PowerSpectra | None = None
+) -> NDArray[np.float64]:
+    """Evaluates the spectrum that a version's κ is drawn from; zero above its `kappa_lmax`.
+
+    Args:
+      lensing: the version.
+      ell: multipoles, any shape.
+      theory: the spectra of its cosmology; None is what `cosmology.spectra_of` says.
+    """
+    theory = theory or spectra_of(lensing)
+    c_ell = spectra.at_multipoles(theory.kappa, ell, lensing.kappa_lmax)
     return lensing.kappa_exaggeration_factor**2 * c_ell
 
 
@@ -95,6 +108,7 @@ def judge(
     lensing: LensingConfig,
     split: str,
     generator: np.random.Generator,
+    theory: PowerSpectra | None = None,
 ) -> Evaluation:
     """Compares estimates with the truth; memory does not grow with maps, only with a few numbers.
 
@@ -105,11 +119,13 @@ def judge(
       lensing: the version that the examples are from.
       split: its name, for the record.
       generator: draws the bootstrap's resamples.
+      theory: the spectra of the version's cosmology; None is what `cosmology.spectra_of` says.
 
     Raises:
       LensingError: there are fewer than two examples, their maps are too small for a spectrum, or
         an estimate is not finite or has another shape than κ.
     """
+    theory = theory or spectra_of(lensing)
     bands = bands_of(lensing)
     meter = SkillMeter(bands)
     first: list[tuple[NDArray, ...]] = []
@@ -134,9 +150,10 @@ def judge(
     return Evaluation(
         split=split,
         skill=skill,
-        expected_cl=bands.average(kappa_spectrum(lensing, ell)),
+        expected_cl=bands.average(kappa_spectrum(lensing, ell, theory)),
         gallery=Gallery(*(np.stack(column) for column in zip(*first, strict=True))),
         histogram=PixelHistogram(edges, counts),
+        theory=theory,
     )
 
 

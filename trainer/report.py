@@ -31,6 +31,10 @@ _SPECTRA = (
     "is drawn from. An estimate of least squared error drops below the truth where the maps tell "
     "it little; a residual above the truth is worse than estimating zero."
 )
+_CUT_OUT = (
+    " The patch is cut out of a larger sky: jumps at its edges, which no spectrum knows of, add "
+    "power at high L."
+)
 _BEYOND_KAPPA_LMAX = (
     " True κ has no power above L = {}: what the estimate has there counts in the map-level "
     "numbers only."
@@ -53,7 +57,11 @@ _HISTORY = (
     "Loss: the mean squared error relative to κ's variance, so that 1 is as good as estimating "
     "zero. Dotted: the epoch judged here, the one with the lowest validation loss."
 )
+_CHANNELS = " The network sees {}; shown is {}."
 _ERRORS = "Error bars and ± are standard errors over examples, drawn independently (bootstrap)."
+
+# Arcmin. Beyond the Nyquist multipole of smaller pixels, 8,640, the CMB has next to no power.
+_FINE = 1.25
 
 
 class Pages(NamedTuple):
@@ -87,17 +95,37 @@ def caveats(lensing: LensingConfig) -> list[str]:
             f"κ is exaggerated {lensing.kappa_exaggeration_factor:g} times, and the exaggerated κ "
             "is the truth here."
         )
-    nyquist = lensing.sky.nyquist
-    if lensing.T_lmax is not None and lensing.T_lmax < nyquist:
+    internal_pixel = math.degrees(lensing.internal.pixel) * 60
+    if lensing.T_lmax is not None and lensing.T_lmax < lensing.sky.nyquist:
+        fields = "temperature" if lensing.stokes == "T" else "sky"
         notes.append(
-            f"The unlensed temperature stops at T_lmax = {lensing.T_lmax}: what lies above it was "
+            f"The unlensed {fields} stops at T_lmax = {lensing.T_lmax}: what lies above it was "
             f"put there by lensing alone{_noise_clause(lensing)}, a signal that no real sky offers."
         )
-    else:
+    elif lensing.oversampling == 1 or internal_pixel > _FINE:
+        grid = (
+            "the grid of the maps" if lensing.oversampling == 1 else f"{internal_pixel:.3g}′ pixels"
+        )
         notes.append(
-            f"The sky is lensed on the grid of the maps: power that lensing moves across the "
-            f"grid's Nyquist multipole, {nyquist:.0f}, comes back aliased, a signal that no real "
+            f"The sky is lensed on {grid}: power that lensing moves across that grid's Nyquist "
+            f"multipole, {lensing.internal.nyquist:.0f}, comes back aliased, a signal that no real "
             "sky offers."
+        )
+    if "Q" in lensing.channels and lensing.noise_uK_arcmin == 0:
+        notes.append(
+            "Without noise, the B-mode polarization, which lensing alone has made here, in "
+            "principle gives κ away exactly."
+        )
+    if lensing.taper > 0:
+        notes.append(
+            f"Within {lensing.taper:g}° of the edges the lensed map fades to zero and true κ does "
+            "not: errors are larger there, by construction."
+        )
+    if lensing.oversampling > 1:
+        periodic = "the patch is periodic, " if lensing.padding == 1 else ""
+        notes.append(
+            f"Idealised: {periodic}the sky flat, κ Gaussian, the beam known, the noise white, and "
+            "there are no foregrounds."
         )
     return notes
 
@@ -117,8 +145,14 @@ def _page(run: Run, evaluation: Evaluation, maps_png: bytes) -> str:
         (f"{run.model.count_params():,}", f"parameters of the network {model}"),
     )
     shown = ", ".join(str(index) for index in evaluation.gallery.index)
-    maps = page.figure("Maps", page.data_uri(maps_png, "image/png"), f"Examples {shown}: {_MAPS}")
+    channels = run.lensing.channels
+    caption = f"Examples {shown}: {_MAPS}"
+    if len(channels) > 1:
+        caption += _CHANNELS.format(", ".join(channels), channels[0])
+    maps = page.figure("Maps", page.data_uri(maps_png, "image/png"), caption)
     spectra_caption = _SPECTRA
+    if run.lensing.padding > 1:
+        spectra_caption += _CUT_OUT
     if run.lensing.kappa_lmax is not None:
         spectra_caption += _BEYOND_KAPPA_LMAX.format(run.lensing.kappa_lmax)
     scales = (
@@ -189,7 +223,11 @@ def _run_rows(run: Run) -> list[tuple[str, object]]:
 
 def _dataset_rows(lensing: LensingConfig) -> list[tuple[str, object]]:
     return [
-        ("patch", f"{math.degrees(lensing.side):.4g}° on a side, periodic"),
+        (
+            "patch",
+            f"{math.degrees(lensing.side):.4g}° on a side, "
+            f"{'periodic' if lensing.padding == 1 else 'cut out of a larger sky'}",
+        ),
         ("pixel", f"{lensing.pixel_arcmin:.4g}′"),
         ("fundamental multipole", f"{lensing.sky.fundamental:.4g}"),
         ("Nyquist multipole", f"{lensing.sky.nyquist:.5g}"),

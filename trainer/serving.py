@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from lensing_tfds.configs import LensingError
 from trainer.run import Run
@@ -21,9 +22,8 @@ def physical_model(run: Run) -> keras.Model:
     """
     scaling = run.scaling
     inputs = keras.Input(run.model.input_shape[1:], name="lensed")
-    standardised = keras.layers.Rescaling(
-        1 / scaling.lensed_std, -scaling.lensed_mean / scaling.lensed_std, name="standardise"
-    )(inputs)
+    mean, std = np.array(scaling.lensed_mean), np.array(scaling.lensed_std)
+    standardised = keras.layers.Rescaling(1 / std, -mean / std, name="standardise")(inputs)
     kappa = keras.layers.Rescaling(scaling.kappa_std, scaling.kappa_mean, name="physical")(
         run.model(standardised)
     )

@@ -295,6 +295,12 @@ def _integer(name: str, value: Value, smallest: int) -> int:
 
 FAMILIES: dict[str, type[Space]] = {"stack": StackSpace}
 
+# Maps of 256 x 256 pixels: the largest of these networks and batches takes 4 GiB in a training
+# step, and so does that of v11's quarter of the pixels; see trainer/recipes.py.
+_SURVEY = StackSpace(
+    batch_size=Choice((8, 16, 32)), width=Choice((16, 32)), depth=Choice((4, 6, 8, 10, 12))
+)
+
 # Around what each version's study trained, with room on either side.
 SPACES: dict[str, Space] = {
     # Every example lenses one sky: a mirrored example would show another one.
@@ -308,6 +314,10 @@ SPACES: dict[str, Space] = {
     ),
     "v7": StackSpace(depth=Choice((4, 6, 8, 10, 12))),
     "v8": StackSpace(depth=Choice((3, 4, 5, 6, 7, 8))),
+    "v9": _SURVEY,
+    "v10": _SURVEY,
+    "v11": dataclasses.replace(_SURVEY, batch_size=Choice((16, 32, 64)), width=Choice((32, 64))),
+    "v12": _SURVEY,
 }
 
 
@@ -315,6 +325,6 @@ def space_for(version: str) -> Space:
     """Finds what a search may try on a version; a custom config gets the widest of one family.
 
     Args:
-      version: "v1" ... "v8", or a custom config's name.
+      version: "v1" ... "v12", or a custom config's name.
     """
     return SPACES.get(version, StackSpace())

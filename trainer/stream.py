@@ -71,6 +71,7 @@ def training_batches(
     steps = steps_per_epoch(builder, config)
     window = max(1, _SHUFFLE_BYTES // _record_bytes(builder))
     decode = _decoder(builder, ("lensed", "kappa"))
+    channels = (stored_config(builder).channels, ("kappa",))
 
     def epoch_batches(epoch: tf.Tensor) -> tf.data.Dataset:
         """Serialised records, shuffled, with the seed of each batch's augmentation."""
@@ -91,7 +92,7 @@ def training_batches(
     def prepare(maps: dict[str, tf.Tensor], seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         pair = (maps["lensed"], maps["kappa"])
         if config.augment:
-            pair = augment(pair, seed)
+            pair = augment(pair, channels, seed)
         return scaling.scale_lensed(pair[0]), scaling.scale_kappa(pair[1])
 
     batches = tf.data.Dataset.range(initial_epoch, config.epochs).flat_map(epoch_batches)
@@ -129,13 +130,14 @@ def evaluation_batches(
       batch_size: examples a batch; the last batch may be smaller.
 
     Yields:
-      dicts of lensed and unlensed (batch, npix, npix, channels) µK float32, kappa
-      (batch, npix, npix, 1) float32 and index (batch,) int64, by increasing index.
+      dicts of all features: lensed and unlensed (batch, npix, npix, channels) µK, kappa and, if
+      the dataset has it, unlensed_E in µK (batch, npix, npix, 1), all float32, and index (batch,)
+      int64, by increasing index.
 
     Raises:
       LensingError: a shard is damaged, or cannot be read.
     """
-    decode = _decoder(builder, ("lensed", "unlensed", "kappa", "index"))
+    decode = _decoder(builder, tuple(builder.info.features))
     with damage_named(builder):
         batches = _records_in_order(builder, split).batch(batch_size)
         yield from batches.map(decode).prefetch(1).as_numpy_iterator()
@@ -235,8 +237,8 @@ def _is_remote(builder: tfds.core.DatasetBuilder) -> bool:
 
 
 def _record_bytes(builder: tfds.core.DatasetBuilder) -> int:
-    maps = ("lensed", "unlensed", "kappa")
-    return sum(4 * math.prod(builder.info.features[name].shape) for name in maps)
+    features = builder.info.features.values()
+    return sum(math.prod(f.shape) * np.dtype(f.np_dtype).itemsize for f in features)
 
 
 def _decoder(builder: tfds.core.DatasetBuilder, names: Sequence[str]) -> Callable:

@@ -14,7 +14,7 @@ from lensing_tfds.configs import LensingConfig, LensingError, differences
 from trainer import stream
 from trainer.callbacks import Checkpoints, Progress, StopOnDivergence, Stopwatch
 from trainer.config import TrainerConfig
-from trainer.dataset import find_config, open_dataset, refuse_another
+from trainer.dataset import find_config, open_dataset, refuse_another, stored_config
 from trainer.files import make_folder
 from trainer.history import read_history, write_history
 from trainer.metrics import MapCorrelation
@@ -173,7 +173,8 @@ def _refuse_changes(
 
 def _measure_scaling(builder: tfds.core.DatasetBuilder, config: TrainerConfig) -> Scaling:
     n = min(stream.num_train_examples(builder, config.max_examples), _SCALING_EXAMPLES)
-    return measure_scaling(stream.evaluation_batches(builder, f"train[:{n}]", batch_size=32))
+    batches = stream.evaluation_batches(builder, f"train[:{n}]", batch_size=32)
+    return measure_scaling(batches, stored_config(builder).channels)
 
 
 def _last_model(workdir: Path) -> keras.Model | None:

@@ -33,8 +33,8 @@ class LensingHyperModel(keras_tuner.HyperModel):
         self.live = live
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        npix = self.lensing.npix
-        return build_compiled(self.trainer_config(hp), (npix, npix, 1))
+        npix, channels = self.lensing.npix, len(self.lensing.channels)
+        return build_compiled(self.trainer_config(hp), (npix, npix, channels))
 
     def fit(
         self,

@@ -42,6 +42,43 @@ def test_versions_grow_in_difficulty_as_the_design_says():
     assert (VERSIONS["v8"].kappa_lmax, VERSIONS["v8"].noise_uK_arcmin) == (50, 5.0)
 
 
+def test_survey_versions_are_those_of_the_table():
+    """(stokes, npix, pixel', internal pixel', beam', noise µK', unlensed E)."""
+    table = {
+        "v9": ("T", 256, 2.0, 1.0, 1.4, 6.0, False),
+        "v10": ("TQU", 256, 2.0, 1.0, 1.4, 1.0, True),
+        "v11": ("QU", 128, 2.34375, 1.171875, 1.0, 1.0, True),
+        "v12": ("QU", 256, 2.0, 1.0, 2.0, 1.0, False),
+    }
+    for name, row in table.items():
+        c = VERSIONS[name]
+        internal = math.degrees(c.internal.pixel) * 60
+        assert row[1] == c.npix and (row[0], row[6]) == (c.stokes, c.unlensed_E)
+        assert (row[2], row[3]) == pytest.approx((c.pixel_arcmin, internal))
+        assert row[4:6] == (c.beam_arcmin, c.noise_uK_arcmin)
+        assert c.num_examples == {"train": 4_000, "validation": 500, "test": 500}
+        assert (c.padding, c.taper, c.T_lmax, c.kappa_lmax) == (1, 0, None, None)
+
+
+def test_the_simulated_box():
+    config = get_config(GOOD | {"padding": 1.5, "oversampling": 3, "stokes": "TQU"})
+    assert (config.sky.npix, config.box.npix, config.internal.npix) == (192, 288, 864)
+    assert config.box.pixel == pytest.approx(config.sky.pixel)
+    assert config.internal.side == config.box.side == pytest.approx(1.5 * config.side)
+    assert config.channels == ("T", "Q", "U")
+    assert config.map_features == {"lensed": 3, "unlensed": 3, "kappa": 1}
+
+
+def test_what_examples_are_a_function_of_grows_no_longer_when_fields_are_added():
+    """Else every seal of an older build would be void, and its shards written again."""
+    assert VERSIONS["v8"].to_json_of_examples() == {
+        "npix": 50,
+        "lx": 22.9,
+        "kappa_lmax": 50,
+        "noise_uK_arcmin": 5.0,
+    }
+
+
 @pytest.mark.parametrize("config", VERSIONS.values(), ids=VERSIONS)
 def test_json_and_pickle_round_trips(config):
     through_json = get_config(json.dumps(config.to_json()))
@@ -80,6 +117,17 @@ def test_an_omitted_field_takes_its_documented_default():
         ({"num_examples": {"train": 0, "validation": 1, "test": 1}}, "integers of at least 1"),
         ({"name": "a/b"}, "name is 'a/b'"),
         ({"npx": 12}, "unknown field 'npx'; the fields are name, npix"),
+        ({"stokes": "TE"}, "stokes is 'TE', must be one of 'T', 'TQU', 'QU'"),
+        ({"oversampling": 0}, "oversampling is 0, must be an integer from 1 to 16"),
+        ({"npix": 4096, "oversampling": 4}, "at most 8192 internal pixels on a side, not 16384"),
+        ({"padding": 0.5}, "padding is 0.5, must be a number from 1 to 8"),
+        ({"padding": 1.001}, "padding is 1.001, must be such that npix x padding is whole (192"),
+        ({"beam_arcmin": -1}, "beam_arcmin is -1, must be a number from 0"),
+        ({"taper": 10.5}, "taper is 10.5, must be a number from 0 to 10"),
+        ({"unlensed_E": 1, "stokes": "QU"}, "unlensed_E is 1, must be true or false"),
+        ({"unlensed_E": True}, "unlensed_E is True, must be false where stokes has no 'QU'"),
+        ({"cosmology": {}}, "cosmology is {}, must be null, or CAMB's parameters"),
+        ({"cosmology": {"H0": None}}, "names and finite values, not 'H0': None"),
     ],
 )
 def test_an_impossible_config_names_the_field_the_value_and_the_bound(change, message):

@@ -53,7 +53,7 @@ def test_agrees_with_pixell():
     assert error.std() < 1e-3 * signal.std()
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", [v for v, c in VERSIONS.items() if c.oversampling == 1])
 def test_remap_is_the_direct_fourier_sum_to_1e_4_of_the_signal(version):
     """200 random pixels of each version, without its noise, against the sum over all modes."""
     config = VERSIONS[version]
@@ -143,10 +143,13 @@ def test_a_lens_deflects_and_remaps():
         modes, kappa = sky.to_modes(maps)
         kappa[:, 0, 0] = 0
         expected = lensing.remap(modes, lensing.deflection_from_kappa(kappa, sky), sky)
-        lensed = np.empty((3, 50, 50), np.float32)
-        lens.remap(modes.astype(np.complex64), kappa.astype(np.complex64), out=lensed)
-        np.testing.assert_allclose(lensed, expected, atol=1e-4)
-        assert np.std(lensed - expected) < 1e-5
+        # Two fields by one deflection, as Q and U are.
+        fields = [modes.astype(np.complex64), (-2 * modes).astype(np.complex64)]
+        lensed = [np.empty((3, 50, 50), np.float32) for _ in fields]
+        lens.remap(fields, kappa.astype(np.complex64), out=lensed)
+        for factor, maps in zip((1, -2), lensed, strict=True):
+            np.testing.assert_allclose(maps, factor * expected, atol=2e-4)
+            assert np.std(maps - factor * expected) < 2e-5
 
 
 def test_lensed_power_is_cambs():

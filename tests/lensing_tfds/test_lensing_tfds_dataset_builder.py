@@ -69,8 +69,47 @@ def test_metadata_features_and_supervised_keys(tmp_path, tiny):
     assert "convergence" in builder.info.description and "@" in builder.info.citation
 
 
+def test_channels_of_a_polarized_dataset(tmp_path):
+    config = LensingConfig(
+        "polarized",
+        npix=16,
+        lx=2.0,
+        stokes="TQU",
+        oversampling=2,
+        unlensed_E=True,
+        num_examples={"train": 5, "validation": 2, "test": 2},
+    )
+    build(config, tmp_path)
+    builder = tfds.builder("lensing/polarized", data_dir=tmp_path)
+    metadata, features = builder.info.metadata, builder.info.features
+    stokes = ["T", "Q", "U"]
+    assert metadata["channels"] == {
+        "lensed": stokes, "unlensed": stokes, "kappa": ["kappa"], "unlensed_E": ["E"],
+    }  # fmt: skip
+    assert metadata["units"]["lensed"] == metadata["units"]["unlensed_E"] == "µK"
+    for name, channels in metadata["channels"].items():
+        assert features[name].shape == (16, 16, len(channels))
+    assert "T, Q, U" in features["lensed"].doc.desc
+    expected = lensing_tfds.simulate(config, "train", range(5))
+    examples = list(builder.as_dataset(split="train").as_numpy_iterator())
+    for name in expected:
+        np.testing.assert_array_equal([e[name] for e in examples], expected[name])
+
+
+def test_a_dataset_built_before_a_field_was_added_is_still_known(tmp_path, tiny):
+    builder = build(tiny, tmp_path)
+    path = builder.data_path / "metadata.json"
+    stored = json.loads(path.read_text())
+    del stored["config"]["stokes"], stored["config"]["oversampling"]
+    path.write_text(json.dumps(stored))
+    again = Builder(config=tiny, data_dir=tmp_path)
+    again.check_shards = True
+    again.download_and_prepare()
+    assert again.summary.total.reused == again.summary.total.shards
+
+
 @pytest.mark.parametrize("version", lensing_tfds.VERSIONS)
-def test_every_version_of_the_study_builds_and_loads(tmp_path, version):
+def test_every_version_builds_and_loads(tmp_path, version):
     """Three examples a split here; the sizes of the versions are their configs'."""
     build(version, tmp_path, max_examples_per_split=3)
     expected = lensing_tfds.simulate(version, "train", range(3))

@@ -17,6 +17,26 @@ def builder(tiny: LensingConfig, data_dir: str) -> tfds.core.DatasetBuilder:
 
 
 @pytest.fixture(scope="session")
+def polarized_builder(data_dir: str) -> tfds.core.DatasetBuilder:
+    """T, Q, U and unlensed E of a small survey."""
+    survey = LensingConfig(
+        name="polarized",
+        npix=16,
+        lx=2.0,
+        stokes="TQU",
+        oversampling=2,
+        beam_arcmin=10.0,
+        noise_uK_arcmin=1.0,
+        unlensed_E=True,
+        kappa_exaggeration_factor=3.0,
+        num_examples={"train": 50, "validation": 10, "test": 11},
+    )
+    builder = tfds.builder("lensing", config=survey, data_dir=data_dir)
+    builder.download_and_prepare()
+    return builder
+
+
+@pytest.fixture(scope="session")
 def config(tiny: LensingConfig, data_dir: str) -> TrainerConfig:
     """Two quick epochs of four steps each, the last step smaller."""
     return resolve("lensing/tiny", data_dir, tiny, model="1x4-3", batch_size=16, epochs=2, seed=5)

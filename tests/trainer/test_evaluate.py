@@ -8,7 +8,9 @@ import shutil
 import numpy as np
 import pytest
 
+from lensing_tfds import spectra
 from lensing_tfds.configs import DATASET_VERSION
+from trainer import evaluation
 from trainer.evaluate import main
 from trainer.evaluation import evaluate
 from trainer.run import RunConfig, load_run, write_config
@@ -80,6 +82,20 @@ def test_the_same_run_gets_the_same_marks(workdir):
     run = load_run(workdir)
     first, second = evaluate(run).skill, evaluate(run).skill
     np.testing.assert_array_equal(first.rho_ell, second.rho_ell)
+
+
+def test_the_spectra_are_those_of_the_dataset(workdir, builder, monkeypatch):
+    """A cosmology of a config's own has its table in the dataset's folder."""
+    asked = []
+
+    def spectra_of(config, folder):
+        asked.append((config, folder))
+        return spectra.fiducial()
+
+    monkeypatch.setattr(evaluation, "spectra_of", spectra_of)
+    run = load_run(workdir)
+    evaluate(run)
+    assert asked == [(run.lensing, str(builder.data_path))]
 
 
 def test_a_dataset_that_moved_is_found(workdir, data_dir, tmp_path):

@@ -8,6 +8,7 @@ import pytest
 from lensing_tfds import spectra
 from lensing_tfds.configs import VERSIONS, LensingError
 from tests.trainer import skies
+from trainer import figures
 from trainer.judge import bands_of, judge, kappa_spectrum
 
 
@@ -54,6 +55,27 @@ def test_exaggerated_kappa_is_expected_to_have_the_factor_squared():
     np.testing.assert_allclose(
         kappa_spectrum(VERSIONS["v1"], ell), [900 * natural[0], 900 * natural[1], 0]
     )
+
+
+def test_kappa_is_expected_to_follow_the_cosmology_that_it_is_told(kappa):
+    fiducial = spectra.fiducial()
+    theory = dataclasses.replace(fiducial, kappa=2 * fiducial.kappa)
+    evaluation = judge(
+        skies.batches(kappa),
+        skies.oracle(kappa),
+        skies.CONFIG,
+        "test",
+        np.random.default_rng(0),
+        theory,
+    )
+    np.testing.assert_allclose(evaluation.expected_cl, 2 * judged(kappa, kappa).expected_cl)
+    (line,) = (
+        line
+        for line in figures.spectra(evaluation, skies.CONFIG).axes[0].lines
+        if line.get_label() == "input spectrum"
+    )
+    ell, drawn = line.get_data()
+    np.testing.assert_allclose(drawn, 2 * kappa_spectrum(skies.CONFIG, ell))
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -8,7 +8,7 @@ from trainer import stream
 from trainer.dataset import open_built
 from trainer.scaling import Scaling
 
-SCALING = Scaling(lensed_mean=10.0, lensed_std=50.0, kappa_mean=-0.1, kappa_std=0.2)
+SCALING = Scaling(lensed_mean=(10.0,), lensed_std=(50.0,), kappa_mean=-0.1, kappa_std=0.2)
 
 
 @pytest.fixture

@@ -6,10 +6,11 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 
 from lensing_tfds.configs import VERSIONS
 from tests.trainer import skies
-from trainer import report
+from trainer import figures, report
 from trainer.config import resolve
 from trainer.judge import judge
 from trainer.models import build_model
@@ -34,7 +35,11 @@ class Page(HTMLParser):
 
 @pytest.fixture(name="pages", scope="module")
 def pages_fixture(tmp_path_factory):
-    config = skies.CONFIG
+    return rendered(skies.CONFIG, tmp_path_factory.mktemp("run"))
+
+
+def rendered(config, workdir):
+    """The report of a network that is right but for its amplitude."""
     kappa = skies.kappa_maps(40, np.random.default_rng(0))
     evaluation = judge(
         skies.batches(kappa), skies.oracle(0.8 * kappa), config, "test", np.random.default_rng(0)
@@ -43,9 +48,15 @@ def pages_fixture(tmp_path_factory):
     history = {name: np.array([0.9, 0.5, 0.6]) for name in columns} | {"epoch": np.arange(1.0, 4)}
     settings = resolve("lensing/small", "/data & more", config, model="1x4-3")
     run = Run(
-        tmp_path_factory.mktemp("run"), settings, config, "1.0.0", Scaling(0, 1, 0, 1), history
+        workdir,
+        settings,
+        config,
+        "1.0.0",
+        Scaling((0.0,), (1.0,), 0.0, 1.0),
+        history,
     )
-    vars(run)["model"] = build_model("1x4-3", (16, 16, 1), seed=0)  # as if read from best.keras
+    shape = (16, 16, len(config.channels))
+    vars(run)["model"] = build_model("1x4-3", shape, seed=0)  # as if read from best.keras
     return report.render(run, evaluation)
 
 
@@ -88,12 +99,60 @@ def test_a_custom_config_comes_with_the_command_that_builds_it(pages):
         ("v4", ["T_lmax = 383", "free of noise"]),
         ("v6", ["Nyquist multipole, 1800", "aliased"]),
         ("v8", ["Nyquist multipole, 393", "aliased"]),
+        ("v10", ["the patch is periodic", "no foregrounds"]),
     ],
 )
 def test_the_report_says_what_a_real_sky_does_not_give(version, phrases):
     text = " ".join(report.caveats(VERSIONS[version]))
     for phrase in phrases:
         assert phrase in text
+
+
+@pytest.mark.parametrize("version", ["v9", "v10", "v11", "v12"])
+def test_a_surveys_maps_have_no_power_that_a_real_sky_has_not(version):
+    text = " ".join(report.caveats(VERSIONS[version]))
+    for phrase in ("no real sky", "aliased", "T_lmax", "B-mode", "fades"):
+        assert phrase not in text
+
+
+@pytest.mark.parametrize(
+    ("fields", "phrase", "is_said"),
+    [
+        ({"lx": 40.0}, "Nyquist multipole, 2304, comes back aliased", True),  # 4.7' pixels
+        ({"oversampling": 1}, "Nyquist multipole, 5400, comes back aliased", True),
+        ({"T_lmax": 3000}, "The unlensed sky stops at T_lmax = 3000", True),
+        ({"T_lmax": 6000}, "T_lmax", False),  # beyond what the maps carry
+        ({"noise_uK_arcmin": 0.0}, "B-mode polarization", True),
+        ({"taper": 0.5}, "Within 0.5° of the edges", True),
+        ({"padding": 1.5}, "the patch is periodic", False),
+    ],
+)
+def test_the_report_says_what_a_surveys_config_changes(fields, phrase, is_said):
+    text = " ".join(report.caveats(dataclasses.replace(VERSIONS["v12"], **fields)))
+    assert (phrase in text) is is_said
+
+
+def test_maps_of_several_channels_and_cut_patches_are_called_what_they_are(tmp_path, pages):
+    fields = {"stokes": "QU", "padding": 2.0, "noise_uK_arcmin": 1.0}
+    html = rendered(dataclasses.replace(skies.CONFIG, **fields), tmp_path).html
+    for phrase in ("The network sees Q, U; shown is Q.", "cut out of a larger sky"):
+        assert phrase in html and phrase not in pages.html
+    assert "20° on a side, periodic" in pages.html
+
+
+@pytest.mark.parametrize(
+    ("stokes", "title", "label"),
+    [("T", "Lensed temperature: input", "T, µK"), ("QU", "Lensed Q: input", "Q, µK")],
+)
+def test_the_gallery_names_the_channel_that_it_shows(stokes, title, label):
+    config = dataclasses.replace(skies.CONFIG, stokes=stokes)
+    kappa = skies.kappa_maps(4, np.random.default_rng(0))
+    evaluation = judge(
+        skies.batches(kappa), skies.oracle(kappa), config, "test", np.random.default_rng(0)
+    )
+    figure = figures.maps(evaluation, config)
+    assert figure.axes[0].get_title() == title
+    assert label in [axes.get_ylabel() for axes in figure.findobj(Axes)]
 
 
 def test_maps_with_noise_are_not_called_free_of_noise():

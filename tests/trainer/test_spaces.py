@@ -6,10 +6,13 @@ import pytest
 from lensing_tfds.configs import VERSIONS, LensingError
 from trainer import spaces
 from trainer.architectures import name_of, parse
+from trainer.memory import estimate_memory
+from trainer.models import build_model
 from trainer.recipes import RECIPES
 from trainer.spaces import Choice, LogRange, Space, StackSpace, space_for
 
 POINT = {"optimizer": "adam", "learning_rate": 1e-3, "batch_size": 32, "augment": True}
+POINT_SIZES = ("depth", "width", "tail", "last_kernel", "batch_size")
 POINT |= {"depth": 4, "width": 64, "tail": 32, "last_kernel": 9, "upsampling": 1}
 
 
@@ -22,6 +25,17 @@ def test_all_that_a_versions_study_trained_is_inside_its_space(version):
         assert settings.pop("augment") is (version != "v1")
         # Clipping and epochs are no dimensions.
         assert dataclasses.replace(recipe, **settings) == recipe
+
+
+@pytest.mark.parametrize("version", ["v9", "v10", "v11", "v12"])
+def test_the_largest_network_of_a_surveys_space_fits_into_memory(version):
+    config, space = VERSIONS[version], space_for(version)
+    largest = {name: max(d.values) for name, d in space.dimensions().items() if name in POINT_SIZES}
+    model = build_model(
+        space.model(POINT | largest), (config.npix, config.npix, len(config.channels)), seed=0
+    )
+    total = estimate_memory(model, largest["batch_size"], "adam").total
+    assert 2 * 2**30 < total < 5 * 2**30  # no larger than needed, no smaller than possible
 
 
 def test_v7s_space_holds_the_set_that_its_study_names():

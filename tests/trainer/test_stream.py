@@ -9,15 +9,18 @@ from trainer import stream
 from trainer.scaling import Scaling
 from trainer.train import build_compiled
 
-SCALING = Scaling(lensed_mean=10.0, lensed_std=50.0, kappa_mean=-0.1, kappa_std=0.2)
+SCALING = Scaling(lensed_mean=(10.0,), lensed_std=(50.0,), kappa_mean=-0.1, kappa_std=0.2)
 
 
-def read(builder, config, initial_epoch: int = 0) -> list[np.ndarray]:
+TQU = Scaling((10.0, 0.0, 0.0), (50.0, 4.0, 4.0), kappa_mean=-0.1, kappa_std=0.2)
+
+
+def read(builder, config, initial_epoch: int = 0, scaling: Scaling = SCALING) -> list[np.ndarray]:
     """The training stream's epochs, one array of (lensed, kappa) pairs each."""
     batches = [
         np.concatenate(pair, axis=-1)
         for pair in stream.training_batches(
-            builder, config, SCALING, initial_epoch
+            builder, config, scaling, initial_epoch
         ).as_numpy_iterator()
     ]
     steps = stream.steps_per_epoch(builder, config)
@@ -125,6 +128,48 @@ def test_windows_smaller_than_the_split_still_stream_every_example_once(
             by_first_pixel(epoch[..., :1]), by_first_pixel(expected), atol=1e-5
         )
     assert not np.array_equal(first, second)
+
+
+def test_every_feature_of_a_survey_is_read_bit_for_bit(polarized_builder):
+    expected = load_with_tfds(polarized_builder, "test")
+    batches = list(stream.evaluation_batches(polarized_builder, "test", batch_size=4))
+    assert expected.keys() == {"lensed", "unlensed", "kappa", "unlensed_E", "index"}
+    for name, values in expected.items():
+        np.testing.assert_array_equal(np.concatenate([b[name] for b in batches]), values)
+
+
+def test_a_record_is_as_large_as_what_it_holds(builder, polarized_builder):
+    assert stream._record_bytes(builder) == 3 * 4 * 16**2 + 8
+    assert stream._record_bytes(polarized_builder) == (3 + 3 + 1 + 1) * 4 * 16**2 + 8
+
+
+def test_each_channel_of_a_survey_is_standardised_by_its_own(polarized_builder, changed):
+    config = changed(augment=False, epochs=1)
+    (epoch,) = read(polarized_builder, config, scaling=TQU)
+    maps = load_with_tfds(polarized_builder, "train")
+    lensed = (maps["lensed"] - [10, 0, 0]) / [50, 4, 4]
+    expected = np.concatenate([lensed, (maps["kappa"] + 0.1) / 0.2], axis=-1)
+    np.testing.assert_allclose(by_first_pixel(epoch), by_first_pixel(expected), atol=1e-5)
+
+
+def test_augmentation_changes_the_signs_of_q_and_u_with_the_axes(polarized_builder, changed):
+    plain, turned = (
+        read(polarized_builder, changed(epochs=1, augment=augment), scaling=TQU)[0]
+        for augment in (False, True)
+    )
+    seen = set()
+    for old, new in zip(plain, turned, strict=True):
+        images = [np.rot90(m, k) for m in (old, old[:, ::-1]) for k in range(4)]
+        # T and κ tell which element it was: of rot90's, the odd ones exchange the axes, and the
+        # later four mirror. A quarter turn changes both signs, a mirrored axis that of U.
+        (element,) = (
+            i for i, image in enumerate(images) if np.allclose(image[..., [0, 3]], new[..., [0, 3]])
+        )
+        quarter, mirrored = element % 2, element >= 4
+        signs = [1, (-1) ** quarter, (-1) ** (quarter + mirrored), 1]
+        np.testing.assert_allclose(new, images[element] * signs, atol=1e-5)
+        seen.add(element)
+    assert seen == set(range(8))
 
 
 def test_keras_fits_on_the_stream(builder, config):

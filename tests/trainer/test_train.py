@@ -10,7 +10,10 @@ import tensorflow as tf
 
 from lensing_tfds.configs import LensingError
 from trainer.callbacks import Checkpoints
+from trainer.evaluation import evaluate, write
 from trainer.run import load_run
+from trainer.serving import export
+from trainer.stream import evaluation_batches
 from trainer.train import build_compiled, build_optimizer, train
 
 
@@ -122,8 +125,6 @@ def test_the_best_model_is_that_of_the_lowest_validation_loss(finished):
 
 
 def _evaluation(run, split: str):
-    from trainer.stream import evaluation_batches
-
     return evaluation_batches(run.builder(), split, batch_size=4)
 
 
@@ -185,6 +186,37 @@ def test_a_truncated_shard_is_named_with_the_command_that_builds_it_again(
     with pytest.raises(LensingError, match=f"shard {shard} is truncated") as error:
         train(changed(data_dir=str(broken)), tmp_path / "run", quiet)
     assert '"npix": 16' in str(error.value) and f"--data_dir {broken}" in str(error.value)
+
+
+def test_a_network_is_trained_on_t_q_and_u_judged_and_served(polarized_builder, changed, tmp_path):
+    """From the built dataset to the report, and to a model that takes µK."""
+    config = changed(dataset="lensing/polarized", epochs=1)
+    run = train(config, tmp_path / "run", quiet)
+    assert run.model.input_shape == (None, 16, 16, 3)
+    t, q, u = run.scaling.lensed_std
+    assert q == u and t > 5 * q
+    assert run.scaling.lensed_mean[1:] == (0, 0)
+
+    evaluation = evaluate(run)
+    assert evaluation.skill.num_examples == 11
+    (batch,) = evaluation_batches(polarized_builder, "test", 11)
+    np.testing.assert_array_equal(evaluation.gallery.lensed, batch["lensed"][:4, ..., 0])
+    assert "The network sees T, Q, U; shown is T." in write(run, evaluation).read_text()
+
+    expected = run.predict(batch["lensed"])
+    export(run, tmp_path / "serving")
+    serving = tf.saved_model.load(str(tmp_path / "serving"))
+    served = serving.serve(batch["lensed"]).numpy()
+    np.testing.assert_allclose(served, expected, atol=1e-5 * expected.std())
+
+
+def test_a_run_whose_scaling_is_of_one_channel_is_refused_in_one_line(finished, tmp_path):
+    workdir = shutil.copytree(finished[1], tmp_path / "run")
+    values = json.loads((workdir / "config.json").read_text())
+    values["scaling"]["lensed_mean"] = 0.5  # as runs had it before maps had channels
+    (workdir / "config.json").write_text(json.dumps(values))
+    with pytest.raises(LensingError, match="is not a run's config: lensed_mean is 0.5: must be"):
+        load_run(workdir)
 
 
 def test_the_optimizer_is_the_one_that_the_config_names(changed):
