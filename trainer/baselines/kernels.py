@@ -1,6 +1,6 @@
 """How lensing couples pairs of modes, written so that sums over pairs are products of maps.
 
-Lensing correlates modes that were independent (Hu & Okamoto 2002, astro-ph/0111606, eq. 6): at
+Lensing correlates modes that were independent (Hu & Okamoto 2002, astro-ph/0111606): at
 fixed φ, and with L = l₁ + l₂,
 
     ⟨x(l₁) y(l₂)⟩ = f_xy(l₁, l₂) φ(L).

@@ -6,12 +6,10 @@ import functools
 import numpy as np
 from numpy.typing import NDArray
 
-from lensing_tfds import spectra
+from lensing_tfds import instrument, spectra
 from lensing_tfds.configs import LensingError
 from lensing_tfds.flat_sky import FlatSky
 from lensing_tfds.spectra import PowerSpectra
-
-FIELDS = ("T", "E", "B")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -68,17 +66,16 @@ class Observation:
     @functools.cached_property
     def beam(self) -> NDArray[np.float64]:
         """b_l of the modes that are used, else zero: shape (npix, npix // 2 + 1)."""
-        sigma = np.radians(self.beam_arcmin / 60) / np.sqrt(8 * np.log(2))
-        return np.where(self.used, np.exp(-((self.sky.ell * sigma) ** 2) / 2), 0.0)
+        return np.where(self.used, instrument.beam(self.sky.ell, self.beam_arcmin), 0.0)
 
     def signal(self, x: str, y: str) -> NDArray[np.float64]:
-        """Returns the lensed spectrum C̃_l^xy of the sky on the half plane, µK².
+        """Returns the lensed spectrum C̃_l^xy of the sky, of the modes used, µK².
 
         Args:
           x: "T", "E" or "B".
           y: likewise. Parity makes TB and EB zero.
         """
-        name = "".join(sorted(x + y, key=FIELDS.index))
+        name = "".join(sorted(x + y, key="TEB".index))
         if name in ("TB", "EB"):
             return np.zeros(self.sky.ell.shape)
         table = getattr(self.spectra, f"lensed_{name}")
@@ -88,8 +85,8 @@ class Observation:
         """Returns the observed spectrum, b_l² C̃_l^xy plus noise if x is y, of the modes used."""
         power = self.beam**2 * self.signal(x, y)
         if x == y:
-            depth = np.radians(self.noise_uK_arcmin / 60)
-            power += np.where(self.used, depth**2 * (1 if x == "T" else 2), 0.0)
+            depth = np.radians(instrument.channel_noise(self.noise_uK_arcmin, x) / 60)
+            power += np.where(self.used, depth**2, 0.0)
         return power
 
     def inverse(self, x: str) -> NDArray[np.float64]:

@@ -1,25 +1,26 @@
 """The flat-sky quadratic estimator of κ from one pair of observed fields.
 
 Hu & Okamoto 2002 (astro-ph/0111606), on the modes of one periodic patch. In this project's
-normalisation of modes, ⟨|a_l|²⟩ = C_l / area, a lensed pair obeys (their eq. 6)
+normalisation of modes, ⟨|a_l|²⟩ = C_l / area, a lensed pair obeys
 
     ⟨x_l₁ y_l₂⟩ = f(l₁, l₂) φ_L / area,    L = l₁ + l₂,    φ_L = 2 κ_L / L²,
 
-and the estimate is (their eqs. 7–9, for κ instead of their deflection)
+with f from their table 1, and the estimate, of κ instead of their deflection, is
 
     q_L = Σ W(l₁, l₂) x_l₁ y_l₂,    κ̂_L = q_L / R_L,    R_L = 2/(L² area) Σ W f.
 
 The weights are W = f / (C^xx C^yy), with the observed spectra (and, for x = y, half of it: of the
 two terms of f, that are each other's mirror image, only one is needed). This is the optimal
 weight of TT, EE, EB and TB. That of TE is not a product of functions of l₁ and l₂; leaving C^TE
-out of it, as here, costs little noise (Okamoto & Hu 2003, astro-ph/0301031, section IV). The noise
-below is that of the weights as used, TE's too:
+out of it, as here, makes it one, and costs 0.1 to 0.6 % in N0 (at 1 and 6 µK·arcmin, l < 4000).
+N0 is that of the weights as used, TE's too:
 
     N0_L = 1/(area R_L²) Σ W(l₁, l₂) [W(l₁, l₂) C^xx_l₁ C^yy_l₂ + W(l₂, l₁) C^xy_l₁ C^xy_l₂].
 
-f has the *lensed* spectra, which is right beyond first order in φ, approximately: exactly, they
-are the spectra of the lensed field with its lensed gradient (Lewis, Challinor & Hanson 2011,
-arXiv:1101.2234). R_L and N0_L are the sums over the patch's own modes, not integrals.
+f has the lensed spectra, an approximation of those of the lensed field with its lensed gradient,
+which make R_L right beyond first order in φ (Lewis, Challinor & Hanson 2011, arXiv:1101.2234).
+B's own spectrum is left out of f, as in nearly all of the literature. R_L and N0_L are the sums
+over the patch's own modes, not integrals.
 """
 
 from collections.abc import Mapping
@@ -27,6 +28,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from lensing_tfds import polarization
 from lensing_tfds.configs import LensingError
 from lensing_tfds.flat_sky import FlatSky
 from trainer.baselines import kernels
@@ -36,7 +38,7 @@ from trainer.baselines.observation import Observation
 
 PAIRS = ("TT", "EE", "EB", "TE", "TB")
 
-_BLOCK_PIXELS = 2**18  # of the fine grid: what is transformed together stays in the cache
+_BLOCK_PIXELS = 2**16  # of the fine grid: what is transformed together stays in the cache
 
 
 class QuadraticEstimator:
@@ -71,7 +73,7 @@ class QuadraticEstimator:
         self._ell = _vector(sky)
         self._along = (self._ell[1], -self._ell[0]) if curl else self._ell
         coupling = _coupling(pair, observation)
-        x, y = pair
+        x, y = pair[0], pair[1]
         kept = [t for t in coupling if x != y or t.gradient == "left"]
         self._weights = kernels.times(tuple(kept), observation.inverse(x), observation.inverse(y))
         norm = 2 / (sky.area * np.where(sky.ell > 0, sky.ell, np.inf) ** 2)
@@ -81,7 +83,9 @@ class QuadraticEstimator:
         self.noise = self.noise_covariance(self)
 
     def noise_covariance(self, other: "QuadraticEstimator") -> Plane:
-        """Returns the N0 cross-spectrum of two estimators' noise (Hu & Okamoto 2002, eq. 13).
+        """Returns the N0 cross-spectrum of two estimators' noise.
+
+        Zero between EB or TB and the others, by parity.
 
         Args:
           other: an estimator from the same observation, or this one.
@@ -89,8 +93,8 @@ class QuadraticEstimator:
         Returns:
           Half plane, float64; infinite for modes that either does not estimate.
         """
-        (x, y), (v, w), total = self.pair, other.pair, self.observation.total
-        ours = self._weights
+        x, y, v, w = (*self.pair, *other.pair)
+        ours, total = self._weights, self.observation.total
         direct = kernels.times(other._weights, total(x, v), total(y, w))
         crossed = kernels.times(kernels.swapped(other._weights), total(x, w), total(y, v))
         power = self._sum(ours, direct) + self._sum(ours, crossed)
@@ -103,8 +107,9 @@ class QuadraticEstimator:
 
         Args:
           fields: "T", "E", "B" (those of the pair; others are ignored) to half planes of the
-            observed maps, µK, shape (n, npix, npix // 2 + 1), complex64 or complex128: not
-            divided by the beam.
+            observed maps, µK, shape (n, npix, npix // 2 + 1), not divided by the beam. Of
+            complex64 the rounding is 1e-5 of κ̂'s rms in any band of L; complex128 takes 1.3
+            times as long.
 
         Returns:
           Half planes of κ̂, same shape and dtype, zero for modes that are not estimated. Its mean
@@ -138,7 +143,7 @@ class QuadraticEstimator:
     def _flow(
         self, weights: list[Term], x: NDArray, y: NDArray, gradients: list[NDArray]
     ) -> tuple[NDArray, NDArray]:
-        """Returns the maps whose divergence is −q: one field's filtered gradient times the other."""
+        """Returns the maps whose divergence is −q: a filtered gradient times a filtered field."""
         maps = self._grid.maps
         flow_y = flow_x = np.zeros(())
         for term in weights:
@@ -177,10 +182,8 @@ def _coupling(pair: str, observation: Observation) -> Kernel:
     cos and sin of 2(φ_l₁ − φ_l₂) are expanded into products. The unlensed B is zero.
     """
     sky, b = observation.sky, observation.beam
-    y, x = _vector(sky)
-    ell2 = np.where(sky.ell > 0, sky.ell, np.inf) ** 2
-    cos, sin = (x**2 - y**2) / ell2, 2 * x * y / ell2
-    first, second = pair
+    cos, sin = polarization.angles(sky)
+    first, second = pair[0], pair[1]
     spectrum = b * observation.signal(first, "E" if second == "B" else second)
     if pair == "TT":
         return Term(spectrum, b, "left"), Term(b, spectrum, "right")
