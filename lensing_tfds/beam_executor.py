@@ -51,6 +51,7 @@ def beam_executor(
       runner: in place of the one that the options name. Where neither names any, the shards are
         written in this process: Beam's own default would first try to download a runner.
     """
+
     def execute(plans: Sequence[SplitPlan]) -> ShardSummary:
         folder = plans[0].prefix.rpartition("/")[0]
         report = f"{folder}/beam-summary-{uuid.uuid4().hex}.json"

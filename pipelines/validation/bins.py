@@ -82,8 +82,8 @@ class Bins:
         return sums / self.num_modes
 
 
-def rings(sky: FlatSky, at_most: int) -> Bins:
-    """Returns whole rings around l = 0, from l = `LOWEST` to `HIGHEST` of the Nyquist multipole.
+def rings(sky: FlatSky, at_most: int, lowest: float = LOWEST) -> Bins:
+    """Returns whole rings around l = 0, from `lowest` to `HIGHEST` of the Nyquist multipole.
 
     Where that is nothing much, on large pixels, they begin at a quarter of their end.
 
@@ -94,9 +94,10 @@ def rings(sky: FlatSky, at_most: int) -> Bins:
     Args:
       sky: the patch.
       at_most: how many rings there may be, 2 or more.
+      lowest: a multipole.
     """
     high = HIGHEST * sky.npix / 2
-    low = max(min(LOWEST / sky.fundamental, high / 4), 1.0)
+    low = max(min(lowest / sky.fundamental, high / 4), 1.0)
     edges = _edges(low, high, 0.0)
     for relative_width in np.geomspace(0.01, 10, 100):
         edges = _edges(low, high, relative_width)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 
 from lensing_tfds.configs import LensingConfig
 from pipelines.validation import bins
@@ -87,8 +88,9 @@ class Observables:
 
     @functools.cached_property
     def rings(self) -> Bins:
-        """The rings of modes."""
-        return bins.rings(self.config.sky, self.num_rings)
+        """The rings of modes; they begin lower where κ ends low."""
+        lowest = min(bins.LOWEST, (self.config.kappa_lmax or math.inf) / 4)
+        return bins.rings(self.config.sky, self.num_rings, lowest)
 
     @functools.cached_property
     def nyquist_lines(self) -> Bins | None:
@@ -108,6 +110,13 @@ class Observables:
         config = self.config
         maps = [Field(name, c) for name in ("lensed", "unlensed") for c in config.channels]
         return (*maps, KAPPA, *((LABEL_E,) if config.unlensed_E else ()))
+
+    def is_one_sky(self, spectrum: Spectrum) -> bool:
+        """Whether a spectrum is that of the one unlensed sky which all examples have."""
+        fields = spectrum.first, spectrum.second
+        return self.config.fixed_unlensed and all(
+            field.feature.startswith("unlensed") for field in fields
+        )
 
     @functools.cached_property
     def beyond_t_lmax(self) -> Bins | None:

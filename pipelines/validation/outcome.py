@@ -70,7 +70,7 @@ class Curve:
       ell: mean multipole of each bin's modes, float64 of shape (bins,), as are the others.
       limits: their smallest and largest multipole, shape (2, bins).
       measured: mean over examples.
-      error: standard error of it.
+      error: standard error of it, or of the one sky if all examples have the same.
       expected: by theory: that of CAMB's table even where the maps do not follow it.
       expected_error: what theory leaves open.
       scale: sqrt(C₁₁ C₂₂) by theory, what deviations are relative to.

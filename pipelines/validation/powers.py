@@ -32,12 +32,16 @@ def curve(
     scale = theory.scale(spectrum)
     lensed = spectrum.first.feature == spectrum.second.feature == "lensed"
     floors = [_floor(field, theory) for field in (spectrum.first, spectrum.second)]
+    error = moments.error
+    if observables.is_one_sky(spectrum):  # the scatter that other skies would have
+        autos = scale**2 + theory.expected(spectrum) ** 2
+        error = np.sqrt(autos / bins.num_modes)
     return Curve(
         spectrum=spectrum,
         ell=bins.ell,
         limits=bins.limits,
         measured=moments.mean,
-        error=moments.error,
+        error=error,
         expected=theory.expected(spectrum),
         expected_error=theory.error(spectrum),
         scale=scale,
@@ -56,11 +60,7 @@ def trials(curve: Curve, statistics: Statistics, observables: Observables) -> It
     if not curve.compared or not curve.tested.any():
         return
     moments = statistics.moments[curve.spectrum.name]
-    config = observables.config
-    fixed = [
-        f.feature.startswith("unlensed") for f in (curve.spectrum.first, curve.spectrum.second)
-    ]
-    if config.fixed_unlensed and all(fixed):
+    if observables.is_one_sky(curve.spectrum):
         if curve.spectrum.is_auto:
             yield _one_sky(curve, moments, observables.bins_of(curve.spectrum).num_modes)
         return
