@@ -25,7 +25,7 @@ from collections.abc import Sequence
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from lensing_tfds import storage
-from lensing_tfds.beam_executor import run
+from lensing_tfds.beam_executor import pipeline_runner
 from lensing_tfds.command_line import one_line_errors
 from lensing_tfds.configs import SPLITS, LensingError
 from lensing_tfds.cosmology import spectra_of
@@ -68,8 +68,8 @@ def validate(
         )
     observables = Observables.of(plans[0].config, total)
     path = f"{scratch}/validation-{uuid.uuid4().hex}.npz"
-    content = run(MeasureShards(plans, observables.num_rings, path), path, options)
-    statistics = Statistics.from_bytes(content)
+    run = pipeline_runner(options)
+    statistics = Statistics.from_bytes(run(MeasureShards(plans, observables.num_rings, path), path))
     return judge(statistics, observables, spectra_of(observables.config, folder), num_examples)
 
 

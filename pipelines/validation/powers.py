@@ -31,7 +31,10 @@ def curve(
     bins = observables.bins_of(spectrum)
     scale = theory.scale(spectrum)
     lensed = spectrum.first.feature == spectrum.second.feature == "lensed"
-    floors = [_floor(field, theory) for field in (spectrum.first, spectrum.second)]
+    tested = np.ones(bins.num, bool)
+    for field in (spectrum.first, spectrum.second):
+        auto = theory.expected(Spectrum(field, field, spectrum.nyquist))
+        tested &= auto > _MUCH * _floor(field, theory)
     error = moments.error
     if observables.is_one_sky(spectrum):  # the scatter that other skies would have
         autos = scale**2 + theory.expected(spectrum) ** 2
@@ -45,7 +48,7 @@ def curve(
         expected=theory.expected(spectrum),
         expected_error=theory.error(spectrum),
         scale=scale,
-        tested=scale > _MUCH * np.sqrt(floors[0] * floors[1]),
+        tested=tested,
         compared=not (lensed and why_not_camb(theory.config)),
     )
 
