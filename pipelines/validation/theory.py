@@ -13,7 +13,6 @@ of its own; Q and U are rotated to E and B mode by mode only on the patch, as th
 
 from __future__ import annotations
 
-import functools
 import math
 
 import numpy as np
@@ -49,7 +48,7 @@ def why_not_camb(config: LensingConfig) -> str:
     return ", ".join(reason for reason, holds in reasons.items() if holds)
 
 
-CAMB_ERROR = {"TT": 0.0015, "EE": 0.0015, "TE": 0.0015, "BB": 0.005}
+CAMB_ERROR = dict.fromkeys(("TT", "EE", "TE", "QQ", "UU"), 0.0015) | {"BB": 0.005}
 """Relative error of CAMB's lensed spectra: what its accuracy settings leave open (0.15 %; see
 `spectra.compute_with_camb`), for BB more, which is all made by lensing and doubles with κ's errors;
 that of TE is relative to sqrt(TT EE)."""
@@ -75,12 +74,16 @@ class Theory:
         self.config = observables.config
         self._box = observables.config.box
         self._table = in_box(table, self._box)
+        self._expected: dict[Spectrum, NDArray[np.float64]] = {}
+        self._patch_powers: dict[tuple[Field, Field], Plane] = {}
 
-    @functools.cache  # noqa: B019  a theory lives as long as its one verdict
     def expected(self, spectrum: Spectrum) -> NDArray[np.float64]:
         """Returns a spectrum's mean band powers, µK² sr, µK sr or sr: shape (bins,)."""
-        bins = self._observables.bins_of(spectrum)
-        return bins.average(bins.gather(self._power(spectrum.first, spectrum.second)))
+        if spectrum not in self._expected:
+            bins = self._observables.bins_of(spectrum)
+            power = self._power(spectrum.first, spectrum.second)
+            self._expected[spectrum] = bins.average(bins.gather(power))
+        return self._expected[spectrum]
 
     def scale(self, spectrum: Spectrum) -> NDArray[np.float64]:
         """Returns sqrt(C₁₁ C₂₂), what a cross-spectrum is at most; C of an auto-spectrum."""
@@ -103,7 +106,8 @@ class Theory:
 
     def variance(self, field: Field) -> float:
         """Returns the expected variance of a map's pixels, the mean over the patch."""
-        _, power = self._box_power(field, field)
+        power = self._box_power(field, field)
+        assert power is not None
         window = self._window(field.feature)
         half = power / self._box.area
         weights = np.full(half.shape[1], 2.0)
@@ -128,13 +132,16 @@ class Theory:
         factors = (cosine, sine) if field.component == "E" else (-sine, cosine)
         return [(Field(field.feature, c), f) for c, f in zip("QU", factors, strict=True)]
 
-    @functools.cache  # noqa: B019
     def _patch_power(self, first: Field, second: Field) -> Plane:
-        is_zero, power = self._box_power(first, second)
-        if is_zero:
-            return np.zeros(self.config.sky.ell.shape)
-        windows = self._window(first.feature), self._window(second.feature)
-        return windowed(power, self._box, self.config.sky, *windows)
+        if (first, second) not in self._patch_powers:
+            power, sky = self._box_power(first, second), self.config.sky
+            windows = self._window(first.feature), self._window(second.feature)
+            self._patch_powers[first, second] = (
+                np.zeros(sky.ell.shape)
+                if power is None
+                else windowed(power, self._box, sky, *windows)
+            )
+        return self._patch_powers[first, second]
 
     def _window(self, feature: str) -> NDArray[np.float64]:
         return instrument.taper_window(
@@ -146,27 +153,21 @@ class Theory:
         depth = instrument.channel_noise(self.config.noise_uK_arcmin, channel)
         return math.radians(depth / 60) ** 2
 
-    def _box_power(self, first: Field, second: Field) -> tuple[bool, Plane]:
-        """(whether it is zero, the power of two homogeneous fields on the box)."""
-        zero = True, np.zeros(self._box.ell.shape)
-        if first.component > second.component:
-            first, second = second, first
+    def _box_power(self, first: Field, second: Field) -> Plane | None:
+        """Power of two homogeneous fields on the box; None if it is zero."""
         features = {first.feature, second.feature}
-        pair = first.component + second.component
         if features == {"kappa"}:
             factor = self.config.kappa_exaggeration_factor**2
-            return False, factor * self._at(self._table.kappa, self.config.kappa_lmax)
-        if "kappa" in features or len(features - {"unlensed_E"}) > 1:
-            return zero
-        beam2 = instrument.beam(self._box.ell, self.config.beam_arcmin) ** 2
-        lensed = "lensed" in features
-        power = self._of_stokes(pair, lensed)
-        if lensed and features != {"lensed"}:
-            return zero
-        power = power * beam2
+            return factor * self._at(self._table.kappa, self.config.kappa_lmax)
+        lensed = features == {"lensed"}
+        if not lensed and not features <= {"unlensed", "unlensed_E"}:
+            return None
+        pair = "".join(sorted(first.component + second.component))
+        beam = instrument.beam(self._box.ell, self.config.beam_arcmin)
+        power = self._of_stokes(pair, lensed) * beam**2
         if lensed and first == second:
-            power = power + self._noise(first.component)
-        return False, power
+            power += self._noise(first.component)
+        return power
 
     def _of_stokes(self, pair: str, lensed: bool) -> Plane:
         """Power of two of T, Q, U and the label E, in alphabetical order, before the beam."""
