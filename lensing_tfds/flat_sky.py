@@ -129,7 +129,7 @@ class FlatSky:
         return full
 
 
-def as_pairs(modes: NDArray[np.complex64]) -> NDArray[np.float32]:
+def as_pairs(modes: NDArray[np.complexfloating]) -> NDArray[np.floating]:
     """Returns half planes as their real and imaginary parts, one after the other, not copied.
 
     Real factors are best applied to these, with `pairs_of` the factors: NumPy would turn them into
@@ -141,7 +141,7 @@ def as_pairs(modes: NDArray[np.complex64]) -> NDArray[np.float32]:
     Returns:
       Shape (..., 2 (npix // 2 + 1)).
     """
-    return modes.view(np.float32)
+    return modes.view(modes.real.dtype)
 
 
 def pairs_of(factor: NDArray[np.floating]) -> NDArray[np.float32]:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from lensing_tfds.flat_sky import FlatSky
+from lensing_tfds.flat_sky import FlatSky, as_pairs
 
 _FWHM_PER_SIGMA = math.sqrt(8 * math.log(2))
 
@@ -21,7 +21,9 @@ def beam(ell: NDArray[np.floating], fwhm_arcmin: float) -> NDArray[np.floating]:
     return np.exp(-0.5 * (ell * sigma) ** 2)
 
 
-def truncate(modes: NDArray[np.complexfloating], npix: int) -> NDArray[np.complexfloating]:
+def truncate(
+    modes: NDArray[np.complexfloating], npix: int, factor: NDArray[np.floating] | None = None
+) -> NDArray[np.complexfloating]:
     """Cuts fields in Fourier space to a coarser grid over the same side.
 
     At an even coarse grid's Nyquist frequency n a mode of the coarse grid stands for n and −n: it
@@ -30,19 +32,25 @@ def truncate(modes: NDArray[np.complexfloating], npix: int) -> NDArray[np.comple
     sampling would give these modes twice the power, an average half of it.)
 
     Args:
-      modes: half planes of a fine grid, shape (..., fine, fine // 2 + 1).
+      modes: half planes of a fine grid, shape (..., fine, fine // 2 + 1), or those of their columns
+        that the coarse grid has.
       npix: pixels on a side of the coarse grid, less than fine.
+      factor: what the coarse grid's modes are multiplied by on the way, the same at (l_y, l_x) and
+        (-l_y, l_x), e.g. a beam: as `flat_sky.pairs_of` gives it.
 
     Returns:
       Half planes of the coarse grid, shape (..., npix, npix // 2 + 1), same dtype.
     """
     half, upper = npix // 2, (npix + 1) // 2
     cut = np.empty((*modes.shape[:-2], npix, half + 1), modes.dtype)
-    cut[..., :upper, :] = modes[..., :upper, : half + 1]
-    cut[..., upper:, :] = modes[..., -half:, : half + 1]
+    fine, coarse = as_pairs(modes)[..., : 2 * (half + 1)], as_pairs(cut)
+    one = np.ones(1, fine.dtype)
+    upper_factor, lower_factor = (one, one) if factor is None else (factor[:upper], factor[upper:])
+    np.multiply(fine[..., :upper, :], upper_factor, out=coarse[..., :upper, :])
+    np.multiply(fine[..., -half:, :], lower_factor, out=coarse[..., upper:, :])
     if npix % 2 == 0:
         scale = modes.dtype.type(math.sqrt(0.5))
-        cut[..., half, :] += modes[..., half, : half + 1]
+        coarse[..., half, :] += fine[..., half, :] * lower_factor[0]
         cut[..., half, :] *= scale
         # a(l_y, −n) = a(−l_y, n)*, of which the cut's rows, in reverse, hold the right-hand side.
         column = cut[..., half]

@@ -184,9 +184,11 @@ class Simulator:
           beam: pairs of the box's half plane, if the field is smoothed.
         """
         config, box = self.config, self.config.box
+        if config.beam_arcmin == 0:
+            beam = None
         if config.oversampling > 1:
-            modes = instrument.truncate(modes, box.npix)
-        if beam is not None and config.beam_arcmin > 0:
+            modes = instrument.truncate(modes, box.npix, beam)
+        elif beam is not None:
             modes = (as_pairs(modes) * beam).view(np.complex64)
         if box.npix == config.npix:
             box.to_map(modes, out=out)
