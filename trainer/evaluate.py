@@ -4,7 +4,7 @@ On the very same examples it judges the quadratic estimators that a cosmologist 
 
 Writes into the run's folder `metrics.json` (see `trainer.evaluation`), `report.html` (one file,
 figures inside) and `maps.png` (the report's first figure); for another split than test,
-`metrics-validation.json` and so on.
+`metrics-validation.json` and so on. With `--figures` each figure is a PDF and a PNG in `figures`.
 """
 
 from __future__ import annotations
@@ -33,6 +33,9 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         default=True,
         help="judge quadratic estimators and zero on the same examples too [yes]",
     )
+    parser.add_argument(
+        "--figures", action="store_true", help="write each figure as a PDF and a PNG too"
+    )
     parser.add_argument("--verbose", action="store_true", help="tracebacks of errors")
     return parser.parse_args(argv)
 
@@ -55,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 run, config=dataclasses.replace(run.config, data_dir=data_dir)
             )
         evaluation = evaluate(run, arguments.split, arguments.max_examples, arguments.baselines)
-        page = write(run, evaluation)
+        page = write(run, evaluation, arguments.figures)
     print(summary(run, evaluation))
     print(f"report: {page}")
 
