@@ -49,7 +49,9 @@ _STYLE: dict[Any, Any] = {
 _SMALL = (5.6, 3.9)  # inches
 
 
-def _styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+    """Lets a function draw in the style of all the project's reports."""
+
     @functools.wraps(draw)
     def wrapper(*args: Any) -> Figure:
         with matplotlib.rc_context(_STYLE):
@@ -58,7 +60,7 @@ def _styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
     return wrapper
 
 
-@_styled
+@styled
 def maps(evaluation: Evaluation, lensing: LensingConfig) -> Figure:
     """Input (its first channel), true κ, estimated κ and residual, one example a row."""
     gallery = evaluation.gallery
@@ -120,7 +122,7 @@ def _limit(values: NDArray[np.float32]) -> float:
     return float(np.percentile(np.abs(values), 99.7)) or 1.0
 
 
-@_styled
+@styled
 def spectra(evaluation: Evaluation, lensing: LensingConfig) -> Figure:
     """Mean spectra of true and estimated κ and of the residual, and what κ was drawn from."""
     figure, axes = _single()
@@ -138,12 +140,12 @@ def spectra(evaluation: Evaluation, lensing: LensingConfig) -> Figure:
     axes.set(yscale="log", ylabel=r"$C_L^{\kappa\kappa}$")
     # An estimate without power at high L would squeeze everything else to a line.
     axes.set_ylim(bottom=max(axes.get_ylim()[0], 1e-4 * skill.true_cl.value.min()))
-    _multipoles(axes)
+    multipoles(axes)
     axes.legend()
     return figure
 
 
-@_styled
+@styled
 def correlation(evaluation: Evaluation) -> Figure:
     """ρ_L."""
     figure, axes = _single()
@@ -152,11 +154,11 @@ def correlation(evaluation: Evaluation) -> Figure:
     axes.axhline(1, color=_THEORY, lw=0.8)
     low = min(0.0, float(skill.rho_ell.value.min()) - 0.05)
     axes.set(ylim=(low, 1.05), ylabel=r"$\rho_L$")
-    _multipoles(axes)
+    multipoles(axes)
     return figure
 
 
-@_styled
+@styled
 def transfer(evaluation: Evaluation) -> Figure:
     """T_L beside ρ_L², which a posterior mean has."""
     figure, axes = _single()
@@ -167,13 +169,13 @@ def transfer(evaluation: Evaluation) -> Figure:
     _points(axes, ell, skill.transfer_ell, _ESTIMATE, "s", "transfer function")
     axes.axhline(1, color=_THEORY, lw=0.8)
     axes.set(ylabel=r"$T_L$")
-    _multipoles(axes)
+    multipoles(axes)
     axes.set_ylim(min(0.0, axes.get_ylim()[0]), max(1.05, axes.get_ylim()[1]))
     axes.legend()
     return figure
 
 
-@_styled
+@styled
 def pixels(evaluation: Evaluation) -> Figure:
     """True against estimated κ in all pixels, with the mean truth at each estimate."""
     figure, axes = _single()
@@ -193,7 +195,7 @@ def pixels(evaluation: Evaluation) -> Figure:
     return figure
 
 
-@_styled
+@styled
 def history(columns: Mapping[str, NDArray[np.float64]]) -> Figure:
     """Loss and map-level correlation, epoch by epoch."""
     figure = Figure(figsize=_SMALL, layout="constrained")
@@ -219,7 +221,8 @@ def _single() -> tuple[Figure, Axes]:
     return figure, figure.subplots()
 
 
-def _multipoles(axes: Axes) -> None:
+def multipoles(axes: Axes) -> None:
+    """Makes the x axis one of multipoles."""
     axes.set(xscale="log", xlabel="multipole L")
     axes.xaxis.set_major_formatter(LogFormatter(minor_thresholds=(2, 0.5)))  # 20, not 2 x 10^1
     axes.xaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
