@@ -1,11 +1,11 @@
-"""A run, judged on a split of its dataset, and what is written about it.
+"""A run, or predictions, judged on a split of its dataset, and what is written about it.
 
 metrics.json holds
 
     dataset                 "lensing/<name>"
     split                   which examples were judged
     num_examples            how many of them
-    model                   the network's name
+    model                   the network's name; of another group's predictions, their folder's
     mse                     mean squared error of κ per pixel
     zero_mse                the same for the trivial estimate, zero
     map_correlation         Pearson's correlation of true and estimated κ over all pixels
@@ -18,51 +18,82 @@ metrics.json holds
     cross_cl, residual_cl   their cross-spectrum, and the spectrum of estimate - truth
     expected_cl             the spectrum that true κ was drawn from, averaged over each band's modes
 
-and, beside each measured value, `<name>_error`: its standard error, bootstrapped over examples.
+    noise_ell               reconstruction noise of the calibrated estimate: the spectrum of
+                            estimate/response - truth, the response measured on other examples
+
+beside each measured value `<name>_error`: its standard error, bootstrapped over examples, and
+
+    estimators              an object a name: what the network was judged beside, on the same
+                            examples; empty if it was judged alone. Each holds
+
+        label               what it is, for people
+        basis               what its normalisation or its filter rests on
+        difference          the network's map_correlation - this one's, with its error from pairs
+        mse, map_correlation, rho_ell, ... and their errors, as above
+
+The names are `zero`; `qe_<pairs>` for a quadratic estimator, pairs being tt, eb, or mv for the
+minimum-variance combination; `qe_<pairs>_ordinary` and `qe_<pairs>_all` where the maps carry power
+that a real sky does not (see `baselines.references`); and each of these with `_wiener` added, the
+same Wiener-filtered. noise_ell is null where the response is not above zero by 5 σ.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lensing_tfds.configs import LensingError
 from lensing_tfds.cosmology import spectra_of
-from trainer import report
+from lensing_tfds.spectra import PowerSpectra
+from trainer import estimators, report
+from trainer.baselines.references import references
+from trainer.estimators import Estimator
 from trainer.files import replacing
-from trainer.judge import Evaluation, judge
-from trainer.run import Run
-from trainer.skill import Measured
+from trainer.judge import Evaluation, bands_of, judge, kappa_spectrum
+from trainer.predicted import Predicted, Subject
+from trainer.skill import Measured, Skill, difference
 from trainer.stream import evaluation_batches
 
+if TYPE_CHECKING:
+    import tensorflow_datasets as tfds
+
 _BATCH_SIZE = 32
+_HELD_OUT = 1000  # examples on which baselines are calibrated where theory does not hold
 _SECONDS_BETWEEN_LINES = 10
 
 
-def evaluate(run: Run, split: str = "test", max_examples: int | None = None) -> Evaluation:
-    """Judges a run on a split of its dataset.
+def evaluate(
+    run: Subject, split: str = "test", max_examples: int | None = None, baselines: bool = True
+) -> Evaluation:
+    """Judges a run on a split of its dataset, beside the estimators that one would use instead.
 
     Args:
-      run: the network, and the dataset it was trained on.
+      run: the network, and the dataset it was trained on; or predictions.
       split: "train", "validation" or "test".
       max_examples: judge the first ones by index only; None judges all.
+      baselines: judge quadratic estimators and zero too, on the same examples. The network's own
+        numbers are the same without.
 
     Raises:
       LensingError: the run has no finished epoch; its dataset or the split is not there, or the
-        dataset is another one now; the estimates are not finite; or there are too few examples or
-        modes to judge.
+        dataset is another one now; the predictions are those of other examples; the estimates are
+        not finite; or there are too few examples or modes to judge.
     """
     if max_examples is not None and max_examples < 2:
         raise LensingError(f"max_examples is {max_examples}: must be at least 2")
-    if len(run.history["epoch"]) == 0:
+    if isinstance(run, Predicted):
+        if run.split not in (None, split):
+            raise LensingError(f"{run.workdir} holds predictions of {run.split}, not of {split}")
+    elif len(run.history["epoch"]) == 0:
         raise LensingError(f"the run in {run.workdir} has no finished epoch yet")
     builder = run.builder()
     if split not in builder.info.splits:
@@ -72,17 +103,42 @@ def evaluate(run: Run, split: str = "test", max_examples: int | None = None) -> 
     available = builder.info.splits[split].num_examples
     total = min(available, max_examples or available)
     batches = evaluation_batches(builder, f"{split}[:{total}]", _BATCH_SIZE)
+    theory = spectra_of(run.lensing, str(builder.data_path))
+    judged = [
+        run.estimator(split, total)
+        if isinstance(run, Predicted)
+        else estimators.network(run.predict, f"network {run.config.model}")
+    ]
+    if baselines:
+        judged += [*_references(run, builder, split, theory), estimators.zero()]
     return judge(
         _counted(batches, total, f"judging {run.config.dataset} {split}"),
-        run.predict,
+        judged,
         run.lensing,
         split,
         np.random.default_rng(0),  # the same run and examples give the same errors
-        spectra_of(run.lensing, str(builder.data_path)),
+        theory,
     )
 
 
-def metrics(run: Run, evaluation: Evaluation) -> dict[str, Any]:
+def _references(
+    run: Subject, builder: tfds.core.DatasetBuilder, split: str, theory: PowerSpectra
+) -> list[Estimator]:
+    """The quadratic estimators of a run's version, calibrated on examples of another split."""
+    other = "validation" if split == "train" else "train"
+    number = min(_HELD_OUT, builder.info.splits[other].num_examples)
+    lensing = run.lensing
+    return references(
+        lensing,
+        theory,
+        kappa_spectrum(lensing, lensing.sky.ell, theory),
+        bands_of(lensing).edges,
+        lambda: evaluation_batches(builder, f"{other}[:{number}]", _BATCH_SIZE),
+        f"the first {number:,} {'training' if other == 'train' else other} examples",
+    )
+
+
+def metrics(run: Subject, evaluation: Evaluation) -> dict[str, Any]:
     """Returns what metrics.json holds, as the module's docstring lists it."""
     skill = evaluation.skill
     values: dict[str, Any] = {
@@ -95,15 +151,38 @@ def metrics(run: Run, evaluation: Evaluation) -> dict[str, Any]:
         "num_modes": skill.bands.num_modes.tolist(),
         "expected_cl": evaluation.expected_cl.tolist(),
     }
-    for field in dataclasses.fields(skill):
-        measured = getattr(skill, field.name)
-        if isinstance(measured, Measured):
-            values[field.name] = measured.value.tolist()
-            values[f"{field.name}_error"] = measured.error.tolist()
+    values |= _measured(skill)
+    values["estimators"] = {}
+    for other in evaluation.others:
+        above = difference(skill, other.skill)
+        values["estimators"][other.estimator.name] = {
+            "label": other.estimator.label,
+            "basis": other.estimator.basis,
+            "difference": float(above.value),
+            "difference_error": float(above.error),
+            **_measured(other.skill),
+        }
     return values
 
 
-def write(run: Run, evaluation: Evaluation) -> Path:
+def _measured(skill: Skill) -> dict[str, Any]:
+    """All measured values and their errors, NaN as None."""
+    values = {}
+    for field in dataclasses.fields(skill):
+        measured = getattr(skill, field.name)
+        if isinstance(measured, Measured):
+            values[field.name] = _json(measured.value)
+            values[f"{field.name}_error"] = _json(measured.error)
+    return values
+
+
+def _json(values: NDArray[np.float64]) -> Any:
+    if np.ndim(values) == 0:
+        return float(values)
+    return [None if math.isnan(value) else value for value in values.tolist()]
+
+
+def write(run: Subject, evaluation: Evaluation) -> Path:
     """Writes the metrics, the report and its first figure into the run's folder.
 
     Everything is made before anything is written, and each file is there whole or not at all.
@@ -128,7 +207,7 @@ def write(run: Run, evaluation: Evaluation) -> Path:
     return page
 
 
-def summary(run: Run, evaluation: Evaluation) -> str:
+def summary(run: Subject, evaluation: Evaluation) -> str:
     """Returns the result in a few lines of text."""
     skill = evaluation.skill
     remaining = float(skill.mse.value / skill.zero_mse.value)
@@ -146,6 +225,16 @@ def summary(run: Run, evaluation: Evaluation) -> str:
         lines.append(
             f"{ell:6.0f}   {rho:7.4f} ± {rho_error:.4f}   {transfer:7.4f} ± {transfer_error:.4f}"
         )
+    if evaluation.others:
+        width = max(len(judged.estimator.label) for judged in evaluation.judged)
+        lines.append(f"{'':{width}}  map-level rho      mean squared error")
+        for judged in evaluation.judged:
+            mse = float(judged.skill.mse.value / judged.skill.zero_mse.value)
+            lines.append(
+                f"{judged.estimator.label:{width}}  {_with_error(judged.skill.map_correlation)}"
+                f"{mse:11.1%}"
+            )
+        lines += report.verdicts(evaluation)
     return "\n".join(lines)
 
 

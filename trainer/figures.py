@@ -29,6 +29,9 @@ _THEORY = "black"
 _TEMPERATURE_MAP = "RdBu_r"
 _KAPPA_MAP = "PuOr_r"
 
+# The rest of the palette, for estimators beside the first; markers tell them apart in grey.
+_OTHERS = (("#0072B2", "o"), ("#009E73", "^"), ("#CC79A7", "D"), ("#56B4E9", "v"))
+
 _STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.size": 10,
@@ -47,6 +50,7 @@ _STYLE: dict[Any, Any] = {
 }
 
 _SMALL = (5.6, 3.9)  # inches
+_WIDE = (11.4, 4.4)
 
 
 def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
@@ -173,6 +177,68 @@ def transfer(evaluation: Evaluation) -> Figure:
     axes.set_ylim(min(0.0, axes.get_ylim()[0]), max(1.05, axes.get_ylim()[1]))
     axes.legend()
     return figure
+
+
+@styled
+def correlations(evaluation: Evaluation) -> Figure:
+    """ρ_L of every estimator."""
+    figure, axes = _compared(evaluation, "rho_ell")
+    axes.axhline(1, color=_THEORY, lw=0.8)
+    axes.set(ylabel=r"$\rho_L$", ylim=(min(-0.02, axes.get_ylim()[0]), 1.05))
+    return figure
+
+
+@styled
+def responses(evaluation: Evaluation) -> Figure:
+    """R_L of every estimator."""
+    figure, axes = _compared(evaluation, "transfer_ell")
+    axes.axhline(1, color=_THEORY, lw=0.8)
+    # An estimate of nothing but noise would squeeze everything else to a line.
+    axes.set(ylabel=r"$R_L$", ylim=(max(-0.5, axes.get_ylim()[0]), min(2.0, axes.get_ylim()[1])))
+    return figure
+
+
+@styled
+def noises(evaluation: Evaluation) -> Figure:
+    """N_L of every estimator, and the spectrum of true κ."""
+    figure, axes = _compared(evaluation, "noise_ell")
+    skill = evaluation.skill
+    axes.plot(skill.bands.ell, skill.true_cl.value, color=_THEORY, lw=1.2)
+    axes.set(yscale="log", ylabel=r"$N_L$")
+    return figure
+
+
+def _compared(evaluation: Evaluation, name: str) -> tuple[Figure, Axes]:
+    """One measured value of every estimator but zero; of one colour what is made of one another."""
+    figure = Figure(figsize=_WIDE, layout="constrained")
+    axes = figure.subplots()
+    bands = evaluation.skill.bands
+    shown = [judged for judged in evaluation.judged if judged.estimator.name != "zero"]
+    spread = np.linspace(-0.012, 0.012, len(shown))  # so that error bars do not hide one another
+    families: list[str] = []
+    for shift, judged in zip(spread, shown, strict=True):
+        estimator = judged.estimator
+        filtered = estimator.name.endswith("_wiener")
+        family = estimator.name.removesuffix("_wiener")
+        if judged is evaluation.judged[0]:
+            colour, marker = _ESTIMATE, "s"
+        else:
+            families += [family] * (family not in families)
+            colour, marker = _OTHERS[families.index(family) % len(_OTHERS)]
+        measured = getattr(judged.skill, name)
+        axes.errorbar(
+            bands.ell * np.exp(shift),
+            measured.value,
+            measured.error,
+            fmt=f"{marker}{'--' if filtered else '-'}",
+            color=colour,
+            mfc="white" if filtered else colour,
+            lw=1,
+            label=estimator.label,
+        )
+    multipoles(axes)
+    figure.legend(loc="outside right upper")
+    return figure, axes
 
 
 @styled

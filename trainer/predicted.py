@@ -13,7 +13,9 @@ from trainer.dataset import (
     open_dataset,
     refuse_another,
 )
+from trainer.estimators import Estimator
 from trainer.predictions import DESCRIPTION, Predictions, open_predictions
+from trainer.run import Run
 
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds
@@ -26,7 +28,7 @@ class PredictedConfig:
     Attributes:
       dataset: "lensing/<name>".
       data_dir: the absolute folder that holds the folder `lensing`.
-      model: the network's name; of another group's predictions, their folder's.
+      model: the network's name; of another group's predictions, that of their folder.
     """
 
     dataset: str
@@ -64,6 +66,24 @@ class Predicted:
         version = self.dataset_version or str(builder.version)
         refuse_another(builder, self.lensing, version, "what the predictions were made from")
         return builder
+
+    def estimator(self, split: str, count: int) -> Estimator:
+        """Returns what gives the predictions of a batch, by its indices.
+
+        Args:
+          split: the one that is judged.
+          count: how many of its examples are, the first ones.
+
+        Raises:
+          LensingError: the predictions are not those of these examples.
+        """
+        self.maps.refuse_unfit(self.lensing, split, count)
+        label = f"{'network' if self.maps.description else 'estimate in'} {self.config.model}"
+        return Estimator("predictions", label, lambda batch: self.maps.estimate(batch["index"]))
+
+
+Subject = Run | Predicted
+"""What can be judged."""
 
 
 def load_predicted(
