@@ -11,6 +11,7 @@ import pytest
 from lensing_tfds import LensingError
 from pipelines import predicted_shards
 from pipelines.predict import main, predict
+from trainer import evaluate
 from trainer.config import resolve
 from trainer.dataset import open_built
 from trainer.models import build_model
@@ -91,6 +92,15 @@ def test_there_is_a_pair_of_files_a_shard_and_what_they_are(predicted, trained, 
     assert (described["split"], described["num_examples"]) == ("test", 11)
     assert described["workdir"] == str(trained)
     assert load_run(predicted / "network").model.count_params() > 0
+
+
+def test_the_judge_takes_them_as_they_are(output, builder, capsys):
+    evaluate.main(["--predictions", str(output), "--no-baselines"])
+    assert "lensing/tiny test: 1x4-3, 11 examples" in capsys.readouterr().out
+    (batch,) = evaluation_batches(builder, "test", 100)
+    expected = np.mean((read(output)[0] - batch["kappa"][..., 0]) ** 2)
+    metrics = json.loads((output / "metrics.json").read_text())
+    assert metrics["mse"] == pytest.approx(expected, rel=1e-4)
 
 
 def test_what_is_intact_is_kept_and_the_rest_is_mended(output, trained, capsys):
