@@ -25,7 +25,14 @@ from apache_beam.runners.runner import PipelineRunner
 
 from lensing_tfds import storage
 from lensing_tfds.configs import LensingError
-from lensing_tfds.shards import Executor, ShardSummary, SplitPlan, write_shard
+from lensing_tfds.shards import (
+    Executor,
+    ShardResult,
+    ShardSpec,
+    ShardSummary,
+    SplitPlan,
+    write_shard,
+)
 
 MAX_RANGES = 4096
 """How many pieces the work has at most: the job's size, and the workers that can share it."""
@@ -36,9 +43,14 @@ DASK_PARTITIONS = 64  # the runner's own choice would be one; its sum takes 0.1 
 Range = tuple[int, int, int]
 """Number of the plan, first shard, one past the last shard."""
 
+Write = Callable[[ShardSpec, Callable[[int], object]], ShardResult]
+"""Writes a shard, as `write_shard` does; the workers must be able to import it."""
+
 
 def beam_executor(
-    options: PipelineOptions | None = None, runner: str | PipelineRunner | None = None
+    options: PipelineOptions | None = None,
+    runner: str | PipelineRunner | None = None,
+    write: Write = write_shard,
 ) -> Executor:
     """Returns an executor that writes shards by a Beam pipeline and waits for its end.
 
@@ -46,13 +58,14 @@ def beam_executor(
       options: Beam's own; None for its defaults.
       runner: in place of the one that the options name. Where neither names any, the shards are
         written in this process: Beam's own default would first try to download a runner.
+      write: what is done with each shard.
     """
     run = pipeline_runner(options, runner, " (finished shards are kept: the same command goes on)")
 
     def execute(plans: Sequence[SplitPlan]) -> ShardSummary:
         folder = plans[0].prefix.rpartition("/")[0]
         report = f"{folder}/beam-summary-{uuid.uuid4().hex}.json"
-        return ShardSummary.from_json(json.loads(run(WriteShards(plans, report), report)))
+        return ShardSummary.from_json(json.loads(run(WriteShards(plans, report, write), report)))
 
     return execute
 
@@ -112,18 +125,20 @@ class WriteShards(beam.PTransform):
     Attributes:
       plans: the splits.
       report: the file that the JSON of their `ShardSummary` is written to.
+      write: what is done with each shard.
     """
 
-    def __init__(self, plans: Sequence[SplitPlan], report: str):
+    def __init__(self, plans: Sequence[SplitPlan], report: str, write: Write = write_shard):
         super().__init__()
         self.plans = list(plans)
         self.report = report
+        self.write = write
 
     def expand(self, begin: PBegin) -> PCollection[None]:
         return (
             begin
             | "Ranges" >> beam.Create(list(ranges(self.plans)))
-            | "Write" >> beam.Map(write_range, self.plans)
+            | "Write" >> beam.Map(write_range, self.plans, self.write)
             | "Sum" >> beam.CombineGlobally(_sum).without_defaults()
             | "Report" >> beam.Map(_write_report, self.report)
         )
@@ -144,7 +159,9 @@ def ranges(plans: Sequence[SplitPlan], at_most: int = MAX_RANGES) -> Iterator[Ra
             yield number, first, stop
 
 
-def write_range(piece: Range, plans: Sequence[SplitPlan]) -> ShardSummary:
+def write_range(
+    piece: Range, plans: Sequence[SplitPlan], write: Write = write_shard
+) -> ShardSummary:
     """Writes the shards of a range one after the other; the counters show how far a job is."""
     number, first, stop = piece
     examples = Metrics.counter("lensing", "examples")
@@ -152,7 +169,7 @@ def write_range(piece: Range, plans: Sequence[SplitPlan]) -> ShardSummary:
     milliseconds = Metrics.distribution("lensing", "shard_milliseconds")
     results = []
     for shard in range(first, stop):
-        result = write_shard(plans[number].shard(shard), examples.inc)
+        result = write(plans[number].shard(shard), examples.inc)
         num_bytes.inc(result.num_bytes)
         if not result.reused:
             milliseconds.update(round(1000 * result.seconds))

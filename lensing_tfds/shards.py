@@ -16,7 +16,7 @@ import math
 import operator
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import google_crc32c
 
@@ -288,7 +288,20 @@ def write_shard(spec: ShardSpec, on_examples: Callable[[int], object] | None = N
     return result(num_bytes, reused=False)
 
 
-def damage(spec: ShardSpec) -> str | None:
+class Sealed(Protocol):
+    """A file with its seal beside it; see `ShardSpec`."""
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def seal_path(self) -> str: ...
+
+    @property
+    def fingerprint(self) -> str: ...
+
+
+def damage(spec: Sealed) -> str | None:
     """Says what is wrong with a shard, reading all of it.
 
     Returns:

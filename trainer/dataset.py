@@ -72,8 +72,19 @@ def open_dataset(
     return builder
 
 
-def refuse_another(builder: tfds.core.DatasetBuilder, config: LensingConfig, version: str) -> None:
+def refuse_another(
+    builder: tfds.core.DatasetBuilder,
+    config: LensingConfig,
+    version: str,
+    known_as: str = "what the run was trained on",
+) -> None:
     """Refuses a dataset that holds other examples than a run was made with.
+
+    Args:
+      builder: the dataset.
+      config: the one that it should have.
+      version: of its data.
+      known_as: how the message calls the right dataset.
 
     Raises:
       LensingError: the message names what differs.
@@ -81,7 +92,7 @@ def refuse_another(builder: tfds.core.DatasetBuilder, config: LensingConfig, ver
     here = stored_config(builder).to_json() | {"dataset_version": str(builder.version)}
     changed = differences(config.to_json() | {"dataset_version": version}, here)
     if changed:
-        raise LensingError(f"{builder.data_path} is not what the run was trained on: {changed}")
+        raise LensingError(f"{builder.data_path} is not {known_as}: {changed}")
 
 
 def open_built(name: str, data_dir: str) -> tfds.core.DatasetBuilder:

@@ -1,8 +1,11 @@
 """Judges a trained network: `python -m trainer.evaluate --workdir RUN`.
 
+A folder of predictions is judged by `python -m trainer.evaluate --predictions DIR`; another group's
+needs `--dataset lensing/v10` too. docs/predictions.md has the format.
+
 On the very same examples it judges the quadratic estimators that a cosmologist would use instead.
 
-Writes into the run's folder `metrics.json` (see `trainer.evaluation`), `report.html` (one file,
+Writes into that folder `metrics.json` (see `trainer.evaluation`), `report.html` (one file,
 figures inside) and `maps.png` (the report's first figure); for another split than test,
 `metrics-validation.json` and so on. With `--figures` each figure is a PDF and a PNG in `figures`.
 """
@@ -12,19 +15,26 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from trainer.quiet import quiet_tensorflow
+
+if TYPE_CHECKING:
+    from trainer.predicted import Subject
 
 
 def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m trainer.evaluate",
-        description="Judge a trained network on a split that it was not trained on.",
+        description="Judge a trained network, or predictions, on a split of a dataset.",
         allow_abbrev=False,
     )
-    parser.add_argument("--workdir", required=True, help="the run's folder")
-    parser.add_argument("--split", default="test", help="test, validation or train [%(default)s]")
+    judged = parser.add_mutually_exclusive_group(required=True)
+    judged.add_argument("--workdir", help="the run's folder")
+    judged.add_argument("--predictions", help="a folder of predictions, in place of a run")
+    parser.add_argument("--dataset", help="lensing/<config>, if predictions do not say so")
+    parser.add_argument("--split", help="test, validation or train [test, or the predictions']")
     parser.add_argument("--data_dir", help="where the dataset is, if it has moved [the run's]")
     parser.add_argument("--max_examples", type=int, help="judge only the first so many [all]")
     parser.add_argument(
@@ -46,21 +56,33 @@ def main(argv: Sequence[str] | None = None) -> None:
     # Imported here, so that --help and a mistyped flag answer at once.
     with quiet_tensorflow():
         from lensing_tfds.command_line import one_line_errors
-        from trainer.dataset import absolute_data_dir
         from trainer.evaluation import evaluate, summary, write
-        from trainer.run import load_run
 
     with one_line_errors(arguments.verbose):
-        run = load_run(arguments.workdir)
-        if arguments.data_dir:
-            data_dir = absolute_data_dir(arguments.data_dir)
-            run = dataclasses.replace(
-                run, config=dataclasses.replace(run.config, data_dir=data_dir)
-            )
-        evaluation = evaluate(run, arguments.split, arguments.max_examples, arguments.baselines)
+        run, split = _subject(arguments)
+        evaluation = evaluate(run, split, arguments.max_examples, arguments.baselines)
         page = write(run, evaluation, arguments.figures)
     print(summary(run, evaluation))
     print(f"report: {page}")
+
+
+def _subject(arguments: argparse.Namespace) -> tuple[Subject, str]:
+    """What is to be judged, and on which split."""
+    from lensing_tfds.configs import LensingError
+    from trainer.dataset import absolute_data_dir
+    from trainer.predicted import load_predicted
+    from trainer.run import load_run
+
+    if arguments.predictions is not None:
+        predicted = load_predicted(arguments.predictions, arguments.dataset, arguments.data_dir)
+        return predicted, arguments.split or predicted.split or "test"
+    if arguments.dataset is not None:
+        raise LensingError("--dataset is for --predictions: a run has its own")
+    run = load_run(arguments.workdir)
+    if arguments.data_dir:
+        data_dir = absolute_data_dir(arguments.data_dir)
+        run = dataclasses.replace(run, config=dataclasses.replace(run.config, data_dir=data_dir))
+    return run, arguments.split or "test"
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""A run, judged on a split of its dataset, and what is written about it.
+"""A run, or predictions, judged on a split of its dataset, and what is written about it.
 
 metrics.json holds
 
     dataset                 "lensing/<name>"
     split                   which examples were judged
     num_examples            how many of them
-    model                   the network's name
+    model                   the network's name; of another group's predictions, their folder's
     mse                     mean squared error of κ per pixel
     zero_mse                the same for the trivial estimate, zero
     map_correlation         Pearson's correlation of true and estimated κ over all pixels
@@ -59,7 +59,7 @@ from trainer.baselines.references import references
 from trainer.estimators import Estimator
 from trainer.files import make_folder, replacing
 from trainer.judge import Evaluation, bands_of, judge, kappa_spectrum
-from trainer.run import Run
+from trainer.predicted import Predicted, Subject
 from trainer.skill import Measured, Skill, difference
 from trainer.stream import evaluation_batches
 
@@ -72,12 +72,12 @@ _SECONDS_BETWEEN_LINES = 10
 
 
 def evaluate(
-    run: Run, split: str = "test", max_examples: int | None = None, baselines: bool = True
+    run: Subject, split: str = "test", max_examples: int | None = None, baselines: bool = True
 ) -> Evaluation:
     """Judges a run on a split of its dataset, beside the estimators that one would use instead.
 
     Args:
-      run: the network, and the dataset it was trained on.
+      run: the network, and the dataset it was trained on; or predictions.
       split: "train", "validation" or "test".
       max_examples: judge the first ones by index only; None judges all.
       baselines: judge quadratic estimators and zero too, on the same examples. The network's own
@@ -85,12 +85,15 @@ def evaluate(
 
     Raises:
       LensingError: the run has no finished epoch; its dataset or the split is not there, or the
-        dataset is another one now; the estimates are not finite; or there are too few examples or
-        modes to judge.
+        dataset is another one now; the predictions are those of other examples; the estimates are
+        not finite; or there are too few examples or modes to judge.
     """
     if max_examples is not None and max_examples < 2:
         raise LensingError(f"max_examples is {max_examples}: must be at least 2")
-    if len(run.history["epoch"]) == 0:
+    if isinstance(run, Predicted):
+        if run.split not in (None, split):
+            raise LensingError(f"{run.workdir} holds predictions of {run.split}, not of {split}")
+    elif len(run.history["epoch"]) == 0:
         raise LensingError(f"the run in {run.workdir} has no finished epoch yet")
     builder = run.builder()
     if split not in builder.info.splits:
@@ -101,7 +104,11 @@ def evaluate(
     total = min(available, max_examples or available)
     batches = evaluation_batches(builder, f"{split}[:{total}]", _BATCH_SIZE)
     theory = spectra_of(run.lensing, str(builder.data_path))
-    judged = [estimators.network(run.predict, f"network {run.config.model}")]
+    judged = [
+        run.estimator(split, total)
+        if isinstance(run, Predicted)
+        else estimators.network(run.predict, f"network {run.config.model}")
+    ]
     if baselines:
         judged += [*_references(run, builder, split, theory), estimators.zero()]
     return judge(
@@ -115,7 +122,7 @@ def evaluate(
 
 
 def _references(
-    run: Run, builder: tfds.core.DatasetBuilder, split: str, theory: PowerSpectra
+    run: Subject, builder: tfds.core.DatasetBuilder, split: str, theory: PowerSpectra
 ) -> list[Estimator]:
     """The quadratic estimators of a run's version, calibrated on examples of another split."""
     other = "validation" if split == "train" else "train"
@@ -131,7 +138,7 @@ def _references(
     )
 
 
-def metrics(run: Run, evaluation: Evaluation) -> dict[str, Any]:
+def metrics(run: Subject, evaluation: Evaluation) -> dict[str, Any]:
     """Returns what metrics.json holds, as the module's docstring lists it."""
     skill = evaluation.skill
     values: dict[str, Any] = {
@@ -175,7 +182,7 @@ def _json(values: NDArray[np.float64]) -> Any:
     return [None if math.isnan(value) else value for value in values.tolist()]
 
 
-def write(run: Run, evaluation: Evaluation, export: bool = False) -> Path:
+def write(run: Subject, evaluation: Evaluation, export: bool = False) -> Path:
     """Writes the metrics, the report and its first figure into the run's folder.
 
     Everything is made before anything is written, and each file is there whole or not at all.
@@ -212,7 +219,7 @@ def write(run: Run, evaluation: Evaluation, export: bool = False) -> Path:
     return report_path
 
 
-def summary(run: Run, evaluation: Evaluation) -> str:
+def summary(run: Subject, evaluation: Evaluation) -> str:
     """Returns the result in a few lines of text."""
     skill = evaluation.skill
     remaining = float(skill.mse.value / skill.zero_mse.value)

@@ -17,6 +17,7 @@ from trainer import figures, page
 from trainer.baselines.references import is_aliased, is_cut
 from trainer.judge import Evaluation
 from trainer.memory import estimate_memory
+from trainer.predicted import Predicted, Subject
 from trainer.run import Run
 from trainer.skill import Measured, Skill, difference
 
@@ -24,6 +25,10 @@ _LEAD = (
     "A network sees a lensed map of the cosmic microwave background and estimates the convergence "
     "κ: the projected matter that lensed it. Here its estimates meet the truth, on skies that it "
     "was not trained on."
+)
+_PREDICTIONS_LEAD = (
+    "Estimates, from files, of the convergence κ: the projected matter that lensed a map of the "
+    "cosmic microwave background. Here they meet the truth."
 )
 _MAPS = (
     "the first of the split, not picked. In each row true κ, estimate and residual share one "
@@ -87,11 +92,11 @@ class Pages(NamedTuple):
     figures: dict[str, Figure]
 
 
-def render(run: Run, evaluation: Evaluation) -> Pages:
+def render(run: Subject, evaluation: Evaluation) -> Pages:
     """Draws a judged run.
 
     Args:
-      run: the network, its settings and its history.
+      run: the network, its settings and its history; or predictions, without these.
       evaluation: how it did.
     """
     drawn = {
@@ -100,8 +105,9 @@ def render(run: Run, evaluation: Evaluation) -> Pages:
         "correlation": figures.correlation(evaluation),
         "transfer": figures.transfer(evaluation),
         "pixels": figures.pixels(evaluation),
-        "history": figures.history(run.history),
     }
+    if isinstance(run, Run):
+        drawn["history"] = figures.history(run.history)
     if evaluation.others:
         drawn |= {
             "all_correlation": figures.correlations(evaluation),
@@ -182,16 +188,19 @@ def _noise_clause(lensing: LensingConfig) -> str:
     return "" if lensing.noise_uK_arcmin else ", free of noise"
 
 
-def _page(run: Run, evaluation: Evaluation, maps_png: bytes, drawn: Mapping[str, Figure]) -> str:
+def _page(
+    run: Subject, evaluation: Evaluation, maps_png: bytes, drawn: Mapping[str, Figure]
+) -> str:
     skill = evaluation.skill
     split, dataset, model = map(escape, (evaluation.split, run.config.dataset, run.config.model))
     remaining = float(skill.mse.value / skill.zero_mse.value)
-    tiles = (
+    tiles = [
         (_plus_minus(skill.map_correlation), "map-level correlation ρ of true and estimated κ"),
         (f"{remaining:.1%}", "mean squared error, relative to estimating zero everywhere"),
         (f"{skill.num_examples:,}", f"{split} examples judged"),
-        (f"{run.model.count_params():,}", f"parameters of the network {model}"),
-    )
+    ]
+    if isinstance(run, Run):
+        tiles.append((f"{run.model.count_params():,}", f"parameters of the network {model}"))
     shown = ", ".join(str(index) for index in evaluation.gallery.index)
     channels = run.lensing.channels
     caption = f"Examples {shown}: {_MAPS}"
@@ -209,10 +218,9 @@ def _page(run: Run, evaluation: Evaluation, maps_png: bytes, drawn: Mapping[str,
         ("Transfer function T_L", drawn["transfer"], _TRANSFER),
         ("Pixel by pixel", drawn["pixels"], _PIXELS),
     )
-    history = ("Learning history", drawn["history"], _HISTORY)
     title = f"{model} on {dataset}: estimated κ, judged"
     body = f"""<h1>{title}</h1>
-<p class="lead">{_LEAD}</p>
+<p class="lead">{_LEAD if isinstance(run, Run) else _PREDICTIONS_LEAD}</p>
 <div class="tiles">{"".join(page.tile(*tile) for tile in tiles)}</div>
 {maps}
 <p class="note"><b>What a real sky would not give.</b> {escape(" ".join(caveats(run.lensing)))}</p>
@@ -220,14 +228,19 @@ def _page(run: Run, evaluation: Evaluation, maps_png: bytes, drawn: Mapping[str,
 <h2>Scale by scale</h2>
 <div class="pair">{"".join(page.svg_figure(*scale) for scale in scales)}</div>
 <div class="card">{_band_table(skill)}<p>{_ERRORS}</p></div>
-<h2>Training</h2>
-<div class="pair">{page.svg_figure(*history)}
-<div class="card">{page.table(_run_rows(run))}</div></div>
+{_training(run, drawn["history"]) if isinstance(run, Run) else ""}
 <h2>The dataset</h2>
 <div class="card">{page.table(_dataset_rows(run.lensing))}</div>
 <h2>Do it again</h2>
 <pre>{escape(_commands(run, evaluation))}</pre>"""
     return page.document(title, body)
+
+
+def _training(run: Run, drawn: Figure) -> str:
+    history = ("Learning history", drawn, _HISTORY)
+    return f"""<h2>Training</h2>
+<div class="pair">{page.svg_figure(*history)}
+<div class="card">{page.table(_run_rows(run))}</div></div>"""
 
 
 def _plus_minus(measured: Measured) -> str:
@@ -331,8 +344,30 @@ def _dataset_rows(lensing: LensingConfig) -> list[tuple[str, object]]:
     ]
 
 
-def _commands(run: Run, evaluation: Evaluation) -> str:
+def _commands(run: Subject, evaluation: Evaluation) -> str:
     config, lensing = run.config, run.lensing
+    data_dir, workdir = shlex.quote(config.data_dir), shlex.quote(str(run.workdir))
+    if isinstance(run, Predicted):
+        lines = []
+        evaluate = (
+            f"python -m trainer.evaluate --predictions {workdir} --dataset {config.dataset} "
+            f"--data_dir {data_dir} --split {evaluation.split}"
+        )
+    else:
+        lines = [_train_command(run)]
+        evaluate = f"python -m trainer.evaluate --workdir {workdir} --split {evaluation.split}"
+    if evaluation.skill.num_examples < lensing.num_examples[evaluation.split]:
+        evaluate += f" --max_examples {evaluation.skill.num_examples}"
+    if not evaluation.others:
+        evaluate += " --no-baselines"
+    lines.append(evaluate)
+    if lensing.name not in VERSIONS:  # the trainer builds only those by itself
+        lines.insert(0, build_command(lensing, config.data_dir))
+    return "\n".join(lines)
+
+
+def _train_command(run: Run) -> str:
+    config = run.config
     data_dir, workdir = shlex.quote(config.data_dir), shlex.quote(str(run.workdir))
     train = (
         f"python -m trainer --dataset {config.dataset} --data_dir {data_dir} --workdir {workdir} "
@@ -342,12 +377,4 @@ def _commands(run: Run, evaluation: Evaluation) -> str:
     )
     if config.max_examples is not None:
         train += f" --max_examples {config.max_examples}"
-    evaluate = f"python -m trainer.evaluate --workdir {workdir} --split {evaluation.split}"
-    if evaluation.skill.num_examples < lensing.num_examples[evaluation.split]:
-        evaluate += f" --max_examples {evaluation.skill.num_examples}"
-    if not evaluation.others:
-        evaluate += " --no-baselines"
-    lines = [train, evaluate]
-    if lensing.name not in VERSIONS:  # the trainer builds only those by itself
-        lines.insert(0, build_command(lensing, config.data_dir))
-    return "\n".join(lines)
+    return train

@@ -8,6 +8,13 @@ import sys
 import numpy as np
 import pytest
 
+from lensing_tfds import simulate
+from lensing_tfds.configs import DATASET_VERSION
+from trainer.config import resolve
+from trainer.models import build_model
+from trainer.run import RunConfig, load_run, write_config
+from trainer.scaling import Scaling
+
 ROOT = pathlib.Path(__file__).parents[2]
 
 distributed = pytest.importorskip("distributed")
@@ -52,3 +59,25 @@ def test_a_killed_worker_is_replaced(generate, flags, slow, killer, assert_is_si
         pass
     assert killer.killed is not None
     assert_is_simulated(slow, 4)
+
+
+def test_the_same_predictions(generate, flags, small, tmp_path):
+    with generate(small, "--num_shards", "5"):
+        pass
+    settings = resolve(f"lensing/{small.name}", str(tmp_path), small, model="1x4-3")
+    scaling = Scaling((0.0,), (90.0,), 0.0, 0.05)
+    workdir = tmp_path / "run"
+    workdir.mkdir()
+    write_config(workdir, RunConfig(settings, small, DATASET_VERSION, scaling))
+    build_model("1x4-3", (16, 16, 1), seed=0).save(workdir / "best.keras")
+    output = tmp_path / "predictions"
+    command = [sys.executable, "-m", "pipelines.predict", "--workdir", str(workdir)]
+    command += ["--output", str(output), "--split", "train", *flags, "--dask_npartitions", "3"]
+    done = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "90 examples" in done.stdout
+    lensed = simulate(small, "train", range(90))["lensed"]
+    expected = load_run(workdir).predict(lensed)[..., 0]
+    found = np.concatenate([np.load(path) for path in sorted(output.glob("kappa-*.npy"))])
+    np.testing.assert_allclose(found, expected, atol=1e-5 * expected.std())
+    assert json.loads((output / "predictions.json").read_text())["num_shards"] == 5

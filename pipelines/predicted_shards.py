@@ -1,0 +1,212 @@
+"""A shard of a dataset -> the shard of a network's estimates: what a worker of `predict` does.
+
+Like the dataset's own shards, one of estimates is there whole or not at all, with a seal beside it,
+and is kept when it is found intact. The network is loaded once a worker process, and no example
+leaves it: the files are read, estimated and written batch by batch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import io
+import json
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import google_crc32c
+import numpy as np
+import tensorflow_datasets as tfds
+from numpy.typing import NDArray
+
+from lensing_tfds import storage
+from lensing_tfds.configs import LensingError
+from lensing_tfds.shards import ShardResult, ShardSpec, damage
+from trainer.run import Run, load_run
+from trainer.stream import evaluation_batches
+
+NETWORK_FILES = ("config.json", "best.keras")
+"""Those of a run's folder that make its estimates."""
+
+_BATCH_SIZE = 32
+
+_loading = threading.Lock()  # runners may have several threads a process
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """What the estimates are made from; picklable, with paths that every worker sees.
+
+    Attributes:
+      dataset: the folder of the built dataset.
+      network: the folder that holds `NETWORK_FILES`.
+      digest: of those files, see `digest_of`.
+    """
+
+    dataset: str
+    network: str
+    digest: str
+
+
+@dataclasses.dataclass(frozen=True)
+class PredictedShard:
+    """Where the estimates of one shard go: κ, its indices, and a seal of κ.
+
+    Attributes:
+      spec: the examples; its path is `<folder>/kappa-00000-of-00005`, which gets an ending here.
+      digest: of the network.
+    """
+
+    spec: ShardSpec
+    digest: str
+
+    @property
+    def path(self) -> str:
+        """The file of κ, (n, npix, npix) float32."""
+        return f"{self.spec.path}.npy"
+
+    @property
+    def index_path(self) -> str:
+        """The file of the indices, (n,) int64."""
+        folder, _, name = self.path.rpartition("/")
+        return f"{folder}/{name.replace('kappa', 'index', 1)}"
+
+    @property
+    def seal_path(self) -> str:
+        """The file that holds the checksum of κ."""
+        return f"{self.path}.crc32c"
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of all that the estimates are a function of, and of nothing else."""
+        return hashlib.sha256(f"{self.spec.fingerprint} {self.digest}".encode()).hexdigest()
+
+
+def digest_of(network: str) -> str:
+    """Returns a hash of the files of a network: its weights and the scaling around them.
+
+    Raises:
+      LensingError: one cannot be read.
+    """
+    digest = hashlib.sha256()
+    for name in NETWORK_FILES:
+        with storage.reading(f"{network}/{name}") as file:
+            content = file.read()
+        if name == "config.json":  # of which only this plays a part
+            content = json.dumps(json.loads(content)["scaling"], sort_keys=True).encode()
+        digest.update(hashlib.sha256(content).digest())
+    return digest.hexdigest()
+
+
+def predict_shard(
+    source: Source, spec: ShardSpec, on_examples: Callable[[int], object] | None = None
+) -> ShardResult:
+    """Estimates κ for the examples of a shard and writes it, or finds it written and intact.
+
+    Args:
+      source: the dataset and the network.
+      spec: the shard; see `PredictedShard`.
+      on_examples: called with the number of examples just estimated.
+
+    Returns:
+      Its size and time.
+
+    Raises:
+      LensingError: the dataset is damaged, the network is gone, an estimate is not finite, or a
+        file cannot be written.
+    """
+    began = time.monotonic()
+    shard = PredictedShard(spec, source.digest)
+
+    def result(reused: bool) -> ShardResult:
+        num_bytes, seconds = storage.size(shard.path) or 0, time.monotonic() - began
+        return ShardResult(spec.split, shard.path, spec.num_examples, num_bytes, seconds, reused)
+
+    if _is_intact(shard):
+        if on_examples is not None:
+            on_examples(spec.num_examples)
+        return result(reused=True)
+    network = _network(source)
+    crc, num_bytes, indices = google_crc32c.Checksum(), 0, []
+    with storage.writing(shard.path) as file:
+
+        def put(piece: bytes) -> None:
+            nonlocal num_bytes
+            file.write(piece)
+            crc.update(piece)
+            num_bytes += len(piece)
+
+        put(_npy_header((spec.num_examples, spec.config.npix, spec.config.npix)))
+        examples = f"{spec.split}[{spec.start}:{spec.stop}]"
+        for batch in evaluation_batches(_dataset(source.dataset), examples, _BATCH_SIZE):
+            kappa = network.predict(batch["lensed"], _BATCH_SIZE)
+            bad = ~np.isfinite(kappa).all(axis=(1, 2, 3))
+            if bad.any():
+                raise LensingError(
+                    f"the network's estimate for example {batch['index'][bad][0]} is not finite "
+                    "(NaN or infinite): train again, with a lower --learning_rate"
+                )
+            put(kappa.astype("<f4").tobytes())
+            indices.append(batch["index"])
+            if on_examples is not None:
+                on_examples(len(kappa))
+    with storage.writing(shard.index_path) as file:
+        file.write(_npy(np.concatenate(indices)))
+    seal = {"crc32c": crc.hexdigest().decode(), "num_bytes": num_bytes}
+    with storage.writing(shard.seal_path) as file:
+        file.write(json.dumps(seal | {"fingerprint": shard.fingerprint}).encode())
+    return result(reused=False)
+
+
+def _is_intact(shard: PredictedShard) -> bool:
+    if damage(shard) is not None or storage.size(shard.index_path) is None:
+        return False
+    with storage.reading(shard.index_path) as file:
+        return file.read() == _npy(np.arange(shard.spec.start, shard.spec.stop))
+
+
+def _npy(indices: NDArray[np.int64]) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, indices.astype("<i8"))
+    return buffer.getvalue()
+
+
+def _npy_header(shape: tuple[int, ...]) -> bytes:
+    buffer = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        buffer, {"descr": "<f4", "fortran_order": False, "shape": shape}
+    )
+    return buffer.getvalue()
+
+
+def _network(source: Source) -> Run:
+    with _loading:
+        return _load(source)
+
+
+@functools.lru_cache(maxsize=1)  # loading takes seconds, and a worker gets many shards
+def _load(source: Source) -> Run:
+    """Fetches the network, which may be in a bucket, and loads it."""
+    if digest_of(source.network) != source.digest:
+        raise LensingError(
+            f"{source.network} has become another network: is another prediction writing there?"
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        for name in NETWORK_FILES:
+            with (
+                storage.reading(f"{source.network}/{name}") as there,
+                storage.writing(f"{folder}/{name}") as here,
+            ):
+                here.write(there.read())
+        run = load_run(Path(folder))
+        _ = run.model  # read while the file is there
+    return run
+
+
+@functools.lru_cache(maxsize=1)
+def _dataset(folder: str) -> tfds.core.DatasetBuilder:
+    return tfds.builder_from_directory(folder)

@@ -1,0 +1,150 @@
+"""`python -m trainer.evaluate --predictions` judges files as it judges the run that made them."""
+
+import dataclasses
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from lensing_tfds.configs import DATASET_VERSION
+from tests.trainer.test_report import Page
+from trainer.evaluate import main
+from trainer.run import load_run
+from trainer.stream import evaluation_batches
+from trainer.train import train
+
+
+@pytest.fixture(name="trained", scope="module")
+def trained_fixture(config, tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("trained") / "run"
+    train(dataclasses.replace(config, epochs=1), workdir)
+    return workdir
+
+
+@pytest.fixture(name="kappa", scope="module")
+def kappa_fixture(trained, builder):
+    (batch,) = evaluation_batches(builder, "test", 100)
+    return load_run(trained).predict(batch["lensed"])
+
+
+@pytest.fixture(name="theirs")
+def theirs_fixture(kappa, tmp_path):
+    """What another group would send: two files, and nothing that says what they are."""
+    folder = tmp_path / "theirs & co"
+    folder.mkdir()
+    for name, order in (("", [10, 3, 0, 7]), ("_2", [1, 2, 4, 5, 6, 8, 9])):
+        np.save(folder / f"kappa{name}.npy", kappa[order])
+        np.save(folder / f"index{name}.npy", order)
+    return folder
+
+
+@pytest.fixture(name="ours")
+def ours_fixture(kappa, tiny, data_dir, tmp_path):
+    """What `pipelines.predict` writes."""
+    folder = tmp_path / "ours"
+    folder.mkdir()
+    np.save(folder / "kappa-00000-of-00001.npy", kappa[..., 0])
+    np.save(folder / "index-00000-of-00001.npy", np.arange(11))
+    said = {"dataset": "lensing/tiny", "config": tiny.to_json(), "split": "test"}
+    said |= {"dataset_version": DATASET_VERSION, "model": "1x4-3", "data_dir": data_dir}
+    (folder / "predictions.json").write_text(json.dumps(said))
+    return folder
+
+
+def judged(folder, *flags):
+    main(["--predictions", str(folder), "--no-baselines", *flags])
+    return json.loads((folder / "metrics.json").read_text())
+
+
+def error_line(folder, capsys, *flags):
+    with pytest.raises(SystemExit) as exit:
+        main(["--predictions", str(folder), "--no-baselines", *flags])
+    assert exit.value.code == 2
+    line = capsys.readouterr().err
+    assert line.startswith("error: ") and line.count("\n") == 1
+    written = ("metrics", "report", "maps")
+    assert not folder.exists() or not [p for p in folder.iterdir() if p.name.startswith(written)]
+    return line
+
+
+def test_predictions_get_the_marks_of_their_run(trained, ours, theirs, data_dir, tmp_path):
+    workdir = shutil.copytree(trained, tmp_path / "run")
+    main(["--workdir", str(workdir), "--no-baselines"])
+    of_run = json.loads((workdir / "metrics.json").read_text())
+    assert judged(ours) == of_run
+    of_theirs = judged(theirs, "--dataset", "lensing/tiny", "--data_dir", data_dir)
+    assert of_theirs.pop("model") == "theirs & co"
+    del of_run["model"]
+    assert of_theirs == of_run
+
+
+def test_the_report_has_no_training(theirs, data_dir, capsys):
+    judged(theirs, "--dataset", "lensing/tiny", "--data_dir", data_dir)
+    assert "lensing/tiny test: theirs & co, 11 examples" in capsys.readouterr().out
+    html = (theirs / "report.html").read_text()
+    assert "Training" not in html and "parameters of" not in html
+    assert "theirs &amp; co on lensing/tiny" in html
+    assert f"--predictions &#x27;{str(theirs).replace('&', '&amp;')}&#x27; --dataset" in html
+    assert len(Page(html).images) == 5
+    assert (theirs / "maps.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_quadratic_estimators_stand_beside_predictions(ours):
+    main(["--predictions", str(ours)])
+    metrics = json.loads((ours / "metrics.json").read_text())
+    assert "zero" in metrics["estimators"]
+    assert metrics["estimators"]["zero"]["difference"] == metrics["map_correlation"]
+
+
+def test_the_first_examples_are_enough_if_no_more_are_judged(theirs, kappa, data_dir, capsys):
+    (theirs / "kappa_2.npy").unlink()
+    np.save(theirs / "kappa.npy", kappa[:4])
+    np.save(theirs / "index.npy", np.arange(4))
+    flags = ("--dataset", "lensing/tiny", "--data_dir", data_dir)
+    line = error_line(theirs, capsys, *flags)
+    assert "lacks 7 of the 11 examples of lensing/tiny test, the first is 4" in line
+    assert judged(theirs, *flags, "--max_examples", "4")["num_examples"] == 4
+
+
+def test_predictions_of_another_split_are_refused(ours, theirs, data_dir, capsys):
+    line = error_line(ours, capsys, "--split", "validation")
+    assert "holds predictions of test, not of validation" in line
+    flags = ("--dataset", "lensing/tiny", "--data_dir", data_dir, "--split", "validation")
+    assert "has example 10, lensing/tiny validation has 0 to 9" in error_line(
+        theirs, capsys, *flags
+    )
+
+
+def test_predictions_of_another_dataset_are_refused(ours, data_dir, capsys):
+    assert "predictions of lensing/tiny, not of lensing/v8" in error_line(
+        ours, capsys, "--dataset", "lensing/v8"
+    )
+    path = ours / "predictions.json"
+    said = json.loads(path.read_text())
+    said["config"]["seed"] = 99
+    path.write_text(json.dumps(said))
+    assert "not what the predictions were made from: seed: 99 -> 3" in error_line(ours, capsys)
+
+
+def test_maps_that_nobody_can_judge_are_named(theirs, kappa, data_dir, capsys, tmp_path):
+    flags = ("--dataset", "lensing/tiny", "--data_dir", data_dir)
+    assert "give --dataset" in error_line(theirs, capsys)
+    assert "holds no predictions" in error_line(tmp_path / "nothing", capsys, *flags)
+    maps = np.load(theirs / "kappa.npy")
+    maps[1, 2, 3] = np.nan
+    np.save(theirs / "kappa.npy", maps)
+    assert "kappa.npy: κ of example 3 is not finite" in error_line(theirs, capsys, *flags)
+    np.save(theirs / "kappa.npy", maps[:, :8])
+    assert "has maps of 8 x 16 pixels" in error_line(theirs, capsys, *flags)
+    np.save(theirs / "kappa.npy", maps)
+    np.save(theirs / "index.npy", [10, 3, 1, 7])
+    assert "example 1 more than once: in kappa.npy and kappa_2.npy" in error_line(
+        theirs, capsys, *flags
+    )
+
+
+def test_a_run_has_its_own_dataset(trained, capsys):
+    with pytest.raises(SystemExit):
+        main(["--workdir", str(trained), "--dataset", "lensing/v8"])
+    assert "--dataset is for --predictions" in capsys.readouterr().err
