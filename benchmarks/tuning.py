@@ -21,7 +21,7 @@ from tuning.trials import load_search, read_trials
 def run(config, workdir, test_examples) -> dict:
     """Trains, and judges on the test split, which no search has seen."""
     trained = train(config, workdir)
-    skill = evaluate(trained, "test", test_examples).skill
+    skill = evaluate(trained, "test", test_examples, baselines=False).skill
     return {
         "settings": f"{config.model} {config.optimizer} {config.learning_rate:g} "
         f"batch {config.batch_size}{'' if config.augment else ' not augmented'}",

@@ -15,7 +15,7 @@ import json
 import operator
 import re
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import apache_beam as beam
 from apache_beam.metrics.metric import Metrics
@@ -47,31 +47,56 @@ def beam_executor(
       runner: in place of the one that the options name. Where neither names any, the shards are
         written in this process: Beam's own default would first try to download a runner.
     """
+    run = pipeline_runner(options, runner, " (finished shards are kept: the same command goes on)")
+
+    def execute(plans: Sequence[SplitPlan]) -> ShardSummary:
+        folder = plans[0].prefix.rpartition("/")[0]
+        report = f"{folder}/beam-summary-{uuid.uuid4().hex}.json"
+        return ShardSummary.from_json(json.loads(run(WriteShards(plans, report), report)))
+
+    return execute
+
+
+def pipeline_runner(
+    options: PipelineOptions | None = None,
+    runner: str | PipelineRunner | None = None,
+    advice: str = "",
+) -> Callable[[beam.PTransform, str], bytes]:
+    """Returns a function that runs a pipeline, waits for its end, and returns what it found.
+
+    Its arguments are the pipeline's one transform, and the file that this transform writes what it
+    found to: where all workers can write and this process can read. The file is removed at the
+    end. The function raises a `LensingError` where the pipeline fails or leaves no file.
+
+    Args:
+      options: as in `beam_executor`, like the next.
+      runner: in place of the one that the options name.
+      advice: added to the message where it was the runner that failed.
+    """
     options = PipelineOptions([]) if options is None else options
     runner = known_runner(runner or options.view_as(StandardOptions).runner)
     if runner == DASK_RUNNER:
         _set_dask_partitions(options)
 
-    def execute(plans: Sequence[SplitPlan]) -> ShardSummary:
-        folder = plans[0].prefix.rpartition("/")[0]
-        report = f"{folder}/beam-summary-{uuid.uuid4().hex}.json"
+    def run(transform: beam.PTransform, report: str) -> bytes:
         try:
             try:
                 with beam.Pipeline(runner=runner, options=options) as pipeline:
-                    pipeline | WriteShards(plans, report)
+                    pipeline | transform
             except Exception as error:  # each runner has its own
-                raise _as_lensing_error(runner, error) from error
+                raise _as_lensing_error(runner, error, advice) from error
             if storage.size(report) is None:
+                folder = report.rpartition("/")[0]
                 raise LensingError(
                     f"{runner} ended, but {folder} has no report of it: do its workers see that "
-                    "folder? Give a data_dir that every machine shares"
+                    "folder? Give one that every machine shares"
                 )
             with storage.reading(report) as file:
-                return ShardSummary.from_json(json.loads(file.read()))
+                return file.read()
         finally:
             storage.remove(report)
 
-    return execute
+    return run
 
 
 def known_runner(runner: str | PipelineRunner | None) -> str | PipelineRunner:
@@ -152,7 +177,7 @@ def _set_dask_partitions(options: PipelineOptions) -> None:
         dask.npartitions = DASK_PARTITIONS
 
 
-def _as_lensing_error(runner: str | PipelineRunner, error: Exception) -> LensingError:
+def _as_lensing_error(runner: str | PipelineRunner, error: Exception, advice: str) -> LensingError:
     """Finds what a worker said in the text that the runner made of it.
 
     Runners that talk to other processes hand on no exception, but all hand on its traceback.
@@ -163,6 +188,4 @@ def _as_lensing_error(runner: str | PipelineRunner, error: Exception) -> Lensing
     if said:
         return LensingError(said[-1])
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    return LensingError(
-        f"{runner} failed: {lines[-1].strip()} (finished shards are kept: the same command goes on)"
-    )
+    return LensingError(f"{runner} failed: {lines[-1].strip()}{advice}")

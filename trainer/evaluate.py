@@ -1,5 +1,7 @@
 """Judges a trained network: `python -m trainer.evaluate --workdir RUN`.
 
+On the very same examples it judges the quadratic estimators that a cosmologist would use instead.
+
 Writes into the run's folder `metrics.json` (see `trainer.evaluation`), `report.html` (one file,
 figures inside) and `maps.png` (the report's first figure); for another split than test,
 `metrics-validation.json` and so on.
@@ -25,6 +27,12 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--split", default="test", help="test, validation or train [%(default)s]")
     parser.add_argument("--data_dir", help="where the dataset is, if it has moved [the run's]")
     parser.add_argument("--max_examples", type=int, help="judge only the first so many [all]")
+    parser.add_argument(
+        "--baselines",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="judge quadratic estimators and zero on the same examples too [yes]",
+    )
     parser.add_argument("--verbose", action="store_true", help="tracebacks of errors")
     return parser.parse_args(argv)
 
@@ -46,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             run = dataclasses.replace(
                 run, config=dataclasses.replace(run.config, data_dir=data_dir)
             )
-        evaluation = evaluate(run, arguments.split, arguments.max_examples)
+        evaluation = evaluate(run, arguments.split, arguments.max_examples, arguments.baselines)
         page = write(run, evaluation)
     print(summary(run, evaluation))
     print(f"report: {page}")

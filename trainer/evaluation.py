@@ -18,42 +18,70 @@ metrics.json holds
     cross_cl, residual_cl   their cross-spectrum, and the spectrum of estimate - truth
     expected_cl             the spectrum that true κ was drawn from, averaged over each band's modes
 
-and, beside each measured value, `<name>_error`: its standard error, bootstrapped over examples.
+    noise_ell               reconstruction noise of the calibrated estimate: the spectrum of
+                            estimate/response - truth, the response measured on other examples
+
+beside each measured value `<name>_error`: its standard error, bootstrapped over examples, and
+
+    estimators              an object a name: what the network was judged beside, on the same
+                            examples; empty if it was judged alone. Each holds
+
+        label               what it is, for people
+        basis               what its normalisation or its filter rests on
+        difference          the network's map_correlation - this one's, with its error from pairs
+        mse, map_correlation, rho_ell, ... and their errors, as above
+
+The names are `zero`; `qe_<pairs>` for a quadratic estimator, pairs being tt, eb, or mv for the
+minimum-variance combination; `qe_<pairs>_ordinary` and `qe_<pairs>_all` where the maps carry power
+that a real sky does not (see `baselines.references`); and each of these with `_wiener` added, the
+same Wiener-filtered. noise_ell is null where the response is not above zero by 5 σ.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lensing_tfds.configs import LensingError
 from lensing_tfds.cosmology import spectra_of
-from trainer import report
+from lensing_tfds.spectra import PowerSpectra
+from trainer import estimators, report
+from trainer.baselines.references import references
+from trainer.estimators import Estimator
 from trainer.files import replacing
-from trainer.judge import Evaluation, judge
+from trainer.judge import Evaluation, bands_of, judge, kappa_spectrum
 from trainer.run import Run
-from trainer.skill import Measured
+from trainer.skill import Measured, Skill, difference
 from trainer.stream import evaluation_batches
 
+if TYPE_CHECKING:
+    import tensorflow_datasets as tfds
+
 _BATCH_SIZE = 32
+_HELD_OUT = 1000  # examples on which baselines are calibrated where theory does not hold
 _SECONDS_BETWEEN_LINES = 10
 
 
-def evaluate(run: Run, split: str = "test", max_examples: int | None = None) -> Evaluation:
-    """Judges a run on a split of its dataset.
+def evaluate(
+    run: Run, split: str = "test", max_examples: int | None = None, baselines: bool = True
+) -> Evaluation:
+    """Judges a run on a split of its dataset, beside the estimators that one would use instead.
 
     Args:
       run: the network, and the dataset it was trained on.
       split: "train", "validation" or "test".
       max_examples: judge the first ones by index only; None judges all.
+      baselines: judge quadratic estimators and zero too, on the same examples. The network's own
+        numbers are the same without.
 
     Raises:
       LensingError: the run has no finished epoch; its dataset or the split is not there, or the
@@ -72,13 +100,34 @@ def evaluate(run: Run, split: str = "test", max_examples: int | None = None) -> 
     available = builder.info.splits[split].num_examples
     total = min(available, max_examples or available)
     batches = evaluation_batches(builder, f"{split}[:{total}]", _BATCH_SIZE)
+    theory = spectra_of(run.lensing, str(builder.data_path))
+    judged = [estimators.network(run.predict, f"network {run.config.model}")]
+    if baselines:
+        judged += [*_references(run, builder, split, theory), estimators.zero()]
     return judge(
         _counted(batches, total, f"judging {run.config.dataset} {split}"),
-        run.predict,
+        judged,
         run.lensing,
         split,
         np.random.default_rng(0),  # the same run and examples give the same errors
-        spectra_of(run.lensing, str(builder.data_path)),
+        theory,
+    )
+
+
+def _references(
+    run: Run, builder: tfds.core.DatasetBuilder, split: str, theory: PowerSpectra
+) -> list[Estimator]:
+    """The quadratic estimators of a run's version, calibrated on examples of another split."""
+    other = "validation" if split == "train" else "train"
+    number = min(_HELD_OUT, builder.info.splits[other].num_examples)
+    lensing = run.lensing
+    return references(
+        lensing,
+        theory,
+        kappa_spectrum(lensing, lensing.sky.ell, theory),
+        bands_of(lensing).edges,
+        lambda: evaluation_batches(builder, f"{other}[:{number}]", _BATCH_SIZE),
+        f"the first {number:,} {'training' if other == 'train' else other} examples",
     )
 
 
@@ -95,12 +144,35 @@ def metrics(run: Run, evaluation: Evaluation) -> dict[str, Any]:
         "num_modes": skill.bands.num_modes.tolist(),
         "expected_cl": evaluation.expected_cl.tolist(),
     }
+    values |= _measured(skill)
+    values["estimators"] = {}
+    for other in evaluation.others:
+        above = difference(skill, other.skill)
+        values["estimators"][other.estimator.name] = {
+            "label": other.estimator.label,
+            "basis": other.estimator.basis,
+            "difference": float(above.value),
+            "difference_error": float(above.error),
+            **_measured(other.skill),
+        }
+    return values
+
+
+def _measured(skill: Skill) -> dict[str, Any]:
+    """All measured values and their errors, NaN as None."""
+    values = {}
     for field in dataclasses.fields(skill):
         measured = getattr(skill, field.name)
         if isinstance(measured, Measured):
-            values[field.name] = measured.value.tolist()
-            values[f"{field.name}_error"] = measured.error.tolist()
+            values[field.name] = _json(measured.value)
+            values[f"{field.name}_error"] = _json(measured.error)
     return values
+
+
+def _json(values: NDArray[np.float64]) -> Any:
+    if np.ndim(values) == 0:
+        return float(values)
+    return [None if math.isnan(value) else value for value in values.tolist()]
 
 
 def write(run: Run, evaluation: Evaluation) -> Path:
@@ -146,6 +218,16 @@ def summary(run: Run, evaluation: Evaluation) -> str:
         lines.append(
             f"{ell:6.0f}   {rho:7.4f} ± {rho_error:.4f}   {transfer:7.4f} ± {transfer_error:.4f}"
         )
+    if evaluation.others:
+        width = max(len(judged.estimator.label) for judged in evaluation.judged)
+        lines.append(f"{'':{width}}  map-level rho      mean squared error")
+        for judged in evaluation.judged:
+            mse = float(judged.skill.mse.value / judged.skill.zero_mse.value)
+            lines.append(
+                f"{judged.estimator.label:{width}}  {_with_error(judged.skill.map_correlation)}"
+                f"{mse:11.1%}"
+            )
+        lines += report.verdicts(evaluation)
     return "\n".join(lines)
 
 

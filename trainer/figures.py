@@ -29,6 +29,9 @@ _THEORY = "black"
 _TEMPERATURE_MAP = "RdBu_r"
 _KAPPA_MAP = "PuOr_r"
 
+# The rest of the palette, for estimators beside the first; markers tell them apart in grey.
+_OTHERS = (("#0072B2", "o"), ("#009E73", "^"), ("#CC79A7", "D"), ("#56B4E9", "v"))
+
 _STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.size": 10,
@@ -47,9 +50,12 @@ _STYLE: dict[Any, Any] = {
 }
 
 _SMALL = (5.6, 3.9)  # inches
+_WIDE = (11.4, 4.4)
 
 
-def _styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+    """Lets a function draw in the style of all the project's reports."""
+
     @functools.wraps(draw)
     def wrapper(*args: Any) -> Figure:
         with matplotlib.rc_context(_STYLE):
@@ -58,7 +64,7 @@ def _styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
     return wrapper
 
 
-@_styled
+@styled
 def maps(evaluation: Evaluation, lensing: LensingConfig) -> Figure:
     """Input (its first channel), true κ, estimated κ and residual, one example a row."""
     gallery = evaluation.gallery
@@ -120,7 +126,7 @@ def _limit(values: NDArray[np.float32]) -> float:
     return float(np.percentile(np.abs(values), 99.7)) or 1.0
 
 
-@_styled
+@styled
 def spectra(evaluation: Evaluation, lensing: LensingConfig) -> Figure:
     """Mean spectra of true and estimated κ and of the residual, and what κ was drawn from."""
     figure, axes = _single()
@@ -138,12 +144,12 @@ def spectra(evaluation: Evaluation, lensing: LensingConfig) -> Figure:
     axes.set(yscale="log", ylabel=r"$C_L^{\kappa\kappa}$")
     # An estimate without power at high L would squeeze everything else to a line.
     axes.set_ylim(bottom=max(axes.get_ylim()[0], 1e-4 * skill.true_cl.value.min()))
-    _multipoles(axes)
+    multipoles(axes)
     axes.legend()
     return figure
 
 
-@_styled
+@styled
 def correlation(evaluation: Evaluation) -> Figure:
     """ρ_L."""
     figure, axes = _single()
@@ -152,11 +158,11 @@ def correlation(evaluation: Evaluation) -> Figure:
     axes.axhline(1, color=_THEORY, lw=0.8)
     low = min(0.0, float(skill.rho_ell.value.min()) - 0.05)
     axes.set(ylim=(low, 1.05), ylabel=r"$\rho_L$")
-    _multipoles(axes)
+    multipoles(axes)
     return figure
 
 
-@_styled
+@styled
 def transfer(evaluation: Evaluation) -> Figure:
     """T_L beside ρ_L², which a posterior mean has."""
     figure, axes = _single()
@@ -167,13 +173,75 @@ def transfer(evaluation: Evaluation) -> Figure:
     _points(axes, ell, skill.transfer_ell, _ESTIMATE, "s", "transfer function")
     axes.axhline(1, color=_THEORY, lw=0.8)
     axes.set(ylabel=r"$T_L$")
-    _multipoles(axes)
+    multipoles(axes)
     axes.set_ylim(min(0.0, axes.get_ylim()[0]), max(1.05, axes.get_ylim()[1]))
     axes.legend()
     return figure
 
 
-@_styled
+@styled
+def correlations(evaluation: Evaluation) -> Figure:
+    """ρ_L of every estimator."""
+    figure, axes = _compared(evaluation, "rho_ell")
+    axes.axhline(1, color=_THEORY, lw=0.8)
+    axes.set(ylabel=r"$\rho_L$", ylim=(min(-0.02, axes.get_ylim()[0]), 1.05))
+    return figure
+
+
+@styled
+def responses(evaluation: Evaluation) -> Figure:
+    """R_L of every estimator."""
+    figure, axes = _compared(evaluation, "transfer_ell")
+    axes.axhline(1, color=_THEORY, lw=0.8)
+    # An estimate of nothing but noise would squeeze everything else to a line.
+    axes.set(ylabel=r"$R_L$", ylim=(max(-0.5, axes.get_ylim()[0]), min(2.0, axes.get_ylim()[1])))
+    return figure
+
+
+@styled
+def noises(evaluation: Evaluation) -> Figure:
+    """N_L of every estimator, and the spectrum of true κ."""
+    figure, axes = _compared(evaluation, "noise_ell")
+    skill = evaluation.skill
+    axes.plot(skill.bands.ell, skill.true_cl.value, color=_THEORY, lw=1.2)
+    axes.set(yscale="log", ylabel=r"$N_L$")
+    return figure
+
+
+def _compared(evaluation: Evaluation, name: str) -> tuple[Figure, Axes]:
+    """One measured value of every estimator but zero; of one colour what is made of one another."""
+    figure = Figure(figsize=_WIDE, layout="constrained")
+    axes = figure.subplots()
+    bands = evaluation.skill.bands
+    shown = [judged for judged in evaluation.judged if judged.estimator.name != "zero"]
+    spread = np.linspace(-0.012, 0.012, len(shown))  # so that error bars do not hide one another
+    families: list[str] = []
+    for shift, judged in zip(spread, shown, strict=True):
+        estimator = judged.estimator
+        filtered = estimator.name.endswith("_wiener")
+        family = estimator.name.removesuffix("_wiener")
+        if judged is evaluation.judged[0]:
+            colour, marker = _ESTIMATE, "s"
+        else:
+            families += [family] * (family not in families)
+            colour, marker = _OTHERS[families.index(family) % len(_OTHERS)]
+        measured = getattr(judged.skill, name)
+        axes.errorbar(
+            bands.ell * np.exp(shift),
+            measured.value,
+            measured.error,
+            fmt=f"{marker}{'--' if filtered else '-'}",
+            color=colour,
+            mfc="white" if filtered else colour,
+            lw=1,
+            label=estimator.label,
+        )
+    multipoles(axes)
+    figure.legend(loc="outside right upper")
+    return figure, axes
+
+
+@styled
 def pixels(evaluation: Evaluation) -> Figure:
     """True against estimated κ in all pixels, with the mean truth at each estimate."""
     figure, axes = _single()
@@ -193,7 +261,7 @@ def pixels(evaluation: Evaluation) -> Figure:
     return figure
 
 
-@_styled
+@styled
 def history(columns: Mapping[str, NDArray[np.float64]]) -> Figure:
     """Loss and map-level correlation, epoch by epoch."""
     figure = Figure(figsize=_SMALL, layout="constrained")
@@ -219,7 +287,8 @@ def _single() -> tuple[Figure, Axes]:
     return figure, figure.subplots()
 
 
-def _multipoles(axes: Axes) -> None:
+def multipoles(axes: Axes) -> None:
+    """Makes the x axis one of multipoles."""
     axes.set(xscale="log", xlabel="multipole L")
     axes.xaxis.set_major_formatter(LogFormatter(minor_thresholds=(2, 0.5)))  # 20, not 2 x 10^1
     axes.xaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))

@@ -1,9 +1,10 @@
-"""Judges estimates of κ against the truth, in one pass over a split."""
+"""Judges estimates of κ against the truth and one another, in one pass over a split."""
 
 from __future__ import annotations
 
+import copy
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from lensing_tfds.configs import LensingConfig, LensingError
 from lensing_tfds.cosmology import spectra_of
 from lensing_tfds.spectra import PowerSpectra
 from trainer import power_spectra
+from trainer.estimators import Estimator
 from trainer.power_spectra import Bands
 from trainer.skill import Skill, SkillMeter
 
@@ -57,12 +59,22 @@ class PixelHistogram:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
+class Judged:
+    """An estimator and what it is worth."""
+
+    estimator: Estimator
+    skill: Skill
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class Evaluation:
     """A judged split.
 
     Attributes:
       split: "train", "validation" or "test".
-      skill: the statistics.
+      judged: the estimators in the order given, on the same examples and the same resamples of
+        them. The first is the one that is judged, and that gallery and histogram show; the others
+        are what it is judged beside.
       expected_cl: (num_bands,) float64, the spectrum that true κ was drawn from, in the bands.
       gallery: a few examples.
       histogram: all pixels.
@@ -70,11 +82,21 @@ class Evaluation:
     """
 
     split: str
-    skill: Skill
+    judged: tuple[Judged, ...]
     expected_cl: NDArray[np.float64]
     gallery: Gallery
     histogram: PixelHistogram
     theory: PowerSpectra
+
+    @property
+    def skill(self) -> Skill:
+        """The statistics of the first estimator."""
+        return self.judged[0].skill
+
+    @property
+    def others(self) -> tuple[Judged, ...]:
+        """The estimators that it is judged beside."""
+        return self.judged[1:]
 
 
 def bands_of(lensing: LensingConfig) -> Bands:
@@ -88,7 +110,7 @@ def bands_of(lensing: LensingConfig) -> Bands:
 
 
 def kappa_spectrum(
-    lensing: LensingConfig, ell: NDArray[np.float64], theory: PowerSpectra | None = None
+    lensing: LensingConfig, ell: NDArray[np.floating], theory: PowerSpectra | None = None
 ) -> NDArray[np.float64]:
     """Evaluates the spectrum that a version's κ is drawn from; zero above its `kappa_lmax`.
 
@@ -104,7 +126,7 @@ def kappa_spectrum(
 
 def judge(
     batches: Iterable[Mapping[str, NDArray]],
-    predict: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    estimators: Sequence[Estimator],
     lensing: LensingConfig,
     split: str,
     generator: np.random.Generator,
@@ -115,10 +137,11 @@ def judge(
     Args:
       batches: dicts of "lensed" (n, npix, npix, channels) µK, "kappa" (n, npix, npix, 1) and
         "index" (n,), by increasing index.
-      predict: lensed maps -> κ of shape (n, npix, npix, 1).
+      estimators: at least one, with different names; the first is the one in question. They see
+        "lensed" and "index".
       lensing: the version that the examples are from.
       split: its name, for the record.
-      generator: draws the bootstrap's resamples.
+      generator: draws the bootstrap's resamples, the same for each estimator.
       theory: the spectra of the version's cosmology; None is what `cosmology.spectra_of` says.
 
     Raises:
@@ -127,29 +150,37 @@ def judge(
     """
     theory = theory or spectra_of(lensing)
     bands = bands_of(lensing)
-    meter = SkillMeter(bands)
+    meters = [SkillMeter(bands) for _ in estimators]
     first: list[tuple[NDArray, ...]] = []
     edges = np.empty(0)
     counts = np.zeros((_HISTOGRAM_BINS, _HISTOGRAM_BINS))
     for batch in batches:
-        estimate = predict(batch["lensed"])
-        _check(estimate, batch["kappa"], batch["index"])
-        kappa, estimate = batch["kappa"][..., 0], estimate[..., 0]
-        meter.add(kappa, estimate)
-        if edges.size == 0:
-            limit = _HISTOGRAM_SIGMAS * float(kappa.std())
-            edges = np.linspace(-limit, limit, _HISTOGRAM_BINS + 1)
-        counts += np.histogram2d(kappa.ravel(), estimate.ravel(), bins=(edges, edges))[0]
-        if len(first) < _GALLERY_SIZE:
-            lensed = batch["lensed"][..., 0]
-            first += zip(batch["index"], lensed, kappa, estimate, strict=True)
-            first = first[:_GALLERY_SIZE]
+        seen = {name: batch[name] for name in ("lensed", "index")}
+        kappa = batch["kappa"][..., 0]
+        for meter, estimator in zip(meters, estimators, strict=True):
+            estimate = estimator.predict(seen)
+            _check(estimate, batch["kappa"], batch["index"], estimator)
+            meter.add(kappa, estimate[..., 0])
+            if meter is not meters[0]:
+                continue
+            if edges.size == 0:
+                limit = _HISTOGRAM_SIGMAS * float(kappa.std())
+                edges = np.linspace(-limit, limit, _HISTOGRAM_BINS + 1)
+            pixels = (kappa.ravel(), estimate.ravel())
+            counts += np.histogram2d(*pixels, bins=(edges, edges))[0]
+            if len(first) < _GALLERY_SIZE:
+                lensed = batch["lensed"][..., 0]
+                first += zip(batch["index"], lensed, kappa, estimate[..., 0], strict=True)
+                first = first[:_GALLERY_SIZE]
 
-    skill = meter.result(generator)
+    judged = tuple(
+        Judged(estimator, meter.result(copy.deepcopy(generator)))
+        for estimator, meter in zip(estimators, meters, strict=True)
+    )
     ell = power_spectra.grid_multipoles(lensing.npix, lensing.side)
     return Evaluation(
         split=split,
-        skill=skill,
+        judged=judged,
         expected_cl=bands.average(kappa_spectrum(lensing, ell, theory)),
         gallery=Gallery(*(np.stack(column) for column in zip(*first, strict=True))),
         histogram=PixelHistogram(edges, counts),
@@ -157,14 +188,15 @@ def judge(
     )
 
 
-def _check(estimate: NDArray, kappa: NDArray, index: NDArray) -> None:
+def _check(estimate: NDArray, kappa: NDArray, index: NDArray, estimator: Estimator) -> None:
     if estimate.shape != kappa.shape:
         raise LensingError(
-            f"the network's estimates have shape {estimate.shape}, the true κ {kappa.shape}"
+            f"estimates of {estimator.label} have shape {estimate.shape}, the true κ {kappa.shape}"
         )
     bad = ~np.isfinite(estimate).all(axis=(1, 2, 3))
     if bad.any():
+        advice = "; train again, with a lower --learning_rate" * (estimator.name == "network")
         raise LensingError(
-            f"the network's estimate for example {index[bad][0]} is not finite (NaN or infinite): "
-            "nothing to judge; train again, with a lower --learning_rate"
+            f"the estimate of {estimator.label} for example {index[bad][0]} is not finite (NaN or "
+            f"infinite): nothing to judge{advice}"
         )

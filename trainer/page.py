@@ -39,12 +39,17 @@ td, th { text-align: left; padding: 4px 10px 4px 0; border-bottom: 1px solid var
          vertical-align: top; }
 td:first-child { color: var(--soft); }
 td:last-child { font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
+.stack { display: grid; gap: 14px; margin-top: 14px; }
 .numbers td, .numbers th { text-align: right; color: var(--ink); padding-right: 22px;
                            font-variant-numeric: tabular-nums; }
+.estimators th:first-child, .estimators td:last-child, .estimators th:last-child
+  { text-align: left; }
+.estimators td:not(:last-child) { white-space: nowrap; }
 pre { background: #1d2530; color: #eef2f6; border-radius: 8px; padding: 14px 18px; margin: 0;
       font-size: 0.85rem; white-space: pre-wrap; overflow-wrap: anywhere; }
 @media (max-width: 520px) { .pair { grid-template-columns: 1fr; }
-                           .numbers td, .numbers th { padding-right: 6px; } }
+                           .stack { display: grid; gap: 14px; margin-top: 14px; }
+.numbers td, .numbers th { padding-right: 6px; } }
 @media print { body { background: #fff; font-size: 12px; }
                figure, .tile, .card { break-inside: avoid; }
                pre { background: #fff; color: #000; border: 1px solid var(--line); } }

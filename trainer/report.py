@@ -12,10 +12,11 @@ import numpy as np
 from lensing_tfds.command_line import build_command
 from lensing_tfds.configs import VERSIONS, LensingConfig
 from trainer import figures, page
+from trainer.baselines.references import is_aliased, is_cut
 from trainer.judge import Evaluation
 from trainer.memory import estimate_memory
 from trainer.run import Run
-from trainer.skill import Measured, Skill
+from trainer.skill import Measured, Skill, difference
 
 _LEAD = (
     "A network sees a lensed map of the cosmic microwave background and estimates the convergence "
@@ -49,6 +50,19 @@ _TRANSFER = (
     "(triangles). Squares away from the triangles mean a network that is not yet trained out, or "
     "that cannot represent the posterior mean."
 )
+_RHO_ALL = (
+    "The Wiener filter changes an estimate's amplitude and not ρ_L, but for wide bands, within "
+    "which it weighs modes anew."
+)
+_RESPONSE_ALL = (
+    "R_L = <κ̂κ>/<κκ>, 1 for an unbiased estimate. A Wiener-filtered or a network's estimate is "
+    "right to have less: ρ_L² where it is the best."
+)
+_NOISE_ALL = (
+    "N_L, the spectrum of κ̂/R_L − κ: all are made unbiased first, each half of the examples with "
+    "the response measured on the other. Nothing is drawn where the response is not above zero by "
+    "5 σ. Line: true κ."
+)
 _PIXELS = (
     "How often each pair of values occurs in a pixel. Squares: the mean truth wherever the network "
     "says a certain value. Where they follow the line, the network can be taken at its word."
@@ -60,8 +74,7 @@ _HISTORY = (
 _CHANNELS = " The network sees {}; shown is {}."
 _ERRORS = "Error bars and ± are standard errors over examples, drawn independently (bootstrap)."
 
-# Arcmin. Beyond the Nyquist multipole of smaller pixels, 8,640, the CMB has next to no power.
-_FINE = 1.25
+_SIGNIFICANT = 2.0  # sigma, for one estimator to beat another
 
 
 class Pages(NamedTuple):
@@ -96,13 +109,13 @@ def caveats(lensing: LensingConfig) -> list[str]:
             "is the truth here."
         )
     internal_pixel = math.degrees(lensing.internal.pixel) * 60
-    if lensing.T_lmax is not None and lensing.T_lmax < lensing.sky.nyquist:
+    if is_cut(lensing):
         fields = "temperature" if lensing.stokes == "T" else "sky"
         notes.append(
             f"The unlensed {fields} stops at T_lmax = {lensing.T_lmax}: what lies above it was "
             f"put there by lensing alone{_noise_clause(lensing)}, a signal that no real sky offers."
         )
-    elif lensing.oversampling == 1 or internal_pixel > _FINE:
+    elif is_aliased(lensing):
         grid = (
             "the grid of the maps" if lensing.oversampling == 1 else f"{internal_pixel:.3g}′ pixels"
         )
@@ -128,6 +141,24 @@ def caveats(lensing: LensingConfig) -> list[str]:
             "there are no foregrounds."
         )
     return notes
+
+
+def verdicts(evaluation: Evaluation) -> list[str]:
+    """Says of each Wiener-filtered quadratic estimator whether the first estimator beats it."""
+    lines = []
+    for other in evaluation.others:
+        if not other.estimator.name.endswith("_wiener"):
+            continue
+        above = difference(evaluation.skill, other.skill)
+        sigmas = float(above.value) / float(above.error) if above.error > 0 else 0.0
+        verb = (
+            "matches" if abs(sigmas) < _SIGNIFICANT else "beats" if sigmas > 0 else "is beaten by"
+        )
+        lines.append(
+            f"The {evaluation.judged[0].estimator.label} {verb} {other.estimator.label}: map-level "
+            f"ρ {float(above.value):+.4f} ± {float(above.error):.4f}."
+        )
+    return lines
 
 
 def _noise_clause(lensing: LensingConfig) -> str:
@@ -168,6 +199,7 @@ def _page(run: Run, evaluation: Evaluation, maps_png: bytes) -> str:
 <div class="tiles">{"".join(page.tile(*tile) for tile in tiles)}</div>
 {maps}
 <p class="note"><b>What a real sky would not give.</b> {escape(" ".join(caveats(run.lensing)))}</p>
+{_comparison(evaluation)}
 <h2>Scale by scale</h2>
 <div class="pair">{"".join(page.svg_figure(*scale) for scale in scales)}</div>
 <div class="card">{_band_table(skill)}<p>{_ERRORS}</p></div>
@@ -202,6 +234,53 @@ def _band_table(skill: Skill) -> str:
     )
     heads = "".join(f"<th>{head}</th>" for head in ("band", "mean L", "modes", "ρ_L", "T_L"))
     return f'<table class="numbers"><tr>{heads}</tr>{rows}</table>'
+
+
+def _comparison(evaluation: Evaluation) -> str:
+    """The estimators side by side; nothing if there is but one."""
+    if not evaluation.others:
+        return ""
+    drawn = (
+        ("Cross-correlation ρ_L of all", figures.correlations(evaluation), _RHO_ALL),
+        ("Response R_L of all", figures.responses(evaluation), _RESPONSE_ALL),
+        ("Reconstruction noise N_L of all", figures.noises(evaluation), _NOISE_ALL),
+    )
+    said = "".join(f"<p>{escape(line)}</p>" for line in verdicts(evaluation))
+    return f"""<h2>Beside the estimators that a cosmologist would use</h2>
+<div class="card">{_estimator_table(evaluation)}{said}<p>{escape(_TABLE)}</p></div>
+<div class="stack">{"".join(page.svg_figure(*figure) for figure in drawn)}</div>"""
+
+
+_TABLE = (
+    "All on the same examples. MSE: mean squared error, relative to estimating zero. N_L: of the "
+    "calibrated estimate relative to the first row's, the median over the bands in which both are "
+    "known. ± are standard errors over examples; those of differences are of pairs."
+)
+
+
+def _estimator_table(evaluation: Evaluation) -> str:
+    first = evaluation.judged[0]
+    rows = []
+    for judged in evaluation.judged:
+        skill = judged.skill
+        above = difference(first.skill, skill)
+        ratio = skill.noise_ell.value / first.skill.noise_ell.value
+        known = ratio[np.isfinite(ratio)]
+        cells = (
+            f"{float(skill.map_correlation.value):.4f} ± {float(skill.map_correlation.error):.4f}",
+            f"{float(above.value):+.4f} ± {float(above.error):.4f}" if judged is not first else "",
+            f"{float(skill.mse.value / skill.zero_mse.value):.1%}",
+            f"{np.median(known):.3g}" if known.size else "–",
+            escape(judged.estimator.basis),
+        )
+        rows.append(
+            f"<tr><th>{escape(judged.estimator.label)}</th>"
+            + "".join(f"<td>{cell}</td>" for cell in cells)
+            + "</tr>"
+        )
+    heads = ("", "map-level ρ", "first row − this", "MSE", "N_L", "rests on")
+    head = "".join(f"<th>{name}</th>" for name in heads)
+    return f'<table class="numbers estimators"><tr>{head}</tr>{"".join(rows)}</table>'
 
 
 def _run_rows(run: Run) -> list[tuple[str, object]]:
@@ -249,6 +328,8 @@ def _commands(run: Run, evaluation: Evaluation) -> str:
     evaluate = f"python -m trainer.evaluate --workdir {workdir} --split {evaluation.split}"
     if evaluation.skill.num_examples < lensing.num_examples[evaluation.split]:
         evaluate += f" --max_examples {evaluation.skill.num_examples}"
+    if not evaluation.others:
+        evaluate += " --no-baselines"
     lines = [train, evaluate]
     if lensing.name not in VERSIONS:  # the trainer builds only those by itself
         lines.insert(0, build_command(lensing, config.data_dir))

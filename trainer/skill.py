@@ -4,10 +4,13 @@ For a true map κ and its estimate κ̂, with averages over the examples of a sp
 
     map-level correlation    Pearson's, pooled over every pixel of every example
     cross-correlation        ρ_L = <C^κκ̂> / sqrt(<C^κκ> <C^κ̂κ̂>)
-    transfer function        T_L = <C^κκ̂> / <C^κκ>
+    transfer function        T_L = <C^κκ̂> / <C^κκ>, the response R_L of an estimator
+    reconstruction noise     N_L = <C of κ̂/R_L − κ>, with R_L measured on other examples
 
 ρ_L is blind to the estimate's normalisation, T_L shows it. A network that minimises the squared
-error approaches the posterior mean, for which <C^κκ̂> = <C^κ̂κ̂> and hence T_L = ρ_L² < 1.
+error approaches the posterior mean, for which <C^κκ̂> = <C^κ̂κ̂> and hence T_L = ρ_L² < 1. Its noise
+is compared with that of an unbiased estimator when both are calibrated: every second example is
+divided by the response of the others, and these by the response of the first.
 
 Errors are standard deviations over bootstrap resamples of the examples, which are drawn
 independently; pixels and modes of one example are never treated as independent.
@@ -26,6 +29,7 @@ from trainer import power_spectra
 from trainer.power_spectra import Bands
 
 _RESAMPLES = 500  # gives an error to 3 %
+_SIGNIFICANT = 5.0  # sigma; what is divided by a response that may be zero may be anything
 _MOMENTS = 5  # means of κ, κ̂, κ², κκ̂ and κ̂²
 
 
@@ -52,6 +56,10 @@ class Skill:
       residual_cl: the spectrum of κ̂ − κ.
       rho_ell: ρ_L, in [-1, 1]; 0 where the estimate has no power.
       transfer_ell: T_L.
+      noise_ell: N_L of the calibrated estimate; NaN where the response is not above zero by 5 σ on
+        both halves of the examples.
+      map_correlation_resamples: (resamples,) float64, what the error of map_correlation is the
+        scatter of. Those of two skills pair up if their generators were equal.
     """
 
     num_examples: int
@@ -65,6 +73,8 @@ class Skill:
     residual_cl: Measured
     rho_ell: Measured
     transfer_ell: Measured
+    noise_ell: Measured
+    map_correlation_resamples: NDArray[np.float64]
 
 
 class SkillMeter:
@@ -101,9 +111,33 @@ class SkillMeter:
             [generator.multinomial(n, weights) @ table / n for _ in range(_RESAMPLES)]
         )
         values = _statistics(table.mean(axis=0))
-        errors = {name: value.std(axis=0) for name, value in _statistics(resampled).items()}
-        measured = {name: Measured(value, errors[name]) for name, value in values.items()}
-        return Skill(num_examples=n, bands=self._bands, **measured)
+        scatter = _statistics(resampled)
+        measured = {
+            name: Measured(value, scatter[name].std(axis=0)) for name, value in values.items()
+        }
+        return Skill(
+            num_examples=n,
+            bands=self._bands,
+            **measured,
+            noise_ell=_calibrated_noise(table[:, _MOMENTS:], generator),
+            map_correlation_resamples=scatter["map_correlation"],
+        )
+
+
+def difference(one: Skill, other: Skill) -> Measured:
+    """Returns by how much one map-level correlation is above another on the same examples.
+
+    The error is that of pairs, much smaller than either correlation's: what makes an example hard
+    makes it hard for both.
+
+    Args:
+      one: a skill, from a generator.
+      other: another of the same examples, from an equal generator.
+    """
+    return Measured(
+        one.map_correlation.value - other.map_correlation.value,
+        (one.map_correlation_resamples - other.map_correlation_resamples).std(),
+    )
 
 
 def _statistics(means: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
@@ -123,6 +157,44 @@ def _statistics(means: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
         "rho_ell": _correlation(cross_cl, true_cl, estimate_cl),
         "transfer_ell": cross_cl / true_cl,
     }
+
+
+def _calibrated_noise(powers: NDArray[np.float64], generator: np.random.Generator) -> Measured:
+    """Measures N_L, the response of either half of the examples held out for the other.
+
+    Args:
+      powers: (n, 3 num_bands), true, cross and estimate's spectra of each example.
+      generator: draws resamples, within each half.
+    """
+    halves = (powers[::2], powers[1::2])
+    shares = [len(half) / len(powers) for half in halves]
+    means = [half.mean(axis=0) for half in halves]
+    resampled = [
+        generator.multinomial(len(half), np.full(len(half), 1 / len(half)), _RESAMPLES)
+        @ half
+        / len(half)
+        for half in halves
+    ]
+    found = np.ones(powers.shape[1] // 3, bool)
+    for mean, scatter in zip(means, resampled, strict=True):
+        found &= _response(mean) > _SIGNIFICANT * _response(scatter).std(axis=0)
+
+    def noise(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
+        total = np.zeros(np.broadcast(first, second).shape[:-1] + found.shape)
+        for share, half, held_out in zip(shares, (first, second), (second, first), strict=True):
+            true_cl, cross_cl, estimate_cl = np.split(half, 3, axis=-1)
+            gain = 1 / np.where(found, _response(held_out), np.nan)
+            total += share * (true_cl - 2 * gain * cross_cl + gain**2 * estimate_cl)
+        return total
+
+    if min(map(len, halves)) < 2:  # nothing to tell a response's error from
+        found[:] = False
+    return Measured(noise(*means), noise(*resampled).std(axis=0))
+
+
+def _response(powers: NDArray[np.float64]) -> NDArray[np.float64]:
+    true_cl, cross_cl, _ = np.split(powers, 3, axis=-1)
+    return cross_cl / true_cl
 
 
 def _correlation(

@@ -1,6 +1,14 @@
 """Beam's DaskRunner on a cluster of separate processes."""
 
+import json
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
 import pytest
+
+ROOT = pathlib.Path(__file__).parents[2]
 
 distributed = pytest.importorskip("distributed")
 
@@ -17,6 +25,26 @@ def test_the_same_examples(generate, flags, small, assert_is_simulated):
     with generate(small, "--num_shards", "5", *flags):
         pass
     assert_is_simulated(small, 5)
+
+
+def test_the_same_verdict(generate, flags, small, folder):
+    with generate(small, "--num_shards", "5"):
+        pass
+    data = folder(small)
+    command = [sys.executable, "-m", "pipelines.validate", "--dataset", f"lensing/{small.name}"]
+    command += ["--data_dir", str(data.parents[2])]
+    found = []
+    for more in ([], [*flags, "--dask_npartitions", "4"]):
+        done = subprocess.run(command + more, cwd=ROOT, text=True, capture_output=True, timeout=300)
+        assert done.returncode == 0, done.stderr
+        assert "tests passed" in done.stdout
+        found.append(json.loads((data / "validation.json").read_text()))
+    here, there = found
+    assert here["tests"] and not list(data.glob("validation-*"))
+    assert [test["name"] for test in here["tests"]] == [test["name"] for test in there["tests"]]
+    for mine, theirs in zip(here["spectra"], there["spectra"], strict=True):
+        np.testing.assert_allclose(mine["measured"], theirs["measured"], rtol=1e-10)
+        np.testing.assert_allclose(mine["error"], theirs["error"], rtol=1e-6)
 
 
 def test_a_killed_worker_is_replaced(generate, flags, slow, killer, assert_is_simulated):

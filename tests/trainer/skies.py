@@ -3,7 +3,7 @@
 import numpy as np
 
 from lensing_tfds.configs import LensingConfig
-from trainer import judge, power_spectra
+from trainer import estimators, judge, power_spectra
 
 CONFIG = LensingConfig(name="small", npix=16, lx=20.0, kappa_lmax=100)
 
@@ -36,11 +36,11 @@ def batches(kappa, batch_size=32):
 
 
 def oracle(estimate, batch_size=32):
-    """A network that gives these estimates, whatever it sees."""
+    """One network that gives these estimates, whatever it sees, as the judge takes it."""
     starts = iter(range(0, len(estimate), batch_size))
 
     def predict(lensed):
         start = next(starts)
         return estimate[start : start + len(lensed), :, :, None].astype(np.float32)
 
-    return predict
+    return [estimators.network(predict)]

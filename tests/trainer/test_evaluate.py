@@ -59,9 +59,41 @@ def test_a_run_is_judged_on_the_whole_test_split(workdir, capsys):
     assert (workdir / "maps.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_network_is_judged_beside_quadratic_estimators(workdir, capsys):
+    main(["--workdir", str(workdir)])
+    metrics = json.loads((workdir / "metrics.json").read_text())
+    names = ["qe_tt_ordinary", "qe_tt_ordinary_wiener", "qe_tt_all", "qe_tt_all_wiener", "zero"]
+    assert list(metrics["estimators"]) == names
+    out = capsys.readouterr().out
+    for values in metrics["estimators"].values():
+        assert values["zero_mse"] == metrics["zero_mse"]  # the same examples
+        assert values["difference"] == pytest.approx(
+            metrics["map_correlation"] - values["map_correlation"]
+        )
+        assert values["label"] in out
+    assert "first 50 training examples" in metrics["estimators"]["qe_tt_all"]["basis"]
+    assert metrics["estimators"]["zero"]["noise_ell"] == [None] * len(metrics["ell"])
+
+    main(["--workdir", str(workdir), "--no-baselines"])
+    alone = json.loads((workdir / "metrics.json").read_text())
+    assert alone == metrics | {"estimators": {}}
+
+
+def test_what_is_judged_calibrates_nothing(workdir):
+    run = load_run(workdir)
+    judged = evaluate(run, "train", max_examples=4)
+    assert "first 10 validation examples" in judged.others[0].estimator.basis
+
+
+def test_too_few_examples_to_calibrate_on_are_named(workdir, capsys, monkeypatch):
+    monkeypatch.setattr(evaluation, "_HELD_OUT", 5)
+    line = error_line(workdir, capsys)
+    assert "at least 8 examples" in line and "--no-baselines" in line
+
+
 def test_metrics_are_what_numpy_finds(workdir, builder):
     """Mean squared error and correlation, from the run's own predictions, pooled over pixels."""
-    main(["--workdir", str(workdir)])
+    main(["--workdir", str(workdir), "--no-baselines"])
     metrics = json.loads((workdir / "metrics.json").read_text())
     (batch,) = evaluation_batches(builder, "test", 100)
     kappa, estimate = batch["kappa"], load_run(workdir).predict(batch["lensed"])
@@ -72,7 +104,17 @@ def test_metrics_are_what_numpy_finds(workdir, builder):
 
 
 def test_another_split_has_its_own_files(workdir):
-    main(["--workdir", str(workdir), "--split", "validation", "--max_examples", "4"])
+    main(
+        [
+            "--workdir",
+            str(workdir),
+            "--split",
+            "validation",
+            "--max_examples",
+            "4",
+            "--no-baselines",
+        ]
+    )
     metrics = json.loads((workdir / "metrics-validation.json").read_text())
     assert (metrics["split"], metrics["num_examples"]) == ("validation", 4)
     assert not (workdir / "metrics.json").exists()
@@ -80,7 +122,7 @@ def test_another_split_has_its_own_files(workdir):
 
 def test_the_same_run_gets_the_same_marks(workdir):
     run = load_run(workdir)
-    first, second = evaluate(run).skill, evaluate(run).skill
+    first, second = evaluate(run).skill, evaluate(run, baselines=False).skill
     np.testing.assert_array_equal(first.rho_ell, second.rho_ell)
 
 
@@ -94,7 +136,7 @@ def test_the_spectra_are_those_of_the_dataset(workdir, builder, monkeypatch):
 
     monkeypatch.setattr(evaluation, "spectra_of", spectra_of)
     run = load_run(workdir)
-    evaluate(run)
+    evaluate(run, baselines=False)
     assert asked == [(run.lensing, str(builder.data_path))]
 
 
@@ -102,7 +144,7 @@ def test_a_dataset_that_moved_is_found(workdir, data_dir, tmp_path):
     run = load_run(workdir)
     moved = dataclasses.replace(run.config, data_dir=str(tmp_path / "old"))
     write_config(workdir, dataclasses.replace(_run_config(run), trainer=moved))
-    main(["--workdir", str(workdir), "--data_dir", data_dir])
+    main(["--workdir", str(workdir), "--data_dir", data_dir, "--no-baselines"])
 
 
 def test_a_folder_without_a_run_is_named(tmp_path, capsys):

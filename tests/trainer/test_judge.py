@@ -9,7 +9,9 @@ from lensing_tfds import spectra
 from lensing_tfds.configs import VERSIONS, LensingError
 from tests.trainer import skies
 from trainer import figures
+from trainer.estimators import Estimator, zero
 from trainer.judge import bands_of, judge, kappa_spectrum
+from trainer.skill import difference
 
 
 @pytest.fixture(name="kappa", scope="module")
@@ -84,6 +86,32 @@ def test_every_version_has_bands_with_power_in_each(version):
     bands = bands_of(config)
     assert np.all(bands.num_modes >= 8)
     assert np.all(kappa_spectrum(config, bands.ell) > 0)
+
+
+def test_every_estimator_is_judged_on_the_same_examples_and_sees_no_truth(kappa):
+    seen = []
+
+    def look(batch):
+        seen.append(set(batch))
+        return 0.1 * batch["lensed"]
+
+    (first,) = skies.oracle(0.5 * kappa)
+    estimators = [first, Estimator("look", "a look", look), zero()]
+    evaluation = judge(
+        skies.batches(kappa), estimators, skies.CONFIG, "test", np.random.default_rng(0)
+    )
+    alone = judged(kappa, 0.5 * kappa)
+    np.testing.assert_array_equal(evaluation.skill.rho_ell, alone.skill.rho_ell)
+    np.testing.assert_array_equal(evaluation.gallery.estimate, alone.gallery.estimate)
+    np.testing.assert_array_equal(evaluation.histogram.counts, alone.histogram.counts)
+    look, nothing = evaluation.others
+    assert (look.estimator.name, nothing.estimator.name) == ("look", "zero")
+    np.testing.assert_allclose(look.skill.transfer_ell.value, 100, rtol=1e-5)
+    assert nothing.skill.mse.value == nothing.skill.zero_mse.value
+    assert nothing.skill.map_correlation.value == 0
+    assert all(names == {"lensed", "index"} for names in seen)
+    # Resamples pair up: both are the truth but for a factor.
+    assert difference(evaluation.skill, look.skill).error == pytest.approx(0, abs=1e-7)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

@@ -12,6 +12,7 @@ from lensing_tfds.configs import VERSIONS
 from tests.trainer import skies
 from trainer import figures, report
 from trainer.config import resolve
+from trainer.estimators import Estimator, zero
 from trainer.judge import judge
 from trainer.models import build_model
 from trainer.run import Run
@@ -38,12 +39,11 @@ def pages_fixture(tmp_path_factory):
     return rendered(skies.CONFIG, tmp_path_factory.mktemp("run"))
 
 
-def rendered(config, workdir):
+def rendered(config, workdir, others=()):
     """The report of a network that is right but for its amplitude."""
     kappa = skies.kappa_maps(40, np.random.default_rng(0))
-    evaluation = judge(
-        skies.batches(kappa), skies.oracle(0.8 * kappa), config, "test", np.random.default_rng(0)
-    )
+    estimators = [*skies.oracle(0.8 * kappa), *others]
+    evaluation = judge(skies.batches(kappa), estimators, config, "test", np.random.default_rng(0))
     columns = ("loss", "val_loss", "map_correlation", "val_map_correlation", "seconds")
     history = {name: np.array([0.9, 0.5, 0.6]) for name in columns} | {"epoch": np.arange(1.0, 4)}
     settings = resolve("lensing/small", "/data & more", config, model="1x4-3")
@@ -81,6 +81,37 @@ def test_the_headline_is_what_was_measured(pages):
     assert "1.0000 <small>± 0.0000" in pages.html
     assert "4.0%" in pages.html
     assert "Examples 0, 1, 2, 3" in pages.html
+
+
+def test_the_comparison_shows_every_estimator_and_who_wins(tmp_path, pages):
+    rng = np.random.default_rng(1)
+
+    def noisy(name, label, noise):
+        def predict(batch):
+            lensed = batch["lensed"]  # 1000 κ
+            return lensed * 1e-3 + noise * lensed.std() * 1e-3 * rng.standard_normal(lensed.shape)
+
+        return Estimator(name, label, predict, f"noise {noise}")
+
+    others = (noisy("qe_tt", "QE <TT>", 2), noisy("qe_tt_wiener", "QE TT, Wiener", 1), zero())
+    html = rendered(skies.CONFIG, tmp_path, others).html
+    assert len(Page(html).images) == len(Page(pages.html).images) + 3
+    for phrase in ("QE &lt;TT&gt;", "noise 2", "noise 1", "κ̂ = 0 everywhere", "rests on"):
+        assert phrase in html and phrase not in pages.html
+    assert "beats QE TT, Wiener" in html
+    assert "beats QE &lt;TT&gt;" not in html  # without a filter it is no estimate of a map
+
+
+def test_a_tie_is_not_a_victory():
+    kappa = skies.kappa_maps(40, np.random.default_rng(0))
+    (network,) = skies.oracle(kappa)
+    (twin,) = skies.oracle(2 * kappa)
+    twin = dataclasses.replace(twin, name="qe_tt_wiener", label="twin")
+    evaluation = judge(
+        skies.batches(kappa), [network, twin], skies.CONFIG, "test", np.random.default_rng(0)
+    )
+    (line,) = report.verdicts(evaluation)
+    assert line.startswith("The network matches twin")
 
 
 def test_text_is_escaped(pages):

@@ -6,7 +6,7 @@ import pytest
 from lensing_tfds.configs import LensingError
 from tests.trainer import skies
 from trainer import judge, power_spectra
-from trainer.skill import SkillMeter
+from trainer.skill import SkillMeter, difference
 
 SIDE = skies.CONFIG.side
 ELL = power_spectra.grid_multipoles(skies.CONFIG.npix, SIDE)
@@ -112,6 +112,53 @@ def test_errors_are_the_scatter_of_repeated_judgements():
         )
     # The scatter of 150 values is known to 1/sqrt(300) = 6 %.
     np.testing.assert_allclose(np.mean(errors, axis=0), np.std(values, axis=0), rtol=0.2)
+
+
+def test_the_calibrated_noise_is_what_was_added_over_the_response(kappa):
+    noise_cl = np.full_like(ELL, 0.3 * KAPPA_CL.max())
+    noise = skies.gaussian_maps(noise_cl, SIDE, len(kappa), np.random.default_rng(4))
+    measured = skill_of(kappa, 0.2 * kappa + noise).noise_ell
+    assert np.all(np.abs(measured.value - noise_cl[0, 0] / 0.2**2) < 4 * measured.error)
+    assert np.all(measured.error < 0.3 * measured.value)
+
+
+def test_the_response_is_held_out(kappa):
+    """Examples 0, 2, ... are divided by the response of 1, 3, ..., and the other way round."""
+    kappa = kappa[:12]
+    estimate = kappa + 0.3 * np.roll(kappa, 1, axis=0)
+    skill = skill_of(kappa, estimate)
+
+    def cross(a, b, half):
+        return power_spectra.measure(a[half::2], b[half::2], BANDS).cross.mean(axis=0)
+
+    expected = 0
+    for half in (0, 1):
+        response = cross(kappa, estimate, 1 - half) / cross(kappa, kappa, 1 - half)
+        expected += (
+            cross(estimate, estimate, half) / response**2
+            - 2 * cross(kappa, estimate, half) / response
+            + cross(kappa, kappa, half)
+        ) / 2
+    found = np.isfinite(skill.noise_ell.value)
+    assert found.any()
+    np.testing.assert_allclose(skill.noise_ell.value[found], expected[found], rtol=1e-9)
+
+
+def test_noise_over_no_response_is_not_a_number(kappa):
+    unrelated = skill_of(kappa, np.roll(kappa, 1, axis=0)).noise_ell
+    assert np.isnan(unrelated.value).all() and np.isnan(unrelated.error).all()
+    assert np.isnan(skill_of(kappa, np.zeros_like(kappa)).noise_ell.value).all()
+    assert np.isnan(skill_of(kappa[:3], kappa[:3]).noise_ell.value).all()
+
+
+def test_differences_have_the_errors_of_pairs(kappa):
+    noise = skies.kappa_maps(len(kappa), np.random.default_rng(5))
+    one, other = skill_of(kappa, kappa + noise), skill_of(kappa, kappa + 1.05 * noise)
+    above = difference(one, other)
+    assert above.value == pytest.approx(one.map_correlation.value - other.map_correlation.value)
+    assert above.value > 10 * above.error > 0
+    assert above.error < 0.2 * one.map_correlation.error
+    assert difference(one, one).error == 0
 
 
 def test_batches_do_not_matter(kappa):

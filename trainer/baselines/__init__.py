@@ -3,6 +3,8 @@
     observation.Observation                   what the maps hold, and which modes are used
     quadratic_estimator.QuadraticEstimator    from one pair of fields: TT, EE, EB, TE or TB
     minimum_variance.MinimumVariance          from several pairs, combined
+    references.references                     those that a version's networks are judged beside
+    measured                                  spectra and gains from examples, where theory fails
     wiener                                    Wiener filter, and what correlation to expect
 
 NumPy and ducc0 on the project's own `FlatSky`: no TensorFlow.

@@ -17,14 +17,17 @@ class ProductGrid:
     Args:
       sky: the patch whose modes go in and come out; its Nyquist lines do neither.
       used: half plane of bools, the modes that are not zero.
+      wrapped: take products on the patch's own grid, where Σ also runs over pairs that add up to L
+        only when each wave is taken modulo the grid's sampling.
     """
 
-    def __init__(self, sky: FlatSky, used: NDArray[np.bool_]):
+    def __init__(self, sky: FlatSky, used: NDArray[np.bool_], wrapped: bool = False):
         rows, columns = np.nonzero(used)
         highest = int(max(np.minimum(rows, sky.npix - rows).max(), columns.max()))
         wanted = min((sky.npix - 1) // 2, 2 * highest)
         # A sum of modes up to 2 highest must not come back as one of those that are wanted.
-        npix = ducc0.fft.good_size(2 * highest + wanted + 1, True)
+        exact = ducc0.fft.good_size(2 * highest + wanted + 1, True)
+        npix = sky.npix if wrapped else exact
         self._sky = sky
         self._fine = FlatSky(npix, sky.side)
 

@@ -26,6 +26,9 @@ class Observation:
       noise_uK_arcmin: depth of the white noise of T, µK·arcmin; that of E and B is √2 times it.
       lmin: modes below it are not used, nor those below l = 2.
       lmax: modes above it are not used. None: every mode of the square grid.
+      wrapped: use pairs of modes too whose sum is L only modulo the grid's sampling. A sky that was
+        lensed on the grid itself has lensing's signal there as well, because what lensing moves
+        across the Nyquist frequency comes back aliased; a real sky does not.
 
     Raises:
       LensingError: a value is impossible, or no mode is left.
@@ -37,6 +40,7 @@ class Observation:
     noise_uK_arcmin: float = 0.0
     lmin: float = 2.0
     lmax: float | None = None
+    wrapped: bool = False
 
     def __post_init__(self) -> None:
         for name in ("beam_arcmin", "noise_uK_arcmin", "lmin"):

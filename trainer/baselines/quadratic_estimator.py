@@ -70,7 +70,7 @@ class QuadraticEstimator:
         self.pair = pair
         self.observation = observation
         sky = observation.sky
-        self._grid = ProductGrid(sky, observation.used)
+        self._grid = ProductGrid(sky, observation.used, observation.wrapped)
         self._ell = _vector(sky)
         self._along = (self._ell[1], -self._ell[0]) if curl else self._ell
         coupling = _coupling(pair, observation)

@@ -1,0 +1,148 @@
+"""Sets of Fourier modes over which power is averaged."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lensing_tfds.flat_sky import FlatSky
+
+LOWEST = 100.0
+"""Multipole at which the rings begin: below, a patch has too few modes to say much."""
+
+HIGHEST = 0.9
+"""Where the rings end, as a share of the Nyquist multipole: beyond, they are not whole for long."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Bins:
+    """Disjoint sets of modes of a patch.
+
+    Attributes:
+      index: for each mode of the half plane the number of its bin, -1 for none; int64 of shape
+        (npix, npix // 2 + 1).
+      sky: the patch.
+    """
+
+    index: NDArray[np.int64]
+    sky: FlatSky
+
+    @property
+    def num(self) -> int:
+        """How many bins there are."""
+        return len(self._starts)
+
+    @functools.cached_property
+    def _order(self) -> NDArray[np.int64]:
+        """The places of the modes in the flat half plane, bin after bin."""
+        order = np.argsort(self.index, axis=None, kind="stable")
+        return order[np.searchsorted(self.index.ravel()[order], 0) :]
+
+    @functools.cached_property
+    def _starts(self) -> NDArray[np.int64]:
+        return np.flatnonzero(np.diff(self.index.ravel()[self._order], prepend=-1))
+
+    @functools.cached_property
+    def _weights(self) -> NDArray[np.float64]:
+        """2 for a mode that stands for its mirror image too, 1 in the columns that hold both."""
+        weights = np.full(self.index.shape, 2.0)
+        weights[:, 0] = 1
+        if self.sky.npix % 2 == 0:
+            weights[:, -1] = 1
+        return self.gather(weights)
+
+    @functools.cached_property
+    def num_modes(self) -> NDArray[np.float64]:
+        """Modes of each bin in the whole plane: the independent numbers of a real field."""
+        return np.add.reduceat(self._weights, self._starts)
+
+    @functools.cached_property
+    def ell(self) -> NDArray[np.float64]:
+        """Mean |l| of each bin's modes."""
+        return self.average(self.gather(self.sky.ell))
+
+    @functools.cached_property
+    def limits(self) -> NDArray[np.float64]:
+        """Smallest and largest |l| of each bin's modes, shape (2, num)."""
+        ell = self.gather(self.sky.ell)
+        return np.stack(
+            [np.minimum.reduceat(ell, self._starts), np.maximum.reduceat(ell, self._starts)]
+        )
+
+    def gather(self, half_plane: NDArray) -> NDArray:
+        """Returns the modes that are in any bin, bin after bin: shape (..., modes)."""
+        return half_plane.reshape(*half_plane.shape[:-2], -1)[..., self._order]
+
+    def average(self, gathered: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Averages what `gather` returned over the modes of each bin: shape (..., num)."""
+        sums = np.add.reduceat(gathered * self._weights, self._starts, axis=-1)
+        return sums / self.num_modes
+
+
+def rings(sky: FlatSky, at_most: int, lowest: float = LOWEST) -> Bins:
+    """Returns whole rings around l = 0, from `lowest` to `HIGHEST` of the Nyquist multipole.
+
+    Where that is nothing much, on large pixels, they begin at a quarter of their end.
+
+    Their edges lie halfway between whole multiples of the fundamental multipole; the width grows
+    with l, and is one fundamental at least. Rounding decides nowhere: squared radii are whole
+    numbers, and squared edges are not.
+
+    Args:
+      sky: the patch.
+      at_most: how many rings there may be, 2 or more.
+      lowest: a multipole.
+    """
+    high = HIGHEST * sky.npix / 2
+    low = max(min(lowest / sky.fundamental, high / 4), 1.0)
+    edges = _edges(low, high, 0.0)
+    for relative_width in np.geomspace(0.01, 10, 100):
+        edges = _edges(low, high, relative_width)
+        if len(edges) <= at_most + 1:
+            break
+    index = np.searchsorted(edges, sky.ell / sky.fundamental) - 1
+    index[index == len(edges) - 1] = -1
+    return _relabelled(index, sky)
+
+
+def nyquist_lines(sky: FlatSky) -> Bins | None:
+    """Returns the row and the column at the Nyquist frequency of an even grid, as two bins.
+
+    The mode that is on both belongs to the column.
+    """
+    if sky.npix % 2:
+        return None
+    index = np.full(sky.ell.shape, -1)
+    index[sky.npix // 2, :] = 0
+    index[:, -1] = 1
+    return Bins(index, sky)
+
+
+def beyond(sky: FlatSky, lmax: float) -> Bins:
+    """Returns all modes in two bins: those up to a multipole and those above it."""
+    index = (sky.ell > lmax).astype(np.int64)
+    index[0, 0] = -1  # not the mean
+    return Bins(index, sky)
+
+
+def _edges(low: float, high: float, relative_width: float) -> NDArray[np.float64]:
+    edges = [np.ceil(low) - 0.5]
+    while True:
+        edge = edges[-1] + max(1, round(relative_width * edges[-1]))
+        if edge > high:
+            break
+        edges.append(edge)
+    last = np.floor(high - 0.5) + 0.5
+    if len(edges) > 1 and last - edges[-1] < 0.5 * (edges[-1] - edges[-2]):
+        edges.pop()  # no narrow ring at the end
+    if last > edges[-1]:
+        edges.append(last)
+    return np.array(edges)
+
+
+def _relabelled(index: NDArray, sky: FlatSky) -> Bins:
+    found = np.unique(index[index >= 0])
+    return Bins(np.where(index >= 0, np.searchsorted(found, index), -1), sky)

@@ -1,0 +1,285 @@
+"""A verdict as lines of text, as JSON, and as a self-contained page with figures."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from pipelines.validation import figures
+from pipelines.validation.observables import KAPPA
+from pipelines.validation.outcome import FALSE_ALARMS, Curve, Test, Verdict
+from pipelines.validation.response import tolerance
+from pipelines.validation.theory import why_not_camb
+from trainer import page
+
+SCHEMA = 1
+"""Of `validation.json`; another number if a field is removed or changes its meaning."""
+
+_SHOWN = ("lensed TT", "lensed EE", "lensed BB", "κκ")  # at the top, if tested
+
+_LEAD = (
+    "Binned spectra of all examples, their scatter over the examples, the pixels, and the response "
+    "of quadratic estimators, against what the config and CAMB's table say they should be."
+)
+_POWERS = (
+    "Points: the mean over examples, with standard errors. Lines: theory, averaged over each bin's "
+    "own modes{}. Below: the difference in units of its error."
+)
+_NO_CAMB = "; dashed, CAMB's spectra, which these maps need not follow"
+_DEVIATIONS = "The same, relative to theory, in per cent."
+_CROSSES = (
+    "Cross-spectra relative to what they are at most. Lines: theory; without one, zero. Below: the "
+    "difference in units of its error."
+)
+_NYQUIST = (
+    "Power on the grid's Nyquist row and column, which half-right code gets wrong by factors of "
+    "two. Open: not tested."
+)
+_RESPONSE = (
+    "Cross-spectrum of the quadratic estimate of κ, from the lensed map, with the κ of the label, "
+    "over κ's own spectrum. A deflection of the wrong sign has −1."
+)
+_TOLERATED = " Shaded: what is tolerated, for terms beyond first order."
+_ANY_POSITIVE = " Only its sign is tested on a config's own grid."
+_OVERVIEW = "All residuals over rings; grey: nothing is expected there, or rounding matters."
+
+
+def lines(verdict: Verdict) -> Iterator[str]:
+    """Yields all tests, then the numbers, as text."""
+    names = [test.name for test in verdict.tests] + [name for name, _ in verdict.numbers]
+    width = max(map(len, names))
+    yield f"     {'':{width}}  {'statistic':>15}  {'p':>8}"
+    for test in verdict.tests:
+        mark = "ok  " if test.passed else "FAIL"
+        statistic = f"{test.statistic:>15}  {_p_value(test):>8}"
+        yield f"{mark} {test.name:{width}}  {statistic}  {test.message}"
+    for name, words in verdict.numbers:
+        yield f"     {name:{width}}  {words}"
+
+
+def summary(verdict: Verdict) -> str:
+    """One line: how many tests, and how sure they are."""
+    failed = len(verdict.failures)
+    result = (
+        f"{failed} of {len(verdict.tests)} tests failed"
+        if failed
+        else (f"all {len(verdict.tests)} tests passed")
+    )
+    return f"{result}; a right dataset fails with a probability of {FALSE_ALARMS:.1%}"
+
+
+def files(verdict: Verdict, dataset_version: str) -> dict[str, bytes]:
+    """Returns the report's files by name: JSON, page, and the page's first figure as PNG."""
+    content = {"validation.json": json.dumps(to_json(verdict, dataset_version), indent=1).encode()}
+    content["validation.html"] = render(verdict, dataset_version).encode()
+    if verdict.curves:
+        content["validation.png"] = page.png(figures.overview(verdict.curves))
+    return content
+
+
+def to_json(verdict: Verdict, dataset_version: str) -> dict[str, Any]:
+    """Returns what `validation.json` holds.
+
+    Args:
+      verdict: on a dataset.
+      dataset_version: of the data.
+
+    Returns:
+      `schema`: see `SCHEMA`. `dataset`, `dataset_version`, `config` (all its fields),
+      `num_examples` (of each split), `passed`, `false_alarm_rate` (of all tests together).
+      `tests`: objects with `name`, `passed`, `statistic` (text), `p_value` (null for a test without
+      chance), `message`. `spectra`: objects with `name`, `nyquist` (whether over the grid's Nyquist
+      row and column, in this order, rather than rings), `compared` (whether it is tested),
+      `mean_deviation` (the mean of |measured - expected| / scale over tested bins),
+      `chance_deviation` (what that is by the scatter of the examples alone), and lists with
+      a number a bin: `ell` (mean multipole), `ell_min`, `ell_max`, `measured`, `error`, `expected`,
+      `expected_error`, `scale` (sqrt(C11 C22)) in µK² sr, µK sr or sr, and `tested`. `responses`:
+      objects with `pair`, and lists `L_min`, `L_max`, `response`, `error`. `numbers`: `name` and
+      `words` of what is not judged. Numbers that are not finite are null.
+    """
+    return {
+        "schema": SCHEMA,
+        "dataset": f"lensing/{verdict.config.name}",
+        "dataset_version": dataset_version,
+        "config": verdict.config.to_json(),
+        "num_examples": dict(verdict.num_examples),
+        "passed": verdict.passed,
+        "false_alarm_rate": FALSE_ALARMS,
+        "tests": [
+            {
+                "name": test.name,
+                "passed": test.passed,
+                "statistic": test.statistic,
+                "p_value": None if test.p_value is None else _finite(test.p_value),
+                "message": test.message,
+            }
+            for test in verdict.tests
+        ],
+        "spectra": [_curve_to_json(curve) for curve in verdict.curves],
+        "responses": [
+            {
+                "pair": response.pair,
+                "L_min": _list(response.limits[0]),
+                "L_max": _list(response.limits[1]),
+                "response": _list(response.value),
+                "error": _list(response.error),
+            }
+            for response in verdict.responses
+        ],
+        "numbers": [{"name": name, "words": words} for name, words in verdict.numbers],
+    }
+
+
+def render(verdict: Verdict, dataset_version: str) -> str:
+    """Returns the page."""
+    name = f"lensing/{verdict.config.name}"
+    body = f"""<h1>{escape(name)}, validated</h1>
+<p class="lead">{_LEAD}</p>
+<div class="tiles">{"".join(page.tile(*tile) for tile in _tiles(verdict))}</div>
+{_failures(verdict)}
+{_figures(verdict)}
+<h2>All tests</h2>
+<div class="card">{_test_table(verdict.tests)}<p>{escape(summary(verdict))}.</p></div>
+{_numbers(verdict)}
+<h2>The dataset</h2>
+<div class="card">{page.table(_dataset_rows(verdict, dataset_version))}</div>"""
+    return page.document(f"{escape(name)}, validated", body)
+
+
+def _tiles(verdict: Verdict) -> Iterator[tuple[str, str]]:
+    count = len(verdict.tests)
+    failed = len(verdict.failures)
+    yield ("passed" if not failed else f"{failed} failed", f"of {count} tests")
+    yield f"{sum(verdict.num_examples.values()):,}", "examples: " + ", ".join(verdict.num_examples)
+    for curve in verdict.curves:
+        name = curve.spectrum.name
+        if name in _SHOWN and curve.compared and curve.tested.any():
+            yield (
+                f"{curve.mean_deviation:.2%}",
+                f"{name} off theory, mean over bins; by chance alone {curve.chance_deviation:.2%}",
+            )
+
+
+def _failures(verdict: Verdict) -> str:
+    if verdict.passed:
+        return ""
+    items = "".join(f"<br>{escape(test.message)}" for test in verdict.failures)
+    return f'<p class="note"><b>What is off.</b>{items}</p>'
+
+
+def _figures(verdict: Verdict) -> str:
+    if not verdict.curves:
+        return ""
+    rings = [c for c in verdict.curves if not c.spectrum.nyquist]
+    lensed = [c for c in _lensed(verdict) if not c.spectrum.nyquist]
+    of_kappa = [c for c in rings if KAPPA in (c.spectrum.first, c.spectrum.second)]
+    others = [c for c in rings if c not in lensed and c not in of_kappa]
+    nyquist = [c for c in verdict.curves if c.spectrum.nyquist and c.tested.all()]
+    note = _NO_CAMB if any(not curve.compared for curve in lensed) else ""
+    found: list[tuple[str, Callable[..., Figure], Sequence[Curve], str]] = [
+        ("Lensed maps", figures.powers, _autos(lensed), _POWERS.format(note)),
+        ("Lensed maps over theory", figures.deviations, _autos(lensed), _DEVIATIONS),
+        ("Lensed maps, crossed", figures.crosses, _pairs(lensed), _CROSSES),
+        ("κ", figures.powers, _autos(of_kappa), _POWERS.format("")),
+        ("κ, crossed with the maps", figures.crosses, _pairs(of_kappa), _CROSSES),
+        ("Unlensed maps", figures.powers, _autos(others), _POWERS.format("")),
+        ("Unlensed maps over theory", figures.deviations, _autos(others), _DEVIATIONS),
+        ("Unlensed maps, crossed", figures.crosses, _pairs(others), _CROSSES),
+        ("Nyquist", figures.nyquist, nyquist, _NYQUIST),
+    ]
+    drawn = [
+        page.svg_figure(title, draw(curves), caption)
+        for title, draw, curves, caption in found
+        if any(curve.tested.any() for curve in curves)
+    ]
+    near_one = not why_not_camb(verdict.config)
+    allowed = tolerance(verdict.config) if near_one else 0.0
+    caption = _RESPONSE + (_TOLERATED if near_one else _ANY_POSITIVE)
+    drawn.append(
+        page.svg_figure("Response to κ", figures.responses(verdict.responses, allowed), caption)
+    )
+    first = page.svg_figure("All residuals", figures.overview(verdict.curves), _OVERVIEW)
+    return f'{first}\n<h2>Spectrum by spectrum</h2>\n<div class="pair">{"".join(drawn)}</div>'
+
+
+def _lensed(verdict: Verdict) -> list[Curve]:
+    return [
+        curve
+        for curve in verdict.curves
+        if curve.spectrum.first.feature == curve.spectrum.second.feature == "lensed"
+    ]
+
+
+def _autos(curves: Sequence[Curve]) -> list[Curve]:
+    return [c for c in curves if c.spectrum.is_auto and c.tested.any()]
+
+
+def _pairs(curves: Sequence[Curve]) -> list[Curve]:
+    return [curve for curve in curves if not curve.spectrum.is_auto]
+
+
+def _test_table(tests: Sequence[Test]) -> str:
+    rows = "".join(
+        f"<tr><td>{escape(test.name)}</td><td>{'ok' if test.passed else '<b>off</b>'}</td>"
+        f"<td>{escape(test.statistic)}</td><td>{_p_value(test)}</td>"
+        f"<td>{escape(test.message)}</td></tr>"
+        for test in tests
+    )
+    heads = "".join(f"<th>{head}</th>" for head in ("test", "", "statistic", "p", "result"))
+    return f"<table><tr>{heads}</tr>{rows}</table>"
+
+
+def _numbers(verdict: Verdict) -> str:
+    if not verdict.numbers:
+        return ""
+    return f'<h2>Not judged</h2>\n<div class="card">{page.table(verdict.numbers)}</div>'
+
+
+def _dataset_rows(verdict: Verdict, dataset_version: str) -> list[tuple[str, object]]:
+    config = verdict.config
+    return [
+        ("dataset version", dataset_version),
+        ("patch", f"{math.degrees(config.side):.4g}° on a side"),
+        ("pixel", f"{config.pixel_arcmin:.4g}′"),
+        ("Nyquist multipole", f"{config.sky.nyquist:.5g}"),
+        *config.to_json().items(),
+    ]
+
+
+def _p_value(test: Test) -> str:
+    return "" if test.p_value is None else f"{test.p_value:.2g}"
+
+
+def _curve_to_json(curve: Curve) -> dict[str, Any]:
+    return {
+        "name": curve.spectrum.name,
+        "nyquist": curve.spectrum.nyquist,
+        "compared": curve.compared,
+        "mean_deviation": _finite(curve.mean_deviation),
+        "chance_deviation": _finite(curve.chance_deviation),
+        "ell": _list(curve.ell),
+        "ell_min": _list(curve.limits[0]),
+        "ell_max": _list(curve.limits[1]),
+        "measured": _list(curve.measured),
+        "error": _list(curve.error),
+        "expected": _list(curve.expected),
+        "expected_error": _list(curve.expected_error),
+        "scale": _list(curve.scale),
+        "tested": curve.tested.tolist(),
+    }
+
+
+def _list(values: NDArray[np.float64]) -> list[float | None]:
+    return [_finite(value) for value in values.tolist()]
+
+
+def _finite(value: float) -> float | None:
+    """JSON has no NaN."""
+    return value if math.isfinite(value) else None

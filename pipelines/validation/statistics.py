@@ -1,0 +1,242 @@
+"""A shard's examples -> sums that can be added: what travels through Beam instead of maps."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from lensing_tfds import polarization, storage, tfrecord
+from lensing_tfds.configs import SPLITS, LensingConfig, LensingError
+from lensing_tfds.shards import ShardSpec
+from lensing_tfds.spectra import PowerSpectra
+from pipelines.validation.bins import Bins
+from pipelines.validation.observables import Field, Observables
+from pipelines.validation.response import Responses
+
+_HASH_BYTES = 8
+
+ADDRESS = np.dtype([("split", "u1"), ("index", "<i8"), ("hash", "<u8")])
+"""Where an example is, by the split's place in `SPLITS`, and a hash of its κ."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Moments:
+    """Sum and outer-product sum of vectors, one an example.
+
+    Attributes:
+      count: how many.
+      total: their sum, float64 of shape (p,).
+      outer: the sum of their outer products, shape (p, p).
+    """
+
+    count: int
+    total: NDArray[np.float64]
+    outer: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, row: NDArray[np.float64]) -> Moments:
+        """Those of one vector."""
+        return cls(1, row, np.outer(row, row))
+
+    def __add__(self, other: Moments) -> Moments:
+        return Moments(self.count + other.count, self.total + other.total, self.outer + other.outer)
+
+    @property
+    def mean(self) -> NDArray[np.float64]:
+        """Mean over examples, shape (p,)."""
+        return self.total / self.count
+
+    @property
+    def covariance(self) -> NDArray[np.float64]:
+        """Covariance of the mean, shape (p, p); from two examples on."""
+        scatter = self.outer - np.outer(self.total, self.mean)
+        return scatter / (self.count - 1) / self.count
+
+    @property
+    def error(self) -> NDArray[np.float64]:
+        """Standard errors of the mean, shape (p,)."""
+        return np.sqrt(np.maximum(np.diag(self.covariance), 0))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Statistics:
+    """What a set of examples is like.
+
+    Attributes:
+      moments: by the name of what is measured: band powers of a spectrum (µK² sr, µK sr or sr),
+        the means of x, x², x³, x⁴ over a channel's pixels (`pixels <field>`), a field's power up
+        to and beyond `T_lmax` (`beyond <field>`, µK²), and what `response` measures.
+      addresses: all examples, of type `ADDRESS`.
+      not_finite: (split, index, feature) of maps with a NaN or an infinity; their examples are in
+        no moments.
+    """
+
+    moments: Mapping[str, Moments] = dataclasses.field(default_factory=dict)
+    addresses: NDArray[Any] = dataclasses.field(default_factory=lambda: np.empty(0, ADDRESS))
+    not_finite: tuple[tuple[str, int, str], ...] = ()
+
+    def __add__(self, other: Statistics) -> Statistics:
+        moments = dict(self.moments)
+        for name, more in other.moments.items():
+            moments[name] = moments[name] + more if name in moments else more
+        return Statistics(
+            moments,
+            np.concatenate([self.addresses, other.addresses]),
+            self.not_finite + other.not_finite,
+        )
+
+    def to_bytes(self) -> bytes:
+        """Returns the content of an `.npz` file."""
+        names = list(self.moments)
+        arrays: dict[str, Any] = {
+            "names": np.array(names, str),
+            "addresses": self.addresses,
+            "not_finite": np.array(self.not_finite, str).reshape(-1, 3),
+        }
+        for number, moments in enumerate(self.moments.values()):
+            arrays[f"count_{number}"] = np.int64(moments.count)
+            arrays[f"total_{number}"] = moments.total
+            arrays[f"outer_{number}"] = moments.outer
+        buffer = io.BytesIO()
+        np.savez(buffer, **arrays)
+        return buffer.getvalue()
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Statistics:
+        """The inverse of `to_bytes`."""
+        arrays = np.load(io.BytesIO(content))
+        moments = {
+            str(name): Moments(
+                int(arrays[f"count_{n}"]), arrays[f"total_{n}"], arrays[f"outer_{n}"]
+            )
+            for n, name in enumerate(arrays["names"])
+        }
+        not_finite = tuple((str(s), int(i), str(f)) for s, i, f in arrays["not_finite"])
+        return cls(moments, arrays["addresses"], not_finite)
+
+
+def measure_shard(spec: ShardSpec, measurement: Measurement) -> Statistics:
+    """Reads a shard and measures all its examples.
+
+    Args:
+      spec: the shard.
+      measurement: of its config.
+
+    Raises:
+      LensingError: the shard cannot be read, or is damaged.
+    """
+    measured = Statistics()
+    addresses = []
+    moments: dict[str, Moments] = {}
+    not_finite: list[tuple[str, int, str]] = []
+    for index, example in read(spec):
+        addresses.append((SPLITS.index(spec.split), index, content_hash(example["kappa"])))
+        bad = [name for name, maps in example.items() if not np.isfinite(maps).all()]
+        not_finite += [(spec.split, index, name) for name in bad]
+        if bad:
+            continue
+        for name, row in measurement.rows(example).items():
+            one = Moments.of(row)
+            moments[name] = moments[name] + one if name in moments else one
+    return measured + Statistics(moments, np.array(addresses, ADDRESS), tuple(not_finite))
+
+
+def read(spec: ShardSpec) -> Iterator[tuple[int, dict[str, NDArray[np.float32]]]]:
+    """Yields the examples of a shard: (index, maps of shape (npix, npix, channels))."""
+    config = spec.config
+    try:
+        with storage.reading(spec.path) as file:
+            for record in tfrecord.records(file):
+                yield _decode(record, config)
+    except (ValueError, KeyError, tf.errors.OpError) as error:
+        if isinstance(error, LensingError):
+            raise
+        raise LensingError(
+            f"shard {spec.path} is damaged ({error}): python -m pipelines.verify says what mends it"
+        ) from error
+
+
+def content_hash(maps: NDArray[np.float32]) -> int:
+    """A hash of 64 bits: two different maps have the same one with probability 5e-20."""
+    digest = hashlib.blake2b(maps.tobytes(), digest_size=_HASH_BYTES).digest()
+    return int.from_bytes(digest, "little")
+
+
+class Measurement:
+    """Measures examples of a config one by one.
+
+    Args:
+      observables: what to measure.
+      table: the spectra that its skies are drawn from.
+    """
+
+    def __init__(self, observables: Observables, table: PowerSpectra):
+        self._observables = observables
+        self._responses = Responses(observables.config, table)
+
+    def rows(self, example: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float64]]:
+        """Measures one example.
+
+        Args:
+          example: its maps by feature, each of shape (npix, npix, channels).
+
+        Returns:
+          A vector for each name of `Statistics.moments`.
+        """
+        config = self._observables.config
+        maps = {
+            field: example[field.feature][..., _channel(config, field)].astype(np.float64)
+            for field in self._observables.channels
+        }
+        rows = {f"pixels {field.name}": _pixel_moments(image) for field, image in maps.items()}
+        return rows | self._spectra(maps) | self._responses.measure(maps)
+
+    def _spectra(self, maps: Mapping[Field, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
+        observables, sky = self._observables, self._observables.config.sky
+        modes = {field: sky.to_modes(image) for field, image in maps.items()}
+        for feature in ("lensed", "unlensed"):
+            if Field(feature, "Q") in modes:
+                q, u = (modes[Field(feature, c)] for c in "QU")
+                e, b = polarization.to_eb(q, u, sky)
+                modes |= {Field(feature, "E"): e, Field(feature, "B"): b}
+        gathered: dict[tuple[Field, Bins], NDArray[np.complex128]] = {}
+        rows = {}
+        for spectrum in observables.spectra:
+            bins = observables.bins_of(spectrum)
+            pair = []
+            for field in (spectrum.first, spectrum.second):
+                if (field, bins) not in gathered:
+                    gathered[field, bins] = bins.gather(modes[field])
+                pair.append(gathered[field, bins])
+            rows[spectrum.name] = bins.average((pair[0] * pair[1].conj()).real) * sky.area
+        if (cut := observables.beyond_t_lmax) is not None:
+            for field in observables.beyond_fields:
+                powers = cut.average(cut.gather(np.abs(modes[field]) ** 2))
+                rows[f"beyond {field.name}"] = powers * cut.num_modes
+        return rows
+
+
+def _channel(config: LensingConfig, field: Field) -> int:
+    return config.channels.index(field.component) if field.component in config.channels else 0
+
+
+def _pixel_moments(image: NDArray[np.float64]) -> NDArray[np.float64]:
+    square = image * image
+    return np.array([image.mean(), square.mean(), (square * image).mean(), (square**2).mean()])
+
+
+def _decode(record: bytes, config: LensingConfig) -> tuple[int, dict[str, NDArray[np.float32]]]:
+    features = tf.train.Example.FromString(record).features.feature
+    maps = {}
+    for name, channels in config.map_features.items():
+        (content,) = features[name].bytes_list.value
+        maps[name] = np.frombuffer(content, "<f4").reshape(config.npix, config.npix, channels)
+    (index,) = features["index"].int64_list.value
+    return int(index), maps

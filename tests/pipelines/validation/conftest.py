@@ -1,0 +1,97 @@
+"""Small skies, and datasets of them, right and wrong."""
+
+import dataclasses
+import functools
+import operator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lensing_tfds import LensingConfig, simulate, tfrecord
+from lensing_tfds.configs import SPLITS
+from lensing_tfds.cosmology import spectra_of
+from lensing_tfds.shards import SplitPlan
+
+COUNTS = {"train": 180, "validation": 10, "test": 10}
+GRID: dict[str, Any] = {"npix": 64, "lx": 64 * 4 / 60, "num_examples": COUNTS}
+SURVEY: dict[str, Any] = GRID | {"oversampling": 4, "beam_arcmin": 4.0}
+
+CONFIGS = {
+    "T": LensingConfig("T", **SURVEY, noise_uK_arcmin=5.0),
+    "TQU": LensingConfig("TQU", **SURVEY, noise_uK_arcmin=1.0, stokes="TQU", unlensed_E=True),
+    "QU": LensingConfig("QU", **SURVEY, noise_uK_arcmin=1.0, stokes="QU"),
+    "padded": LensingConfig(
+        "padded", **SURVEY, noise_uK_arcmin=1.0, stokes="TQU", padding=1.5, taper=0.7
+    ),
+    "own": LensingConfig("own", **GRID, noise_uK_arcmin=1.0, T_lmax=2000),
+    "one-sky": LensingConfig("one-sky", **GRID, fixed_unlensed=True),
+    "odd": LensingConfig("odd", **SURVEY | {"npix": 63, "lx": 63 * 4 / 60}),
+}
+"""A config of each kind."""
+
+
+@pytest.fixture(scope="session")
+def simulated():
+    """Returns the examples of a config's splits, simulated once."""
+
+    @functools.cache
+    def of(name):
+        config = CONFIGS[name]
+        return {split: simulate(config, split, range(COUNTS[split])) for split in SPLITS}
+
+    return of
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Writes examples as the shards of a dataset, and returns its plans."""
+
+    def to_shards(config, examples, num_shards=2):
+        plans = []
+        for split, maps in examples.items():
+            config = dataclasses.replace(
+                config, num_examples=config.num_examples | {split: len(maps["index"])}
+            )
+            plan = SplitPlan(config, split, num_shards, f"{tmp_path}/lensing-{split}.tfrecord")
+            for spec in plan.shards():
+                part = {name: values[spec.start : spec.stop] for name, values in maps.items()}
+                with open(spec.path, "wb") as file:
+                    file.writelines(tfrecord.encode(part))
+            plans.append(plan)
+        return plans
+
+    return to_shards
+
+
+@pytest.fixture
+def judged(write):
+    """Returns the verdict on examples, without Beam."""
+    from pipelines.validation.observables import Observables
+    from pipelines.validation.statistics import Measurement, measure_shard
+    from pipelines.validation.verdict import judge
+
+    def of(config, examples):
+        plans = write(config, examples)
+        counts = {plan.split: plan.num_examples for plan in plans}
+        observables = Observables.of(config, sum(counts.values()))
+        table = spectra_of(config)
+        measurement = Measurement(observables, table)
+        shards = [spec for plan in plans for spec in plan.shards()]
+        parts = [measure_shard(spec, measurement) for spec in shards]
+        return judge(functools.reduce(operator.add, parts), observables, table, counts)
+
+    return of
+
+
+@pytest.fixture
+def altered(simulated):
+    """Returns copies of a config's examples, with one feature changed by a function of its maps."""
+
+    def of(name, feature, change):
+        return {
+            split: maps | {feature: change(maps[feature]).astype(np.float32)}
+            for split, maps in simulated(name).items()
+        }
+
+    return of

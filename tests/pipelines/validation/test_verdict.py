@@ -1,0 +1,161 @@
+"""Right datasets of every kind pass; each way to be wrong is found, and named."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from lensing_tfds import simulate
+from lensing_tfds.configs import SPLITS
+
+from .conftest import CONFIGS, COUNTS
+
+
+def words(verdict):
+    return [test.message for test in verdict.failures]
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_right_dataset_passes(name, simulated, judged):
+    verdict = judged(CONFIGS[name], simulated(name))
+    assert not words(verdict)
+    tested = {test.name for test in verdict.tests}
+    assert {"finite", "indices", "duplicates", "κκ"} <= tested
+    if name in ("TQU", "padded"):
+        for spectrum in ("TT", "EE", "BB", "TE", "TB", "EB", "T × κ", "E × κ", "B × κ"):
+            assert f"lensed {spectrum}" in tested
+        assert {"lensed QQ, Nyquist", "TT response to κ", "EB response to κ"} <= tested
+    # Lensed on its own pixels: not CAMB's spectra, and said so.
+    assert ("lensed TT" in tested) == (
+        "T" in CONFIGS[name].stokes and name not in ("own", "one-sky")
+    )
+    numbers = dict(verdict.numbers)
+    assert ("lensed spectra" in numbers) == (name in ("own", "one-sky"))
+    if name == "own":
+        assert "oversampling 1" in numbers["lensed spectra"]
+        assert numbers["lensed T beyond T_lmax"].endswith("% of its power")
+
+
+def test_deviations_are_small(simulated, judged):
+    """Of the mean over bins and examples: what a bias would do, and chance does not."""
+    verdict = judged(CONFIGS["TQU"], simulated("TQU"))
+    curves = {curve.spectrum.name: curve for curve in verdict.curves}
+    for name, bound in (("lensed TT", 0.01), ("lensed EE", 0.01), ("lensed BB", 0.01)):
+        curve = curves[name]
+        weights = 1 / curve.error**2 * curve.scale**2
+        assert abs((curve.deviation * weights).sum() / weights.sum()) < bound
+
+
+@pytest.mark.parametrize("feature", ["lensed", "unlensed", "kappa"])
+def test_an_amplitude_two_per_cent_high(feature, altered, judged):
+    verdict = judged(CONFIGS["T"], altered("T", feature, lambda maps: 1.02 * maps))
+    name = {"kappa": "κκ"}.get(feature, f"{feature} TT")
+    (found,) = [text for text in words(verdict) if text.startswith(f"{name}: ")]
+    assert "above theory at l = " in found
+    assert 3 < float(found.split(": ")[1].split("%")[0]) < 5
+
+
+def test_a_polarization_two_per_cent_low(altered, judged):
+    def q_and_u(maps):
+        return maps * np.array([1, 0.98, 0.98])
+
+    found = words(judged(CONFIGS["TQU"], altered("TQU", "lensed", q_and_u)))
+    assert any(text.startswith("lensed EE: ") and "below theory" in text for text in found)
+    assert not any("lensed TT" in text for text in found)
+
+
+@pytest.mark.parametrize("name", ["T", "QU", "padded", "own"])
+def test_a_flipped_deflection(name, altered, judged):
+    found = words(judged(CONFIGS[name], altered(name, "kappa", lambda maps: -maps)))
+    assert found
+    for text in found:
+        assert text.startswith("deflection sign: the response of the ")
+        assert "quadratic estimate to κ is -" in text
+
+
+def test_a_u_of_the_other_sign(altered, judged):
+    """Mirrors E and B into each other: the lensed B mode becomes huge."""
+    found = words(judged(CONFIGS["QU"], altered("QU", "lensed", lambda maps: maps * [1, -1])))
+    assert any(text.startswith("lensed BB: ") and "times theory" in text for text in found)
+
+
+def test_a_shifted_beam(judged):
+    config = CONFIGS["T"]
+    blurred = dataclasses.replace(config, beam_arcmin=4.4)
+    examples = {split: simulate(blurred, split, range(COUNTS[split])) for split in SPLITS}
+    found = words(judged(config, examples))
+    assert any(text.startswith("lensed TT: ") and "below theory" in text for text in found)
+
+
+@pytest.mark.parametrize("feature", ["lensed", "kappa"])
+def test_nyquist_modes_of_half_power(feature, altered, judged):
+    sky = CONFIGS["T"].sky
+
+    def halve(maps):
+        modes = sky.to_modes(maps[..., 0].astype(np.float64))
+        modes[:, sky.npix // 2, :-1] *= 0.5**0.5
+        modes[:, :, -1] *= 0.5**0.5
+        return sky.to_map(modes)[..., None]
+
+    found = words(judged(CONFIGS["T"], altered("T", feature, halve)))
+    name = {"lensed": "lensed TT", "kappa": "κκ"}[feature]
+    (text,) = [text for text in found if text.startswith(f"{name}, Nyquist: ")]
+    assert "below theory on the Nyquist row and column" in text
+    assert not any(text.startswith(f"{name}: ") for text in found)
+
+
+def test_power_where_none_should_be(altered, judged):
+    """B modes in the unlensed sky, a millionth of the E modes."""
+    found = words(judged(CONFIGS["QU"], altered("QU", "unlensed", lambda maps: maps * [1, 1.002])))
+    assert any(text.startswith("unlensed BB: there should be none") for text in found)
+
+
+def test_a_field_that_is_not_gaussian(altered, judged):
+    def skewed(maps):
+        return maps + 0.5 * (maps**2 - (maps**2).mean())
+
+    found = words(judged(CONFIGS["T"], altered("T", "kappa", skewed)))
+    assert any(text.startswith("the skewness of κ is ") for text in found)
+
+
+def test_the_same_example_twice_in_a_split_and_across_splits(simulated, judged):
+    examples = {split: dict(maps) for split, maps in simulated("T").items()}
+    for split, index in (("train", 7), ("test", 2)):
+        for name in ("lensed", "unlensed", "kappa"):
+            maps = examples[split][name].copy()
+            maps[index] = examples["train"][name][3]
+            examples[split][name] = maps
+    (found,) = [text for text in words(judged(CONFIGS["T"], examples)) if "same" in text]
+    assert found.startswith("examples train 3 and train 7 and test 2 are the same")
+
+
+def test_indices_that_are_missing_or_twice(simulated, judged):
+    examples = {split: dict(maps) for split, maps in simulated("T").items()}
+    examples["train"]["index"] = examples["train"]["index"].copy()
+    examples["train"]["index"][5] = 8
+    found = words(judged(CONFIGS["T"], examples))
+    assert found == ["indices: train 8 more than once; train 5 missing"]
+
+
+def test_not_a_number(altered, judged):
+    def spoil(maps):
+        maps = maps.copy()
+        if len(maps) == COUNTS["train"]:
+            maps[11, 3, 4] = np.nan
+        else:
+            maps[1, 0, 0] = -np.inf
+        return maps
+
+    found = words(judged(CONFIGS["T"], altered("T", "lensed", spoil)))
+    (text,) = found
+    assert text == "NaN or infinity in train 11 (lensed), validation 1 (lensed), test 1 (lensed)"
+
+
+def test_maps_of_nothing_fail(altered, judged):
+    found = words(judged(CONFIGS["T"], altered("T", "kappa", lambda maps: 0 * maps)))
+    assert any(text.startswith("κκ: 100.0% below theory") for text in found)
+
+
+def test_an_unlensed_sky_that_is_not_one(simulated, judged):
+    found = words(judged(CONFIGS["one-sky"], simulated("own") | {}))
+    assert "unlensed TT: the unlensed sky is not the same in all examples" in found
