@@ -25,7 +25,7 @@ those of the dataset's own simulator without noise, at the examples' indices.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -40,11 +40,12 @@ from lensing_tfds.simulation import Simulator
 from lensing_tfds.spectra import PowerSpectra
 from trainer.baselines.convolution import ProductGrid
 from trainer.baselines.observation import Observation
-from trainer.estimates import Estimator, estimate
+from trainer.estimates import estimate
+from trainer.estimators import Estimator
 from trainer.resampling import bootstrapped
 from trainer.skill import Measured
 
-TRUE_KAPPA = "true κ"
+TRUE_KAPPA = "true_kappa"
 """Name of what the true κ leaves: the limit of the template with the E modes as observed."""
 
 L_RANGE = (100.0, 1000.0)
@@ -115,7 +116,7 @@ class BTemplate:
 
 def residual_b_modes(
     batches: Iterable[Mapping[str, NDArray]],
-    estimators: Mapping[str, Estimator],
+    estimators: Sequence[Estimator],
     lensing: LensingConfig,
     generator: np.random.Generator,
     split: str = "test",
@@ -127,7 +128,7 @@ def residual_b_modes(
     Args:
       batches: dicts of "lensed" (n, npix, npix, channels) µK, "kappa" (n, npix, npix, 1) and
         "index" (n,).
-      estimators: by name; none may be called `TRUE_KAPPA`.
+      estimators: with different names, none of them `TRUE_KAPPA`.
       lensing: the version that the examples are from.
       generator: draws the bootstrap's resamples.
       split: the examples'.
@@ -144,7 +145,6 @@ def residual_b_modes(
     in_range = _modes_in_range(lensing, l_range)
     template = BTemplate(Observation(sky, table, lensing.beam_arcmin, lensing.noise_uK_arcmin))
     simulator = Simulator(dataclasses.replace(lensing, noise_uK_arcmin=0.0), split, table)
-    weight = np.where(sky.lx > 0, 2.0, 1.0) * in_range  # a mode and its conjugate
     deconvolve = np.where(in_range, 1 / instrument.beam(sky.ell, lensing.beam_arcmin), 0.0)
 
     rows: list[NDArray[np.float64]] = []
@@ -161,23 +161,22 @@ def residual_b_modes(
         true_b = _e_and_b(lensed, lensing)[1] * deconvolve
         e = _e_and_b(batch["lensed"], lensing)[0]
         guesses = {TRUE_KAPPA: kappa} | {
-            name: estimate(estimator, batch["lensed"], index)
-            for name, estimator in estimators.items()
+            estimator.name: estimate(estimator, batch["lensed"], index) for estimator in estimators
         }
         templates = (
             template.modes(e, sky.to_modes(guess.astype(np.float64))) for guess in guesses.values()
         )
         remaining = [true_b, *(true_b - b for b in templates)]
-        rows.append(
-            np.stack([np.sum(np.abs(b) ** 2 * weight, axis=(1, 2)) for b in remaining], axis=-1)
-        )
+        # Parseval: the squares of a map's pixels count each mode, and its conjugate, once.
+        left = (sky.to_map(b * in_range) for b in remaining)
+        rows.append(np.stack([np.mean(maps**2, axis=(1, 2)) for maps in left], axis=-1))
     sums = np.concatenate(rows) if rows else np.empty((0, 2 + len(estimators)))
 
     def fractions(means: NDArray[np.float64]) -> NDArray[np.float64]:
         return means[..., 1:] / means[..., :1]
 
     values = zip(*bootstrapped(sums, fractions, generator), strict=True)
-    names = (TRUE_KAPPA, *estimators)
+    names = (TRUE_KAPPA, *(estimator.name for estimator in estimators))
     residual = {name: Measured(*pair) for name, pair in zip(names, values, strict=True)}
     return Delensing(len(sums), (float(l_range[0]), float(l_range[1])), residual)
 

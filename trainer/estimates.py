@@ -1,16 +1,12 @@
-"""What an estimator of κ is, whatever is inside it, and what every check asks of its estimates."""
+"""What every check asks of an estimator's estimates."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lensing_tfds.configs import LensingError
-
-Estimator = Callable[[NDArray[np.float32]], NDArray[np.floating]]
-"""Lensed maps (n, npix, npix, channels), µK, float32 -> κ (n, npix, npix, 1), dimensionless."""
+from trainer.estimators import Estimator
 
 
 def estimate(
@@ -21,7 +17,7 @@ def estimate(
     Args:
       estimator: from maps to κ.
       maps: (n, npix, npix, channels) float32, µK.
-      index: (n,), for the message.
+      index: (n,), of the examples.
 
     Returns:
       κ̂ without its channel axis, (n, npix, npix), dimensionless.
@@ -29,14 +25,16 @@ def estimate(
     Raises:
       LensingError: the estimates have another shape, or one is not finite.
     """
-    kappa = np.asarray(estimator(maps))
+    kappa = np.asarray(estimator.predict({"lensed": maps, "index": index}))
     wanted = (*maps.shape[:3], 1)
     if kappa.shape != wanted:
-        raise LensingError(f"the estimates have shape {kappa.shape}, must be {wanted}")
+        raise LensingError(
+            f"estimates of {estimator.label} have shape {kappa.shape}, must be {wanted}"
+        )
     bad = ~np.isfinite(kappa).all(axis=(1, 2, 3))
     if bad.any():
         raise LensingError(
-            f"the estimate for example {index[bad][0]} is not finite (NaN or infinite): nothing to "
-            "check"
+            f"the estimate of {estimator.label} for example {index[bad][0]} is not finite (NaN or "
+            "infinite): nothing to check"
         )
     return kappa[..., 0]

@@ -32,7 +32,8 @@ from lensing_tfds import instrument
 from lensing_tfds.configs import LensingConfig, LensingError
 from trainer import power_spectra
 from trainer.augmentation import transform
-from trainer.estimates import Estimator, estimate
+from trainer.estimates import estimate
+from trainer.estimators import Estimator
 from trainer.judge import bands_of
 from trainer.power_spectra import Bands
 from trainer.resampling import bootstrapped, rows_needed, sign_flip_p_value
@@ -180,7 +181,7 @@ def null_tests(
     Args:
       batches: dicts as `stream.evaluation_batches` yields: "lensed" and "unlensed" (n, npix, npix,
         channels) µK, "kappa" (n, npix, npix, 1) and "index" (n,).
-      estimator: what is tested.
+      estimator: what is tested; from the maps, not by their index.
       lensing: the version that the examples are from.
       generator: draws signs and resamples.
       curl: the estimator's twin for the rotation, if there is one.

@@ -19,7 +19,8 @@ from lensing_tfds.configs import LensingConfig, LensingError
 from lensing_tfds.cosmology import spectra_of
 from lensing_tfds.simulation import Examples, Simulator
 from lensing_tfds.spectra import PowerSpectra
-from trainer.estimates import Estimator, estimate
+from trainer.estimates import estimate
+from trainer.estimators import Estimator
 from trainer.resampling import bootstrapped
 from trainer.skill import Measured
 
@@ -155,7 +156,7 @@ def out_of_distribution(
     """Scores an estimator on the version's own skies and on others; keeps a few numbers of each.
 
     Args:
-      estimator: what is judged.
+      estimator: what is judged; from the maps, not by their index.
       lensing: the version that it was made for.
       indices: the examples to simulate, of each kind of skies.
       generator: draws the bootstrap's resamples.

@@ -10,6 +10,7 @@ from lensing_tfds import instrument
 from lensing_tfds.configs import LensingConfig, LensingError
 from lensing_tfds.simulation import simulate
 from tests.trainer.quadratic import quadratic
+from trainer.estimators import network
 from trainer.null_tests import CurlEstimator, null_tests, observed_unlensed
 
 CONFIG = LensingConfig(
@@ -18,7 +19,7 @@ CONFIG = LensingConfig(
 )  # fmt: skip
 ESTIMATOR, _ = quadratic(CONFIG, "EB")
 _ROTATION, _OF_ROTATION = quadratic(CONFIG, "EB", curl=True, filtered=False)
-CURL = CurlEstimator(_ROTATION, _OF_ROTATION.noise)
+CURL = CurlEstimator(network(_ROTATION), _OF_ROTATION.noise)
 
 
 @pytest.fixture(name="examples", scope="module")
@@ -33,7 +34,7 @@ def batches(examples, size=16):
 
 def run(examples, estimator=ESTIMATOR, size=16, **options):
     rng = np.random.default_rng(0)
-    return null_tests(batches(examples, size), estimator, CONFIG, rng, **options)
+    return null_tests(batches(examples, size), network(estimator), CONFIG, rng, **options)
 
 
 @pytest.fixture(name="result", scope="module")
@@ -86,7 +87,7 @@ def test_pairs_that_are_not_shuffled_fail(examples):
 
 
 def test_a_rotation_that_follows_kappa_fails(examples):
-    result = run(examples, curl=dataclasses.replace(CURL, estimator=ESTIMATOR))
+    result = run(examples, curl=dataclasses.replace(CURL, estimator=network(ESTIMATOR)))
     assert not result.curl.passed and not result.passed
 
 
@@ -154,7 +155,7 @@ def test_estimates_that_nothing_can_be_said_about_are_refused(examples):
     def broken(maps):
         return np.where(maps[..., :1] == examples["lensed"][20, 3, 3, 0], np.nan, 0)
 
-    with pytest.raises(LensingError, match="the estimate for example 20 is not finite"):
+    with pytest.raises(LensingError, match="the estimate of network for example 20 is not finite"):
         run(examples, broken)
     with pytest.raises(LensingError, match=r"have shape \(16, 48, 48, 2\), must be .*48, 1\)"):
         run(examples, lambda maps: maps)

@@ -11,6 +11,7 @@ from lensing_tfds import spectra
 from lensing_tfds.configs import LensingConfig, LensingError
 from lensing_tfds.simulation import simulate
 from tests.trainer.quadratic import quadratic
+from trainer.estimators import network
 from trainer.out_of_distribution import changed_skies, out_of_distribution, tilted
 
 CONFIG = LensingConfig(
@@ -23,7 +24,7 @@ INDICES = range(40)
 
 
 def table_of(estimator=ESTIMATOR, config=CONFIG, indices=INDICES):
-    return out_of_distribution(estimator, config, indices, np.random.default_rng(0))
+    return out_of_distribution(network(estimator), config, indices, np.random.default_rng(0))
 
 
 @pytest.fixture(name="table", scope="module")
