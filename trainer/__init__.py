@@ -4,6 +4,7 @@ On the command line:
 
     python -m trainer --dataset lensing/v8                 # train (building the data if missing)
     python -m trainer.evaluate --workdir runs/v8-...       # judge on the test split
+    python -m trainer.compare runs/v8-a runs/v8-b          # judged runs, side by side
 
 In Python (nothing is imported here, so that `import trainer` stays instant):
 
@@ -17,6 +18,8 @@ In Python (nothing is imported here, so that `import trainer` stays instant):
     trainer.train.train              train(config, workdir)
     trainer.run.load_run             a run's folder -> Run: its model, history and predictions
     trainer.evaluation.evaluate      a run, judged on a split of its dataset
+    trainer.estimators.Estimator     anything that estimates κ, as the judge takes it
+    trainer.comparison.read          the marks of judged runs
     trainer.spaces.space_for         what a search may try on a version
     trainer.hparams                  settings that a search found, for `--hparams`
     trainer.run_fn                   the contract of TFX's Trainer component

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
@@ -28,6 +28,17 @@ _THEORY = "black"
 # Diverging, light at zero: Brewer's, safe for colour-blind eyes.
 _TEMPERATURE_MAP = "RdBu_r"
 _KAPPA_MAP = "PuOr_r"
+
+# The palette but yellow, too light for a line; markers tell the colours apart in grey.
+_SERIES = (
+    (_ESTIMATE, "s"),
+    (_TRUE, "o"),
+    ("#009E73", "^"),
+    ("#CC79A7", "D"),
+    ("#56B4E9", "v"),
+    ("#E69F00", "P"),
+    (_THEORY, "X"),
+)
 
 # The rest of the palette, for estimators beside the first; markers tell them apart in grey.
 _OTHERS = (("#0072B2", "o"), ("#009E73", "^"), ("#CC79A7", "D"), ("#56B4E9", "v"))
@@ -239,6 +250,36 @@ def _compared(evaluation: Evaluation, name: str) -> tuple[Figure, Axes]:
     multipoles(axes)
     figure.legend(loc="outside right upper")
     return figure, axes
+
+
+class Curve(NamedTuple):
+    """A measured value at multipoles ell, and whose it is; NaN is not drawn."""
+
+    label: str
+    ell: NDArray[np.float64]
+    measured: Measured
+
+
+@styled
+def overlay(curves: Sequence[Curve], ylabel: str, logarithmic: bool = False) -> Figure:
+    """The same measured value of several runs."""
+    figure = Figure(figsize=_WIDE, layout="constrained")
+    axes = figure.subplots()
+    for number, (label, ell, measured) in enumerate(curves):
+        colour, marker = _SERIES[number % len(_SERIES)]
+        style = ("-", "--", ":")[number // len(_SERIES) % 3]
+        axes.errorbar(
+            ell,
+            *measured,
+            fmt=f"{marker}{style}",
+            color=colour,
+            lw=1,
+            label=label.replace("$", r"\$"),
+        )
+    axes.set(ylabel=ylabel, yscale="log" if logarithmic else "linear")
+    multipoles(axes)
+    figure.legend(loc="outside right upper")
+    return figure
 
 
 @styled

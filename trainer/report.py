@@ -252,9 +252,9 @@ def _comparison(evaluation: Evaluation) -> str:
 
 
 _TABLE = (
-    "All on the same examples. MSE: mean squared error, relative to estimating zero. N_L: of the "
-    "calibrated estimate relative to the first row's, the median over the bands in which both are "
-    "known. ± are standard errors over examples; those of differences are of pairs."
+    "All on the same examples. MSE: mean squared error, relative to estimating zero. N_L/C_L: noise "
+    "of the calibrated estimate relative to true κ, the median over the bands in which it is known. "
+    "± are standard errors over examples; those of differences are of pairs."
 )
 
 
@@ -264,7 +264,7 @@ def _estimator_table(evaluation: Evaluation) -> str:
     for judged in evaluation.judged:
         skill = judged.skill
         above = difference(first.skill, skill)
-        ratio = skill.noise_ell.value / first.skill.noise_ell.value
+        ratio = skill.noise_ell.value / skill.true_cl.value
         known = ratio[np.isfinite(ratio)]
         cells = (
             f"{float(skill.map_correlation.value):.4f} ± {float(skill.map_correlation.error):.4f}",
@@ -278,7 +278,7 @@ def _estimator_table(evaluation: Evaluation) -> str:
             + "".join(f"<td>{cell}</td>" for cell in cells)
             + "</tr>"
         )
-    heads = ("", "map-level ρ", "first row − this", "MSE", "N_L", "rests on")
+    heads = ("", "map-level ρ", "first row − this", "MSE", "N_L/C_L", "rests on")
     head = "".join(f"<th>{name}</th>" for name in heads)
     return f'<table class="numbers estimators"><tr>{head}</tr>{"".join(rows)}</table>'
 

@@ -104,14 +104,16 @@ def test_the_comparison_shows_every_estimator_and_who_wins(tmp_path, pages):
 
 def test_a_tie_is_not_a_victory():
     kappa = skies.kappa_maps(40, np.random.default_rng(0))
-    (network,) = skies.oracle(kappa)
-    (twin,) = skies.oracle(2 * kappa)
+    estimate = kappa + np.roll(kappa, 1, axis=0)
+    (network,) = skies.oracle(estimate)
+    (twin,) = skies.oracle(2 * estimate)
     twin = dataclasses.replace(twin, name="qe_tt_wiener", label="twin")
     evaluation = judge(
         skies.batches(kappa), [network, twin], skies.CONFIG, "test", np.random.default_rng(0)
     )
     (line,) = report.verdicts(evaluation)
     assert line.startswith("The network matches twin")
+    assert line.endswith("0.0000 ± 0.0000.")  # errors are those of pairs
 
 
 def test_text_is_escaped(pages):

@@ -105,7 +105,7 @@ class Calibrator:
         shape = rings.sky.ell.shape
         self._rings = rings
         self._has_mean = mean_field
-        self._mean = np.zeros(shape, complex)
+        self._mean = np.zeros(shape, np.complex128)
         self._powers = np.zeros((3, *shape))
         self._n = 0
 

@@ -1,0 +1,126 @@
+"""`python -m trainer.compare` overlays judged runs, or says in one line why it cannot."""
+
+import json
+
+import numpy as np
+import pytest
+
+from tests.trainer import skies
+from trainer import estimators
+from trainer.compare import main
+from trainer.evaluation import metrics
+from trainer.judge import judge
+
+
+class JudgedRun:
+    """As much of a run as its metrics need."""
+
+    class config:
+        dataset = "lensing/<small>"
+        model = "1x4-3"
+
+
+@pytest.fixture(name="runs")
+def runs_fixture(tmp_path):
+    """A good run, judged beside a reference, and a useless one, judged alone."""
+    rng = np.random.default_rng(0)
+    kappa = skies.kappa_maps(30, rng)
+    noise = skies.kappa_maps(30, rng)
+    (reference,) = skies.oracle(kappa + 2 * noise)
+    reference = estimators.Estimator("qe_tt_wiener", "QE TT, Wiener", reference.predict, "theory")
+    runs = []
+    for name, estimate, others in (
+        ("good", 0.8 * kappa, [reference]),
+        ("useless", 0 * kappa, []),
+    ):
+        evaluation = judge(
+            skies.batches(kappa),
+            [*skies.oracle(estimate), *others],
+            skies.CONFIG,
+            "test",
+            np.random.default_rng(0),
+        )
+        runs.append(tmp_path / name)
+        runs[-1].mkdir()
+        text = json.dumps(metrics(JudgedRun, evaluation), allow_nan=False)
+        (runs[-1] / "metrics.json").write_text(text)
+    return runs
+
+
+def changed(run, **fields):
+    path = run / "metrics.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | fields))
+
+
+def error_line(runs, tmp_path, capsys, *flags):
+    output = tmp_path / "page.html"
+    with pytest.raises(SystemExit) as exit:
+        main([*map(str, runs), "--output", str(output), *flags])
+    assert exit.value.code == 2
+    line = capsys.readouterr().err
+    assert line.startswith("error: ") and line.count("\n") == 1
+    assert not output.exists()
+    return line
+
+
+def test_runs_and_what_they_were_judged_beside_are_overlaid(runs, tmp_path, capsys):
+    output = tmp_path / "page.html"
+    main([*map(str, runs), "--output", str(output)])
+    header, good, useless, reference, where = capsys.readouterr().out.splitlines()
+    assert good.split() == ["good", "1.0000", "±", "0.0000", "4.0%"]
+    assert useless.split() == ["useless", "0.0000", "±", "0.0000", "100.0%"]
+    assert reference.startswith("QE TT, Wiener  0.")
+    assert str(output) in where
+    html = output.read_text()
+    assert html.count("data:image/svg+xml") == 3
+    for phrase in ("lensing/&lt;small&gt;", "good", "useless", "QE TT, Wiener", "theory"):
+        assert phrase in html
+    assert "<script" not in html
+
+
+def test_folders_of_one_name_are_told_apart(runs, tmp_path, capsys):
+    twin = tmp_path / "elsewhere" / "good"
+    twin.mkdir(parents=True)
+    (twin / "metrics.json").write_bytes((runs[0] / "metrics.json").read_bytes())
+    main([str(runs[0]), str(twin), "--output", str(tmp_path / "page.html")])
+    assert f"{twin}  1.0000" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("fields", "phrase"),
+    [
+        ({"dataset": "lensing/v8"}, "dataset lensing/v8"),
+        ({"num_examples": 7}, "num_examples 7"),
+        ({"ell_edges": [1.0, 2.0]}, "bands"),
+    ],
+)
+def test_other_examples_do_not_compare(runs, tmp_path, capsys, fields, phrase):
+    changed(runs[1], **fields)
+    line = error_line(runs, tmp_path, capsys)
+    assert phrase in line and "only marks for the same examples compare" in line
+
+
+def test_a_run_that_was_not_judged_is_named(runs, tmp_path, capsys):
+    line = error_line(runs, tmp_path, capsys, "--split", "validation")
+    assert f"{runs[0]} has no metrics-validation.json" in line
+    assert f"python -m trainer.evaluate --workdir {runs[0]} --split validation" in line
+
+
+def test_metrics_of_an_earlier_release_are_named(runs, tmp_path, capsys):
+    path = runs[0] / "metrics.json"
+    values = json.loads(path.read_text())
+    path.write_text(json.dumps({k: v for k, v in values.items() if k != "noise_ell"}))
+    assert "the metrics of good have no 'noise_ell'" in error_line(runs, tmp_path, capsys)
+    path.write_text("{}")
+    assert "metrics.json has no 'dataset'" in error_line(runs, tmp_path, capsys)
+
+
+def test_damaged_metrics_are_named(runs, tmp_path, capsys):
+    (runs[1] / "metrics.json").write_text("{")
+    assert f"{runs[1]}/metrics.json cannot be read" in error_line(runs, tmp_path, capsys)
+
+
+def test_a_page_that_cannot_be_written_is_named(runs, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main([str(runs[0]), "--output", str(tmp_path / "nowhere" / "page.html")])
+    assert "cannot write" in capsys.readouterr().err
