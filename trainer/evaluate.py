@@ -4,7 +4,7 @@ On the very same examples it judges the quadratic estimators that a cosmologist 
 
 Writes into the run's folder `metrics.json` (see `trainer.evaluation`), `report.html` (one file,
 figures inside) and `maps.png` (the report's first figure); for another split than test,
-`metrics-validation.json` and so on.
+`metrics-validation.json` and so on. With `--checks` also `checks.json` (see `trainer.checks`).
 """
 
 from __future__ import annotations
@@ -33,6 +33,11 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         default=True,
         help="judge quadratic estimators and zero on the same examples too [yes]",
     )
+    parser.add_argument(
+        "--checks",
+        action="store_true",
+        help="null tests, skies off the training distribution and delensing too: checks.json",
+    )
     parser.add_argument("--verbose", action="store_true", help="tracebacks of errors")
     return parser.parse_args(argv)
 
@@ -43,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     # Imported here, so that --help and a mistyped flag answer at once.
     with quiet_tensorflow():
         from lensing_tfds.command_line import one_line_errors
+        from trainer import checks
         from trainer.dataset import absolute_data_dir
         from trainer.evaluation import evaluate, summary, write
         from trainer.run import load_run
@@ -55,8 +61,13 @@ def main(argv: Sequence[str] | None = None) -> None:
                 run, config=dataclasses.replace(run.config, data_dir=data_dir)
             )
         evaluation = evaluate(run, arguments.split, arguments.max_examples, arguments.baselines)
+        found = checks.check(run, evaluation, arguments.max_examples) if arguments.checks else None
         page = write(run, evaluation)
+        if found is not None:
+            checks.write(run, found)
     print(summary(run, evaluation))
+    if found is not None:
+        print(checks.summary(found))
     print(f"report: {page}")
 
 
