@@ -252,9 +252,9 @@ def _comparison(evaluation: Evaluation) -> str:
 
 
 _TABLE = (
-    "All on the same examples. MSE: mean squared error, relative to estimating zero. N_L/C_L: noise "
-    "of the calibrated estimate relative to true κ, the median over the bands in which it is known. "
-    "± are standard errors over examples; those of differences are of pairs."
+    "All on the same examples. MSE: mean squared error, relative to estimating zero. N_L/C_L: "
+    "noise of the calibrated estimate relative to true κ, the median over the bands in which it is "
+    "known. ± are standard errors over examples; those of differences are of pairs."
 )
 
 
