@@ -10,6 +10,8 @@ NAMES = (
     "kernel",
     "pixell_lensing",
     "survey_speed",
+    "estimator_proof",
+    "quadratic_estimator",
     "build",
     "memory",
     "reading",

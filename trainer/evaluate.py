@@ -4,7 +4,8 @@ On the very same examples it judges the quadratic estimators that a cosmologist 
 
 Writes into the run's folder `metrics.json` (see `trainer.evaluation`), `report.html` (one file,
 figures inside) and `maps.png` (the report's first figure); for another split than test,
-`metrics-validation.json` and so on. With `--checks` also `checks.json` (see `trainer.checks`).
+`metrics-validation.json` and so on. With `--figures` each figure is a PDF and a PNG in `figures`,
+with `--checks` there is `checks.json` too (see `trainer.checks`).
 """
 
 from __future__ import annotations
@@ -38,6 +39,9 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         action="store_true",
         help="null tests, skies off the training distribution and delensing too: checks.json",
     )
+    parser.add_argument(
+        "--figures", action="store_true", help="write each figure as a PDF and a PNG too"
+    )
     parser.add_argument("--verbose", action="store_true", help="tracebacks of errors")
     return parser.parse_args(argv)
 
@@ -62,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             )
         evaluation = evaluate(run, arguments.split, arguments.max_examples, arguments.baselines)
         found = checks.check(run, evaluation, arguments.max_examples) if arguments.checks else None
-        page = write(run, evaluation)
+        page = write(run, evaluation, arguments.figures)
         if found is not None:
             checks.write(run, found)
     print(summary(run, evaluation))

@@ -54,10 +54,10 @@ from numpy.typing import NDArray
 from lensing_tfds.configs import LensingError
 from lensing_tfds.cosmology import spectra_of
 from lensing_tfds.spectra import PowerSpectra
-from trainer import estimators, report
+from trainer import estimators, page, report
 from trainer.baselines.references import references
 from trainer.estimators import Estimator
-from trainer.files import replacing
+from trainer.files import make_folder, replacing
 from trainer.judge import Evaluation, bands_of, judge, kappa_spectrum
 from trainer.run import Run
 from trainer.skill import Measured, Skill, difference
@@ -175,10 +175,15 @@ def _json(values: NDArray[np.float64]) -> Any:
     return [None if math.isnan(value) else value for value in values.tolist()]
 
 
-def write(run: Run, evaluation: Evaluation) -> Path:
+def write(run: Run, evaluation: Evaluation, export: bool = False) -> Path:
     """Writes the metrics, the report and its first figure into the run's folder.
 
     Everything is made before anything is written, and each file is there whole or not at all.
+
+    Args:
+      run: the network; where to write.
+      evaluation: how it did.
+      export: write each figure as a PDF and a PNG too, into the folder's `figures`.
 
     Returns:
       The report's path.
@@ -187,17 +192,24 @@ def write(run: Run, evaluation: Evaluation) -> Path:
       LensingError: the folder cannot be written to.
     """
     suffix = "" if evaluation.split == "test" else f"-{evaluation.split}"
-    page = run.workdir / f"report{suffix}.html"
+    report_path = run.workdir / f"report{suffix}.html"
     text = json.dumps(metrics(run, evaluation), indent=2, allow_nan=False)
     pages = report.render(run, evaluation)
-    for path, content in (
-        (run.workdir / f"maps{suffix}.png", pages.maps_png),
-        (page, pages.html.encode()),
-        (run.workdir / f"metrics{suffix}.json", f"{text}\n".encode()),
-    ):
+    files = {
+        run.workdir / f"maps{suffix}.png": pages.maps_png,
+        report_path: pages.html.encode(),
+        run.workdir / f"metrics{suffix}.json": f"{text}\n".encode(),
+    }
+    if export:
+        folder = run.workdir / f"figures{suffix}"
+        for name, figure in pages.figures.items():
+            files[folder / f"{name}.pdf"] = page.pdf(figure)
+            files[folder / f"{name}.png"] = page.png(figure)
+        make_folder(folder)
+    for path, content in files.items():
         with replacing(path) as temporary:
             temporary.write_bytes(content)
-    return page
+    return report_path
 
 
 def summary(run: Run, evaluation: Evaluation) -> str:

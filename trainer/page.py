@@ -102,6 +102,13 @@ def png(drawn: Figure) -> bytes:
     return buffer.getvalue()
 
 
+def pdf(drawn: Figure) -> bytes:
+    """A figure as a PDF file."""
+    buffer = io.BytesIO()
+    drawn.savefig(buffer, format="pdf", metadata={"CreationDate": None})
+    return buffer.getvalue()
+
+
 def data_uri(content: bytes, kind: str) -> str:
     """An address that holds its own content."""
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"

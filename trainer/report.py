@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import shlex
+from collections.abc import Mapping
 from html import escape
 from typing import NamedTuple
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from lensing_tfds.command_line import build_command
 from lensing_tfds.configs import VERSIONS, LensingConfig
@@ -78,10 +80,11 @@ _SIGNIFICANT = 2.0  # sigma, for one estimator to beat another
 
 
 class Pages(NamedTuple):
-    """What a report is made of: the page, and its first figure for use elsewhere."""
+    """What a report is made of: the page, its first figure, and all figures by name."""
 
     html: str
     maps_png: bytes
+    figures: dict[str, Figure]
 
 
 def render(run: Run, evaluation: Evaluation) -> Pages:
@@ -91,8 +94,22 @@ def render(run: Run, evaluation: Evaluation) -> Pages:
       run: the network, its settings and its history.
       evaluation: how it did.
     """
-    maps_png = page.png(figures.maps(evaluation, run.lensing))
-    return Pages(_page(run, evaluation, maps_png), maps_png)
+    drawn = {
+        "maps": figures.maps(evaluation, run.lensing),
+        "spectra": figures.spectra(evaluation, run.lensing),
+        "correlation": figures.correlation(evaluation),
+        "transfer": figures.transfer(evaluation),
+        "pixels": figures.pixels(evaluation),
+        "history": figures.history(run.history),
+    }
+    if evaluation.others:
+        drawn |= {
+            "all_correlation": figures.correlations(evaluation),
+            "all_response": figures.responses(evaluation),
+            "all_noise": figures.noises(evaluation),
+        }
+    maps_png = page.png(drawn["maps"])
+    return Pages(_page(run, evaluation, maps_png, drawn), maps_png, drawn)
 
 
 def caveats(lensing: LensingConfig) -> list[str]:
@@ -165,7 +182,7 @@ def _noise_clause(lensing: LensingConfig) -> str:
     return "" if lensing.noise_uK_arcmin else ", free of noise"
 
 
-def _page(run: Run, evaluation: Evaluation, maps_png: bytes) -> str:
+def _page(run: Run, evaluation: Evaluation, maps_png: bytes, drawn: Mapping[str, Figure]) -> str:
     skill = evaluation.skill
     split, dataset, model = map(escape, (evaluation.split, run.config.dataset, run.config.model))
     remaining = float(skill.mse.value / skill.zero_mse.value)
@@ -187,19 +204,19 @@ def _page(run: Run, evaluation: Evaluation, maps_png: bytes) -> str:
     if run.lensing.kappa_lmax is not None:
         spectra_caption += _BEYOND_KAPPA_LMAX.format(run.lensing.kappa_lmax)
     scales = (
-        ("Power spectra", figures.spectra(evaluation, run.lensing), spectra_caption),
-        ("Cross-correlation ρ_L", figures.correlation(evaluation), _CORRELATION),
-        ("Transfer function T_L", figures.transfer(evaluation), _TRANSFER),
-        ("Pixel by pixel", figures.pixels(evaluation), _PIXELS),
+        ("Power spectra", drawn["spectra"], spectra_caption),
+        ("Cross-correlation ρ_L", drawn["correlation"], _CORRELATION),
+        ("Transfer function T_L", drawn["transfer"], _TRANSFER),
+        ("Pixel by pixel", drawn["pixels"], _PIXELS),
     )
-    history = ("Learning history", figures.history(run.history), _HISTORY)
+    history = ("Learning history", drawn["history"], _HISTORY)
     title = f"{model} on {dataset}: estimated κ, judged"
     body = f"""<h1>{title}</h1>
 <p class="lead">{_LEAD}</p>
 <div class="tiles">{"".join(page.tile(*tile) for tile in tiles)}</div>
 {maps}
 <p class="note"><b>What a real sky would not give.</b> {escape(" ".join(caveats(run.lensing)))}</p>
-{_comparison(evaluation)}
+{_comparison(evaluation, drawn)}
 <h2>Scale by scale</h2>
 <div class="pair">{"".join(page.svg_figure(*scale) for scale in scales)}</div>
 <div class="card">{_band_table(skill)}<p>{_ERRORS}</p></div>
@@ -236,19 +253,19 @@ def _band_table(skill: Skill) -> str:
     return f'<table class="numbers"><tr>{heads}</tr>{rows}</table>'
 
 
-def _comparison(evaluation: Evaluation) -> str:
+def _comparison(evaluation: Evaluation, drawn: Mapping[str, Figure]) -> str:
     """The estimators side by side; nothing if there is but one."""
     if not evaluation.others:
         return ""
-    drawn = (
-        ("Cross-correlation ρ_L of all", figures.correlations(evaluation), _RHO_ALL),
-        ("Response R_L of all", figures.responses(evaluation), _RESPONSE_ALL),
-        ("Reconstruction noise N_L of all", figures.noises(evaluation), _NOISE_ALL),
+    scales = (
+        ("Cross-correlation ρ_L of all", drawn["all_correlation"], _RHO_ALL),
+        ("Response R_L of all", drawn["all_response"], _RESPONSE_ALL),
+        ("Reconstruction noise N_L of all", drawn["all_noise"], _NOISE_ALL),
     )
     said = "".join(f"<p>{escape(line)}</p>" for line in verdicts(evaluation))
     return f"""<h2>Beside the estimators that a cosmologist would use</h2>
 <div class="card">{_estimator_table(evaluation)}{said}<p>{escape(_TABLE)}</p></div>
-<div class="stack">{"".join(page.svg_figure(*figure) for figure in drawn)}</div>"""
+<div class="stack">{"".join(page.svg_figure(*scale) for scale in scales)}</div>"""
 
 
 _TABLE = (

@@ -75,6 +75,7 @@ def test_a_network_is_judged_beside_quadratic_estimators(workdir, capsys):
     assert metrics["estimators"]["zero"]["noise_ell"] == [None] * len(metrics["ell"])
 
     main(["--workdir", str(workdir), "--no-baselines"])
+    assert not (workdir / "figures").exists()
     alone = json.loads((workdir / "metrics.json").read_text())
     assert alone == metrics | {"estimators": {}}
 
@@ -90,6 +91,13 @@ def test_checks_are_made_when_asked(workdir, capsys):
 def test_too_few_examples_for_the_checks_are_named(workdir, capsys):
     line = error_line(workdir, capsys, "--checks")
     assert "need at least 24 examples, there are 11" in line
+
+
+def test_figures_can_be_had_as_files(workdir):
+    main(["--workdir", str(workdir), "--no-baselines", "--figures"])
+    for name in ("maps", "spectra", "correlation", "transfer", "pixels", "history"):
+        assert (workdir / "figures" / f"{name}.pdf").read_bytes().startswith(b"%PDF")
+        assert (workdir / "figures" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_what_is_judged_calibrates_nothing(workdir):
