@@ -18,6 +18,7 @@ In Python (nothing is imported here, so that `import trainer` stays instant):
     trainer.train.train              train(config, workdir)
     trainer.run.load_run             a run's folder -> Run: its model, history and predictions
     trainer.evaluation.evaluate      a run, judged on a split of its dataset
+    trainer.checks.check             null tests, other skies and delensing of a judged run
     trainer.estimators.Estimator     anything that estimates κ, as the judge takes it
     trainer.comparison.read          the marks of judged runs
     trainer.spaces.space_for         what a search may try on a version

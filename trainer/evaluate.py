@@ -7,7 +7,8 @@ On the very same examples it judges the quadratic estimators that a cosmologist 
 
 Writes into that folder `metrics.json` (see `trainer.evaluation`), `report.html` (one file,
 figures inside) and `maps.png` (the report's first figure); for another split than test,
-`metrics-validation.json` and so on. With `--figures` each figure is a PDF and a PNG in `figures`.
+`metrics-validation.json` and so on. With `--figures` each figure is a PDF and a PNG in `figures`,
+with `--checks` there is `checks.json` too (see `trainer.checks`).
 """
 
 from __future__ import annotations
@@ -44,6 +45,11 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="judge quadratic estimators and zero on the same examples too [yes]",
     )
     parser.add_argument(
+        "--checks",
+        action="store_true",
+        help="null tests, skies off the training distribution and delensing too: checks.json",
+    )
+    parser.add_argument(
         "--figures", action="store_true", help="write each figure as a PDF and a PNG too"
     )
     parser.add_argument("--verbose", action="store_true", help="tracebacks of errors")
@@ -56,13 +62,22 @@ def main(argv: Sequence[str] | None = None) -> None:
     # Imported here, so that --help and a mistyped flag answer at once.
     with quiet_tensorflow():
         from lensing_tfds.command_line import one_line_errors
+        from trainer import checks
         from trainer.evaluation import evaluate, summary, write
+        from trainer.run import Run
 
     with one_line_errors(arguments.verbose):
         run, split = _subject(arguments)
         evaluation = evaluate(run, split, arguments.max_examples, arguments.baselines)
+        found = None
+        if arguments.checks:
+            assert isinstance(run, Run)  # _subject saw to it
+            found = checks.check(run, evaluation, arguments.max_examples)
+            checks.write(run, found)
         page = write(run, evaluation, arguments.figures)
     print(summary(run, evaluation))
+    if found is not None:
+        print(checks.summary(found))
     print(f"report: {page}")
 
 
@@ -74,6 +89,11 @@ def _subject(arguments: argparse.Namespace) -> tuple[Subject, str]:
     from trainer.run import load_run
 
     if arguments.predictions is not None:
+        if arguments.checks:
+            raise LensingError(
+                "--checks needs a run: null tests and other skies ask for estimates of new maps, "
+                "which a folder of predictions does not hold"
+            )
         predicted = load_predicted(arguments.predictions, arguments.dataset, arguments.data_dir)
         return predicted, arguments.split or predicted.split or "test"
     if arguments.dataset is not None:

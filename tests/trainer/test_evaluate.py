@@ -80,6 +80,19 @@ def test_a_network_is_judged_beside_quadratic_estimators(workdir, capsys):
     assert alone == metrics | {"estimators": {}}
 
 
+def test_checks_are_made_when_asked(workdir, capsys):
+    main(["--workdir", str(workdir), "--split", "train", "--checks"])
+    values = json.loads((workdir / "checks-train.json").read_text())
+    assert (values["dataset"], values["split"]) == ("lensing/tiny", "train")
+    assert list(values["null_tests"]) == ["network", "qe_tt_ordinary_wiener"]
+    assert "null tests of network" in capsys.readouterr().out
+
+
+def test_too_few_examples_for_the_checks_are_named(workdir, capsys):
+    line = error_line(workdir, capsys, "--checks")
+    assert "need at least 24 examples, there are 11" in line
+
+
 def test_figures_can_be_had_as_files(workdir):
     main(["--workdir", str(workdir), "--no-baselines", "--figures"])
     for name in ("maps", "spectra", "correlation", "transfer", "pixels", "history"):

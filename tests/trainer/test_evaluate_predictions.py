@@ -148,3 +148,8 @@ def test_a_run_has_its_own_dataset(trained, capsys):
     with pytest.raises(SystemExit):
         main(["--workdir", str(trained), "--dataset", "lensing/v8"])
     assert "--dataset is for --predictions" in capsys.readouterr().err
+
+
+def test_checks_are_for_runs(theirs, capsys):
+    line = error_line(theirs, capsys, "--checks", "--dataset", "lensing/tiny")
+    assert "--checks needs a run" in line
