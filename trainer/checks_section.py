@@ -13,10 +13,10 @@ from trainer.skill import with_error
 
 _NOTHING = {
     "unlensed": "response to κ of estimates from unlensed maps",
-    "shuffled": "correlation with another example's κ",
+    "shuffled": "correlation with another example’s κ",
     "curl": "correlation of the estimated rotation with κ",
 }
-_SYMMETRY = "change of the estimate, rms, if the maps are turned or mirrored"
+_SYMMETRY = "rms change if the maps are turned or mirrored"
 _NULL_TESTS = (
     "All should be zero. p: how likely values so far from zero are if nothing is wrong, in all "
     "bands together; a test fails below its false-alarm rate, that is, so often by chance. No "
@@ -52,7 +52,7 @@ def section(checks: Checks, labels: Mapping[str, str]) -> str:
     skies = [row for name, table in tables.items() for row in _sky_rows(shown[name], table)]
     (number,) = {table.num_examples for table in tables.values()}
     cards = [
-        _card("Null tests", ("", "", "p", "fails below", ""), nulls, _NULL_TESTS),
+        _card("Null tests", ("", "value", "p", "fails below", "result"), nulls, _NULL_TESTS),
         _card(
             "Skies off the training distribution",
             ("", "map-level ρ", "its change", "response", "MSE"),
@@ -107,8 +107,8 @@ def _delensing_card(delensing: Delensing, shown: Mapping[str, str]) -> str:
 
 
 def _verdict(passed: bool | None) -> str:
-    kind = ' class="failed"' if passed is False else ""
-    return f"<span{kind}>{verdict(passed)}</span>"
+    kind = "verdict failed" if passed is False else "verdict"
+    return f'<span class="{kind}">{verdict(passed)}</span>'
 
 
 def _card(title: str, heads: Iterable[str], rows: Iterable[Row], note: str) -> str:
