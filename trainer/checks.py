@@ -1,8 +1,7 @@
 """The checks of a judged run, beyond its scores: `python -m trainer.evaluate --checks`.
 
-checks.json holds
+In metrics.json `checks` holds
 
-    dataset, split      what was judged
     null_tests          an object an estimator: see `null_tests.NullTests.to_json`
     out_of_distribution an object an estimator: see `out_of_distribution.OutOfDistribution.to_json`
     delensing           see `delensing.Delensing.to_json`; null where there are no B modes to delens
@@ -14,9 +13,7 @@ one. Delensing is measured for every estimator that is meant to be used as it is
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,12 +26,11 @@ from trainer.baselines.quadratic_estimator import QuadraticEstimator
 from trainer.baselines.references import theory_holds
 from trainer.delensing import Delensing, residual_b_modes
 from trainer.estimators import network
-from trainer.files import replacing
 from trainer.judge import Evaluation
 from trainer.null_tests import CurlEstimator, NullTests, null_tests
 from trainer.out_of_distribution import OutOfDistribution, out_of_distribution
 from trainer.run import Run
-from trainer.skill import Measured
+from trainer.skill import with_error
 from trainer.stream import evaluation_batches
 
 _MAX_EXAMPLES = 200
@@ -49,24 +45,18 @@ class Checks:
     """What was found.
 
     Attributes:
-      dataset: "lensing/<name>".
-      split: whose examples.
       null_tests: by the estimator's name.
       out_of_distribution: likewise.
       delensing: None where there are no B modes to delens.
     """
 
-    dataset: str
-    split: str
     null_tests: Mapping[str, NullTests]
     out_of_distribution: Mapping[str, OutOfDistribution]
     delensing: Delensing | None
 
     def to_json(self) -> dict[str, Any]:
-        """Returns what checks.json holds."""
+        """Returns what metrics.json holds of them, as the module's docstring lists it."""
         return {
-            "dataset": self.dataset,
-            "split": self.split,
             "null_tests": {name: tests.to_json() for name, tests in self.null_tests.items()},
             "out_of_distribution": {
                 name: table.to_json() for name, table in self.out_of_distribution.items()
@@ -117,24 +107,7 @@ def check(run: Run, evaluation: Evaluation, max_examples: int | None = None) -> 
         delensing = residual_b_modes(
             batches(), [first, *filtered], lensing, np.random.default_rng(0), split, theory
         )
-    return Checks(run.config.dataset, split, tests, tables, delensing)
-
-
-def write(run: Run, checks: Checks) -> Path:
-    """Writes checks.json (for another split than test, checks-validation.json and so on).
-
-    Returns:
-      Its path.
-
-    Raises:
-      LensingError: the run's folder cannot be written to.
-    """
-    suffix = "" if checks.split == "test" else f"-{checks.split}"
-    path = run.workdir / f"checks{suffix}.json"
-    text = json.dumps(checks.to_json(), indent=2, allow_nan=False, ensure_ascii=False)
-    with replacing(path) as temporary:
-        temporary.write_bytes(f"{text}\n".encode())
-    return path
+    return Checks(tests, tables, delensing)
 
 
 def summary(checks: Checks) -> str:
@@ -144,32 +117,34 @@ def summary(checks: Checks) -> str:
         lines.append(f"null tests of {name}")
         for test in (tests.unlensed, tests.shuffled, tests.curl):
             if test is not None:
-                verdict = "passed" if test.passed else "FAILED"
                 lines.append(
-                    f"  {test.name:9}  {verdict}  {_with_error(test.overall)}, "
+                    f"  {test.name:9}  {verdict(test.passed)}  {with_error(test.overall)}, "
                     f"p = {test.p_value:.2g} (fails below {test.false_alarm_rate:g})"
                 )
-        verdict = {None: "measured", True: "passed", False: "FAILED"}[tests.symmetry.passed]
         worst = max(tests.symmetry.relative_rms)
-        lines.append(f"  symmetry   {verdict}  turned maps change the estimate by {worst:.1%} rms")
+        lines.append(
+            f"  symmetry   {verdict(tests.symmetry.passed)}  turned maps change the estimate by "
+            f"{worst:.1%} rms"
+        )
     for name, table in checks.out_of_distribution.items():
         lines.append(f"{name:14}  map-level rho     its change        response          MSE")
         for row in table.rows:
             lines.append(
-                f"  {row.name:12}  {_with_error(row.map_correlation)}  "
-                f"{_with_error(row.correlation_change)}  {_with_error(row.response)}  "
+                f"  {row.name:12}  {with_error(row.map_correlation)}  "
+                f"{with_error(row.correlation_change)}  {with_error(row.response)}  "
                 f"{float(row.relative_mse.value):.1%}"
             )
     if checks.delensing is not None:
         low, high = checks.delensing.l_range
         lines.append(f"lensing B modes left, l = {low:g} to {high:g}")
         for name, left in checks.delensing.residual.items():
-            lines.append(f"  {name:20}  {_with_error(left)}")
+            lines.append(f"  {name:20}  {with_error(left)}")
     return "\n".join(lines)
 
 
-def _with_error(measured: Measured) -> str:
-    return f"{float(measured.value):.4f} ± {float(measured.error):.4f}"
+def verdict(passed: bool | None) -> str:
+    """Says how a test ended; None is one that nothing was asked of."""
+    return {None: "measured", True: "passed", False: "FAILED"}[passed]
 
 
 def _curl_estimator(lensing: LensingConfig, evaluation: Evaluation) -> CurlEstimator:

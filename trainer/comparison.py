@@ -15,7 +15,7 @@ from lensing_tfds.configs import LensingError
 from trainer import figures, page
 from trainer.figures import Curve
 from trainer.files import replacing
-from trainer.skill import Measured
+from trainer.skill import Measured, with_error
 
 _CURVES = (
     ("rho_ell", "Cross-correlation ρ_L", r"$\rho_L$", False),
@@ -35,12 +35,15 @@ class Marks:
       model: the network's name; what they rest on for another estimator.
       values: the keys of metrics.json, or of one of its "estimators".
       ell: multipoles of the bands.
+      other_skies: map-level ρ off the training distribution, by the skies' name; empty if the
+        checks were not made.
     """
 
     label: str
     model: str
     values: Mapping[str, Any]
     ell: list[float]
+    other_skies: Mapping[str, Measured]
 
     def measured(self, name: str) -> Measured:
         """A value and its error; null becomes NaN.
@@ -83,13 +86,16 @@ def read(runs: Sequence[str | Path], split: str = "test") -> list[Marks]:
     if len(set(names)) < len(names):
         names = [str(run) for run in runs]
     ell = tables[0]["ell"]
-    marks = [Marks(n, t["model"], t, ell) for n, t in zip(names, tables, strict=True)]
+    marks = [
+        Marks(n, t["model"], t, ell, _other_skies([t], "network"))
+        for n, t in zip(names, tables, strict=True)
+    ]
     # The estimators that need no training have the same marks in every run judged beside them.
     shared: dict[str, Any] = next(
         (table["estimators"] for table in tables if table["estimators"]), {}
     )
     marks += [
-        Marks(values["label"], values["basis"], values, ell)
+        Marks(values["label"], values["basis"], values, ell, _other_skies(tables, name))
         for name, values in shared.items()
         if name.endswith("_wiener")
     ]
@@ -100,10 +106,14 @@ def read(runs: Sequence[str | Path], split: str = "test") -> list[Marks]:
 
 
 def summary(marks: Sequence[Marks]) -> str:
-    """Returns the marks as a table of text."""
+    """Returns the marks as tables of text."""
     rows = [("", "map-level rho", "mean squared error"), *map(_row, marks)]
-    width = max(len(row[0]) for row in rows)
-    return "\n".join(f"{label:{width}}  {rho:17}  {mse}" for label, rho, mse in rows)
+    skies = _sky_rows(marks, "map-level rho on")
+    width = max(len(row[0]) for row in (*rows, *skies))
+    lines = [f"{label:{width}}  {rho:17}  {mse}" for label, rho, mse in rows]
+    for label, *cells in skies:
+        lines.append(f"{label:{width}}" + "".join(f"  {cell:15}" for cell in cells))
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def write(marks: Sequence[Marks], output: Path) -> None:
@@ -129,6 +139,7 @@ def write(marks: Sequence[Marks], output: Path) -> None:
 <p class="lead">All on the same {number:,} examples. Mean squared errors relative to estimating
 zero; ± are standard errors over examples.</p>
 <div class="card"><table class="numbers estimators"><tr>{heads}</tr>{rows}</table></div>
+{_other_skies_card(marks)}
 <div class="stack">{drawn}</div>"""
     with replacing(output) as temporary:
         temporary.write_bytes(page.document(escape(title), body).encode())
@@ -137,11 +148,50 @@ zero; ± are standard errors over examples.</p>
 def _row(mark: Marks) -> tuple[str, str, str]:
     rho, mse, zero = map(mark.measured, ("map_correlation", "mse", "zero_mse"))
     remaining = float(mse.value / zero.value)
-    return mark.label, f"{float(rho.value):.4f} ± {float(rho.error):.4f}", f"{remaining:.1%}"
+    return mark.label, with_error(rho), f"{remaining:.1%}"
+
+
+def _sky_rows(marks: Sequence[Marks], title: str) -> list[tuple[str, ...]]:
+    """A head and a row for each that was tried on other skies; nothing if none was."""
+    tried = [mark for mark in marks if mark.other_skies]
+    kinds = list(dict.fromkeys(kind for mark in tried for kind in mark.other_skies))
+    rows = [
+        (
+            mark.label,
+            *(with_error(mark.other_skies[k]) if k in mark.other_skies else "–" for k in kinds),
+        )
+        for mark in tried
+    ]
+    return [(title, *kinds), *rows] if rows else []
+
+
+def _other_skies_card(marks: Sequence[Marks]) -> str:
+    rows = _sky_rows(marks, "map-level ρ on")
+    if not rows:
+        return ""
+    head = "".join(f"<th>{escape(name)}</th>" for name in rows[0])
+    body = "".join(
+        f"<tr><th>{escape(label)}</th>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
+        for label, *cells in rows[1:]
+    )
+    return f"""<h2>Skies off the training distribution</h2>
+<div class="card"><table class="numbers estimators"><tr>{head}</tr>{body}</table></div>"""
 
 
 def _curves(marks: Sequence[Marks], name: str) -> list[Curve]:
     return [Curve(mark.label, np.array(mark.ell), mark.measured(name)) for mark in marks]
+
+
+def _other_skies(tables: Sequence[Mapping[str, Any]], name: str) -> dict[str, Measured]:
+    """An estimator's map-level ρ on other skies, from the first run that has it."""
+    for table in tables:
+        found = (table.get("checks") or {"out_of_distribution": {}})["out_of_distribution"]
+        if name in found:
+            return {
+                row["name"]: Measured(row["map_correlation"], row["map_correlation_error"])
+                for row in found[name]["rows"]
+            }
+    return {}
 
 
 def _read(run: Path, split: str) -> dict[str, Any]:

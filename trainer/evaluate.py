@@ -7,8 +7,9 @@ On the very same examples it judges the quadratic estimators that a cosmologist 
 
 Writes into that folder `metrics.json` (see `trainer.evaluation`), `report.html` (one file,
 figures inside) and `maps.png` (the report's first figure); for another split than test,
-`metrics-validation.json` and so on. With `--figures` each figure is a PDF and a PNG in `figures`,
-with `--checks` there is `checks.json` too (see `trainer.checks`).
+`metrics-validation.json` and so on. With `--checks` both hold null tests, skies off the training
+distribution and delensing too (see `trainer.checks`), with `--figures` each figure is a PDF and a
+PNG in `figures`.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--checks",
         action="store_true",
-        help="null tests, skies off the training distribution and delensing too: checks.json",
+        help="null tests, skies off the training distribution and delensing too",
     )
     parser.add_argument(
         "--figures", action="store_true", help="write each figure as a PDF and a PNG too"
@@ -63,18 +64,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     with quiet_tensorflow():
         from lensing_tfds.command_line import one_line_errors
         from trainer import checks
-        from trainer.evaluation import evaluate, summary, write
+        from trainer.evaluation import evaluate, number_of_examples, summary, write
+        from trainer.null_tests import require_enough
         from trainer.run import Run
 
     with one_line_errors(arguments.verbose):
         run, split = _subject(arguments)
+        if arguments.checks:  # judging takes long: what the checks cannot do is said before it
+            require_enough(number_of_examples(run, split, arguments.max_examples))
         evaluation = evaluate(run, split, arguments.max_examples, arguments.baselines)
         found = None
         if arguments.checks:
             assert isinstance(run, Run)  # _subject saw to it
             found = checks.check(run, evaluation, arguments.max_examples)
-            checks.write(run, found)
-        page = write(run, evaluation, arguments.figures)
+        page = write(run, evaluation, arguments.figures, found)
     print(summary(run, evaluation))
     if found is not None:
         print(checks.summary(found))

@@ -35,6 +35,9 @@ The names are `zero`; `qe_<pairs>` for a quadratic estimator, pairs being tt, eb
 minimum-variance combination; `qe_<pairs>_ordinary` and `qe_<pairs>_all` where the maps carry power
 that a real sky does not (see `baselines.references`); and each of these with `_wiener` added, the
 same Wiener-filtered. noise_ell is null where the response is not above zero by 5 σ.
+
+    checks                  null tests, skies off the training distribution and delensing: see
+                            `trainer.checks`; null if they were not asked for
 """
 
 from __future__ import annotations
@@ -56,11 +59,12 @@ from lensing_tfds.cosmology import spectra_of
 from lensing_tfds.spectra import PowerSpectra
 from trainer import estimators, page, report
 from trainer.baselines.references import references
+from trainer.checks import Checks
 from trainer.estimators import Estimator
 from trainer.files import make_folder, replacing
 from trainer.judge import Evaluation, bands_of, judge, kappa_spectrum
 from trainer.predicted import Predicted, Subject
-from trainer.skill import Measured, Skill, difference
+from trainer.skill import Measured, Skill, difference, with_error
 from trainer.stream import evaluation_batches
 
 if TYPE_CHECKING:
@@ -88,20 +92,8 @@ def evaluate(
         dataset is another one now; the predictions are those of other examples; the estimates are
         not finite; or there are too few examples or modes to judge.
     """
-    if max_examples is not None and max_examples < 2:
-        raise LensingError(f"max_examples is {max_examples}: must be at least 2")
-    if isinstance(run, Predicted):
-        if run.split not in (None, split):
-            raise LensingError(f"{run.workdir} holds predictions of {run.split}, not of {split}")
-    elif len(run.history["epoch"]) == 0:
-        raise LensingError(f"the run in {run.workdir} has no finished epoch yet")
+    total = number_of_examples(run, split, max_examples)
     builder = run.builder()
-    if split not in builder.info.splits:
-        raise LensingError(
-            f"{run.config.dataset} has no split {split!r}; it has {', '.join(builder.info.splits)}"
-        )
-    available = builder.info.splits[split].num_examples
-    total = min(available, max_examples or available)
     batches = evaluation_batches(builder, f"{split}[:{total}]", _BATCH_SIZE)
     theory = spectra_of(run.lensing, str(builder.data_path))
     judged = [
@@ -121,6 +113,34 @@ def evaluate(
     )
 
 
+def number_of_examples(run: Subject, split: str, max_examples: int | None = None) -> int:
+    """Counts what `evaluate` would judge, and refuses what it cannot.
+
+    Args:
+      run: the network, or predictions.
+      split: "train", "validation" or "test".
+      max_examples: as of `evaluate`.
+
+    Raises:
+      LensingError: the run has no finished epoch; its dataset or the split is not there, or the
+        dataset is another one now; or it is fewer than two.
+    """
+    if max_examples is not None and max_examples < 2:
+        raise LensingError(f"max_examples is {max_examples}: must be at least 2")
+    if isinstance(run, Predicted):
+        if run.split not in (None, split):
+            raise LensingError(f"{run.workdir} holds predictions of {run.split}, not of {split}")
+    elif len(run.history["epoch"]) == 0:
+        raise LensingError(f"the run in {run.workdir} has no finished epoch yet")
+    builder = run.builder()
+    if split not in builder.info.splits:
+        raise LensingError(
+            f"{run.config.dataset} has no split {split!r}; it has {', '.join(builder.info.splits)}"
+        )
+    available = builder.info.splits[split].num_examples
+    return min(available, max_examples or available)
+
+
 def _references(
     run: Subject, builder: tfds.core.DatasetBuilder, split: str, theory: PowerSpectra
 ) -> list[Estimator]:
@@ -138,7 +158,7 @@ def _references(
     )
 
 
-def metrics(run: Subject, evaluation: Evaluation) -> dict[str, Any]:
+def metrics(run: Subject, evaluation: Evaluation, checks: Checks | None = None) -> dict[str, Any]:
     """Returns what metrics.json holds, as the module's docstring lists it."""
     skill = evaluation.skill
     values: dict[str, Any] = {
@@ -162,6 +182,7 @@ def metrics(run: Subject, evaluation: Evaluation) -> dict[str, Any]:
             "difference_error": float(above.error),
             **_measured(other.skill),
         }
+    values["checks"] = None if checks is None else checks.to_json()
     return values
 
 
@@ -182,7 +203,9 @@ def _json(values: NDArray[np.float64]) -> Any:
     return [None if math.isnan(value) else value for value in values.tolist()]
 
 
-def write(run: Subject, evaluation: Evaluation, export: bool = False) -> Path:
+def write(
+    run: Subject, evaluation: Evaluation, export: bool = False, checks: Checks | None = None
+) -> Path:
     """Writes the metrics, the report and its first figure into the run's folder.
 
     Everything is made before anything is written, and each file is there whole or not at all.
@@ -191,6 +214,7 @@ def write(run: Subject, evaluation: Evaluation, export: bool = False) -> Path:
       run: the network; where to write.
       evaluation: how it did.
       export: write each figure as a PDF and a PNG too, into the folder's `figures`.
+      checks: what else was found; None if it was not looked for.
 
     Returns:
       The report's path.
@@ -200,8 +224,8 @@ def write(run: Subject, evaluation: Evaluation, export: bool = False) -> Path:
     """
     suffix = "" if evaluation.split == "test" else f"-{evaluation.split}"
     report_path = run.workdir / f"report{suffix}.html"
-    text = json.dumps(metrics(run, evaluation), indent=2, allow_nan=False)
-    pages = report.render(run, evaluation)
+    text = json.dumps(metrics(run, evaluation, checks), indent=2, allow_nan=False)
+    pages = report.render(run, evaluation, checks)
     files = {
         run.workdir / f"maps{suffix}.png": pages.maps_png,
         report_path: pages.html.encode(),
@@ -226,7 +250,7 @@ def summary(run: Subject, evaluation: Evaluation) -> str:
     lines = [
         f"{run.config.dataset} {evaluation.split}: {run.config.model}, "
         f"{skill.num_examples} examples",
-        f"map-level correlation  {_with_error(skill.map_correlation)}",
+        f"map-level correlation  {with_error(skill.map_correlation)}",
         f"mean squared error     {float(skill.mse.value):.4g}, "
         f"{remaining:.1%} of the zero estimate's",
         "     L     rho_L              transfer",
@@ -243,15 +267,11 @@ def summary(run: Subject, evaluation: Evaluation) -> str:
         for judged in evaluation.judged:
             mse = float(judged.skill.mse.value / judged.skill.zero_mse.value)
             lines.append(
-                f"{judged.estimator.label:{width}}  {_with_error(judged.skill.map_correlation)}"
+                f"{judged.estimator.label:{width}}  {with_error(judged.skill.map_correlation)}"
                 f"{mse:11.1%}"
             )
         lines += report.verdicts(evaluation)
     return "\n".join(lines)
-
-
-def _with_error(measured: Measured) -> str:
-    return f"{float(measured.value):.4f} ± {float(measured.error):.4f}"
 
 
 def _counted(

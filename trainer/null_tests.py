@@ -221,12 +221,7 @@ def null_tests(
         )
         done += len(index)
 
-    needed = 2 * rows_needed(FALSE_ALARM_RATE)
-    if done < needed:
-        raise LensingError(
-            f"null tests with a false-alarm rate of {FALSE_ALARM_RATE:g} need at least {needed} "
-            f"examples, there are {done}"
-        )
+    require_enough(done)
     relative = np.sqrt(np.divide(differences, squares, out=differences, where=squares > 0))
     return NullTests(
         unlensed=unlensed.test("unlensed", generator),
@@ -237,6 +232,20 @@ def null_tests(
             None if curl is None else rotation.power_over(curl.noise, lensing, generator)
         ),
     )
+
+
+def require_enough(num_examples: int) -> None:
+    """Refuses a number of examples that is too small for the stated false-alarm rate.
+
+    Raises:
+      LensingError: it is.
+    """
+    needed = 2 * rows_needed(FALSE_ALARM_RATE)
+    if num_examples < needed:
+        raise LensingError(
+            f"null tests with a false-alarm rate of {FALSE_ALARM_RATE:g} need at least {needed} "
+            f"examples, there are {num_examples}"
+        )
 
 
 def observed_unlensed(batch: Mapping[str, NDArray], lensing: LensingConfig) -> NDArray[np.float32]:

@@ -44,6 +44,8 @@ td:last-child { font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
                            font-variant-numeric: tabular-nums; }
 .estimators th:first-child, .estimators td:last-child, .estimators th:last-child
   { text-align: left; }
+.verdict { white-space: nowrap; }
+.failed { color: #b3261e; font-weight: 600; }
 .estimators td:not(:last-child) { white-space: nowrap; }
 pre { background: #1d2530; color: #eef2f6; border-radius: 8px; padding: 14px 18px; margin: 0;
       font-size: 0.85rem; white-space: pre-wrap; overflow-wrap: anywhere; }

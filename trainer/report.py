@@ -13,13 +13,14 @@ from matplotlib.figure import Figure
 
 from lensing_tfds.command_line import build_command
 from lensing_tfds.configs import VERSIONS, LensingConfig
-from trainer import figures, page
+from trainer import checks_section, figures, page
 from trainer.baselines.references import is_aliased, is_cut
+from trainer.checks import Checks
 from trainer.judge import Evaluation
 from trainer.memory import estimate_memory
 from trainer.predicted import Predicted, Subject
 from trainer.run import Run
-from trainer.skill import Measured, Skill, difference
+from trainer.skill import Measured, Skill, difference, with_error
 
 _LEAD = (
     "A network sees a lensed map of the cosmic microwave background and estimates the convergence "
@@ -92,12 +93,13 @@ class Pages(NamedTuple):
     figures: dict[str, Figure]
 
 
-def render(run: Subject, evaluation: Evaluation) -> Pages:
+def render(run: Subject, evaluation: Evaluation, checks: Checks | None = None) -> Pages:
     """Draws a judged run.
 
     Args:
       run: the network, its settings and its history; or predictions, without these.
       evaluation: how it did.
+      checks: what else was found; None if it was not looked for.
     """
     drawn = {
         "maps": figures.maps(evaluation, run.lensing),
@@ -115,7 +117,7 @@ def render(run: Subject, evaluation: Evaluation) -> Pages:
             "all_noise": figures.noises(evaluation),
         }
     maps_png = page.png(drawn["maps"])
-    return Pages(_page(run, evaluation, maps_png, drawn), maps_png, drawn)
+    return Pages(_page(run, evaluation, checks, maps_png, drawn), maps_png, drawn)
 
 
 def caveats(lensing: LensingConfig) -> list[str]:
@@ -189,7 +191,11 @@ def _noise_clause(lensing: LensingConfig) -> str:
 
 
 def _page(
-    run: Subject, evaluation: Evaluation, maps_png: bytes, drawn: Mapping[str, Figure]
+    run: Subject,
+    evaluation: Evaluation,
+    checks: Checks | None,
+    maps_png: bytes,
+    drawn: Mapping[str, Figure],
 ) -> str:
     skill = evaluation.skill
     split, dataset, model = map(escape, (evaluation.split, run.config.dataset, run.config.model))
@@ -228,12 +234,20 @@ def _page(
 <h2>Scale by scale</h2>
 <div class="pair">{"".join(page.svg_figure(*scale) for scale in scales)}</div>
 <div class="card">{_band_table(skill)}<p>{_ERRORS}</p></div>
+{_checks(evaluation, checks)}
 {_training(run, drawn["history"]) if isinstance(run, Run) else ""}
 <h2>The dataset</h2>
 <div class="card">{page.table(_dataset_rows(run.lensing))}</div>
 <h2>Do it again</h2>
-<pre>{escape(_commands(run, evaluation))}</pre>"""
+<pre>{escape(_commands(run, evaluation, checks))}</pre>"""
     return page.document(title, body)
+
+
+def _checks(evaluation: Evaluation, checks: Checks | None) -> str:
+    if checks is None:
+        return ""
+    labels = {judged.estimator.name: judged.estimator.label for judged in evaluation.judged}
+    return checks_section.section(checks, labels)
 
 
 def _training(run: Run, drawn: Figure) -> str:
@@ -297,7 +311,7 @@ def _estimator_table(evaluation: Evaluation) -> str:
         ratio = skill.noise_ell.value / skill.true_cl.value
         known = ratio[np.isfinite(ratio)]
         cells = (
-            f"{float(skill.map_correlation.value):.4f} ± {float(skill.map_correlation.error):.4f}",
+            with_error(skill.map_correlation),
             f"{float(above.value):+.4f} ± {float(above.error):.4f}" if judged is not first else "",
             f"{float(skill.mse.value / skill.zero_mse.value):.1%}",
             f"{np.median(known):.3g}" if known.size else "–",
@@ -344,7 +358,7 @@ def _dataset_rows(lensing: LensingConfig) -> list[tuple[str, object]]:
     ]
 
 
-def _commands(run: Subject, evaluation: Evaluation) -> str:
+def _commands(run: Subject, evaluation: Evaluation, checks: Checks | None) -> str:
     config, lensing = run.config, run.lensing
     data_dir, workdir = shlex.quote(config.data_dir), shlex.quote(str(run.workdir))
     if isinstance(run, Predicted):
@@ -360,6 +374,8 @@ def _commands(run: Subject, evaluation: Evaluation) -> str:
         evaluate += f" --max_examples {evaluation.skill.num_examples}"
     if not evaluation.others:
         evaluate += " --no-baselines"
+    if checks is not None:
+        evaluate += " --checks"
     lines.append(evaluate)
     if lensing.name not in VERSIONS:  # the trainer builds only those by itself
         lines.insert(0, build_command(lensing, config.data_dir))

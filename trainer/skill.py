@@ -40,6 +40,11 @@ class Measured(NamedTuple):
     error: NDArray[np.float64]
 
 
+def with_error(measured: Measured) -> str:
+    """Writes a scalar as text: "0.8123 ± 0.0045"."""
+    return f"{float(measured.value):.4f} ± {float(measured.error):.4f}"
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Skill:
     """What a set of estimates is worth.

@@ -1,7 +1,6 @@
 """All checks of one run, and what is written of them."""
 
 import dataclasses
-import json
 import types
 
 import numpy as np
@@ -11,7 +10,7 @@ from lensing_tfds import spectra
 from lensing_tfds.configs import LensingConfig, LensingError
 from lensing_tfds.simulation import simulate
 from tests.trainer.quadratic import quadratic
-from trainer import checks
+from trainer import checks, checks_section
 from trainer.estimators import network, zero
 
 CONFIG = LensingConfig(
@@ -36,11 +35,7 @@ def judged_as(config, monkeypatch):
     monkeypatch.setattr(checks, "evaluation_batches", evaluation_batches)
     splits = {"test": types.SimpleNamespace(num_examples=40)}
     builder = types.SimpleNamespace(info=types.SimpleNamespace(splits=splits))
-    run = types.SimpleNamespace(
-        lensing=config,
-        builder=lambda: builder,
-        config=types.SimpleNamespace(dataset=f"lensing/{config.name}"),
-    )
+    run = types.SimpleNamespace(lensing=config, builder=lambda: builder)
     kappa, _ = quadratic(config, "EB" if "Q" in config.channels else "TT")
     lopsided = network(lambda maps: kappa(maps) * WINDOW[..., None])
     filtered = dataclasses.replace(network(kappa), name="qe_mv_wiener")
@@ -53,7 +48,7 @@ def judged_as(config, monkeypatch):
     return run, evaluation, asked
 
 
-def test_network_and_quadratic_estimator_are_checked(monkeypatch, tmp_path):
+def test_network_and_quadratic_estimator_are_checked(monkeypatch):
     run, evaluation, asked = judged_as(CONFIG, monkeypatch)
     found = checks.check(run, evaluation)
     assert set(asked) == {"test[:40]"}
@@ -64,16 +59,25 @@ def test_network_and_quadratic_estimator_are_checked(monkeypatch, tmp_path):
     assert quadratic_ones.curl.passed and quadratic_ones.symmetry.passed and quadratic_ones.passed
     assert list(found.delensing.residual) == ["true_kappa", "network", "qe_mv_wiener"]
 
-    run.workdir = tmp_path
-    path = checks.write(run, found)
-    assert path == tmp_path / "checks.json"
-    assert json.loads(path.read_text()) == found.to_json()
     text = checks.summary(found)
     assert "curl       passed" in text and "symmetry   measured" in text
     assert "κ x 0.8" in text and "true_kappa" in text
     failed = dataclasses.replace(ours.unlensed, p_value=1e-4)
     tests = {"network": dataclasses.replace(ours, unlensed=failed)}
-    assert "unlensed   FAILED" in checks.summary(dataclasses.replace(found, null_tests=tests))
+    spoilt = dataclasses.replace(found, null_tests=tests)
+    assert "unlensed   FAILED" in checks.summary(spoilt)
+
+    labels = {"network": "network <1>", "qe_mv_wiener": "QE MV"}
+    html = checks_section.section(found, labels)
+    assert "<1>" not in html and "FAILED" not in html
+    p_value = f'<td>{ours.shuffled.p_value:.2g}</td><td>0.001</td><td><span class="verdict">pass'
+    assert p_value in html
+    row = found.out_of_distribution["network"].rows[1]
+    assert f"network &lt;1&gt;: κ x 0.8</th><td>{row.map_correlation.value:.4f} ±" in html
+    assert f"<td>{row.correlation_change.value:.4f} ±" in html
+    left = found.delensing.residual["true_kappa"]
+    assert f"<th>true κ</th><td>{left.value:.4f} ± {left.error:.4f}</td>" in html
+    assert '<span class="verdict failed">FAILED</span>' in checks_section.section(spoilt, labels)
 
 
 def test_where_theory_does_not_hold_no_curl_is_made_and_no_symmetry_claimed(monkeypatch):
@@ -85,5 +89,7 @@ def test_where_theory_does_not_hold_no_curl_is_made_and_no_symmetry_claimed(monk
     assert found.null_tests["qe_mv_wiener"].symmetry.tolerance is None
     assert found.delensing is None
     assert found.to_json()["delensing"] is None
+    html = checks_section.section(found, {"network": "network", "qe_mv_wiener": "QE"})
+    assert "Null tests" in html and "Delensing" not in html and "rotation" not in html
     with pytest.raises(LensingError, match="need at least 24 examples, there are 20"):
         checks.check(run, evaluation, max_examples=20)

@@ -78,6 +78,30 @@ def test_runs_and_what_they_were_judged_beside_are_overlaid(runs, tmp_path, caps
     assert "<script" not in html
 
 
+def test_skies_off_the_training_distribution_are_shown_where_they_were_tried(
+    runs, tmp_path, capsys
+):
+    def table(*values):
+        names = ("unchanged", "κ x <0.8>")
+        rows = [
+            {"name": name, "map_correlation": value, "map_correlation_error": 0.01}
+            for name, value in zip(names, values, strict=True)
+        ]
+        return {"num_examples": 30, "rows": rows}
+
+    found = {"network": table(0.9, 0.8), "qe_tt_wiener": table(0.5, 0.4)}
+    changed(runs[0], checks={"out_of_distribution": found})
+    output = tmp_path / "page.html"
+    main([*map(str, runs), "--output", str(output)])
+    head, good, reference, _ = capsys.readouterr().out.splitlines()[4:]
+    assert head.split() == ["map-level", "rho", "on", "unchanged", "κ", "x", "<0.8>"]
+    assert good.split() == ["good", "0.9000", "±", "0.0100", "0.8000", "±", "0.0100"]
+    assert reference == "QE TT, Wiener     0.5000 ± 0.0100  0.4000 ± 0.0100"
+    html = output.read_text()
+    assert "κ x &lt;0.8&gt;" in html and "<td>0.8000 ± 0.0100</td>" in html
+    assert html.count("<th>useless</th>") == 1  # it was not tried
+
+
 def test_folders_of_one_name_are_told_apart(runs, tmp_path, capsys):
     twin = tmp_path / "elsewhere" / "good"
     twin.mkdir(parents=True)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from lensing_tfds import spectra
-from lensing_tfds.configs import DATASET_VERSION
-from trainer import evaluation
+from lensing_tfds.configs import DATASET_VERSION, LensingError
+from trainer import checks, evaluation
 from trainer.evaluate import main
 from trainer.evaluation import evaluate
 from trainer.run import RunConfig, load_run, write_config
@@ -76,19 +76,35 @@ def test_a_network_is_judged_beside_quadratic_estimators(workdir, capsys):
 
     main(["--workdir", str(workdir), "--no-baselines"])
     assert not (workdir / "figures").exists()
+    assert metrics["checks"] is None
+    assert "Null tests" not in (workdir / "report.html").read_text()
     alone = json.loads((workdir / "metrics.json").read_text())
     assert alone == metrics | {"estimators": {}}
 
 
 def test_checks_are_made_when_asked(workdir, capsys):
     main(["--workdir", str(workdir), "--split", "train", "--checks"])
-    values = json.loads((workdir / "checks-train.json").read_text())
-    assert (values["dataset"], values["split"]) == ("lensing/tiny", "train")
-    assert list(values["null_tests"]) == ["network", "qe_tt_ordinary_wiener"]
+    values = json.loads((workdir / "metrics-train.json").read_text())["checks"]
+    names = ["network", "qe_tt_ordinary_wiener"]
+    assert list(values["null_tests"]) == list(values["out_of_distribution"]) == names
+    assert values["delensing"] is None
     assert "null tests of network" in capsys.readouterr().out
+    html = (workdir / "report-train.html").read_text()
+    p_value = values["null_tests"]["network"]["unlensed"]["p_value"]
+    assert "Null tests" in html and f"<td>{p_value:.2g}</td><td>0.001</td>" in html
+    assert "--split train --checks" in html  # the command that does it again
 
 
-def test_too_few_examples_for_the_checks_are_named(workdir, capsys):
+def test_checks_that_cannot_be_made_leave_nothing_behind(workdir, capsys, monkeypatch):
+    def check(*_):
+        raise LensingError("no B mode")
+
+    monkeypatch.setattr(checks, "check", check)
+    assert "no B mode" in error_line(workdir, capsys, "--split", "train", "--checks")
+
+
+def test_too_few_examples_for_the_checks_are_named_before_judging(workdir, capsys, monkeypatch):
+    monkeypatch.setattr(evaluation, "judge", None)
     line = error_line(workdir, capsys, "--checks")
     assert "need at least 24 examples, there are 11" in line
 
