@@ -13,11 +13,11 @@ from lensing_tfds import cosmology, storage
 from lensing_tfds.shards import ShardSpec, write_shard
 from trainer.dataset import stored_config
 
-_EXAMPLES = 32
+_PIXELS = 2**23  # of a map of each example: a shard as large as in a real dataset, 128 at 256²
 
 
 def seconds_per_example(builder: tfds.core.DatasetBuilder) -> float:
-    """Writes a small shard of the dataset to a temporary folder, twice.
+    """Writes a shard of the dataset to a temporary folder, twice.
 
     Args:
       builder: the dataset, opened; only its config and its table of spectra are read.
@@ -26,7 +26,7 @@ def seconds_per_example(builder: tfds.core.DatasetBuilder) -> float:
       The second one's time, when all that is compiled is compiled, for one example and core.
     """
     config = stored_config(builder)
-    count = min(_EXAMPLES, config.num_examples["train"])
+    count = max(1, min(_PIXELS // config.npix**2, config.num_examples["train"]))
     with tempfile.TemporaryDirectory() as folder:
         if config.cosmology is not None:
             source, copy = (f"{path}/{cosmology.FILE}" for path in (builder.data_path, folder))
