@@ -61,6 +61,18 @@ def beam_options(flags: Sequence[str]) -> PipelineOptions:
     return options
 
 
+def prepare_beam(verbose: bool) -> None:
+    """Sets this process up for a command that runs a pipeline.
+
+    Args:
+      verbose: let Beam log failures itself, tracebacks and all.
+    """
+    if not verbose:
+        logging.getLogger().setLevel(logging.CRITICAL)
+    # Beam starts worker processes on this machine, where it does, as just `python`.
+    os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Builds a version of the dataset with Apache Beam; other flags are Beam's own."""
     parser = argparse.ArgumentParser(
@@ -73,10 +85,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments, flags = parser.parse_known_args(argv)
     with quiet_tensorflow():
         import tensorflow  # noqa: F401  (TFDS will, with more ado)
-    if not arguments.verbose:  # Beam logs every failure as well, tracebacks and all
-        logging.getLogger().setLevel(logging.CRITICAL)
-    # Beam starts worker processes on this machine, where it does, as just `python`.
-    os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
+    prepare_beam(arguments.verbose)
     with one_line_errors(arguments.verbose):
         options = beam_options(flags)
         builder = Builder(config=get_config(arguments.config), data_dir=arguments.data_dir)

@@ -21,9 +21,7 @@ what comes then Beam's DaskRunner drops: 16 of 20 elements arrived, without an e
 import argparse
 import functools
 import json
-import logging
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,7 +34,7 @@ from lensing_tfds.beam_executor import beam_executor
 from lensing_tfds.command_line import one_line_errors
 from lensing_tfds.configs import LensingConfig, LensingError, differences
 from lensing_tfds.shards import ShardSummary, SplitPlan
-from pipelines.generate import beam_options
+from pipelines.generate import beam_options, prepare_beam
 from trainer.quiet import quiet_tensorflow
 
 with quiet_tensorflow():
@@ -166,10 +164,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--output", required=True, help="folder that the predictions go to")
     parser.add_argument("--verbose", action="store_true", help="show tracebacks of errors")
     arguments, flags = parser.parse_known_args(argv)
-    if not arguments.verbose:  # Beam logs every failure as well, tracebacks and all
-        logging.getLogger().setLevel(logging.CRITICAL)
-    # Beam starts worker processes on this machine, where it does, as just `python`.
-    os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
+    prepare_beam(arguments.verbose)
     with one_line_errors(arguments.verbose):
         options = beam_options(flags)
         run = load_run(arguments.workdir)

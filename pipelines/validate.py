@@ -16,7 +16,6 @@ if anything is off, and the last lines say what.
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import sys
 import uuid
@@ -30,7 +29,7 @@ from lensing_tfds.command_line import one_line_errors
 from lensing_tfds.configs import SPLITS, LensingError
 from lensing_tfds.cosmology import spectra_of
 from lensing_tfds.shards import SplitPlan
-from pipelines.generate import beam_options
+from pipelines.generate import beam_options, prepare_beam
 from pipelines.validation.observables import FEWEST_EXAMPLES, Observables
 from trainer.quiet import quiet_tensorflow
 
@@ -86,10 +85,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--output", help="folder of the report (default: the dataset's own)")
     parser.add_argument("--verbose", action="store_true", help="show tracebacks of errors")
     arguments, flags = parser.parse_known_args(argv)
-    if not arguments.verbose:  # Beam logs every failure as well, tracebacks and all
-        logging.getLogger().setLevel(logging.CRITICAL)
-    # Beam starts worker processes on this machine, where it does, as just `python`.
-    os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
+    prepare_beam(arguments.verbose)
     with one_line_errors(arguments.verbose):
         options = beam_options(flags)
         data_dir = absolute_data_dir(arguments.data_dir)
