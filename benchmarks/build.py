@@ -12,7 +12,7 @@ import numpy as np
 
 from lensing_tfds import VERSIONS, LensingConfig
 from lensing_tfds.lensing_tfds_dataset_builder import Builder
-from lensing_tfds.local_executor import WORKERS_VARIABLE
+from lensing_tfds.records.local_executor import WORKERS_VARIABLE
 from lensing_tfds.simulation import Simulator
 
 ROUNDS = 5

@@ -32,14 +32,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from lensing_tfds import VERSIONS, LensingConfig, polarization, spectra
+from estimators.quadratic import wiener
+from estimators.quadratic.minimum_variance import MinimumVariance
+from estimators.quadratic.observation import Observation
+from estimators.quadratic.quadratic_estimator import PAIRS, QuadraticEstimator
+from lensing_tfds import VERSIONS, LensingConfig
 from lensing_tfds.cosmology import spectra_of
-from lensing_tfds.flat_sky import FlatSky
 from lensing_tfds.simulation import KAPPA, Simulator, _Scratch
-from trainer.baselines import wiener
-from trainer.baselines.minimum_variance import MinimumVariance
-from trainer.baselines.observation import Observation
-from trainer.baselines.quadratic_estimator import PAIRS, QuadraticEstimator
+from lensing_tfds.sky import polarization, spectra
+from lensing_tfds.sky.flat_sky import FlatSky
 
 NAMES = ("v9", "v10", "v11", "v12")
 EDGES = (100, 200, 400, 700, 1000, 1500, 2000)

@@ -23,9 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lensing_tfds import LensingConfig
-from lensing_tfds.compiled import compiled
-from lensing_tfds.nufft import fine_size
-from lensing_tfds.random_numbers import NormalStream
+from lensing_tfds.sky.compiled import compiled
+from lensing_tfds.sky.nufft import fine_size
+from lensing_tfds.sky.random_numbers import NormalStream
 
 TAPS, DEGREE = 8, 6
 TRIES = 30  # of which the best counts

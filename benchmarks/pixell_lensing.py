@@ -10,8 +10,9 @@ import time
 
 import numpy as np
 
-from lensing_tfds import LensingConfig, lensing, simulate
+from lensing_tfds import LensingConfig, simulate
 from lensing_tfds.simulation import block_size
+from lensing_tfds.sky import lensing
 
 ROUNDS = 5
 SECONDS = 0.4  # of each in a round

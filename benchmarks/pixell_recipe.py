@@ -9,10 +9,10 @@ channels.
 import numpy as np
 from numpy.typing import NDArray
 
-from lensing_tfds import instrument, spectra
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.cosmology import spectra_of
-from lensing_tfds.flat_sky import FlatSky
+from lensing_tfds.sky import instrument, spectra
+from lensing_tfds.sky.flat_sky import FlatSky
 
 Maps = dict[str, NDArray[np.float32]]
 

@@ -20,10 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.pixell_lensing import rate
-from lensing_tfds import VERSIONS, LensingConfig, instrument, polarization, simulate, spectra
+from estimators.quadratic.observation import Observation
+from estimators.quadratic.quadratic_estimator import QuadraticEstimator
+from lensing_tfds import VERSIONS, LensingConfig, simulate
 from lensing_tfds.cosmology import spectra_of
-from trainer.baselines.observation import Observation
-from trainer.baselines.quadratic_estimator import QuadraticEstimator
+from lensing_tfds.sky import instrument, polarization, spectra
 
 ROUNDS = 5
 MAPS = 20  # estimated together by ours; symlens takes one at a time

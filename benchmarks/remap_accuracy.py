@@ -7,7 +7,8 @@ import dataclasses
 
 import numpy as np
 
-from lensing_tfds import VERSIONS, lensing, simulate
+from lensing_tfds import VERSIONS, simulate
+from lensing_tfds.sky import lensing
 
 EXAMPLES = 20
 

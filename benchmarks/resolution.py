@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lensing_tfds import VERSIONS, LensingConfig, instrument, lensing, polarization, spectra
-from lensing_tfds.flat_sky import FlatSky
-from lensing_tfds.gaussian_fields import GaussianField
+from lensing_tfds import VERSIONS, LensingConfig
+from lensing_tfds.sky import instrument, lensing, polarization, spectra
+from lensing_tfds.sky.flat_sky import FlatSky
+from lensing_tfds.sky.gaussian_fields import GaussianField
 
 BANDS = 12  # from the lowest multipole to 0.9 of the Nyquist frequency
 LOWEST_ELL, HIGHEST_OF_NYQUIST = 100, 0.9

@@ -3,8 +3,8 @@
 import numpy as np
 from scipy.interpolate import RectBivariateSpline
 
-from lensing_tfds import spectra
 from lensing_tfds.configs import LensingConfig
+from lensing_tfds.sky import spectra
 
 PHI_LMAX = 3500  # where the study cut the lensing potential
 

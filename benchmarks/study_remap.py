@@ -5,8 +5,9 @@ import dataclasses
 import numpy as np
 
 from benchmarks import study_recipe
-from lensing_tfds import VERSIONS, lensing, simulate
-from lensing_tfds.flat_sky import FlatSky
+from lensing_tfds import VERSIONS, simulate
+from lensing_tfds.sky import lensing
+from lensing_tfds.sky.flat_sky import FlatSky
 
 EXAMPLES = 20
 STUDY = [config for config in VERSIONS.values() if config.oversampling == 1]  # its versions

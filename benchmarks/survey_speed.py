@@ -14,8 +14,9 @@ import numpy as np
 
 from benchmarks import hardware_limit, pixell_recipe
 from benchmarks.pixell_lensing import rate
-from lensing_tfds import VERSIONS, LensingConfig, lensing
+from lensing_tfds import VERSIONS, LensingConfig
 from lensing_tfds.simulation import Simulator, block_size
+from lensing_tfds.sky import lensing
 
 ROUNDS = 5
 NAMES = ("v9", "v10", "v11", "v12")

@@ -7,9 +7,9 @@ import math
 import os
 from pathlib import Path
 
+from estimators.evaluation import evaluate
+from lensing_tfds.records.datasets import absolute_data_dir, find_config
 from trainer.config import resolve
-from trainer.dataset import absolute_data_dir, find_config
-from trainer.evaluation import evaluate
 from trainer.hparams import read_hparams
 from trainer.spaces import space_for
 from trainer.train import train

@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from trainer.dataset import absolute_data_dir
+from lensing_tfds.records.datasets import absolute_data_dir
 from tuning.trials import project
 
 # One network, so that every trial costs the same.

@@ -6,7 +6,9 @@ import shlex
 import sys
 from collections.abc import Iterator
 
-from lensing_tfds.configs import VERSIONS, LensingConfig, LensingError
+from lensing_tfds.configs import LensingConfig
+from lensing_tfds.errors import LensingError
+from lensing_tfds.versions import VERSIONS
 
 
 @contextlib.contextmanager

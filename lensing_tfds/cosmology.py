@@ -10,9 +10,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from lensing_tfds import spectra, storage
-from lensing_tfds.configs import LensingConfig, LensingError
-from lensing_tfds.spectra import PowerSpectra
+from lensing_tfds.configs import LensingConfig
+from lensing_tfds.errors import LensingError
+from lensing_tfds.records import storage
+from lensing_tfds.sky import spectra
+from lensing_tfds.sky.spectra import PowerSpectra
 
 FILE = "spectra.dat"
 """Name of the table in a dataset's folder."""

@@ -11,17 +11,12 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
-from lensing_tfds import cosmology, shards, storage
-from lensing_tfds.configs import (
-    DATASET_VERSION,
-    SPLITS,
-    VERSIONS,
-    LensingConfig,
-    LensingError,
-    differences,
-    get_config,
-)
-from lensing_tfds.local_executor import write_locally
+from lensing_tfds import cosmology
+from lensing_tfds.configs import DATASET_VERSION, SPLITS, LensingConfig, differences
+from lensing_tfds.errors import LensingError
+from lensing_tfds.records import shards, storage
+from lensing_tfds.records.local_executor import write_locally
+from lensing_tfds.versions import VERSIONS, get_config
 
 _PREPARED = "dataset_info.json"  # what TFDS knows a prepared dataset by
 
@@ -224,7 +219,7 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
         options, runner = download_config.beam_options, download_config.beam_runner
         if options is None and runner is None:
             return self.executor
-        from lensing_tfds.beam_executor import beam_executor  # slow, and few need it
+        from lensing_tfds.records.beam_executor import beam_executor  # slow, and few need it
 
         return beam_executor(options, runner)
 

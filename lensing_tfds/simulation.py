@@ -16,13 +16,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lensing_tfds import instrument, polarization, spectra
-from lensing_tfds.configs import DATASET_VERSION, SPLITS, LensingConfig, LensingError, get_config
+from lensing_tfds.configs import DATASET_VERSION, SPLITS, LensingConfig
 from lensing_tfds.cosmology import spectra_of
-from lensing_tfds.flat_sky import as_pairs, pairs_of
-from lensing_tfds.gaussian_fields import GaussianField
-from lensing_tfds.lensing import Lens
-from lensing_tfds.spectra import PowerSpectra
+from lensing_tfds.errors import LensingError
+from lensing_tfds.sky import instrument, polarization, spectra
+from lensing_tfds.sky.flat_sky import as_pairs, pairs_of
+from lensing_tfds.sky.gaussian_fields import GaussianField
+from lensing_tfds.sky.lensing import Lens
+from lensing_tfds.sky.spectra import PowerSpectra
+from lensing_tfds.versions import get_config
 
 Examples = dict[str, NDArray[Any]]
 """`lensed`, `unlensed` (µK): float32 of shape (batch, npix, npix, channels); `kappa`, and
@@ -83,7 +85,7 @@ class Simulator:
     def __init__(self, config: LensingConfig, split: str, table: PowerSpectra | None = None):
         if split not in SPLITS:
             raise LensingError(f"unknown split {split!r}; the splits are {', '.join(SPLITS)}")
-        from lensing_tfds.random_numbers import NormalStream  # numba is slow to import
+        from lensing_tfds.sky.random_numbers import NormalStream  # numba is slow to import
 
         self.config = config
         self.internal = config.internal

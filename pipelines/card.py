@@ -11,17 +11,17 @@ import argparse
 import os
 from collections.abc import Mapping, Sequence
 
-from lensing_tfds import storage
 from lensing_tfds.command_line import one_line_errors
-from lensing_tfds.configs import LensingError
-from trainer.quiet import quiet_tensorflow
+from lensing_tfds.errors import LensingError
+from lensing_tfds.quiet import quiet_tensorflow
+from lensing_tfds.records import storage
 
 with quiet_tensorflow():
     import tensorflow  # noqa: F401  TFDS does, when an example is read: here it is quiet
 
+    from lensing_tfds.records.datasets import absolute_data_dir, open_built
+    from lensing_tfds.versions import dataset_name
     from pipelines.cards import page
-    from trainer.config import dataset_name
-    from trainer.dataset import absolute_data_dir, open_built
 
 
 def main(argv: Sequence[str] | None = None) -> None:

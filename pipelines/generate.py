@@ -21,11 +21,12 @@ import tensorflow_datasets as tfds
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 from apache_beam.runners.runner import create_runner
 
-from lensing_tfds.beam_executor import beam_executor, known_runner
 from lensing_tfds.command_line import one_line_errors
-from lensing_tfds.configs import LensingError, get_config
+from lensing_tfds.errors import LensingError
 from lensing_tfds.lensing_tfds_dataset_builder import Builder
-from trainer.quiet import quiet_tensorflow
+from lensing_tfds.quiet import quiet_tensorflow
+from lensing_tfds.records.beam_executor import beam_executor, known_runner
+from lensing_tfds.versions import get_config
 
 JOB_SERVER_RUNNERS = ("FlinkRunner", "PortableRunner", "SparkRunner")
 """Runners whose job server has flags of its own, which nobody knows before it runs."""

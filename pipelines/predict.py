@@ -29,17 +29,22 @@ from typing import Any
 from apache_beam.options.pipeline_options import PipelineOptions
 from etils import epath
 
-from lensing_tfds import storage
-from lensing_tfds.beam_executor import beam_executor
 from lensing_tfds.command_line import one_line_errors
-from lensing_tfds.configs import LensingConfig, LensingError, differences
-from lensing_tfds.shards import ShardSummary, SplitPlan
+from lensing_tfds.configs import LensingConfig, differences
+from lensing_tfds.errors import LensingError
+from lensing_tfds.quiet import quiet_tensorflow
+from lensing_tfds.records import storage
+from lensing_tfds.records.beam_executor import beam_executor
+from lensing_tfds.records.shards import ShardSummary, SplitPlan
 from pipelines.generate import beam_options, prepare_beam
-from trainer.quiet import quiet_tensorflow
 
 with quiet_tensorflow():
     import tensorflow_datasets as tfds
 
+    from estimators.predictions import DESCRIPTION
+    from lensing_tfds.records.datasets import absolute_data_dir, open_built, stored_config
+    from lensing_tfds.records.storage import make_folder
+    from lensing_tfds.versions import dataset_name
     from pipelines.predicted_shards import (
         NETWORK_FILES,
         PredictedShard,
@@ -47,10 +52,6 @@ with quiet_tensorflow():
         digest_of,
         predict_shard,
     )
-    from trainer.config import dataset_name
-    from trainer.dataset import absolute_data_dir, open_built, stored_config
-    from trainer.files import make_folder
-    from trainer.predictions import DESCRIPTION
     from trainer.run import Run, load_run
 
 

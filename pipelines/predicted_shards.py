@@ -23,11 +23,11 @@ import numpy as np
 import tensorflow_datasets as tfds
 from numpy.typing import NDArray
 
-from lensing_tfds import storage
-from lensing_tfds.configs import LensingError
-from lensing_tfds.shards import ShardResult, ShardSpec, damage
+from lensing_tfds.errors import LensingError
+from lensing_tfds.records import storage
+from lensing_tfds.records.reading import evaluation_batches
+from lensing_tfds.records.shards import ShardResult, ShardSpec, damage
 from trainer.run import Run, load_run
-from trainer.stream import evaluation_batches
 
 NETWORK_FILES = ("config.json", "best.keras")
 """Those of a run's folder that make its estimates."""

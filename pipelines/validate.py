@@ -23,25 +23,26 @@ from collections.abc import Sequence
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from lensing_tfds import storage
-from lensing_tfds.beam_executor import pipeline_runner
 from lensing_tfds.command_line import one_line_errors
-from lensing_tfds.configs import SPLITS, LensingError
+from lensing_tfds.configs import SPLITS
 from lensing_tfds.cosmology import spectra_of
-from lensing_tfds.shards import SplitPlan
+from lensing_tfds.errors import LensingError
+from lensing_tfds.quiet import quiet_tensorflow
+from lensing_tfds.records import storage
+from lensing_tfds.records.beam_executor import pipeline_runner
+from lensing_tfds.records.shards import SplitPlan
 from pipelines.generate import beam_options, prepare_beam
 from pipelines.validation.observables import FEWEST_EXAMPLES, Observables
-from trainer.quiet import quiet_tensorflow
 
 with quiet_tensorflow():
+    from lensing_tfds.records.datasets import absolute_data_dir, open_built
+    from lensing_tfds.versions import dataset_name
     from pipelines.validation import report
     from pipelines.validation.outcome import Verdict
     from pipelines.validation.statistics import Statistics
     from pipelines.validation.transform import MeasureShards
     from pipelines.validation.verdict import judge
     from pipelines.verify import split_plans
-    from trainer.config import dataset_name
-    from trainer.dataset import absolute_data_dir, open_built
 
 
 def validate(

@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 import tensorflow_datasets as tfds
 
 from lensing_tfds.command_line import build_command, one_line_errors
-from lensing_tfds.local_executor import each_shard
-from lensing_tfds.shards import ShardSpec, SplitPlan, damage
-from trainer.config import dataset_name
-from trainer.dataset import absolute_data_dir, open_built, stored_config
+from lensing_tfds.records.datasets import absolute_data_dir, open_built, stored_config
+from lensing_tfds.records.local_executor import each_shard
+from lensing_tfds.records.shards import ShardSpec, SplitPlan, damage
+from lensing_tfds.versions import dataset_name
 
 
 def split_plans(builder: tfds.core.DatasetBuilder) -> list[SplitPlan]:

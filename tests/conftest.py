@@ -43,6 +43,38 @@ def data_dir(tiny, tmp_path_factory) -> str:
 
 
 @pytest.fixture(scope="session")
+def builder(tiny, data_dir):
+    """`lensing/tiny`, opened."""
+    from lensing_tfds.records.datasets import open_dataset
+
+    return open_dataset(tiny, data_dir)
+
+
+@pytest.fixture(scope="session")
+def polarized_builder(data_dir):
+    """T, Q, U and unlensed E of a small survey, opened."""
+    import tensorflow_datasets as tfds
+
+    from lensing_tfds.configs import LensingConfig
+
+    survey = LensingConfig(
+        name="polarized",
+        npix=16,
+        lx=2.0,
+        stokes="TQU",
+        oversampling=2,
+        beam_arcmin=10.0,
+        noise_uK_arcmin=1.0,
+        unlensed_E=True,
+        kappa_exaggeration_factor=3.0,
+        num_examples={"train": 50, "validation": 10, "test": 11},
+    )
+    builder = tfds.builder("lensing", config=survey, data_dir=data_dir)
+    builder.download_and_prepare()
+    return builder
+
+
+@pytest.fixture(scope="session")
 def s3_server():
     """The address of moto's S3 server, over HTTP on this machine."""
     from moto.server import ThreadedMotoServer

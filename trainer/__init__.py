@@ -8,22 +8,38 @@ On the command line:
 
 In Python (nothing is imported here, so that `import trainer` stays instant):
 
-    trainer.config.TrainerConfig     one run's settings, resolved and checked
-    trainer.config.resolve           a version's studied settings, with overrides
-    trainer.recipes.recipe_for       the settings that a version's own study used
-    trainer.dataset.open_dataset     `lensing/v8` -> TFDS builder, building it if missing
-    trainer.models.build_model       "4x64-1x32-9" -> keras.Model
-    trainer.memory.estimate_memory   what training a model needs
-    trainer.stream                   shards -> tf.data batches
-    trainer.train.train              train(config, workdir)
-    trainer.run.load_run             a run's folder -> Run: its model, history and predictions
-    trainer.evaluation.evaluate      a run, judged on a split of its dataset
-    trainer.checks.check             null tests, other skies and delensing of a judged run
-    trainer.estimators.Estimator     anything that estimates κ, as the judge takes it
-    trainer.comparison.read          the marks of judged runs
-    trainer.spaces.space_for         what a search may try on a version
-    trainer.hparams                  settings that a search found, for `--hparams`
-    trainer.run_fn                   the contract of TFX's Trainer component
+    trainer.config.TrainerConfig
+        one run's settings, resolved and checked
+    trainer.config.resolve
+        a version's studied settings, with overrides
+    trainer.recipes.recipe_for
+        the settings that a version's own study used
+    lensing_tfds.records.datasets.open_dataset
+        `lensing/v8` -> TFDS builder, building it if missing
+    trainer.networks.models.build_model
+        "4x64-1x32-9" -> keras.Model
+    trainer.memory.estimate_memory
+        what training a model needs
+    trainer.data.stream
+        shards -> tf.data batches
+    trainer.train.train
+        train(config, workdir)
+    trainer.run.load_run
+        a run's folder -> Run: its model, history and predictions
+    estimators.evaluation.evaluate
+        a run, judged on a split of its dataset
+    estimators.checks.check
+        null tests, other skies and delensing of a judged run
+    estimators.estimator.Estimator
+        anything that estimates κ, as the judge takes it
+    estimators.reports.comparison.read
+        the marks of judged runs
+    trainer.spaces.space_for
+        what a search may try on a version
+    trainer.hparams
+        settings that a search found, for `--hparams`
+    trainer.run_fn
+        the contract of TFX's Trainer component
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import argparse
 import shlex
 import sys
 
-from trainer.quiet import quiet_tensorflow
+from lensing_tfds.quiet import quiet_tensorflow
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -50,8 +50,8 @@ def main(argv: list[str] | None = None) -> None:
     # Imported here, so that --help and a mistyped flag answer at once.
     with quiet_tensorflow():
         from lensing_tfds.command_line import one_line_errors
-        from trainer.config import dataset_name
-        from trainer.dataset import absolute_data_dir, find_config
+        from lensing_tfds.records.datasets import absolute_data_dir, find_config
+        from lensing_tfds.versions import dataset_name
         from trainer.hparams import HParams, compared, name_of_dataset, read_hparams
         from trainer.train import train
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import keras
 
-from lensing_tfds.configs import LensingError
-from trainer.files import replacing
+from lensing_tfds.errors import LensingError
+from lensing_tfds.records.storage import replacing
 from trainer.history import Row, write_history
 
 _STEPS_BETWEEN_LOSS_CHECKS = 20  # each waits for the device

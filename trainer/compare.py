@@ -29,8 +29,8 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs the command; exits with status 2 for bad input."""
     arguments = parse_arguments(argv)
+    from estimators.reports.comparison import read, summary, write
     from lensing_tfds.command_line import one_line_errors
-    from trainer.comparison import read, summary, write
 
     with one_line_errors(arguments.verbose):
         marks = read(arguments.runs, arguments.split)

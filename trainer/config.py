@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from lensing_tfds.configs import LensingConfig, LensingError
+from lensing_tfds.configs import LensingConfig
+from lensing_tfds.errors import LensingError
+from lensing_tfds.versions import dataset_name
 from trainer.recipes import Recipe, recipe_for
 
 
@@ -51,18 +53,6 @@ class TrainerConfig(Recipe):
         if unknown or missing:
             raise LensingError(f"not a trainer config: unknown {unknown}, missing {missing}")
         return cls(**values)
-
-
-def dataset_name(dataset: str) -> str:
-    """The config's name in `lensing/<name>`.
-
-    Raises:
-      LensingError: the dataset is another one, or has no name.
-    """
-    family, _, name = dataset.partition("/")
-    if family != "lensing" or not name or "/" in name:
-        raise LensingError(f"unknown dataset {dataset!r}: expected lensing/<config>, as lensing/v8")
-    return name
 
 
 def resolve(dataset: str, data_dir: str, lensing: LensingConfig, **overrides: Any) -> TrainerConfig:

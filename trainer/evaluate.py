@@ -5,11 +5,11 @@ needs `--dataset lensing/v10` too. docs/predictions.md has the format.
 
 On the very same examples it judges the quadratic estimators that a cosmologist would use instead.
 
-Writes into that folder `metrics.json` (see `trainer.evaluation`), `report.html` (one file,
+Writes into that folder `metrics.json` (see `estimators.evaluation`), `report.html` (one file,
 figures inside) and `maps.png` (the report's first figure); for another split than test,
 `metrics-validation.json` and so on. With `--checks` both hold null tests, skies off the training
-distribution and delensing too (see `trainer.checks`), with `--figures` each figure is a PDF and a
-PNG in `figures`.
+distribution and delensing too (see `estimators.checks`), with `--figures` each figure is a PDF and
+a PNG in `figures`.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from trainer.quiet import quiet_tensorflow
+from lensing_tfds.quiet import quiet_tensorflow
 
 if TYPE_CHECKING:
-    from trainer.predicted import Subject
+    from estimators.subject import Subject
 
 
 def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -62,10 +62,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parse_arguments(argv)
     # Imported here, so that --help and a mistyped flag answer at once.
     with quiet_tensorflow():
+        from estimators import checks
+        from estimators.evaluation import evaluate, number_of_examples, summary, write
+        from estimators.null_tests import require_enough
         from lensing_tfds.command_line import one_line_errors
-        from trainer import checks
-        from trainer.evaluation import evaluate, number_of_examples, summary, write
-        from trainer.null_tests import require_enough
         from trainer.run import Run
 
     with one_line_errors(arguments.verbose):
@@ -86,9 +86,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _subject(arguments: argparse.Namespace) -> tuple[Subject, str]:
     """What is to be judged, and on which split."""
-    from lensing_tfds.configs import LensingError
-    from trainer.dataset import absolute_data_dir
-    from trainer.predicted import load_predicted
+    from estimators.subject import load_predicted
+    from lensing_tfds.errors import LensingError
+    from lensing_tfds.records.datasets import absolute_data_dir
     from trainer.run import load_run
 
     if arguments.predictions is not None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from trainer.files import replacing
+from lensing_tfds.records.storage import replacing
 
 COLUMNS = (
     "epoch",  # counted from 1

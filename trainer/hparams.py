@@ -14,9 +14,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lensing_tfds.configs import LensingConfig, LensingError
-from trainer.config import TrainerConfig, dataset_name, resolve
-from trainer.files import replacing
+from lensing_tfds.configs import LensingConfig
+from lensing_tfds.errors import LensingError
+from lensing_tfds.records.storage import replacing
+from lensing_tfds.versions import dataset_name
+from trainer.config import TrainerConfig, resolve
 
 # What the file may set: all but the dataset, which the command names.
 FIELDS = tuple(

@@ -37,7 +37,7 @@ def estimate_memory(model: keras.Model, batch_size: int, optimizer: str) -> Memo
     """Estimates the memory of a float32 training step.
 
     Args:
-      model: a network whose layers form one chain, as those of `trainer.models` do.
+      model: a network whose layers form one chain, as those of `trainer.networks.models` do.
       batch_size: examples a step.
       optimizer: "adam" or "sgd", the latter with momentum.
     """

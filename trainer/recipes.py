@@ -9,8 +9,8 @@ from __future__ import annotations
 import dataclasses
 import math
 
-from lensing_tfds.configs import LensingError
-from trainer import architectures
+from lensing_tfds.errors import LensingError
+from trainer.networks import architectures
 
 OPTIMIZERS = ("adam", "sgd")
 
@@ -20,7 +20,7 @@ class Recipe:
     """One way to train on a version.
 
     Attributes:
-      model: the network's name, see `trainer.architectures`.
+      model: the network's name, see `trainer.networks.architectures`.
       optimizer: "adam" or "sgd".
       learning_rate: constant over the run.
       momentum: of SGD, in [0, 1); Adam takes none.

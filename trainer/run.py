@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lensing_tfds.configs import LensingConfig, LensingError
+from lensing_tfds.configs import LensingConfig
+from lensing_tfds.errors import LensingError
+from lensing_tfds.records.storage import replacing
 from trainer.config import TrainerConfig
-from trainer.files import replacing
+from trainer.data.scaling import Scaling
 from trainer.history import as_columns, read_history
-from trainer.scaling import Scaling
 
 if TYPE_CHECKING:
     import keras
@@ -108,7 +109,7 @@ class Run:
         Raises:
           LensingError: it cannot be opened, or is another one now.
         """
-        from trainer.dataset import open_dataset, refuse_another
+        from lensing_tfds.records.datasets import open_dataset, refuse_another
 
         builder = open_dataset(self.lensing, self.config.data_dir)
         refuse_another(builder, self.lensing, self.dataset_version)

@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from lensing_tfds.configs import LensingError
+from lensing_tfds.errors import LensingError
 from trainer.run import Run
 
 

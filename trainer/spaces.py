@@ -13,9 +13,9 @@ import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from lensing_tfds.configs import LensingError
-from trainer import architectures
-from trainer.architectures import Architecture
+from lensing_tfds.errors import LensingError
+from trainer.networks import architectures
+from trainer.networks.architectures import Architecture
 from trainer.recipes import Recipe
 
 Value = str | int | float | bool
@@ -216,7 +216,7 @@ class Space(abc.ABC):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class StackSpace(Space):
-    """The study's networks: stacks of 3x3 convolutions, see `trainer.architectures`.
+    """The study's networks: stacks of 3x3 convolutions, see `trainer.networks.architectures`.
 
     Attributes:
       depth: 3x3 convolutions of `width` filters.

@@ -24,12 +24,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lensing_tfds.configs import LensingConfig, LensingError
+from lensing_tfds.configs import LensingConfig
+from lensing_tfds.errors import LensingError
+from lensing_tfds.records.datasets import absolute_data_dir, find_config, open_dataset
 from trainer.config import TrainerConfig
-from trainer.dataset import absolute_data_dir, find_config, open_dataset
+from trainer.data.stream import num_train_examples
 from trainer.hparams import FIELDS, HParams
 from trainer.spaces import FAMILIES
-from trainer.stream import num_train_examples
 
 
 def run_fn(fn_args: Any) -> None:

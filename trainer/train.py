@@ -10,17 +10,19 @@ import keras
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from lensing_tfds.configs import LensingConfig, LensingError, differences
-from trainer import stream
+from lensing_tfds.configs import LensingConfig, differences
+from lensing_tfds.errors import LensingError
+from lensing_tfds.records import reading
+from lensing_tfds.records.datasets import find_config, open_dataset, refuse_another, stored_config
+from lensing_tfds.records.storage import make_folder
 from trainer.callbacks import Checkpoints, Progress, StopOnDivergence, Stopwatch
 from trainer.config import TrainerConfig
-from trainer.dataset import find_config, open_dataset, refuse_another, stored_config
-from trainer.files import make_folder
+from trainer.data import stream
+from trainer.data.scaling import Scaling, measure_scaling
 from trainer.history import read_history, write_history
 from trainer.metrics import MapCorrelation
-from trainer.models import build_model
+from trainer.networks.models import build_model
 from trainer.run import Run, RunConfig, load_model, load_run, read_config, write_config
-from trainer.scaling import Scaling, measure_scaling
 
 # Mean and variance of a pixel are known to better than a percent from these.
 _SCALING_EXAMPLES = 1_000
@@ -142,7 +144,7 @@ def _fit(
     initial_epoch: int,
     callbacks: list[keras.callbacks.Callback],
 ) -> None:
-    with stream.damage_named(builder):
+    with reading.damage_named(builder):
         model.fit(
             stream.training_batches(builder, config, scaling, initial_epoch),
             validation_data=stream.validation_batches(builder, config.batch_size, scaling),
@@ -173,7 +175,7 @@ def _refuse_changes(
 
 def _measure_scaling(builder: tfds.core.DatasetBuilder, config: TrainerConfig) -> Scaling:
     n = min(stream.num_train_examples(builder, config.max_examples), _SCALING_EXAMPLES)
-    batches = stream.evaluation_batches(builder, f"train[:{n}]", batch_size=32)
+    batches = reading.evaluation_batches(builder, f"train[:{n}]", batch_size=32)
     return measure_scaling(batches, stored_config(builder).channels)
 
 

@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 
-from trainer.quiet import quiet_tensorflow
+from lensing_tfds.quiet import quiet_tensorflow
 
 _SUPERVISORS = ("workers", "port", "overwrite")  # flags that chief and workers are not given
 
@@ -60,8 +60,8 @@ def main(argv: list[str] | None = None) -> None:
     # Imported here, so that --help and a mistyped flag answer at once.
     with quiet_tensorflow():
         from lensing_tfds.command_line import one_line_errors
-        from trainer.config import dataset_name
-        from trainer.dataset import absolute_data_dir
+        from lensing_tfds.records.datasets import absolute_data_dir
+        from lensing_tfds.versions import dataset_name
         from trainer.spaces import space_for
         from tuning.cluster import Role, role
         from tuning.config import SearchConfig, read_space

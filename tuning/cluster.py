@@ -14,7 +14,7 @@ import socket
 import time
 from enum import Enum
 
-from lensing_tfds.configs import LensingError
+from lensing_tfds.errors import LensingError
 
 _VARIABLES = ("KERASTUNER_TUNER_ID", "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT")
 _CONNECT_SECONDS = 5.0

@@ -8,8 +8,10 @@ import math
 from pathlib import Path
 from typing import Any
 
-from lensing_tfds.configs import LensingConfig, LensingError
-from trainer.config import TrainerConfig, dataset_name, resolve
+from lensing_tfds.configs import LensingConfig
+from lensing_tfds.errors import LensingError
+from lensing_tfds.versions import dataset_name
+from trainer.config import TrainerConfig, resolve
 from trainer.spaces import Point, Space, space_for
 
 TUNERS = ("hyperband", "bayesian", "random")

@@ -11,8 +11,8 @@ from typing import Any
 import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 
-from lensing_tfds.configs import LensingError
-from trainer.files import replacing
+from lensing_tfds.errors import LensingError
+from lensing_tfds.records.storage import replacing
 from trainer.spaces import Point
 from tuning.config import OBJECTIVES, Budget, SearchConfig
 

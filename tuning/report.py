@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
+from estimators.reports import page
 from lensing_tfds.command_line import one_line_errors
-from lensing_tfds.configs import LensingError
-from trainer import page
-from trainer.files import replacing
+from lensing_tfds.errors import LensingError
+from lensing_tfds.records.storage import replacing
 from tuning import figures, leaderboard
 from tuning.trials import SearchRecord, Trial, load_search, ranked, read_trials
 

@@ -10,9 +10,10 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from lensing_tfds.configs import LensingConfig, LensingError, differences
-from trainer.dataset import find_config, open_dataset, refuse_another
-from trainer.files import make_folder
+from lensing_tfds.configs import LensingConfig, differences
+from lensing_tfds.errors import LensingError
+from lensing_tfds.records.datasets import find_config, open_dataset, refuse_another
+from lensing_tfds.records.storage import make_folder
 from trainer.hparams import write_hparams
 from tuning import cluster
 from tuning.cluster import Role

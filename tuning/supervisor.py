@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from lensing_tfds.configs import LensingError
+from lensing_tfds.errors import LensingError
 from tuning import cluster
 
 _IP = "127.0.0.1"

@@ -21,9 +21,9 @@ from typing import Any, NamedTuple
 
 import keras_tuner
 
-from lensing_tfds.configs import LensingError
+from lensing_tfds.errors import LensingError
+from lensing_tfds.records.datasets import find_config
 from trainer.config import resolve
-from trainer.dataset import find_config
 from trainer.spaces import space_for
 from trainer.tfx import argument, dataset_and_settings, whole_epochs
 from tuning.config import Budget, SearchConfig

@@ -17,9 +17,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lensing_tfds.configs import LensingConfig, LensingError
+from lensing_tfds.configs import LensingConfig
+from lensing_tfds.errors import LensingError
+from lensing_tfds.records.storage import replacing
 from trainer.config import TrainerConfig
-from trainer.files import replacing
 from trainer.history import Row, read_history
 from trainer.hparams import FIELDS, Found, HParams
 from tuning.config import OBJECTIVES, SearchConfig

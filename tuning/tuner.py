@@ -16,9 +16,9 @@ import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 from keras_tuner.errors import FailedTrialError
 
-from lensing_tfds.configs import LensingError
+from lensing_tfds.errors import LensingError
+from lensing_tfds.records.storage import replacing
 from trainer.callbacks import DivergedError
-from trainer.files import replacing
 from tuning import cluster
 from tuning.hypermodel import LensingHyperModel
 from tuning.oracles import LastingOracle

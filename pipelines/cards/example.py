@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from lensing_tfds import instrument, polarization
 from lensing_tfds.configs import LensingConfig
+from lensing_tfds.sky import instrument, polarization
 from pipelines.cards.drawing import CMB_COLOURS, KAPPA_COLOURS, drawn
 
 Maps = dict[str, NDArray[np.float32]]

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import tensorflow_datasets as tfds
 
-from lensing_tfds import instrument
 from lensing_tfds.configs import LensingConfig
+from lensing_tfds.sky import instrument
 
 Rows = list[tuple[str, ...]]
 

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Sequence
 
 import tensorflow_datasets as tfds
 
-from lensing_tfds.configs import VERSIONS, LensingConfig
+from lensing_tfds.configs import LensingConfig
 from lensing_tfds.cosmology import spectra_of
+from lensing_tfds.records.datasets import stored_config
+from lensing_tfds.versions import VERSIONS
 from pipelines.cards import citations, example, facts, prose, reference, timing, validation
-from trainer.dataset import stored_config
 
 INDEX = "README.md"
 

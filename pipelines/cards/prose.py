@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from lensing_tfds.configs import VERSIONS, LensingConfig
+from lensing_tfds.configs import LensingConfig
+from lensing_tfds.versions import VERSIONS
 
 
 def is_survey(config: LensingConfig) -> bool:

@@ -8,14 +8,14 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from lensing_tfds import spectra
+from estimators.quadratic.minimum_variance import MinimumVariance
+from estimators.quadratic.observation import Observation
+from estimators.quadratic.quadratic_estimator import QuadraticEstimator
+from estimators.quadratic.wiener import expected_map_correlation, wiener_filter
 from lensing_tfds.configs import LensingConfig
-from lensing_tfds.spectra import PowerSpectra
+from lensing_tfds.sky import spectra
+from lensing_tfds.sky.spectra import PowerSpectra
 from pipelines.cards.drawing import COLOURS, LINES, drawn, label_multipoles
-from trainer.baselines.minimum_variance import MinimumVariance
-from trainer.baselines.observation import Observation
-from trainer.baselines.quadratic_estimator import QuadraticEstimator
-from trainer.baselines.wiener import expected_map_correlation, wiener_filter
 
 _SHOWN = (20, 30, 50, 100, 200, 300, 500, 1000, 2000, 3000, 5000)
 _PAIRS = {"T": ("TT",), "TQU": ("TT", "EE", "EB", "TE", "TB"), "QU": ("EE", "EB")}

@@ -9,9 +9,10 @@ import tempfile
 
 import tensorflow_datasets as tfds
 
-from lensing_tfds import cosmology, storage
-from lensing_tfds.shards import ShardSpec, write_shard
-from trainer.dataset import stored_config
+from lensing_tfds import cosmology
+from lensing_tfds.records import storage
+from lensing_tfds.records.datasets import stored_config
+from lensing_tfds.records.shards import ShardSpec, write_shard
 
 _PIXELS = 2**23  # of a map of each example: a shard as large as in a real dataset, 128 at 256²
 

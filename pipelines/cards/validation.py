@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lensing_tfds import storage
-from lensing_tfds.configs import LensingError
+from lensing_tfds.errors import LensingError
+from lensing_tfds.records import storage
 from pipelines.cards.drawing import COLOURS, drawn, label_multipoles
 
 FILE = "validation.json"

@@ -8,7 +8,7 @@ import functools
 import numpy as np
 from numpy.typing import NDArray
 
-from lensing_tfds.flat_sky import FlatSky
+from lensing_tfds.sky.flat_sky import FlatSky
 
 LOWEST = 100.0
 """Multipole at which the rings begin: below, a patch has too few modes to say much."""

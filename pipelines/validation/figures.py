@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from estimators.reports.figures import multipoles, styled
 from pipelines.validation.outcome import Curve, Response
-from trainer.figures import multipoles, styled
 
 # Okabe & Ito's palette, without its yellow; markers tell the curves apart in a grey print.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#000000")

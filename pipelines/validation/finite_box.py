@@ -18,8 +18,8 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
-from lensing_tfds.flat_sky import FlatSky
-from lensing_tfds.spectra import PowerSpectra
+from lensing_tfds.sky.flat_sky import FlatSky
+from lensing_tfds.sky.spectra import PowerSpectra
 
 _MODES = 6  # of the box along an axis: for shorter waves the sum is the integral
 _STEPS = 6  # of the integral, across the space between two modes

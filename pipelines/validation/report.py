@@ -12,12 +12,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from estimators.reports import page
 from pipelines.validation import figures
 from pipelines.validation.observables import KAPPA
 from pipelines.validation.outcome import FALSE_ALARMS, Curve, Test, Verdict
 from pipelines.validation.response import tolerance
 from pipelines.validation.theory import why_not_camb
-from trainer import page
 
 SCHEMA = 1
 """Of `validation.json`; another number if a field is removed or changes its meaning."""

@@ -14,13 +14,13 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from lensing_tfds import instrument, polarization
+from estimators.quadratic.observation import Observation
+from estimators.quadratic.quadratic_estimator import QuadraticEstimator
 from lensing_tfds.configs import LensingConfig
-from lensing_tfds.spectra import PowerSpectra
+from lensing_tfds.sky import instrument, polarization
+from lensing_tfds.sky.spectra import PowerSpectra
 from pipelines.validation.bins import Bins
 from pipelines.validation.observables import KAPPA, Field
-from trainer.baselines.observation import Observation
-from trainer.baselines.quadratic_estimator import QuadraticEstimator
 
 TOLERANCE = 0.05
 """Of the response, around 1: terms beyond first order in κ that the lensed-gradient spectra do not

@@ -12,10 +12,12 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from lensing_tfds import polarization, storage, tfrecord
-from lensing_tfds.configs import SPLITS, LensingConfig, LensingError
-from lensing_tfds.shards import ShardSpec
-from lensing_tfds.spectra import PowerSpectra
+from lensing_tfds.configs import SPLITS, LensingConfig
+from lensing_tfds.errors import LensingError
+from lensing_tfds.records import storage, tfrecord
+from lensing_tfds.records.shards import ShardSpec
+from lensing_tfds.sky import polarization
+from lensing_tfds.sky.spectra import PowerSpectra
 from pipelines.validation.bins import Bins
 from pipelines.validation.observables import Field, Observables
 from pipelines.validation.response import Responses

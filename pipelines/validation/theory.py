@@ -18,10 +18,10 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from lensing_tfds import instrument, polarization, spectra
 from lensing_tfds.configs import LensingConfig
-from lensing_tfds.flat_sky import FlatSky
-from lensing_tfds.spectra import PowerSpectra
+from lensing_tfds.sky import instrument, polarization, spectra
+from lensing_tfds.sky.flat_sky import FlatSky
+from lensing_tfds.sky.spectra import PowerSpectra
 from pipelines.validation.finite_box import in_box
 from pipelines.validation.observables import Field, Observables, Spectrum
 

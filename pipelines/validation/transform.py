@@ -10,11 +10,11 @@ import apache_beam as beam
 from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PBegin, PCollection
 
-from lensing_tfds import storage
-from lensing_tfds.beam_executor import Range, ranges
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.cosmology import spectra_of
-from lensing_tfds.shards import SplitPlan
+from lensing_tfds.records import storage
+from lensing_tfds.records.beam_executor import Range, ranges
+from lensing_tfds.records.shards import SplitPlan
 from pipelines.validation.observables import Observables
 from pipelines.validation.statistics import Measurement, Statistics, measure_shard
 

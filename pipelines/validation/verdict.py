@@ -8,7 +8,7 @@ import numpy as np
 from scipy import stats
 
 from lensing_tfds.configs import LensingConfig
-from lensing_tfds.spectra import PowerSpectra
+from lensing_tfds.sky.spectra import PowerSpectra
 from pipelines.validation import completeness, pixels, powers
 from pipelines.validation.observables import Observables
 from pipelines.validation.outcome import Curve, Response, Trial, Verdict

@@ -3,7 +3,8 @@
 import numpy as np
 
 from benchmarks import kernel, study_recipe, study_remap
-from lensing_tfds import LensingConfig, spectra
+from lensing_tfds import LensingConfig
+from lensing_tfds.sky import spectra
 
 
 def test_its_remap_is_good_where_the_sky_is_smooth():

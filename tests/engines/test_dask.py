@@ -11,9 +11,9 @@ import pytest
 from lensing_tfds import simulate
 from lensing_tfds.configs import DATASET_VERSION
 from trainer.config import resolve
-from trainer.models import build_model
+from trainer.data.scaling import Scaling
+from trainer.networks.models import build_model
 from trainer.run import RunConfig, load_run, write_config
-from trainer.scaling import Scaling
 
 ROOT = pathlib.Path(__file__).parents[2]
 

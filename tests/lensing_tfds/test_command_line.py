@@ -5,7 +5,9 @@ import shlex
 import pytest
 
 from lensing_tfds.command_line import build_command, one_line_errors
-from lensing_tfds.configs import VERSIONS, LensingConfig, LensingError, get_config
+from lensing_tfds.configs import LensingConfig
+from lensing_tfds.errors import LensingError
+from lensing_tfds.versions import VERSIONS, get_config
 
 
 def test_bad_input_is_one_line_and_exit_status_2(capsys):

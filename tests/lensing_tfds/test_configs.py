@@ -7,13 +7,9 @@ import pickle
 
 import pytest
 
-from lensing_tfds.configs import (
-    VERSIONS,
-    LensingConfig,
-    LensingError,
-    differences,
-    get_config,
-)
+from lensing_tfds.configs import LensingConfig, differences
+from lensing_tfds.errors import LensingError
+from lensing_tfds.versions import VERSIONS, get_config
 
 GOOD = {"name": "wide", "npix": 192, "lx": 20.0}
 

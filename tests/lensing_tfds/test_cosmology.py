@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from lensing_tfds import LensingConfig, LensingError, cosmology, simulate, spectra
+from lensing_tfds import LensingConfig, LensingError, cosmology, simulate
 from lensing_tfds.lensing_tfds_dataset_builder import Builder
+from lensing_tfds.sky import spectra
 
 CONFIG = LensingConfig(
     "open",

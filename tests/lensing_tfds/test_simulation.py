@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from lensing_tfds import LensingConfig, LensingError, simulate
-from lensing_tfds.configs import SPLITS, VERSIONS
-from lensing_tfds.random_numbers import NormalStream
+from lensing_tfds.configs import SPLITS
 from lensing_tfds.simulation import TEMPERATURE, Simulator, block_size
+from lensing_tfds.sky.random_numbers import NormalStream
+from lensing_tfds.versions import VERSIONS
 
 FEATURES = ("lensed", "unlensed", "kappa")
 

@@ -6,9 +6,10 @@ import functools
 import numpy as np
 import pytest
 
-from lensing_tfds import LensingConfig, instrument, lensing, polarization, simulate, spectra
-from lensing_tfds.configs import VERSIONS
+from lensing_tfds import LensingConfig, simulate
 from lensing_tfds.simulation import Simulator
+from lensing_tfds.sky import instrument, lensing, polarization, spectra
+from lensing_tfds.versions import VERSIONS
 
 SMALL = LensingConfig(
     "small",

@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lensing_tfds import LensingConfig, cosmology, simulate, spectra
-from lensing_tfds.configs import VERSIONS
+from lensing_tfds import LensingConfig, cosmology, simulate
 from lensing_tfds.lensing_tfds_dataset_builder import Builder
+from lensing_tfds.records.datasets import open_built
+from lensing_tfds.sky import spectra
+from lensing_tfds.versions import VERSIONS
 from pipelines import card
 from pipelines.cards import citations, example, facts, page, prose, reference, timing, validation
-from trainer.dataset import open_built
 
 FEW = {"train": 6, "validation": 3, "test": 2}
 TQU = LensingConfig(
@@ -164,7 +165,7 @@ def test_time_is_measured(pages, data_dir):
 
 def test_time_with_a_cosmology_of_its_own(data_dir, tmp_path, monkeypatch):
     """Its table is in the dataset's folder: CAMB is not asked again."""
-    packaged = importlib.resources.files("lensing_tfds").joinpath(spectra.TABLE).read_text()
+    packaged = importlib.resources.files("lensing_tfds.sky").joinpath(spectra.TABLE).read_text()
     monkeypatch.setattr(spectra, "compute_with_camb", lambda parameters: packaged)
     own = dataclasses.replace(T, name="own", cosmology={"H0": 70.0})
     cosmology._computed.cache_clear()

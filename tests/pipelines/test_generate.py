@@ -7,7 +7,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from lensing_tfds import LensingConfig, LensingError, simulate
-from lensing_tfds.beam_executor import DASK_RUNNER
+from lensing_tfds.records.beam_executor import DASK_RUNNER
 from pipelines import generate
 
 TINY = LensingConfig(

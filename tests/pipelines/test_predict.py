@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from lensing_tfds import LensingError
+from lensing_tfds.records.datasets import open_built
+from lensing_tfds.records.reading import evaluation_batches
 from pipelines import predicted_shards
 from pipelines.predict import main, predict
 from trainer import evaluate
 from trainer.config import resolve
-from trainer.dataset import open_built
-from trainer.models import build_model
+from trainer.data.scaling import Scaling
+from trainer.networks.models import build_model
 from trainer.run import RunConfig, load_run, write_config
-from trainer.scaling import Scaling
-from trainer.stream import evaluation_batches
 
 
 @pytest.fixture(name="trained", scope="module")

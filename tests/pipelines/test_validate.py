@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from lensing_tfds import LensingConfig, simulate, tfrecord
+from lensing_tfds import LensingConfig, simulate
 from lensing_tfds.lensing_tfds_dataset_builder import Builder
+from lensing_tfds.records import tfrecord
 from pipelines import validate
 
 SMALL = LensingConfig(

@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from tests.trainer import skies
-from trainer import estimators
+from estimators import estimator
+from estimators.evaluation import metrics
+from estimators.judge import judge
+from tests.estimators import skies
 from trainer.compare import main
-from trainer.evaluation import metrics
-from trainer.judge import judge
 
 
 class JudgedRun:
@@ -27,7 +27,7 @@ def runs_fixture(tmp_path):
     kappa = skies.kappa_maps(30, rng)
     noise = skies.kappa_maps(30, rng)
     (reference,) = skies.oracle(kappa + 2 * noise)
-    reference = estimators.Estimator("qe_tt_wiener", "QE TT, Wiener", reference.predict, "theory")
+    reference = estimator.Estimator("qe_tt_wiener", "QE TT, Wiener", reference.predict, "theory")
     runs = []
     for name, estimate, others in (
         ("good", 0.8 * kappa, [reference]),

@@ -3,8 +3,9 @@ import json
 
 import pytest
 
-from lensing_tfds.configs import VERSIONS, LensingError
-from trainer.config import TrainerConfig, dataset_name, resolve
+from lensing_tfds.errors import LensingError
+from lensing_tfds.versions import VERSIONS, dataset_name
+from trainer.config import TrainerConfig, resolve
 from trainer.recipes import recipe_for
 
 

@@ -8,13 +8,14 @@ import shutil
 import numpy as np
 import pytest
 
-from lensing_tfds import spectra
-from lensing_tfds.configs import DATASET_VERSION, LensingError
-from trainer import checks, evaluation
+from estimators import checks, evaluation
+from estimators.evaluation import evaluate
+from lensing_tfds.configs import DATASET_VERSION
+from lensing_tfds.errors import LensingError
+from lensing_tfds.records.reading import evaluation_batches
+from lensing_tfds.sky import spectra
 from trainer.evaluate import main
-from trainer.evaluation import evaluate
 from trainer.run import RunConfig, load_run, write_config
-from trainer.stream import evaluation_batches
 from trainer.train import train
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from lensing_tfds.configs import DATASET_VERSION
-from tests.trainer.test_report import Page
+from lensing_tfds.records.reading import evaluation_batches
+from tests.estimators.reports.test_run_page import Page
 from trainer.evaluate import main
 from trainer.run import load_run
-from trainer.stream import evaluation_batches
 from trainer.train import train
 
 

@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from lensing_tfds.configs import VERSIONS
+from lensing_tfds.versions import VERSIONS
 from trainer.__main__ import main
 from trainer.hparams import Found, HParams, compared, read_hparams, write_hparams
 from trainer.run import load_run

@@ -1,7 +1,7 @@
 import pytest
 
 from trainer.memory import estimate_memory
-from trainer.models import build_model
+from trainer.networks.models import build_model
 
 
 def test_activations_are_counted_by_hand():

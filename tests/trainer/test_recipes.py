@@ -2,10 +2,12 @@ import dataclasses
 
 import pytest
 
-from lensing_tfds.configs import VERSIONS, LensingConfig, LensingError
+from lensing_tfds.configs import LensingConfig
+from lensing_tfds.errors import LensingError
+from lensing_tfds.versions import VERSIONS
 from trainer.config import resolve
 from trainer.memory import estimate_memory
-from trainer.models import build_model
+from trainer.networks.models import build_model
 from trainer.recipes import RECIPES, Recipe, recipe_for
 
 # What the versions' own study trained: the first is the version's default.

@@ -1,6 +1,6 @@
 import pytest
 
-from lensing_tfds.configs import LensingError
+from lensing_tfds.errors import LensingError
 from trainer.run import load_run
 
 

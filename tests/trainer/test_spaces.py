@@ -3,11 +3,12 @@ from typing import ClassVar
 
 import pytest
 
-from lensing_tfds.configs import VERSIONS, LensingError
+from lensing_tfds.errors import LensingError
+from lensing_tfds.versions import VERSIONS
 from trainer import spaces
-from trainer.architectures import name_of, parse
 from trainer.memory import estimate_memory
-from trainer.models import build_model
+from trainer.networks.architectures import name_of, parse
+from trainer.networks.models import build_model
 from trainer.recipes import RECIPES
 from trainer.spaces import Choice, LogRange, Space, StackSpace, space_for
 

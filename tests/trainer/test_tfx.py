@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 import trainer
-from lensing_tfds.configs import LensingError
+from lensing_tfds.errors import LensingError
 from trainer.run import load_run
 from trainer.tfx import trainer_config
 

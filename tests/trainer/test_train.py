@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lensing_tfds.configs import LensingError
+from estimators.evaluation import evaluate, write
+from lensing_tfds.errors import LensingError
+from lensing_tfds.records.reading import evaluation_batches
 from trainer.callbacks import Checkpoints
-from trainer.evaluation import evaluate, write
 from trainer.run import load_run
 from trainer.serving import export
-from trainer.stream import evaluation_batches
 from trainer.train import build_compiled, build_optimizer, train
 
 

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from lensing_tfds.configs import LensingError
+from lensing_tfds.errors import LensingError
 from tuning import cluster
 from tuning.cluster import Role
 

@@ -2,7 +2,8 @@ import dataclasses
 
 import pytest
 
-from lensing_tfds.configs import VERSIONS, LensingError
+from lensing_tfds.errors import LensingError
+from lensing_tfds.versions import VERSIONS
 from trainer.recipes import recipe_for
 from trainer.spaces import Choice, space_for
 from tuning.config import Budget, SearchConfig, read_space

@@ -5,7 +5,8 @@ import dataclasses
 import pytest
 from keras_tuner.engine.trial import TrialStatus
 
-from lensing_tfds.configs import VERSIONS, LensingError
+from lensing_tfds.errors import LensingError
+from lensing_tfds.versions import VERSIONS
 from trainer.recipes import recipe_for
 from trainer.spaces import space_for
 from tuning import oracles

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from lensing_tfds.configs import VERSIONS
+from lensing_tfds.versions import VERSIONS
 from trainer.spaces import space_for
 from tuning import leaderboard
 from tuning.config import SearchConfig

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lensing_tfds.configs import LensingError
+from lensing_tfds.errors import LensingError
 from trainer.hparams import read_hparams
 from trainer.run import load_run
 from trainer.train import train

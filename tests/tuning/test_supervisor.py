@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from lensing_tfds.configs import LensingError
+from lensing_tfds.errors import LensingError
 from tuning import supervisor
 from tuning.supervisor import core_shares, supervise
 

@@ -9,7 +9,7 @@ import pytest
 
 import trainer
 import tuning
-from lensing_tfds.configs import LensingError
+from lensing_tfds.errors import LensingError
 from trainer.run import load_run
 from tuning.trials import read_search, read_trials
 

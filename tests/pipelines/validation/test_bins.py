@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lensing_tfds.flat_sky import FlatSky
+from lensing_tfds.sky.flat_sky import FlatSky
 from pipelines.validation import bins
 
 PATCHES = [

@@ -5,8 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from lensing_tfds import LensingConfig, spectra
-from lensing_tfds.flat_sky import FlatSky
+from lensing_tfds import LensingConfig
+from lensing_tfds.sky import spectra
+from lensing_tfds.sky.flat_sky import FlatSky
 from pipelines.validation.finite_box import in_box
 from pipelines.validation.theory import windowed
 

@@ -1,0 +1,1 @@
+"""Estimators of κ that need no training, and judges of any estimate."""

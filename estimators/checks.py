@@ -1,0 +1,160 @@
+"""The checks of a judged run, beyond its scores: `python -m trainer.evaluate --checks`.
+
+In metrics.json `checks` holds
+
+    null_tests          an object an estimator: see `null_tests.NullTests.to_json`
+    out_of_distribution an object an estimator: see `out_of_distribution.OutOfDistribution.to_json`
+    delensing           see `delensing.Delensing.to_json`; null where there are no B modes to delens
+
+The network is checked, and the best Wiener-filtered quadratic estimator if it was judged beside
+one. Delensing is measured for every estimator that is meant to be used as it is, filtered.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from estimators.delensing import Delensing, residual_b_modes
+from estimators.estimator import network
+from estimators.judge import Evaluation
+from estimators.null_tests import CurlEstimator, NullTests, null_tests
+from estimators.out_of_distribution import OutOfDistribution, out_of_distribution
+from estimators.quadratic.fields import fields_of
+from estimators.quadratic.observation import Observation
+from estimators.quadratic.quadratic_estimator import QuadraticEstimator
+from estimators.references import theory_holds
+from estimators.skill import with_error
+from lensing_tfds.configs import LensingConfig
+from lensing_tfds.records.reading import evaluation_batches
+from trainer.run import Run
+
+_MAX_EXAMPLES = 200
+"""Of each kind of skies: errors of a few per cent of the scores, in minutes."""
+
+_BATCH_SIZE = 32
+_ROUNDING = 1e-3  # of a quadratic estimate in single precision, generously
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Checks:
+    """What was found.
+
+    Attributes:
+      null_tests: by the estimator's name.
+      out_of_distribution: likewise.
+      delensing: None where there are no B modes to delens.
+    """
+
+    null_tests: Mapping[str, NullTests]
+    out_of_distribution: Mapping[str, OutOfDistribution]
+    delensing: Delensing | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns what metrics.json holds of them, as the module's docstring lists it."""
+        return {
+            "null_tests": {name: tests.to_json() for name, tests in self.null_tests.items()},
+            "out_of_distribution": {
+                name: table.to_json() for name, table in self.out_of_distribution.items()
+            },
+            "delensing": None if self.delensing is None else self.delensing.to_json(),
+        }
+
+
+def check(run: Run, evaluation: Evaluation, max_examples: int | None = None) -> Checks:
+    """Runs all checks on a judged run.
+
+    Args:
+      run: the network, and the dataset it was trained on.
+      evaluation: how it was judged, and beside what.
+      max_examples: use only the first so many; at most 200 are used anyway.
+
+    Raises:
+      LensingError: the dataset is not there, there are too few examples for the null tests, or an
+        estimate is not finite.
+    """
+    lensing, split, theory = run.lensing, evaluation.split, evaluation.theory
+    builder = run.builder()
+    number = builder.info.splits[split].num_examples
+    number = min(number, _MAX_EXAMPLES, max_examples or number)
+
+    def batches() -> Iterator[dict[str, NDArray]]:
+        return evaluation_batches(builder, f"{split}[:{number}]", _BATCH_SIZE)
+
+    filtered = [j.estimator for j in evaluation.others if j.estimator.name.endswith("_wiener")]
+    first = evaluation.judged[0].estimator
+    tests, tables = {}, {}
+    for estimator in (first, *filtered[:1]):
+        # Where weights are measured, a quadratic estimator has the symmetry of what it saw.
+        exact = estimator is not first and theory_holds(lensing)
+        tests[estimator.name] = null_tests(
+            batches(),
+            estimator,
+            lensing,
+            np.random.default_rng(0),
+            _curl_estimator(lensing, evaluation) if exact else None,
+            _ROUNDING if exact else None,
+        )
+        tables[estimator.name] = out_of_distribution(
+            estimator, lensing, range(number), np.random.default_rng(0), split, theory
+        )
+    delensing = None
+    if "Q" in lensing.channels and lensing.padding == 1 and lensing.taper == 0:
+        delensing = residual_b_modes(
+            batches(), [first, *filtered], lensing, np.random.default_rng(0), split, theory
+        )
+    return Checks(tests, tables, delensing)
+
+
+def summary(checks: Checks) -> str:
+    """Returns the result in some lines of text."""
+    lines = []
+    for name, tests in checks.null_tests.items():
+        lines.append(f"null tests of {name}")
+        for test in (tests.unlensed, tests.shuffled, tests.curl):
+            if test is not None:
+                lines.append(
+                    f"  {test.name:9}  {verdict(test.passed)}  {with_error(test.overall)}, "
+                    f"p = {test.p_value:.2g} (fails below {test.false_alarm_rate:g})"
+                )
+        worst = max(tests.symmetry.relative_rms)
+        lines.append(
+            f"  symmetry   {verdict(tests.symmetry.passed)}  turned maps change the estimate by "
+            f"{worst:.1%} rms"
+        )
+    for name, table in checks.out_of_distribution.items():
+        lines.append(f"{name:14}  map-level rho     its change        response          MSE")
+        for row in table.rows:
+            lines.append(
+                f"  {row.name:12}  {with_error(row.map_correlation)}  "
+                f"{with_error(row.correlation_change)}  {with_error(row.response)}  "
+                f"{float(row.relative_mse.value):.1%}"
+            )
+    if checks.delensing is not None:
+        low, high = checks.delensing.l_range
+        lines.append(f"lensing B modes left, l = {low:g} to {high:g}")
+        for name, left in checks.delensing.residual.items():
+            lines.append(f"  {name:20}  {with_error(left)}")
+    return "\n".join(lines)
+
+
+def verdict(passed: bool | None) -> str:
+    """Says how a test ended; None is one that nothing was asked of."""
+    return {None: "measured", True: "passed", False: "FAILED"}[passed]
+
+
+def _curl_estimator(lensing: LensingConfig, evaluation: Evaluation) -> CurlEstimator:
+    """The rotation from EB, or from TT where there is no polarization."""
+    sky, pair = lensing.sky, "EB" if "Q" in lensing.channels else "TT"
+    observation = Observation(sky, evaluation.theory, lensing.beam_arcmin, lensing.noise_uK_arcmin)
+    quadratic = QuadraticEstimator(pair, observation, curl=True)
+
+    def predict(lensed: NDArray[np.float32]) -> NDArray[np.floating]:
+        fields = fields_of(lensed, lensing.channels, sky)
+        return sky.to_map(quadratic.kappa(fields))[..., None]
+
+    return CurlEstimator(network(predict, f"curl {pair}"), quadratic.noise)

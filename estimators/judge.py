@@ -1,0 +1,203 @@
+"""Judges estimates of κ against the truth and one another, in one pass over a split."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from estimators import power_spectra
+from estimators.estimator import Estimator
+from estimators.power_spectra import Bands
+from estimators.skill import Skill, SkillMeter
+from lensing_tfds.configs import LensingConfig
+from lensing_tfds.cosmology import spectra_of
+from lensing_tfds.errors import LensingError
+from lensing_tfds.sky import spectra
+from lensing_tfds.sky.spectra import PowerSpectra
+
+_GALLERY_SIZE = 4
+_HISTOGRAM_BINS = 81  # odd: one is centred at zero
+_HISTOGRAM_SIGMAS = 4.5
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Gallery:
+    """The first examples of a split by index: a fixed rule, so that none is picked for its looks.
+
+    Attributes:
+      index: (n,) int64.
+      lensed: (n, npix, npix) float32, the first channel, T or Q, µK.
+      kappa: (n, npix, npix) float32, dimensionless, as is the next.
+      estimate: (n, npix, npix) float32.
+    """
+
+    index: NDArray[np.int64]
+    lensed: NDArray[np.float32]
+    kappa: NDArray[np.float32]
+    estimate: NDArray[np.float32]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class PixelHistogram:
+    """How often each pair of true and estimated κ occurs in a pixel.
+
+    Attributes:
+      edges: (bins + 1,) float64 values of κ, for both axes.
+      counts: (bins, bins) float64, [true, estimate].
+    """
+
+    edges: NDArray[np.float64]
+    counts: NDArray[np.float64]
+
+    @property
+    def centres(self) -> NDArray[np.float64]:
+        """(bins,) float64, the middles of the bins."""
+        return (self.edges[:-1] + self.edges[1:]) / 2
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Judged:
+    """An estimator and what it is worth."""
+
+    estimator: Estimator
+    skill: Skill
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Evaluation:
+    """A judged split.
+
+    Attributes:
+      split: "train", "validation" or "test".
+      judged: the estimators in the order given, on the same examples and the same resamples of
+        them. The first is the one that is judged, and that gallery and histogram show; the others
+        are what it is judged beside.
+      expected_cl: (num_bands,) float64, the spectrum that true κ was drawn from, in the bands.
+      gallery: a few examples.
+      histogram: all pixels.
+      theory: the spectra that the skies were drawn from.
+    """
+
+    split: str
+    judged: tuple[Judged, ...]
+    expected_cl: NDArray[np.float64]
+    gallery: Gallery
+    histogram: PixelHistogram
+    theory: PowerSpectra
+
+    @property
+    def skill(self) -> Skill:
+        """The statistics of the first estimator."""
+        return self.judged[0].skill
+
+    @property
+    def others(self) -> tuple[Judged, ...]:
+        """The estimators that it is judged beside."""
+        return self.judged[1:]
+
+
+def bands_of(lensing: LensingConfig) -> Bands:
+    """Chooses the bands in which a version's κ has power.
+
+    Raises:
+      LensingError: the version's κ has too few modes for a spectrum.
+    """
+    lmax = min(lensing.kappa_lmax or spectra.LMAX, spectra.LMAX)
+    return power_spectra.choose_bands(lensing.npix, lensing.side, lmax)
+
+
+def kappa_spectrum(
+    lensing: LensingConfig, ell: NDArray[np.floating], theory: PowerSpectra | None = None
+) -> NDArray[np.float64]:
+    """Evaluates the spectrum that a version's κ is drawn from; zero above its `kappa_lmax`.
+
+    Args:
+      lensing: the version.
+      ell: multipoles, any shape.
+      theory: the spectra of its cosmology; None is what `cosmology.spectra_of` says.
+    """
+    theory = theory or spectra_of(lensing)
+    c_ell = spectra.at_multipoles(theory.kappa, ell, lensing.kappa_lmax)
+    return lensing.kappa_exaggeration_factor**2 * c_ell
+
+
+def judge(
+    batches: Iterable[Mapping[str, NDArray]],
+    estimators: Sequence[Estimator],
+    lensing: LensingConfig,
+    split: str,
+    generator: np.random.Generator,
+    theory: PowerSpectra | None = None,
+) -> Evaluation:
+    """Compares estimates with the truth; memory does not grow with maps, only with a few numbers.
+
+    Args:
+      batches: dicts of "lensed" (n, npix, npix, channels) µK, "kappa" (n, npix, npix, 1) and
+        "index" (n,), by increasing index.
+      estimators: at least one, with different names; the first is the one in question. They see
+        "lensed" and "index".
+      lensing: the version that the examples are from.
+      split: its name, for the record.
+      generator: draws the bootstrap's resamples, the same for each estimator.
+      theory: the spectra of the version's cosmology; None is what `cosmology.spectra_of` says.
+
+    Raises:
+      LensingError: there are fewer than two examples, their maps are too small for a spectrum, or
+        an estimate is not finite or has another shape than κ.
+    """
+    theory = theory or spectra_of(lensing)
+    bands = bands_of(lensing)
+    meters = [SkillMeter(bands) for _ in estimators]
+    first: list[tuple[NDArray, ...]] = []
+    edges = np.empty(0)
+    counts = np.zeros((_HISTOGRAM_BINS, _HISTOGRAM_BINS))
+    for batch in batches:
+        seen = {name: batch[name] for name in ("lensed", "index")}
+        kappa = batch["kappa"][..., 0]
+        for meter, estimator in zip(meters, estimators, strict=True):
+            estimate = estimator.predict(seen)
+            _check(estimate, batch["kappa"], batch["index"], estimator)
+            meter.add(kappa, estimate[..., 0])
+            if meter is not meters[0]:
+                continue
+            if edges.size == 0:
+                limit = _HISTOGRAM_SIGMAS * float(kappa.std())
+                edges = np.linspace(-limit, limit, _HISTOGRAM_BINS + 1)
+            pixels = (kappa.ravel(), estimate.ravel())
+            counts += np.histogram2d(*pixels, bins=(edges, edges))[0]
+            if len(first) < _GALLERY_SIZE:
+                lensed = batch["lensed"][..., 0]
+                first += zip(batch["index"], lensed, kappa, estimate[..., 0], strict=True)
+                first = first[:_GALLERY_SIZE]
+
+    judged = tuple(
+        Judged(estimator, meter.result(copy.deepcopy(generator)))
+        for estimator, meter in zip(estimators, meters, strict=True)
+    )
+    ell = power_spectra.grid_multipoles(lensing.npix, lensing.side)
+    return Evaluation(
+        split=split,
+        judged=judged,
+        expected_cl=bands.average(kappa_spectrum(lensing, ell, theory)),
+        gallery=Gallery(*(np.stack(column) for column in zip(*first, strict=True))),
+        histogram=PixelHistogram(edges, counts),
+        theory=theory,
+    )
+
+
+def _check(estimate: NDArray, kappa: NDArray, index: NDArray, estimator: Estimator) -> None:
+    if estimate.shape != kappa.shape:
+        raise LensingError(
+            f"estimates of {estimator.label} have shape {estimate.shape}, the true κ {kappa.shape}"
+        )
+    bad = ~np.isfinite(estimate).all(axis=(1, 2, 3))
+    if bad.any():
+        advice = "; train again, with a lower --learning_rate" * (estimator.name == "network")
+        raise LensingError(
+            f"the estimate of {estimator.label} for example {index[bad][0]} is not finite (NaN or "
+            f"infinite): nothing to judge{advice}"
+        )

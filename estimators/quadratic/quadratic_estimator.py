@@ -1,0 +1,201 @@
+"""The flat-sky quadratic estimator of κ from one pair of observed fields.
+
+Hu & Okamoto 2002 (astro-ph/0111606), on the modes of one periodic patch. In this project's
+normalisation of modes, ⟨|a_l|²⟩ = C_l / area, a lensed pair obeys
+
+    ⟨x_l₁ y_l₂⟩ = f(l₁, l₂) φ_L / area,    L = l₁ + l₂,    φ_L = 2 κ_L / L²,
+
+with f from their table 1, and the estimate, of κ instead of their deflection, is
+
+    q_L = Σ W(l₁, l₂) x_l₁ y_l₂,    κ̂_L = q_L / R_L,    R_L = 2/(L² area) Σ W f.
+
+The weights are W = f / (C^xx C^yy), with the observed spectra (and, for x = y, half of it: of the
+two terms of f, that are each other's mirror image, only one is needed). This is the optimal
+weight of TT, EE, EB and TB. That of TE is not a product of functions of l₁ and l₂; leaving C^TE
+out of it, as here, makes it one, and costs 0.1 to 0.6 % in N0 (at 1 and 6 µK·arcmin, l < 4000).
+N0 is that of the weights as used, TE's too:
+
+    N0_L = 1/(area R_L²) Σ W(l₁, l₂) [W(l₁, l₂) C^xx_l₁ C^yy_l₂ + W(l₂, l₁) C^xy_l₁ C^xy_l₂].
+
+f has neither the unlensed spectra nor the lensed ones, but those of the lensed field with its
+lensed gradient, which make R_L right beyond first order in φ (Lewis, Challinor & Hanson 2011,
+arXiv:1101.2234): with the lensed spectra the estimate from T at 6 µK·arcmin is 3 % low. B's own
+spectrum is left out of f, as in nearly all of the literature, which makes EB 0.2 to 0.4 % low at
+1 µK·arcmin. R_L and N0_L are the sums over the patch's own modes, not integrals.
+
+On simulated skies of v9 to v12 the normalisation is right within 2 % at 100 < L < 2000. The noise
+there is more than N0, by up to 65 %: lensing by other modes than L scatters the estimate too (see
+`benchmarks.estimator_proof`, and docs/quadratic_estimators.md).
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from estimators.quadratic import kernels
+from estimators.quadratic.convolution import ProductGrid
+from estimators.quadratic.kernels import Kernel, Plane, Term
+from estimators.quadratic.observation import Observation
+from lensing_tfds.errors import LensingError
+from lensing_tfds.sky import polarization
+from lensing_tfds.sky.flat_sky import FlatSky
+
+PAIRS = ("TT", "EE", "EB", "TE", "TB")
+
+_BLOCK_PIXELS = 2**16  # of the fine grid: what is transformed together stays in the cache
+
+
+class QuadraticEstimator:
+    """Estimates κ from two observed fields.
+
+    Args:
+      pair: "TT", "EE", "EB", "TE" or "TB".
+      observation: what the fields hold, and which modes of them to use.
+      curl: estimate the field rotation −½∇²ω of T̃(x) = T(x + ∇×ω) instead, which lensing by a
+        gradient leaves at zero on average: a null test.
+
+    Attributes:
+      pair: as given.
+      observation: as given.
+      response: R_L, half plane, float64: what the unnormalised estimate q_L is to κ_L on average.
+        Zero for modes that are not estimated: L = 0, the grid's Nyquist lines, and where no pair
+        of the modes used adds up to L.
+      noise: N0_L, half plane: the power spectrum of κ̂ from unlensed maps of the same spectra,
+        dimensionless like C_κκ; that of lensed maps is larger. Infinite for modes that
+        are not estimated.
+
+    Raises:
+      LensingError: no such pair.
+    """
+
+    def __init__(self, pair: str, observation: Observation, curl: bool = False):
+        if pair not in PAIRS:
+            raise LensingError(f"pair {pair!r} is unknown: choose among {', '.join(PAIRS)}")
+        self.pair = pair
+        self.observation = observation
+        sky = observation.sky
+        self._grid = ProductGrid(sky, observation.used, observation.wrapped)
+        self._ell = _vector(sky)
+        self._along = (self._ell[1], -self._ell[0]) if curl else self._ell
+        coupling = _coupling(pair, observation)
+        x, y = pair[0], pair[1]
+        kept = [t for t in coupling if x != y or t.gradient == "left"]
+        self._weights = kernels.times(tuple(kept), observation.inverse(x), observation.inverse(y))
+        norm = 2 / (sky.area * np.where(sky.ell > 0, sky.ell, np.inf) ** 2)
+        self.response = norm * self._sum(self._weights, coupling)
+        # What rounding leaves where no pair of modes adds up to L is not a response.
+        self.response[self.response < 1e-10 * self.response.max()] = 0
+        self.noise = self.noise_covariance(self)
+
+    def noise_covariance(self, other: "QuadraticEstimator") -> Plane:
+        """Returns the N0 cross-spectrum of two estimators' noise.
+
+        Zero between EB or TB and the others, by parity.
+
+        Args:
+          other: an estimator from the same observation, or this one.
+
+        Returns:
+          Half plane, float64; infinite for modes that either does not estimate.
+        """
+        x, y, v, w = (*self.pair, *other.pair)
+        ours, total = self._weights, self.observation.total
+        direct = kernels.times(other._weights, total(x, v), total(y, w))
+        crossed = kernels.times(kernels.swapped(other._weights), total(x, w), total(y, v))
+        power = self._sum(ours, direct) + self._sum(ours, crossed)
+        power /= self.observation.sky.area
+        both = self.response * other.response
+        return np.divide(power, both, out=np.full_like(power, np.inf), where=both > 0)
+
+    def kappa(self, fields: Mapping[str, NDArray[np.complexfloating]]) -> NDArray:
+        """Estimates κ.
+
+        Args:
+          fields: "T", "E", "B" (those of the pair; others are ignored) to half planes of the
+            observed maps, µK, shape (n, npix, npix // 2 + 1), not divided by the beam. Of
+            complex64 the rounding is 1e-5 of κ̂'s rms in any band of L; complex128 takes 1.3
+            times as long.
+
+        Returns:
+          Half planes of κ̂, same shape and dtype, zero for modes that are not estimated. Its mean
+          over CMB and noise at fixed κ is κ, to first order in κ.
+
+        Raises:
+          LensingError: a field is missing or has another shape.
+        """
+        x, y = (self._checked(fields, name) for name in self.pair)
+        if len(x) != len(y):
+            raise LensingError(f"{len(x)} maps of {self.pair[0]}, but {len(y)} of {self.pair[1]}")
+        real = x.real.dtype
+        normalisation = np.divide(
+            1, self.response, out=np.zeros_like(self.response), where=self.response > 0
+        )
+        to_kappa = [(-1j * along * normalisation).astype(x.dtype) for along in self._along]
+        gradients = [(1j * ell).astype(x.dtype) for ell in self._ell]
+        weights = [
+            Term(t.left.astype(real), t.right.astype(real), t.gradient) for t in self._weights
+        ]
+        estimate = np.empty_like(x)
+        step = max(1, _BLOCK_PIXELS // self._grid.npix**2)
+        for start in range(0, len(x), step):
+            block = slice(start, start + step)
+            flow = self._flow(weights, x[block], y[block], gradients)
+            estimate[block] = sum(
+                factor * self._grid.modes(maps) for factor, maps in zip(to_kappa, flow, strict=True)
+            )
+        return estimate
+
+    def _flow(
+        self, weights: list[Term], x: NDArray, y: NDArray, gradients: list[NDArray]
+    ) -> tuple[NDArray, NDArray]:
+        """Returns the maps whose divergence is −q: a filtered gradient times a filtered field."""
+        maps = self._grid.maps
+        flow_y = flow_x = np.zeros(())
+        for term in weights:
+            left, right = term.left * x, term.right * y
+            steep, flat = (left, right) if term.gradient == "left" else (right, left)
+            values = maps(flat)
+            flow_y = flow_y + values * maps(gradients[0] * steep)
+            flow_x = flow_x + values * maps(gradients[1] * steep)
+        return flow_y, flow_x
+
+    def _sum(self, first: Kernel, second: Kernel) -> Plane:
+        return kernels.summed_product(first, second, self._along, self._ell, self._grid)
+
+    def _checked(
+        self, fields: Mapping[str, NDArray[np.complexfloating]], name: str
+    ) -> NDArray[np.complexfloating]:
+        if name not in fields:
+            raise LensingError(f"the {self.pair} estimator needs {name}, got {sorted(fields)}")
+        modes, shape = fields[name], self.observation.sky.ell.shape
+        if modes.ndim != 3 or modes.shape[1:] != shape or modes.dtype.kind != "c":
+            raise LensingError(
+                f"{name} has shape {modes.shape} and dtype {modes.dtype}: must be complex half "
+                f"planes of shape (n, {shape[0]}, {shape[1]})"
+            )
+        return modes
+
+
+def _vector(sky: FlatSky) -> tuple[Plane, Plane]:
+    y, x = np.broadcast_arrays(sky.ly, sky.lx)
+    return y, x
+
+
+def _coupling(pair: str, observation: Observation) -> Kernel:
+    """f(l₁, l₂) of the observed fields (Hu & Okamoto 2002, table 1), times b(l₁) b(l₂).
+
+    cos and sin of 2(φ_l₁ − φ_l₂) are expanded into products. The unlensed B is zero.
+    """
+    sky, b = observation.sky, observation.beam
+    cos, sin = polarization.angles(sky)
+    first, second = pair[0], pair[1]
+    spectrum = b * observation.gradient(first, "E" if second == "B" else second)
+    if pair == "TT":
+        return Term(spectrum, b, "left"), Term(b, spectrum, "right")
+    if second == "B":  # sin 2(φ₁ − φ₂) = sin₁ cos₂ − cos₁ sin₂
+        return Term(spectrum * sin, b * cos, "left"), Term(-spectrum * cos, b * sin, "left")
+    rotated = Term(spectrum * cos, b * cos, "left"), Term(spectrum * sin, b * sin, "left")
+    if pair == "TE":  # T is not rotated
+        return *rotated, Term(b, spectrum, "right")
+    return *rotated, *kernels.swapped(rotated)

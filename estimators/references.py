@@ -1,0 +1,229 @@
+"""The quadratic estimators that a version's networks are judged beside.
+
+Where theory holds (`theory_holds`) they are as in the literature: weights, normalisation and
+Wiener filter from the spectra that the skies were drawn from. Elsewhere weights come from measured
+spectra, and normalisation and Wiener filter from one gain a ring of modes, measured on examples
+that are not judged.
+
+Where maps carry power that a real sky does not (`has_excess_power`) each is there twice: with the
+ordinary modes, l <= T_lmax and pairs that add up to L, and with all modes. The latter has the modes
+that lensing alone filled, free of CMB, and pairs that add up to L modulo the grid's sampling.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from estimators.estimator import Estimator, Observed
+from estimators.quadratic.fields import fields_of
+from estimators.quadratic.measured import (
+    Calibration,
+    Calibrator,
+    MeasuredObservation,
+    measure_power,
+)
+from estimators.quadratic.minimum_variance import MinimumVariance
+from estimators.quadratic.observation import Observation
+from estimators.quadratic.rings import Rings
+from estimators.quadratic.wiener import wiener_filter
+from lensing_tfds.configs import LensingConfig
+from lensing_tfds.sky.spectra import PowerSpectra
+
+PAIRS = {"T": ("TT",), "QU": ("EE", "EB"), "TQU": ("TT", "EE", "EB", "TE", "TB")}
+"""The pairs that are combined, by what is observed."""
+
+# Arcmin. Beyond the Nyquist multipole of smaller pixels, 8,640, the CMB has next to no power.
+_FINE = 1.25
+
+HeldOut = Callable[[], Iterable[Mapping[str, NDArray]]]
+"""A function that streams examples with "lensed" and "kappa", from the first on, each time."""
+
+
+def is_aliased(lensing: LensingConfig) -> bool:
+    """Whether lensing moves power across the Nyquist multipole of the pixels it is done on."""
+    return lensing.oversampling == 1 or math.degrees(lensing.internal.pixel) * 60 > _FINE
+
+
+def is_cut(lensing: LensingConfig) -> bool:
+    """Whether there are modes, above `T_lmax`, that lensing alone has filled."""
+    return lensing.T_lmax is not None and lensing.T_lmax < lensing.sky.nyquist
+
+
+def has_excess_power(lensing: LensingConfig) -> bool:
+    """Whether a version's maps carry power that a real sky does not."""
+    return is_cut(lensing) or is_aliased(lensing)
+
+
+def theory_holds(lensing: LensingConfig) -> bool:
+    """Whether spectra from theory describe a version's maps and what lensing does to them."""
+    return not (
+        has_excess_power(lensing)
+        or _has_mean_field(lensing)
+        or lensing.kappa_exaggeration_factor != 1
+        or lensing.noise_uK_arcmin == 0
+    )
+
+
+def references(
+    lensing: LensingConfig,
+    theory: PowerSpectra,
+    kappa_power: NDArray[np.float64],
+    edges: NDArray[np.float64],
+    held_out: HeldOut,
+    held_out_name: str,
+) -> list[Estimator]:
+    """Returns the quadratic estimators of a version, each as it is and Wiener-filtered.
+
+    Args:
+      lensing: the version.
+      theory: the spectra of its cosmology.
+      kappa_power: the spectrum that its κ is drawn from, half plane.
+      edges: multipoles between the rings of modes in which gains are measured.
+      held_out: streams examples that are not judged; not called where theory holds.
+      held_out_name: what they are, for people.
+
+    Raises:
+      LensingError: `held_out` has too few examples.
+    """
+    if theory_holds(lensing):
+        observation = Observation(lensing.sky, theory, lensing.beam_arcmin, lensing.noise_uK_arcmin)
+        found = []
+        for kind in _kinds(lensing, {"": observation}):
+            wiener = wiener_filter(kappa_power, kind.quadratic.noise)
+            shared = _Shared(kind, lensing, np.zeros(()))
+            found += shared.estimators(
+                None, wiener, "normalised by theory", "filtered by theory, C/(C + N0)"
+            )
+        return found
+    sky = lensing.sky
+    power = measure_power(
+        (fields_of(batch["lensed"], lensing.channels, sky) for batch in held_out()), sky
+    )
+    kinds = _kinds(lensing, _observations(lensing, theory, power))
+    calibrations = _calibrate(kinds, lensing, Rings(sky, edges), held_out)
+    found = []
+    for kind, calibration in zip(kinds, calibrations, strict=True):
+        shared = _Shared(kind, lensing, calibration.mean_field)
+        found += shared.estimators(
+            calibration.unbiased,
+            calibration.wiener,
+            f"weights and normalisation measured on {held_out_name}",
+            f"weights and filter measured on {held_out_name}",
+        )
+    return found
+
+
+class _Kind(NamedTuple):
+    """A combination of pairs, from some of the modes."""
+
+    name: str
+    label: str
+    quadratic: MinimumVariance
+
+
+def _kinds(lensing: LensingConfig, observations: Mapping[str, Observation]) -> list[_Kind]:
+    """The best combination and, of more than one pair, TT and EB alone, for each observation."""
+    best = PAIRS[lensing.stokes]
+    combinations = [best] + [(pair,) for pair in ("TT", "EB") if len(best) > 1 and pair in best]
+    return [
+        _Kind(
+            f"qe_{_short(pairs).lower()}{'_' * bool(modes)}{modes}",
+            f"QE {_short(pairs)}{_MODES[modes]}",
+            MinimumVariance(pairs, observation),
+        )
+        for modes, observation in observations.items()
+        for pairs in combinations
+    ]
+
+
+_MODES = {"": "", "ordinary": ", ordinary modes", "all": ", all modes"}
+
+
+def _short(pairs: tuple[str, ...]) -> str:
+    return pairs[0] if len(pairs) == 1 else "MV"
+
+
+def _observations(
+    lensing: LensingConfig, theory: PowerSpectra, power: Mapping[str, NDArray[np.float64]]
+) -> dict[str, Observation]:
+    # The noise is in the measured spectra already.
+    ordinary = MeasuredObservation(
+        lensing.sky, theory, lensing.beam_arcmin, lmax=lensing.T_lmax, power=power
+    )
+    if not has_excess_power(lensing):
+        return {"": ordinary}
+    cut = theory
+    if lensing.T_lmax is not None:  # what is above has no gradient of its own
+        names = [f.name for f in dataclasses.fields(theory) if f.name.startswith("gradient")]
+        below = np.arange(theory.lmax + 1) <= lensing.T_lmax
+        cut = dataclasses.replace(theory, **{n: getattr(theory, n) * below for n in names})
+    everything = MeasuredObservation(
+        lensing.sky, cut, lensing.beam_arcmin, wrapped=is_aliased(lensing), power=power
+    )
+    return {"ordinary": ordinary, "all": everything}
+
+
+def _calibrate(
+    kinds: list[_Kind], lensing: LensingConfig, rings: Rings, held_out: HeldOut
+) -> list[Calibration]:
+    calibrators = [Calibrator(rings, _has_mean_field(lensing)) for _ in kinds]
+    for batch in held_out():
+        fields = fields_of(batch["lensed"], lensing.channels, lensing.sky)
+        kappa = lensing.sky.to_modes(np.ascontiguousarray(batch["kappa"][..., 0]))
+        for kind, calibrator in zip(kinds, calibrators, strict=True):
+            calibrator.add(kappa, kind.quadratic.kappa(fields))
+    return [calibrator.result() for calibrator in calibrators]
+
+
+def _has_mean_field(lensing: LensingConfig) -> bool:
+    return lensing.fixed_unlensed or lensing.padding > 1 or lensing.taper > 0
+
+
+class _Shared:
+    """The modes of one quadratic estimate, computed once a batch for all that are made of it."""
+
+    def __init__(self, kind: _Kind, lensing: LensingConfig, mean_field: NDArray):
+        self._kind = kind
+        self._lensing = lensing
+        self._mean_field = mean_field
+        self._lensed: NDArray | None = None
+        self._modes = np.empty(0, np.complex64)
+
+    def estimators(
+        self,
+        unbiased: NDArray[np.float64] | None,
+        wiener: NDArray[np.float64],
+        normalised: str,
+        filtered: str,
+    ) -> list[Estimator]:
+        """The estimate with either factor of its modes; None is 1."""
+        name, label, _ = self._kind
+        return [
+            Estimator(name, label, self._times(unbiased), normalised),
+            Estimator(f"{name}_wiener", f"{label}, Wiener", self._times(wiener), filtered),
+        ]
+
+    def _times(self, factor: NDArray[np.float64] | None) -> Callable[[Observed], NDArray]:
+        sky = self._lensing.sky
+
+        def predict(batch: Observed) -> NDArray[np.float32]:
+            modes = self._estimate(batch["lensed"])
+            if factor is not None:
+                modes = modes * factor.astype(modes.real.dtype)
+            return sky.to_map(modes)[..., None]
+
+        return predict
+
+    def _estimate(self, lensed: NDArray) -> NDArray:
+        if lensed is not self._lensed:
+            fields = fields_of(lensed, self._lensing.channels, self._lensing.sky)
+            modes = self._kind.quadratic.kappa(fields)
+            self._modes = modes - self._mean_field.astype(modes.dtype)
+            self._lensed = lensed
+        return self._modes

@@ -1,0 +1,1 @@
+"""How examples are kept: shards, what writes them, and what reads them."""

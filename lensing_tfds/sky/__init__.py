@@ -1,0 +1,1 @@
+"""Physics on a flat sky: spectra, fields, lensing, instrument. It knows no config."""

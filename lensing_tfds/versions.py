@@ -1,0 +1,138 @@
+"""The versions of the dataset by name: each is a config."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from lensing_tfds.configs import LensingConfig
+from lensing_tfds.errors import LensingError
+
+_V1: dict[str, Any] = {
+    "npix": 50,
+    "nside_equiv": 128,
+    "T_lmax": 383,
+    "kappa_lmax": 50,
+    "kappa_exaggeration_factor": 30.0,
+}
+_V5: dict[str, Any] = {
+    "npix": 50,
+    "nside_equiv": 4096,
+    "T_lmax": 12287,
+    "kappa_lmax": 5000,
+}
+
+_SURVEY: dict[str, Any] = {
+    "npix": 256,
+    "lx": 256 * 2.0 / 60,
+    "oversampling": 2,
+    "num_examples": {"train": 4_000, "validation": 500, "test": 500},
+}
+
+_VERSION_LIST = (
+    LensingConfig(
+        name="v1",
+        **_V1,
+        fixed_unlensed=True,
+        description="Lensing exaggerated 30 times, one unlensed sky for all examples.",
+    ),
+    LensingConfig(
+        name="v2", **_V1, description="As v1, with a different unlensed sky for each example."
+    ),
+    LensingConfig(
+        name="v3",
+        **_V1 | {"kappa_exaggeration_factor": 10.0},
+        description="As v2, exaggerated 10 times.",
+    ),
+    LensingConfig(
+        name="v4",
+        **_V1 | {"kappa_exaggeration_factor": 1.0},
+        description="As v3, not exaggerated.",
+    ),
+    LensingConfig(name="v5", **_V5, description="As v4, at 0.86' resolution on a 0.7 deg patch."),
+    LensingConfig(
+        name="v6", npix=100, lx=10.0, description="10 deg patch with every mode the grid carries."
+    ),
+    LensingConfig(
+        name="v7", npix=50, lx=22.9, description="22.9 deg patch with every mode the grid carries."
+    ),
+    LensingConfig(
+        name="v8",
+        npix=50,
+        lx=22.9,
+        kappa_lmax=50,
+        noise_uK_arcmin=5.0,
+        description="As v7, with noise, and κ of large scales only.",
+    ),
+    LensingConfig(
+        name="v9",
+        **_SURVEY,
+        beam_arcmin=1.4,
+        noise_uK_arcmin=6.0,
+        description="Temperature as the Simons Observatory's large telescope sees it.",
+    ),
+    LensingConfig(
+        name="v10",
+        **_SURVEY,
+        stokes="TQU",
+        beam_arcmin=1.4,
+        noise_uK_arcmin=1.0,
+        unlensed_E=True,
+        description="Temperature and polarization as CMB-S4's wide survey would see them.",
+    ),
+    LensingConfig(
+        name="v11",
+        **_SURVEY | {"npix": 128, "lx": 5.0},
+        stokes="QU",
+        beam_arcmin=1.0,
+        noise_uK_arcmin=1.0,
+        unlensed_E=True,
+        description="Polarization, after the set-up of the published residual U-Nets.",
+    ),
+    LensingConfig(
+        name="v12",
+        **_SURVEY,
+        stokes="QU",
+        beam_arcmin=2.0,
+        noise_uK_arcmin=1.0,
+        description="Polarization, after the set-up of the published score-based model.",
+    ),
+)
+
+VERSIONS = {config.name: config for config in _VERSION_LIST}
+"""The versions by name: v1 to v8, the study's, of growing difficulty; from v9 on, surveys'."""
+
+
+def get_config(config: "str | Mapping[str, Any] | LensingConfig") -> LensingConfig:
+    """Returns the config meant by a version's name, JSON (text or mapping) or a config itself.
+
+    Raises:
+      LensingError: no such version, JSON that cannot be read, or an impossible config.
+    """
+    if isinstance(config, LensingConfig):
+        return config
+    if isinstance(config, Mapping):
+        return LensingConfig.from_json(config)
+    if config.lstrip().startswith("{"):
+        try:
+            return LensingConfig.from_json(json.loads(config))
+        except json.JSONDecodeError as error:
+            raise LensingError(f"config: not valid JSON ({error}): {config}") from error
+    if config not in VERSIONS:
+        raise LensingError(
+            f"unknown version {config!r}; the versions are {', '.join(VERSIONS)}; a config of your "
+            "own is built from its fields, as by: tfds build lensing --imports lensing_tfds "
+            '--config \'{"name": "wide", "npix": 192, "lx": 20}\''
+        )
+    return VERSIONS[config]
+
+
+def dataset_name(dataset: str) -> str:
+    """The config's name in `lensing/<name>`.
+
+    Raises:
+      LensingError: the dataset is another one, or has no name.
+    """
+    family, _, name = dataset.partition("/")
+    if family != "lensing" or not name or "/" in name:
+        raise LensingError(f"unknown dataset {dataset!r}: expected lensing/<config>, as lensing/v8")
+    return name

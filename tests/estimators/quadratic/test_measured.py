@@ -1,0 +1,92 @@
+"""What is measured on examples is what was put into them."""
+
+import numpy as np
+import pytest
+
+from estimators.quadratic.measured import Calibrator, MeasuredObservation, measure_power
+from estimators.quadratic.rings import Rings
+from lensing_tfds.errors import LensingError
+from lensing_tfds.sky import spectra
+from lensing_tfds.sky.flat_sky import FlatSky
+from tests.estimators.quadratic import skies
+
+SKY = FlatSky(16, 0.2)
+RINGS = Rings(SKY, np.array([50.0, 120.0, 200.0]))
+POWER = 1e-6 / (1 + (SKY.ell / 100) ** 2)  # of the modes
+
+
+def test_every_mode_of_the_plane_is_in_one_ring():
+    assert RINGS.modes.sum() == SKY.npix**2
+    assert len(RINGS.modes) == 4
+    full = np.abs(SKY.full_plane(SKY.ell.astype(complex)[None])[0])
+    inside = (full > 50) & (full < 120)
+    assert RINGS.modes[1] == inside.sum()
+    assert RINGS.mean(SKY.ell)[1] == pytest.approx(full[inside].mean())
+    spread = RINGS.spread(np.arange(4.0))
+    assert spread[0, 0] == 0 and spread[8, 8] == 3
+
+
+def test_an_empty_ring_has_no_power_and_no_warning():
+    assert Rings(SKY, np.array([1.0, 2.0])).mean(POWER)[1] == 0
+
+
+def test_spectra_are_those_of_the_fields():
+    rng = np.random.default_rng(0)
+    te = 0.5 * POWER
+    t, e = skies.correlated(POWER, 2 * POWER, te, rng, 2000)
+    b = skies.gaussian(0.1 * POWER, rng, 2000)
+    batches = ({"T": t[s], "E": e[s], "B": b[s]} for s in (slice(500), slice(500, None)))
+    power = measure_power(batches, SKY)
+    rings = Rings.fundamental(SKY)
+    for name, expected in (("TT", POWER), ("EE", 2 * POWER), ("TE", te), ("BB", 0.1 * POWER)):
+        mean = rings.spread(rings.mean(expected)) * SKY.area
+        np.testing.assert_allclose(power[name], mean, rtol=0.15)
+
+
+def test_a_measured_observation_holds_what_was_measured_where_modes_are_used():
+    power = {"TT": POWER}
+    observation = MeasuredObservation(SKY, spectra.fiducial(), lmax=150, power=power)
+    used = observation.used
+    np.testing.assert_array_equal(observation.total("T", "T"), np.where(used, POWER, 0))
+    np.testing.assert_allclose(observation.inverse("T")[used], 1 / POWER[used])
+    assert not observation.total("T", "B").any()
+
+
+@pytest.fixture(name="kappa", scope="module")
+def kappa_fixture():
+    return skies.gaussian(POWER, np.random.default_rng(1), 3000)
+
+
+def calibrated(kappa, estimate, mean_field=True):
+    calibrator = Calibrator(RINGS, mean_field)
+    for half in (slice(1000), slice(1000, None)):
+        calibrator.add(kappa[half], estimate[half])
+    return calibrator.result()
+
+
+def test_gain_filter_and_mean_field_are_found(kappa):
+    rng = np.random.default_rng(2)
+    mean = skies.gaussian(POWER, rng, 1)[0]
+    estimate = 0.5 * kappa + skies.gaussian(POWER, rng, len(kappa)) + mean
+    found = calibrated(kappa, estimate)
+    np.testing.assert_allclose(found.response, 0.5, rtol=0.2)
+    np.testing.assert_allclose(found.wiener, 0.5 / (0.25 + 1), rtol=0.2)
+    np.testing.assert_allclose(found.unbiased, 2, rtol=0.2)
+    assert np.abs(found.mean_field - mean).max() < 0.1 * np.abs(mean).max()
+
+
+def test_a_mean_is_noise_where_there_is_no_mean_field(kappa):
+    assert not calibrated(kappa, kappa, mean_field=False).mean_field.any()
+
+
+def test_nothing_is_divided_by_a_response_that_is_noise(kappa):
+    found = calibrated(kappa, np.roll(kappa, 1, axis=0))
+    for values in (found.response, found.wiener, found.unbiased):
+        assert not values.any()
+
+
+def test_too_few_examples_are_refused(kappa):
+    with pytest.raises(LensingError, match="at least 8 examples .* there are 7"):
+        calibrated(kappa[:7], kappa[:7])
+    with pytest.raises(LensingError, match="at least 8 examples .* there are 7"):
+        measure_power([{"T": kappa[:7]}], SKY)

@@ -1,0 +1,46 @@
+"""Gaussian κ maps and estimates of them whose quality is known."""
+
+import numpy as np
+
+from estimators import estimator, judge, power_spectra
+from lensing_tfds.configs import LensingConfig
+
+CONFIG = LensingConfig(name="small", npix=16, lx=20.0, kappa_lmax=100)
+
+
+def gaussian_maps(c_ell, side, n, rng):
+    """White maps, filtered: not the project's generator, and right in every mode by construction.
+
+    c_ell is the spectrum at `grid_multipoles`, (npix, npix); the maps are (n, npix, npix).
+    """
+    npix = c_ell.shape[0]
+    white = rng.standard_normal((n, npix, npix)) * npix / side  # C_l = 1
+    return filtered(white, np.sqrt(c_ell))
+
+
+def filtered(maps, gain):
+    return np.fft.ifft2(np.fft.fft2(maps) * gain).real
+
+
+def kappa_maps(n, rng):
+    ell = power_spectra.grid_multipoles(CONFIG.npix, CONFIG.side)
+    return gaussian_maps(judge.kappa_spectrum(CONFIG, ell), CONFIG.side, n, rng)
+
+
+def batches(kappa, batch_size=32):
+    """What `reading.evaluation_batches` yields; the lensed map is 1000 times κ."""
+    for start in range(0, len(kappa), batch_size):
+        maps = kappa[start : start + batch_size, :, :, None].astype(np.float32)
+        index = np.arange(start, start + len(maps))
+        yield {"lensed": 1000 * maps, "unlensed": maps, "kappa": maps, "index": index}
+
+
+def oracle(estimate, batch_size=32):
+    """One network that gives these estimates, whatever it sees, as the judge takes it."""
+    starts = iter(range(0, len(estimate), batch_size))
+
+    def predict(lensed):
+        start = next(starts)
+        return estimate[start : start + len(lensed), :, :, None].astype(np.float32)
+
+    return [estimator.network(predict)]

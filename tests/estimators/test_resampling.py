@@ -1,0 +1,52 @@
+"""Errors and p-values are what they say, for rows that are not Gaussian."""
+
+import numpy as np
+import pytest
+
+from estimators.resampling import bootstrapped, rows_needed, sign_flip_p_value
+from lensing_tfds.errors import LensingError
+
+
+def test_false_alarms_are_as_frequent_as_stated():
+    """Heavy tails, strongly correlated columns, few rows: p is uniform all the same."""
+    rng = np.random.default_rng(0)
+    p = []
+    for _ in range(300):
+        rows = rng.standard_t(1.5, (14, 4))
+        rows[:, 1:] += 3 * rows[:, :1]
+        p.append(sign_flip_p_value(rows, rng))
+    for rate in (0.05, 0.2, 0.5, 0.8):
+        assert np.mean(np.array(p) <= rate) == pytest.approx(rate, abs=3.5 * (rate / 1200) ** 0.5)
+
+
+def test_a_mean_is_found_in_any_column():
+    rng = np.random.default_rng(1)
+    rows = rng.standard_normal((100, 10))
+    assert sign_flip_p_value(rows, rng) > 0.01
+    rows[:, 7] -= 1
+    assert sign_flip_p_value(rows, rng) == pytest.approx(1e-4)
+
+
+@pytest.mark.parametrize("rate", [0.05, 1e-2, 1e-3])
+def test_a_rate_can_be_reached_with_the_rows_needed_and_not_with_far_fewer(rate):
+    needed = rows_needed(rate)
+    certain = np.ones((needed, 2))
+    assert sign_flip_p_value(certain, np.random.default_rng(2)) <= rate
+    assert sign_flip_p_value(certain[:-3], np.random.default_rng(2)) > rate
+
+
+def test_rows_of_nothing_are_no_evidence():
+    assert sign_flip_p_value(np.zeros((30, 2)), np.random.default_rng(3)) == 1
+
+
+def test_the_error_of_a_mean_is_its_scatter_over_root_n():
+    rng = np.random.default_rng(4)
+    rows = rng.exponential(size=(400, 1))
+    value, error = bootstrapped(rows, lambda means: means, rng)
+    assert value == pytest.approx(rows.mean())
+    assert error == pytest.approx(rows.std() / 20, rel=0.1)
+
+
+def test_one_row_has_no_error():
+    with pytest.raises(LensingError, match="errors need at least 2 examples, there are 1"):
+        bootstrapped(np.ones((1, 2)), lambda means: means, np.random.default_rng(0))

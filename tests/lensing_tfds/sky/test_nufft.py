@@ -1,0 +1,111 @@
+"""The non-uniform FFT against the sum over all modes, written out."""
+
+import numpy as np
+import pytest
+
+from lensing_tfds.sky import nufft
+from lensing_tfds.sky.nufft import RealNufft
+
+
+def direct_sum(field, y, x):
+    """The real part of Σ a_l exp(i l·x) in FFT order, for positions in pixels, shape (points,)."""
+    npix = len(field)
+    frequency = 2j * np.pi / npix * np.fft.fftfreq(npix, 1 / npix)
+    modes = np.fft.fft2(field) / npix**2
+    waves_y, waves_x = np.exp(np.outer(y, frequency)), np.exp(np.outer(x, frequency))
+    return np.einsum("pj,jk,pk->p", waves_y, modes, waves_x).real
+
+
+def evaluate(fields, shift_y, shift_x, block=1):
+    npix = fields.shape[-1]
+    modes = np.fft.rfft2(fields).astype(np.complex64) / np.float32(npix**2)
+    out = np.empty(fields.shape, np.float32)
+    shifts = (shift_y.astype(np.float32), shift_x.astype(np.float32))
+    RealNufft(npix, block).at_displaced_pixels([modes], shifts, 1.0, out[None])
+    return out
+
+
+@pytest.mark.parametrize("npix", [8, 9, 15, 50, 64, 101])
+@pytest.mark.parametrize("rms", [0.3, 30.0])
+def test_white_noise_at_random_points(npix, rms):
+    """Every mode, Nyquist's included, to 5e-6 of the rms; across the patch's edges too."""
+    rng = np.random.default_rng(npix)
+    field = rng.standard_normal((npix, npix))
+    shift_y, shift_x = np.float32(rms * rng.standard_normal((2, npix, npix)))
+    values = evaluate(field[None], shift_y[None], shift_x[None])[0]
+    iy, ix = rng.integers(0, npix, (2, 400))
+    expected = direct_sum(field, iy + shift_y[iy, ix], ix + shift_x[iy, ix])
+    # A shift of 30 pixels is rounded to 2e-6 pixels, 3e-6 radians of the shortest wave.
+    tolerance = 5e-6 if rms < 1 else 1e-5
+    assert np.sqrt(np.mean((values[iy, ix] - expected) ** 2)) < tolerance
+
+
+@pytest.mark.parametrize(
+    "wave",
+    [
+        lambda y, x: np.cos(np.pi * y),
+        lambda y, x: np.cos(np.pi * x),
+        lambda y, x: np.cos(np.pi * (y + x)),
+    ],
+    ids=["y", "x", "both"],
+)
+def test_nyquist_waves_are_cosines_between_the_pixels(wave):
+    y, x = np.meshgrid(np.arange(8.0), np.arange(8.0), indexing="ij")
+    shift_y, shift_x = np.random.default_rng(1).uniform(-1, 1, (2, 8, 8)).astype(np.float32)
+    values = evaluate(wave(y, x)[None], shift_y[None], shift_x[None])[0]
+    np.testing.assert_allclose(values, wave(y + shift_y, x + shift_x), atol=1e-5)
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_fields_that_share_displacements_are_each_as_it_is_alone(count):
+    rng = np.random.default_rng(7)
+    fields = rng.standard_normal((count, 2, 50, 50))
+    shift_y, shift_x = rng.standard_normal((2, 2, 50, 50))
+    alone = [evaluate(field, shift_y, shift_x) for field in fields]
+    modes = [np.fft.rfft2(field).astype(np.complex64) / np.float32(50**2) for field in fields]
+    together = np.empty(fields.shape, np.float32)
+    shifts = (shift_y.astype(np.float32), shift_x.astype(np.float32))
+    RealNufft(50, 1, count).at_displaced_pixels(modes, shifts, 1.0, together)
+    np.testing.assert_allclose(together, alone, atol=2e-6)
+
+
+@pytest.mark.parametrize("npix", [50, 51])
+def test_bits_do_not_depend_on_the_place_in_a_block(npix):
+    rng = np.random.default_rng(2)
+    fields = rng.standard_normal((16, npix, npix))
+    shift_y, shift_x = rng.standard_normal((2, 16, npix, npix))
+    values = evaluate(fields, shift_y, shift_x, block=16)
+    order = rng.permutation(16)
+    reordered = evaluate(fields[order], shift_y[order], shift_x[order], block=16)
+    np.testing.assert_array_equal(reordered, values[order])
+
+
+def test_a_batch_longer_than_a_block_and_no_multiple_of_it():
+    rng = np.random.default_rng(3)
+    fields = rng.standard_normal((5, 20, 20))
+    shift_y, shift_x = rng.standard_normal((2, 5, 20, 20))
+    whole = evaluate(fields, shift_y, shift_x, block=5)
+    np.testing.assert_allclose(evaluate(fields, shift_y, shift_x, block=2), whole, atol=1e-5)
+
+
+@pytest.mark.parametrize("shift", [np.nan, np.inf, -np.inf, 1e30, -1e30, 3e9, -3e9])
+def test_impossible_shifts_read_nothing_outside_the_grid(shift):
+    """And spoil no other pixel."""
+    field = np.random.default_rng(4).standard_normal((1, 16, 16))
+    shift_y, shift_x = np.zeros((2, 1, 16, 16))
+    clean = evaluate(field, shift_y, shift_x)
+    shift_y[0, 3, 5] = shift_x[0, 9, 2] = shift
+    values = evaluate(field, shift_y, shift_x)
+    same = np.ones((16, 16), bool)
+    same[3, 5] = same[9, 2] = False
+    np.testing.assert_array_equal(values[0, same], clean[0, same])
+
+
+def test_fine_grids_are_even_and_good_for_ffts():
+    for npix in (8, 50, 100, 128, 256, 512, 4096):
+        size = rest = nufft.fine_size(npix)
+        assert size % 2 == 0 and 1.4 * npix <= size <= 1.4 * npix * 1.15 + 2
+        for prime in (2, 3, 5):
+            while rest % prime == 0:
+                rest //= prime
+        assert rest == 1

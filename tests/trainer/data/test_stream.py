@@ -1,0 +1,181 @@
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+
+from lensing_tfds.records import reading
+from trainer.data import stream
+from trainer.data.scaling import Scaling
+from trainer.train import build_compiled
+
+SCALING = Scaling(lensed_mean=(10.0,), lensed_std=(50.0,), kappa_mean=-0.1, kappa_std=0.2)
+
+
+TQU = Scaling((10.0, 0.0, 0.0), (50.0, 4.0, 4.0), kappa_mean=-0.1, kappa_std=0.2)
+
+
+def read(builder, config, initial_epoch: int = 0, scaling: Scaling = SCALING) -> list[np.ndarray]:
+    """The training stream's epochs, one array of (lensed, kappa) pairs each."""
+    batches = [
+        np.concatenate(pair, axis=-1)
+        for pair in stream.training_batches(
+            builder, config, scaling, initial_epoch
+        ).as_numpy_iterator()
+    ]
+    steps = stream.steps_per_epoch(builder, config)
+    assert len(batches) == steps * (config.epochs - initial_epoch)
+    return [np.concatenate(batches[i : i + steps]) for i in range(0, len(batches), steps)]
+
+
+def by_first_pixel(maps: np.ndarray) -> np.ndarray:
+    return maps[np.argsort(maps[:, 0, 0, 0])]
+
+
+def load_with_tfds(builder, split: str) -> dict[str, np.ndarray]:
+    """What TFDS's own reader and decoder give, in order."""
+    in_order = tfds.ReadConfig(interleave_cycle_length=1)
+    examples = builder.as_dataset(split=split, batch_size=10**6, read_config=in_order)
+    return next(examples.as_numpy_iterator())
+
+
+@pytest.mark.parametrize("split", ["train", "validation", "test", "train[13:40]"])
+def test_evaluation_batches_are_what_tfds_decodes_bit_for_bit_by_increasing_index(builder, split):
+    expected = load_with_tfds(builder, split)
+    batches = list(reading.evaluation_batches(builder, split, batch_size=4))
+    assert {len(b["index"]) for b in batches[:-1]} == {4}
+    for name, values in expected.items():
+        column = np.concatenate([batch[name] for batch in batches])
+        assert column.dtype == values.dtype
+        np.testing.assert_array_equal(column, values)
+    assert np.all(np.diff(expected["index"]) == 1)
+
+
+def test_an_epoch_is_the_training_split_standardised_every_example_once(builder, changed):
+    (epoch,) = read(builder, changed(augment=False, epochs=1))
+    maps = load_with_tfds(builder, "train")
+    expected = np.concatenate([(maps["lensed"] - 10) / 50, (maps["kappa"] + 0.1) / 0.2], axis=-1)
+    np.testing.assert_allclose(by_first_pixel(epoch), by_first_pixel(expected), atol=1e-5)
+    assert not np.allclose(epoch, expected, atol=1e-3)  # shuffled
+
+
+def test_validation_is_in_order_standardised_and_never_augmented(builder):
+    batches = stream.validation_batches(builder, 4, SCALING)
+    assert int(batches.cardinality()) == len(list(batches)) == 3
+    lensed, kappa = (
+        np.concatenate(maps) for maps in zip(*batches.as_numpy_iterator(), strict=True)
+    )
+    expected = load_with_tfds(builder, "validation")
+    np.testing.assert_allclose(lensed, (expected["lensed"] - 10) / 50, atol=1e-5)
+    np.testing.assert_allclose(kappa, (expected["kappa"] + 0.1) / 0.2, atol=1e-5)
+
+
+def test_the_same_seed_streams_the_same_whatever_tensorflows_global_seed(builder, changed):
+    keras.utils.set_random_seed(1)
+    first = read(builder, changed(seed=5))
+    keras.utils.set_random_seed(2)
+    np.testing.assert_array_equal(first, read(builder, changed(seed=5)))
+    assert not np.array_equal(first, read(builder, changed(seed=6)))
+
+
+def test_epochs_differ_in_order_and_in_augmentation(builder, changed):
+    first, second = read(builder, changed(augment=False))
+    assert not np.array_equal(first, second)
+    np.testing.assert_array_equal(by_first_pixel(first), by_first_pixel(second))
+
+    turned = read(builder, changed(augment=True))
+    first, second = (np.sort(epoch[:, 0, 0, 0]) for epoch in turned)  # a corner, hence the element
+    assert not np.array_equal(first, second)
+
+
+def test_a_resumed_stream_goes_on_where_it_would_have_been(builder, changed):
+    config = changed(epochs=3)
+    np.testing.assert_array_equal(read(builder, config)[1:], read(builder, config, initial_epoch=1))
+
+
+def test_augmentation_turns_lensed_map_and_kappa_together(builder, config, changed):
+    (plain,) = read(builder, changed(epochs=1, augment=False))
+    (turned,) = read(builder, changed(epochs=1, augment=True))
+    elements = []
+    for old, new in zip(plain, turned, strict=True):
+        images = [np.rot90(m, k) for m in (old, old[:, ::-1]) for k in range(4)]
+        matches = [element for element, image in enumerate(images) if np.allclose(image, new)]
+        assert len(matches) == 1
+        elements += matches
+    assert set(elements) == set(range(8))
+    batch = config.batch_size
+    assert elements[:batch] != elements[batch : 2 * batch]  # every batch draws anew
+
+
+@pytest.mark.parametrize("n", [1, 7, 20, 50, 1000])
+def test_max_examples_uses_the_first_examples_by_index(builder, changed, n):
+    config = changed(max_examples=n, augment=False, epochs=1)
+    (epoch,) = read(builder, config)
+    expected = (load_with_tfds(builder, f"train[:{min(n, 50)}]")["lensed"] - 10) / 50
+    np.testing.assert_allclose(by_first_pixel(epoch[..., :1]), by_first_pixel(expected), atol=1e-5)
+
+
+def test_windows_smaller_than_the_split_still_stream_every_example_once(
+    builder, changed, monkeypatch
+):
+    monkeypatch.setattr(stream, "_SHUFFLE_BYTES", 7 * 3 * 4 * 16**2)
+    monkeypatch.setattr(reading, "_SHARDS_AT_ONCE", 2)
+    config = changed(augment=False)
+    first, second = read(builder, config)
+    expected = (load_with_tfds(builder, "train")["lensed"] - 10) / 50
+    for epoch in (first, second):
+        np.testing.assert_allclose(
+            by_first_pixel(epoch[..., :1]), by_first_pixel(expected), atol=1e-5
+        )
+    assert not np.array_equal(first, second)
+
+
+def test_every_feature_of_a_survey_is_read_bit_for_bit(polarized_builder):
+    expected = load_with_tfds(polarized_builder, "test")
+    batches = list(reading.evaluation_batches(polarized_builder, "test", batch_size=4))
+    assert expected.keys() == {"lensed", "unlensed", "kappa", "unlensed_E", "index"}
+    for name, values in expected.items():
+        np.testing.assert_array_equal(np.concatenate([b[name] for b in batches]), values)
+
+
+def test_a_record_is_as_large_as_what_it_holds(builder, polarized_builder):
+    assert reading.record_bytes(builder) == 3 * 4 * 16**2 + 8
+    assert reading.record_bytes(polarized_builder) == (3 + 3 + 1 + 1) * 4 * 16**2 + 8
+
+
+def test_each_channel_of_a_survey_is_standardised_by_its_own(polarized_builder, changed):
+    config = changed(augment=False, epochs=1)
+    (epoch,) = read(polarized_builder, config, scaling=TQU)
+    maps = load_with_tfds(polarized_builder, "train")
+    lensed = (maps["lensed"] - [10, 0, 0]) / [50, 4, 4]
+    expected = np.concatenate([lensed, (maps["kappa"] + 0.1) / 0.2], axis=-1)
+    np.testing.assert_allclose(by_first_pixel(epoch), by_first_pixel(expected), atol=1e-5)
+
+
+def test_augmentation_changes_the_signs_of_q_and_u_with_the_axes(polarized_builder, changed):
+    plain, turned = (
+        read(polarized_builder, changed(epochs=1, augment=augment), scaling=TQU)[0]
+        for augment in (False, True)
+    )
+    seen = set()
+    for old, new in zip(plain, turned, strict=True):
+        images = [np.rot90(m, k) for m in (old, old[:, ::-1]) for k in range(4)]
+        # T and κ tell which element it was: of rot90's, the odd ones exchange the axes, and the
+        # later four mirror. A quarter turn changes both signs, a mirrored axis that of U.
+        (element,) = (
+            i for i, image in enumerate(images) if np.allclose(image[..., [0, 3]], new[..., [0, 3]])
+        )
+        quarter, mirrored = element % 2, element >= 4
+        signs = [1, (-1) ** quarter, (-1) ** (quarter + mirrored), 1]
+        np.testing.assert_allclose(new, images[element] * signs, atol=1e-5)
+        seen.add(element)
+    assert seen == set(range(8))
+
+
+def test_keras_fits_on_the_stream(builder, config):
+    model = build_compiled(dataclasses.replace(config, model="1x2-3"), (16, 16, 1))
+    steps = stream.steps_per_epoch(builder, config)
+    batches = stream.training_batches(builder, config, SCALING)
+    model.fit(batches, steps_per_epoch=steps, shuffle=False, verbose=0)
+    assert int(model.optimizer.iterations) == steps == 4

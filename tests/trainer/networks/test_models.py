@@ -1,0 +1,67 @@
+import keras
+import numpy as np
+import pytest
+
+from trainer.networks.models import build_model
+from trainer.recipes import RECIPES
+
+# Counted by hand: a Conv2D(F, K) over C channels has K²·C·F weights and F biases.
+PARAMETERS = {
+    "2x64-1x32-9": 58_625,
+    "4x64-9": 116_609,
+    "4x64-1x32-9": 132_481,
+    "6x64-3": 185_857,
+    "hires": 185_857,
+    "12x32-3": 102_337,
+    "24x16-3": 53_665,
+    "48x8-3": 27_601,
+    "10x64-9": 338_177,
+    "5x64-1x32-3": 167_105,
+}
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_parameter_counts_are_those_counted_by_hand(name):
+    assert build_model(name, (50, 50, 1), seed=0).count_params() == PARAMETERS[name]
+
+
+@pytest.mark.parametrize("name", sorted({r.model for rs in RECIPES.values() for r in rs}))
+def test_every_studied_network_maps_a_patch_to_a_patch(name):
+    model = build_model(name, (15, 15, 1), seed=0)
+    assert model.output_shape == (None, 15, 15, 1)
+
+
+def test_layers_are_relu_with_same_padding_and_the_last_is_linear():
+    convolutions = build_model("2x8-1x4-5", (16, 16, 1), seed=0).layers[1:]
+    assert [layer.kernel_size for layer in convolutions] == [(3, 3)] * 3 + [(5, 5)]
+    assert [layer.activation.__name__ for layer in convolutions] == ["relu"] * 3 + ["linear"]
+    assert {layer.padding for layer in convolutions} == {"same"}
+
+
+def test_kernels_start_orthogonal():
+    kernel = build_model("2x8-3", (16, 16, 1), seed=0).layers[2].kernel
+    columns = np.asarray(kernel).reshape(-1, 8)
+    np.testing.assert_allclose(columns.T @ columns, np.eye(8), atol=1e-5)
+
+
+def test_the_seed_decides_the_initial_weights_and_nothing_else_does():
+    keras.utils.set_random_seed(1)
+    weights = build_model("3x8-3", (16, 16, 1), seed=4).get_weights()
+    keras.utils.set_random_seed(2)
+    again = build_model("3x8-3", (16, 16, 1), seed=4).get_weights()
+    other = build_model("3x8-3", (16, 16, 1), seed=5).get_weights()
+    for a, b in zip(weights, again, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert not np.allclose(weights[0], other[0])
+
+
+def test_layers_of_one_shape_start_with_different_weights():
+    weights = build_model("3x8-3", (16, 16, 1), seed=4).get_weights()
+    assert weights[2].shape == weights[4].shape
+    assert not np.allclose(weights[2], weights[4])
+
+
+def test_hires_convolves_on_the_fine_grid_and_ends_on_the_coarse_one():
+    model = build_model("hires", (10, 10, 1), seed=0)
+    sides = [layer.output.shape[1] for layer in model.layers]
+    assert sides == [10, 20] + [20] * 6 + [10, 10]
