@@ -6,26 +6,55 @@
     import lensing_tfds, tensorflow_datasets as tfds
     tfds.load("lensing/v7")  # after `tfds build lensing_tfds --config v7`
 
-Public: `simulate`, `LensingConfig`, `VERSIONS`, `LensingError`; the physics, module by module, in
-`flat_sky`, `spectra`, `random_numbers`, `gaussian_fields`, `lensing`, `nufft` and `instrument`.
+The physics is in `lensing_tfds.sky`, module by module.
 """
 
+import importlib
 import importlib.util
 import os
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lensing_tfds.configs import LensingConfig
+    from lensing_tfds.errors import LensingError
+    from lensing_tfds.simulation import simulate
+    from lensing_tfds.versions import VERSIONS
+
+__all__ = ["VERSIONS", "LensingConfig", "LensingError", "simulate"]
+
+_MODULES = {
+    "LensingConfig": "configs",
+    "LensingError": "errors",
+    "VERSIONS": "versions",
+    "simulate": "simulation",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Imports a public name at its first use: `--help` need not wait for NumPy and SciPy."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])
+
+
+def _register(tfds: ModuleType) -> None:
+    """Registers the dataset, once TFDS is there."""
+    del tfds
+    importlib.import_module("lensing_tfds.lensing_tfds_dataset_builder")
+
 
 if importlib.util.find_spec("fsspec") is not None:
     # TFDS reaches buckets through epath, and epath through TensorFlow where it is installed, which
     # knows no s3:// any more. Epath's other way is fsspec, and is what `storage` uses too.
     os.environ.setdefault("EPATH_USE_TF", "false")
 
-from lensing_tfds.configs import VERSIONS, LensingConfig, LensingError
-from lensing_tfds.simulation import simulate
+if importlib.util.find_spec("tensorflow_datasets") is not None:
+    import wrapt
 
-try:  # register the dataset where TFDS is installed; maps alone do not need it
-    import tensorflow_datasets  # noqa: F401
-except ImportError:
-    pass
-else:
-    from lensing_tfds import lensing_tfds_dataset_builder  # noqa: F401
-
-__all__ = ["VERSIONS", "LensingConfig", "LensingError", "simulate"]
+    # Now if TFDS is imported already, else when it is: who wants maps alone does not wait for it.
+    wrapt.register_post_import_hook(_register, "tensorflow_datasets")

@@ -85,13 +85,13 @@ def test_bad_input_is_one_line_and_exit_status_2_before_any_work(
 def test_a_missing_version_is_built_saying_so(tmp_path, capsys, monkeypatch):
     import dataclasses
 
-    from lensing_tfds import configs
+    from lensing_tfds import versions
     from lensing_tfds.lensing_tfds_dataset_builder import Builder
 
     small = dataclasses.replace(
-        configs.VERSIONS["v4"], num_examples={"train": 8, "validation": 4, "test": 4}
+        versions.VERSIONS["v4"], num_examples={"train": 8, "validation": 4, "test": 4}
     )
-    monkeypatch.setitem(configs.VERSIONS, "v4", small)
+    monkeypatch.setitem(versions.VERSIONS, "v4", small)
     monkeypatch.setattr(Builder, "BUILDER_CONFIGS", [small])
     data_dir = str(tmp_path / "data")
     arguments = ["--dataset", "lensing/v4", "--data_dir", data_dir, "--epochs", "1"]
