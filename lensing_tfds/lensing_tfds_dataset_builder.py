@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
-from lensing_tfds import cosmology
+from lensing_tfds import cosmology, strict_json
 from lensing_tfds.configs import DATASET_VERSION, SPLITS, LensingConfig, differences
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records import shards, storage
@@ -56,7 +56,7 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
     @classmethod
     def builder_config_cls(cls) -> Callable[..., LensingConfig]:
         """What `tfds build --config '{...}'` calls with the JSON's fields."""
-        return lambda **fields: LensingConfig.from_json(fields)
+        return _config_of_command_line
 
     def _create_builder_config(self, builder_config: Any, version: Any) -> LensingConfig:
         if builder_config is None or builder_config in self.builder_configs:
@@ -284,6 +284,18 @@ def _metadata(config: LensingConfig) -> tfds.core.MetadataDict:
     channels = {name: single.get(name, list(config.channels)) for name in config.map_features}
     units = {name: _MAP_DOCUMENTS[name][1] for name in config.map_features}
     return tfds.core.MetadataDict(config=config.to_json(), channels=channels, units=units)
+
+
+def _config_of_command_line(**fields: Any) -> LensingConfig:
+    """The config of fields that TFDS parsed, if they are what was typed.
+
+    TFDS takes the last of two equal keys; so what it was given is parsed once more.
+    """
+    for argument in sys.argv:
+        text = argument.removeprefix("--config=")
+        if text.startswith("{"):
+            strict_json.parse(text, "the command line's JSON")
+    return LensingConfig.from_json(fields)
 
 
 def _with_new_fields(stored: dict[str, Any]) -> dict[str, Any]:

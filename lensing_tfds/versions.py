@@ -1,9 +1,9 @@
 """The versions of the dataset by name: each is a config."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
+from lensing_tfds import strict_json
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
 
@@ -112,11 +112,12 @@ def get_config(config: "str | Mapping[str, Any] | LensingConfig") -> LensingConf
         return config
     if isinstance(config, Mapping):
         return LensingConfig.from_json(config)
+    if not isinstance(config, str):
+        raise LensingError(
+            f"config is {config!r}: give a version's name, JSON, a mapping or a LensingConfig"
+        )
     if config.lstrip().startswith("{"):
-        try:
-            return LensingConfig.from_json(json.loads(config))
-        except json.JSONDecodeError as error:
-            raise LensingError(f"config: not valid JSON ({error}): {config}") from error
+        return LensingConfig.from_json(strict_json.parse(config, "config"))
     if config not in VERSIONS:
         raise LensingError(
             f"unknown version {config!r}; the versions are {', '.join(VERSIONS)}; a config of your "

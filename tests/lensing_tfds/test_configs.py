@@ -142,6 +142,19 @@ def test_a_missing_field_an_unknown_version_and_broken_json_are_named():
         get_config('{"name": wide}')
 
 
+@pytest.mark.parametrize("nothing", [None, [1], 7, b"v1", ("v1",)])
+def test_what_is_no_config_at_all_is_one_line(nothing):
+    with pytest.raises(LensingError, match="give a version's name, JSON, a mapping or a Lens"):
+        get_config(nothing)
+
+
+def test_a_key_given_twice_is_refused_and_not_the_last_one_taken():
+    with pytest.raises(LensingError, match="the key 'npix' is there twice: 16 and 20"):
+        get_config('{"name": "wide", "npix": 16, "npix": 20, "lx": 5}')
+    with pytest.raises(LensingError, match="the key 'H0' is there twice"):
+        get_config('{"name": "w", "npix": 16, "lx": 5, "cosmology": {"H0": 70, "H0": 67}}')
+
+
 def test_a_config_is_frozen_through_and_through():
     counts = {"train": 1, "validation": 1, "test": 1}
     config = LensingConfig("tiny", npix=8, lx=1.0, num_examples=counts)

@@ -217,3 +217,7 @@ def test_the_tfds_command_builds_a_custom_config_and_reports_bad_ones_in_one_lin
     assert bad.returncode != 0
     assert bad.stderr.splitlines()[-1].startswith("error: config 'x': npix is 0")
     assert "Traceback" not in bad.stderr
+    twice = tfds_build(tmp_path, '{"name": "x", "npix": 16, "lx": 5, "npix": 20}')
+    assert twice.returncode != 0
+    assert twice.stderr.splitlines()[-1].endswith("the key 'npix' is there twice: 16 and 20")
+    assert not (tmp_path / "lensing" / "x").exists()
