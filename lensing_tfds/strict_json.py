@@ -25,13 +25,14 @@ def parse(text: str | bytes, source: str) -> dict[str, Any]:
     """
     try:
         text = text if isinstance(text, str) else text.decode()
+    except UnicodeDecodeError as error:
+        raise LensingError(f"{source}: not valid JSON (not UTF-8: {error.reason})") from error
+    try:
         value = json.loads(
             text, object_pairs_hook=_no_key_twice, parse_constant=_refused, parse_float=_finite
         )
     except RecursionError as error:
         raise LensingError(f"{source}: not valid JSON (nested too deeply)") from error
-    except UnicodeDecodeError as error:
-        raise LensingError(f"{source}: not valid JSON (not UTF-8: {error.reason})") from error
     except json.JSONDecodeError as error:
         raise LensingError(f"{source}: not valid JSON ({error}){_shown(text)}") from error
     except ValueError as error:  # our own below, and Python's of an integer of 4,301 digits
