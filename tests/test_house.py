@@ -1,0 +1,278 @@
+"""Imports point one way between the packages, in no circle, and take no private name."""
+
+import ast
+import pathlib
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+MAY_IMPORT = {
+    "lensing_tfds": set(),
+    "estimators": {"lensing_tfds"},
+    "trainer": {"lensing_tfds", "estimators"},
+    "tuning": {"lensing_tfds", "estimators", "trainer"},
+    "pipelines": {"lensing_tfds", "estimators"},
+    "benchmarks": {"lensing_tfds", "estimators", "trainer", "tuning", "pipelines"},
+}
+"""Which packages a package may import beside itself."""
+
+PREDICT = "pipelines.predict"  # the modules whose names begin so need the trainer
+
+SKY = "lensing_tfds.sky"
+SKY_MAY_IMPORT = (SKY, "lensing_tfds.errors")  # physics knows no config
+
+WITHOUT_FRAMEWORKS = (
+    SKY,
+    "lensing_tfds.errors",
+    "lensing_tfds.configs",
+    "lensing_tfds.versions",
+    "lensing_tfds.cosmology",
+    "lensing_tfds.simulation",
+    "estimators.quadratic",
+)
+"""What a worker that simulates or validates needs, and a person who only wants maps."""
+
+FRAMEWORKS = {"tensorflow", "tensorflow_datasets", "keras", "apache_beam", "pymaster"}
+
+EXCEPTIONS = {
+    ("estimators.checks", "trainer.run"),
+    ("estimators.null_tests", "trainer.data.augmentation"),
+    ("estimators.reports.run_page", "trainer.memory"),
+    ("estimators.reports.run_page", "trainer.run"),
+    ("estimators.subject", "trainer.run"),
+    ("benchmarks.estimator_proof", "lensing_tfds.simulation._Scratch"),
+}
+"""Arrows that are still to be turned."""
+
+
+class Import(NamedTuple):
+    """An import statement, or the use of a private name of an imported module.
+
+    Attributes:
+      importer: the module that it stands in.
+      imported: the module, or `module._name`.
+      when_imported: whether it runs when the importer is imported.
+    """
+
+    importer: str
+    imported: str
+    when_imported: bool = True
+
+
+def modules_of(root: pathlib.Path) -> dict[str, pathlib.Path]:
+    """The modules of the packages, by their dotted names; a package's is that of its `__init__`."""
+    files = (file for package in MAY_IMPORT for file in sorted((root / package).rglob("*.py")))
+    return {
+        ".".join(file.relative_to(root).with_suffix("").parts).removesuffix(".__init__"): file
+        for file in files
+    }
+
+
+def imports_of(root: pathlib.Path) -> set[Import]:
+    """All imports, those inside functions and for the type checker too."""
+    modules = modules_of(root)
+    return {
+        found
+        for module, file in modules.items()
+        for found in _imports_in(module, ast.parse(file.read_text()), modules)
+    }
+
+
+def _imports_in(
+    module: str, tree: ast.Module, modules: dict[str, pathlib.Path]
+) -> Iterator[Import]:
+    names = {}  # what a name of the file stands for, if it is a module
+    eager = set(_run_when_imported(tree))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                names[alias.asname or alias.name] = alias.name
+                yield Import(module, alias.name, node in eager)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module} has a relative import in line {node.lineno}"
+            for alias in node.names:
+                full = f"{node.module}.{alias.name}"
+                if full in modules:
+                    names[alias.asname or alias.name] = full
+                is_private = alias.name.startswith("_") and not alias.name.startswith("__")
+                yield Import(
+                    module, full if full in modules or is_private else node.module, node in eager
+                )
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and node.attr.startswith("_"):
+            value = names.get(ast.unparse(node.value))
+            if value in modules and not node.attr.startswith("__"):
+                yield Import(module, f"{value}.{node.attr}")
+
+
+def _run_when_imported(tree: ast.AST) -> Iterator[ast.AST]:
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            continue
+        yield node
+        yield from _run_when_imported(node)
+
+
+def forbidden(root: pathlib.Path) -> set[tuple[str, str]]:
+    """The imports that break a rule: (who imports, what)."""
+    modules, imports = modules_of(root), imports_of(root)
+    broken = {
+        (i.importer, i.imported)
+        for i in imports
+        if _runs_back_up(i) or _knows_too_much(i) or _takes_private_name(i, modules)
+    }
+    for module in modules:
+        if _is_in(module, WITHOUT_FRAMEWORKS):
+            broken |= {(module, found) for found in _loaded_with(module, imports) & FRAMEWORKS}
+    return broken
+
+
+def _package(module: str) -> str:
+    return module.partition(".")[0]
+
+
+def _is_in(module: str, places: tuple[str, ...]) -> bool:
+    return any(module == place or module.startswith(f"{place}.") for place in places)
+
+
+def _runs_back_up(found: Import) -> bool:
+    here, there = _package(found.importer), _package(found.imported)
+    if found.importer.startswith(PREDICT) and there == "trainer":
+        return False
+    return there in MAY_IMPORT and there != here and there not in MAY_IMPORT[here]
+
+
+def _knows_too_much(found: Import) -> bool:
+    return (
+        _is_in(found.importer, (SKY,))
+        and _package(found.imported) in MAY_IMPORT
+        and not _is_in(found.imported, SKY_MAY_IMPORT)
+    )
+
+
+def _takes_private_name(found: Import, modules: dict[str, pathlib.Path]) -> bool:
+    module, _, name = found.imported.rpartition(".")
+    return name.startswith("_") and module in modules and module != found.importer
+
+
+def _loaded_with(module: str, imports: set[Import]) -> set[str]:
+    """The top-level packages that come with a module, however indirectly."""
+    eager: dict[str, set[str]] = {}
+    for i in imports:
+        if i.when_imported or _is_in(i.importer, WITHOUT_FRAMEWORKS):
+            eager.setdefault(i.importer, set()).add(i.imported)
+    seen: set[str] = set()
+    waiting = [module]
+    while waiting:
+        parts = waiting.pop().split(".")
+        for length in range(1, len(parts) + 1):  # a module's packages are imported before it
+            if (name := ".".join(parts[:length])) not in seen:
+                seen.add(name)
+                waiting += eager.get(name, ())
+    return {_package(name) for name in seen}
+
+
+def circles(root: pathlib.Path) -> list[set[str]]:
+    """Sets of modules that import one another, in functions or for the type checker too."""
+    arrows: dict[str, set[str]] = {module: set() for module in modules_of(root)}
+    for i in imports_of(root):
+        if i.imported in arrows and i.imported != i.importer:
+            arrows[i.importer].add(i.imported)
+
+    def reached(start: str) -> set[str]:
+        seen: set[str] = set()
+        waiting = [start]
+        while waiting:
+            for module in arrows[waiting.pop()] - seen:
+                seen.add(module)
+                waiting.append(module)
+        return seen
+
+    reach = {module: reached(module) for module in arrows}
+    found = []
+    for module in arrows:
+        circle = {other for other in reach[module] if module in reach[other]}
+        if circle and circle not in found:
+            found.append(circle)
+    return found
+
+
+def test_imports_point_one_way():
+    assert forbidden(ROOT) - EXCEPTIONS == set()
+
+
+def test_no_exception_outlives_its_reason():
+    assert forbidden(ROOT) >= EXCEPTIONS
+
+
+def test_no_modules_import_one_another():
+    assert circles(ROOT) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "line", "arrow"),
+    [
+        ("estimators.judge", "from trainer.run import Run", "trainer.run"),
+        ("estimators.judge", "def f():\n  from trainer import run", "trainer.run"),
+        ("estimators.judge", "if TYPE_CHECKING:\n  import trainer.run", "trainer.run"),
+        ("trainer.run", "import tuning.search as s", "tuning.search"),
+        ("tuning.search", "from pipelines import predict", "pipelines.predict"),
+        ("pipelines.validate", "from trainer.run import Run", "trainer.run"),
+        ("trainer.run", "from estimators.judge import _check", "estimators.judge._check"),
+        (
+            "trainer.run",
+            "from estimators import judge\ndef f():\n  return judge._check()",
+            "estimators.judge._check",
+        ),
+        (
+            "trainer.run",
+            "import estimators.judge\nestimators.judge._check()",
+            "estimators.judge._check",
+        ),
+        ("lensing_tfds.sky.nufft", "from lensing_tfds.configs import C", "lensing_tfds.configs"),
+        ("estimators.quadratic.kernels", "def f():\n  import tensorflow as tf", "tensorflow"),
+        ("estimators.quadratic.kernels", "from lensing_tfds.records import beam", "apache_beam"),
+        ("estimators.quadratic.kernels", "from estimators import judge", "pymaster"),
+    ],
+)
+def test_an_arrow_that_runs_back_up_is_found(tmp_path, module, line, arrow):
+    write_house(tmp_path)
+    assert forbidden(tmp_path) == set() and circles(tmp_path) == []
+    file = tmp_path / f"{module.replace('.', '/')}.py"
+    file.write_text(f"{file.read_text()}\n{line}\n")
+    assert (module, arrow) in forbidden(tmp_path)
+
+
+def test_a_circle_is_found(tmp_path):
+    write_house(tmp_path)
+    (tmp_path / "estimators" / "judge.py").write_text("from estimators import skill")
+    skill = tmp_path / "estimators" / "skill.py"
+    skill.write_text("def f():\n  from estimators.judge import judge")
+    assert circles(tmp_path) == [{"estimators.judge", "estimators.skill"}]
+
+
+def write_house(root):
+    """A small house in which every arrow is as it should be."""
+    files = {
+        "lensing_tfds.configs": "import numpy",
+        "lensing_tfds.sky.nufft": "from lensing_tfds.errors import LensingError",
+        "lensing_tfds.errors": "",
+        "lensing_tfds.records.beam": "import apache_beam",
+        "estimators.quadratic.kernels": "from lensing_tfds.sky import nufft",
+        "estimators.judge": "import pymaster\ndef _check(): ...\n_check()",
+        "trainer.run": "from estimators import judge\njudge.judge",
+        "tuning.search": "from trainer.run import Run",
+        "pipelines.validate": "import lensing_tfds.records.beam",
+        "pipelines.predict": "from trainer.run import Run",
+    }
+    for module, text in files.items():
+        file = root / f"{module.replace('.', '/')}.py"
+        for folder in list(file.parents)[: module.count(".")]:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "__init__.py").touch()
+        file.write_text(text)
