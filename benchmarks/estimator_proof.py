@@ -37,9 +37,9 @@ from estimators.quadratic.minimum_variance import MinimumVariance
 from estimators.quadratic.observation import Observation
 from estimators.quadratic.quadratic_estimator import PAIRS, QuadraticEstimator
 from lensing_tfds import VERSIONS, LensingConfig
-from lensing_tfds.cosmology import spectra_of
+from lensing_tfds.cosmology import kappa_power, spectra_of
 from lensing_tfds.simulation import KAPPA, Simulator, _Scratch
-from lensing_tfds.sky import polarization, spectra
+from lensing_tfds.sky import polarization
 from lensing_tfds.sky.flat_sky import FlatSky
 
 NAMES = ("v9", "v10", "v11", "v12")
@@ -177,10 +177,7 @@ class _Sums:
 
     def _expected(self, noise: NDArray[np.float64]) -> float:
         """Returns the correlation of the maps, filtered for N0, if this is their noise."""
-        weight = np.full(self._sky.ell.shape, 2.0)  # a mode and its conjugate
-        weight[:, 0] = 1
-        if self._sky.npix % 2 == 0:
-            weight[:, -1] = 1
+        weight = self._sky.mode_counts
         shared = np.sum(weight * self._kappa_power * self._filter)
         estimate = np.sum(weight * self._filter**2 * (self._kappa_power + noise))
         return float(shared / np.sqrt(estimate * np.sum(weight * self._kappa_power)))
@@ -217,7 +214,7 @@ def prove(
       By the estimators' names.
     """
     sky = config.sky
-    power = spectra.at_multipoles(spectra_of(config).kappa, sky.ell)
+    power = kappa_power(config, spectra_of(config), sky.ell)
     sums = {name: _Sums(one, sky, power, edges) for name, one in estimators.items()}
     for fields, kappa in _skies(config, 2 * pairs):
         for one in sums.values():
@@ -227,7 +224,7 @@ def prove(
 
 def observation(config: LensingConfig) -> Observation:
     """What the lensed maps of a config hold."""
-    return Observation(config.sky, spectra_of(config), config.beam_arcmin, config.noise_uK_arcmin)
+    return Observation.of(config, spectra_of(config))
 
 
 def _skies(config: LensingConfig, n: int) -> Iterator[tuple[Fields, NDArray]]:

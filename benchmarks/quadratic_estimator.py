@@ -126,9 +126,7 @@ class Case:
 def case(config: LensingConfig, pair: str, lmax: float | None, maps: int = MAPS) -> Case:
     """Prepares both codes for the maps of a config."""
     sky = config.sky
-    observation = Observation(
-        sky, spectra_of(config), config.beam_arcmin, config.noise_uK_arcmin, lmax=lmax
-    )
+    observation = Observation.of(config, spectra_of(config), lmax)
     names = ("T",) if pair == "TT" else ("Q", "U")
     lensed = simulate(config, "test", range(maps))["lensed"]
     observed = np.stack([lensed[..., config.channels.index(name)] for name in names])

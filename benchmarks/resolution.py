@@ -132,12 +132,7 @@ def weights(sky: FlatSky) -> NDArray[np.float64]:
 
     A grid's Nyquist modes mix two of the sky's, and E and B are not defined there.
     """
-    count = np.full(sky.ell.shape, 2.0)
-    count[:, 0] = 1
-    if sky.npix % 2 == 0:
-        count[:, -1] = 0
-        count[sky.npix // 2] = 0
-    return count
+    return np.where(sky.inner, sky.mode_counts, 0.0)
 
 
 def mean_square(fields: Sequence[NDArray[np.complexfloating]], sky: FlatSky) -> float:

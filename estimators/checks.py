@@ -150,7 +150,7 @@ def verdict(passed: bool | None) -> str:
 def _curl_estimator(lensing: LensingConfig, evaluation: Evaluation) -> CurlEstimator:
     """The rotation from EB, or from TT where there is no polarization."""
     sky, pair = lensing.sky, "EB" if "Q" in lensing.channels else "TT"
-    observation = Observation(sky, evaluation.theory, lensing.beam_arcmin, lensing.noise_uK_arcmin)
+    observation = Observation.of(lensing, evaluation.theory)
     quadratic = QuadraticEstimator(pair, observation, curl=True)
 
     def predict(lensed: NDArray[np.float32]) -> NDArray[np.floating]:

@@ -41,7 +41,6 @@ from lensing_tfds.cosmology import spectra_of
 from lensing_tfds.errors import LensingError
 from lensing_tfds.simulation import Simulator
 from lensing_tfds.sky import instrument, polarization
-from lensing_tfds.sky.flat_sky import FlatSky
 from lensing_tfds.sky.lensing import phi_from_kappa
 from lensing_tfds.sky.spectra import PowerSpectra
 
@@ -86,7 +85,7 @@ class BTemplate:
     def __init__(self, observation: Observation):
         self._sky = observation.sky
         self._wiener = observation.beam * observation.signal("E", "E") * observation.inverse("E")
-        self._grid = ProductGrid(self._sky, inner_modes(self._sky))
+        self._grid = ProductGrid(self._sky, self._sky.inner)
 
     def modes(
         self, e: NDArray[np.complexfloating], kappa: NDArray[np.complexfloating]
@@ -143,7 +142,7 @@ def residual_b_modes(
     table = table or spectra_of(lensing)
     sky = lensing.sky
     in_range = _modes_in_range(lensing, l_range)
-    template = BTemplate(Observation(sky, table, lensing.beam_arcmin, lensing.noise_uK_arcmin))
+    template = BTemplate(Observation.of(lensing, table))
     simulator = Simulator(dataclasses.replace(lensing, noise_uK_arcmin=0.0), split, table)
     deconvolve = np.where(in_range, 1 / instrument.beam(sky.ell, lensing.beam_arcmin), 0.0)
 
@@ -181,15 +180,6 @@ def residual_b_modes(
     return Delensing(len(sums), (float(l_range[0]), float(l_range[1])), residual)
 
 
-def inner_modes(sky: FlatSky) -> NDArray[np.bool_]:
-    """Returns which modes of the half plane are not on an even grid's Nyquist lines."""
-    inner = np.ones(sky.ell.shape, bool)
-    if sky.npix % 2 == 0:
-        inner[sky.npix // 2] = False
-        inner[:, -1] = False
-    return inner
-
-
 def _modes_in_range(lensing: LensingConfig, l_range: tuple[float, float]) -> NDArray[np.bool_]:
     if "Q" not in lensing.channels:
         raise LensingError(f"{lensing.name!r} has no polarization: there are no B modes to delens")
@@ -199,7 +189,7 @@ def _modes_in_range(lensing: LensingConfig, l_range: tuple[float, float]) -> NDA
             "deg), which mix E and B: B modes are measured on periodic patches only"
         )
     sky, (low, high) = lensing.sky, l_range
-    in_range = (sky.ell >= low) & (sky.ell <= high) & (sky.ell > 0) & inner_modes(sky)
+    in_range = (sky.ell >= low) & (sky.ell <= high) & (sky.ell > 0) & sky.inner
     if not in_range.any():
         raise LensingError(
             f"no B mode of {lensing.name!r} lies in {low:g} <= l <= {high:g}: its multipoles are "

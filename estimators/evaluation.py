@@ -57,12 +57,12 @@ from numpy.typing import NDArray
 from estimators import estimator
 from estimators.checks import Checks
 from estimators.estimator import Estimator
-from estimators.judge import Evaluation, bands_of, judge, kappa_spectrum
+from estimators.judge import Evaluation, bands_of, judge
 from estimators.references import references
 from estimators.reports import page, run_page
 from estimators.skill import Measured, Skill, difference, with_error
 from estimators.subject import Predicted, Subject
-from lensing_tfds.cosmology import spectra_of
+from lensing_tfds.cosmology import kappa_power, spectra_of
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records.reading import evaluation_batches
 from lensing_tfds.records.storage import make_folder, replacing
@@ -152,7 +152,7 @@ def _references(
     return references(
         lensing,
         theory,
-        kappa_spectrum(lensing, lensing.sky.ell, theory),
+        kappa_power(lensing, theory, lensing.sky.ell),
         bands_of(lensing).edges,
         lambda: evaluation_batches(builder, f"{other}[:{number}]", _BATCH_SIZE),
         f"the first {number:,} {'training' if other == 'train' else other} examples",

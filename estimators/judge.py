@@ -14,7 +14,7 @@ from estimators.estimator import Estimator
 from estimators.power_spectra import Bands
 from estimators.skill import Skill, SkillMeter
 from lensing_tfds.configs import LensingConfig
-from lensing_tfds.cosmology import spectra_of
+from lensing_tfds.cosmology import kappa_power, spectra_of
 from lensing_tfds.errors import LensingError
 from lensing_tfds.sky import spectra
 from lensing_tfds.sky.spectra import PowerSpectra
@@ -110,21 +110,6 @@ def bands_of(lensing: LensingConfig) -> Bands:
     return power_spectra.choose_bands(lensing.npix, lensing.side, lmax)
 
 
-def kappa_spectrum(
-    lensing: LensingConfig, ell: NDArray[np.floating], theory: PowerSpectra | None = None
-) -> NDArray[np.float64]:
-    """Evaluates the spectrum that a version's κ is drawn from; zero above its `kappa_lmax`.
-
-    Args:
-      lensing: the version.
-      ell: multipoles, any shape.
-      theory: the spectra of its cosmology; None is what `cosmology.spectra_of` says.
-    """
-    theory = theory or spectra_of(lensing)
-    c_ell = spectra.at_multipoles(theory.kappa, ell, lensing.kappa_lmax)
-    return lensing.kappa_exaggeration_factor**2 * c_ell
-
-
 def judge(
     batches: Iterable[Mapping[str, NDArray]],
     estimators: Sequence[Estimator],
@@ -182,7 +167,7 @@ def judge(
     return Evaluation(
         split=split,
         judged=judged,
-        expected_cl=bands.average(kappa_spectrum(lensing, ell, theory)),
+        expected_cl=bands.average(kappa_power(lensing, theory, ell)),
         gallery=Gallery(*(np.stack(column) for column in zip(*first, strict=True))),
         histogram=PixelHistogram(edges, counts),
         theory=theory,

@@ -30,13 +30,11 @@ from estimators.quadratic.measured import (
 )
 from estimators.quadratic.minimum_variance import MinimumVariance
 from estimators.quadratic.observation import Observation
-from estimators.quadratic.rings import Rings
+from estimators.quadratic.quadratic_estimator import pairs_of
 from estimators.quadratic.wiener import wiener_filter
 from lensing_tfds.configs import LensingConfig
+from lensing_tfds.sky.binning import Bins
 from lensing_tfds.sky.spectra import PowerSpectra
-
-PAIRS = {"T": ("TT",), "QU": ("EE", "EB"), "TQU": ("TT", "EE", "EB", "TE", "TB")}
-"""The pairs that are combined, by what is observed."""
 
 # Arcmin. Beyond the Nyquist multipole of smaller pixels, 8,640, the CMB has next to no power.
 _FINE = 1.25
@@ -92,7 +90,7 @@ def references(
       LensingError: `held_out` has too few examples.
     """
     if theory_holds(lensing):
-        observation = Observation(lensing.sky, theory, lensing.beam_arcmin, lensing.noise_uK_arcmin)
+        observation = Observation.of(lensing, theory)
         found = []
         for kind in _kinds(lensing, {"": observation}):
             wiener = wiener_filter(kappa_power, kind.quadratic.noise)
@@ -106,7 +104,7 @@ def references(
         (fields_of(batch["lensed"], lensing.channels, sky) for batch in held_out()), sky
     )
     kinds = _kinds(lensing, _observations(lensing, theory, power))
-    calibrations = _calibrate(kinds, lensing, Rings(sky, edges), held_out)
+    calibrations = _calibrate(kinds, lensing, Bins.between([0, *edges, np.inf], sky), held_out)
     found = []
     for kind, calibration in zip(kinds, calibrations, strict=True):
         shared = _Shared(kind, lensing, calibration.mean_field)
@@ -129,7 +127,7 @@ class _Kind(NamedTuple):
 
 def _kinds(lensing: LensingConfig, observations: Mapping[str, Observation]) -> list[_Kind]:
     """The best combination and, of more than one pair, TT and EB alone, for each observation."""
-    best = PAIRS[lensing.stokes]
+    best = pairs_of(lensing)
     combinations = [best] + [(pair,) for pair in ("TT", "EB") if len(best) > 1 and pair in best]
     return [
         _Kind(
@@ -153,9 +151,7 @@ def _observations(
     lensing: LensingConfig, theory: PowerSpectra, power: Mapping[str, NDArray[np.float64]]
 ) -> dict[str, Observation]:
     # The noise is in the measured spectra already.
-    ordinary = MeasuredObservation(
-        lensing.sky, theory, lensing.beam_arcmin, lmax=lensing.T_lmax, power=power
-    )
+    ordinary = MeasuredObservation.of(lensing, theory, power=power)
     if not has_excess_power(lensing):
         return {"": ordinary}
     cut = theory
@@ -170,7 +166,7 @@ def _observations(
 
 
 def _calibrate(
-    kinds: list[_Kind], lensing: LensingConfig, rings: Rings, held_out: HeldOut
+    kinds: list[_Kind], lensing: LensingConfig, rings: Bins, held_out: HeldOut
 ) -> list[Calibration]:
     calibrators = [Calibrator(rings, _has_mean_field(lensing)) for _ in kinds]
     for batch in held_out():

@@ -10,6 +10,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records import storage
@@ -54,6 +57,23 @@ def store(config: LensingConfig, folder: str) -> None:
     table = _computed(json.dumps(config.cosmology))
     with storage.writing(_path(folder)) as file:
         file.write(table.encode())
+
+
+def kappa_power(
+    config: LensingConfig, table: PowerSpectra, ell: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    """Evaluates the spectrum that a config's κ is drawn from, exaggeration included.
+
+    Args:
+      config: the version.
+      table: the spectra of its cosmology.
+      ell: multipoles, any shape.
+
+    Returns:
+      C_l^κκ, dimensionless, the shape of `ell`; zero above `kappa_lmax`.
+    """
+    factor = config.kappa_exaggeration_factor**2
+    return factor * spectra.at_multipoles(table.kappa, ell, config.kappa_lmax)
 
 
 def _path(folder: str) -> str:

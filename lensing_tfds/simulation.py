@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lensing_tfds.configs import DATASET_VERSION, SPLITS, LensingConfig
-from lensing_tfds.cosmology import spectra_of
+from lensing_tfds.cosmology import kappa_power, spectra_of
 from lensing_tfds.errors import LensingError
 from lensing_tfds.sky import instrument, polarization, spectra
 from lensing_tfds.sky.flat_sky import as_pairs, pairs_of
@@ -245,8 +245,7 @@ class _UnlensedFields:
         def power(c_ell: NDArray[np.float64], lmax: int | None) -> NDArray[np.float64]:
             return spectra.at_multipoles(c_ell, sky.ell, lmax) / sky.area
 
-        factor = config.kappa_exaggeration_factor**2
-        self._kappa = GaussianField(factor * power(table.kappa, config.kappa_lmax))
+        self._kappa = GaussianField(kappa_power(config, table, sky.ell) / sky.area)
         tt = power(table.TT, config.T_lmax)
         self._temperature = GaussianField(tt)
         self.size = self._kappa.size

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from estimators.quadratic.observation import Observation
-from estimators.quadratic.rings import Rings
 from lensing_tfds.errors import LensingError
+from lensing_tfds.sky.binning import Bins
 from lensing_tfds.sky.flat_sky import FlatSky
 
 MIN_EXAMPLES = 8
@@ -67,7 +67,7 @@ def measure_power(batches: Iterable[_Fields], sky: FlatSky) -> dict[str, NDArray
                 sums[name] = sums.get(name, 0.0) + product.real.sum(axis=0, dtype=np.float64)
         n += len(next(iter(fields.values())))
     _check_enough(n)
-    rings = Rings.fundamental(sky)
+    rings = Bins.fundamental(sky)
     return {name: rings.spread(rings.mean(total)) * sky.area / n for name, total in sums.items()}
 
 
@@ -101,7 +101,7 @@ class Calibrator:
         the same unlensed sky in every example. Elsewhere its measured mean is noise.
     """
 
-    def __init__(self, rings: Rings, mean_field: bool):
+    def __init__(self, rings: Bins, mean_field: bool):
         shape = rings.sky.ell.shape
         self._rings = rings
         self._has_mean = mean_field
@@ -134,7 +134,7 @@ class Calibrator:
         norm = np.sqrt(true * np.maximum(estimate, 0))
         rho = np.divide(cross, norm, out=np.zeros_like(cross), where=norm > 0)
         # Half of a ring's modes are conjugates of the others.
-        found = rho * np.sqrt(self._n * self._rings.modes / 2) > _SIGNIFICANT
+        found = rho * np.sqrt(self._n * self._rings.num_modes / 2) > _SIGNIFICANT
 
         def gain(power: NDArray[np.float64]) -> NDArray[np.float64]:
             ratio = np.divide(cross, power, out=np.zeros_like(cross), where=found & (power > 0))

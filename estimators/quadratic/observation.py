@@ -2,10 +2,12 @@
 
 import dataclasses
 import functools
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.sky import instrument, spectra
 from lensing_tfds.sky.flat_sky import FlatSky
@@ -56,16 +58,38 @@ class Observation:
                 f"are {self.sky.fundamental:.0f} to {self.sky.nyquist:.0f} along an axis"
             )
 
+    @classmethod
+    def of(
+        cls,
+        config: LensingConfig,
+        spectra: PowerSpectra,
+        lmax: float | None = None,
+        **fields: Any,
+    ) -> Self:
+        """Returns what a config's lensed maps hold, in their ordinary modes: those up to T_lmax.
+
+        Args:
+          config: the patch, the beam and the noise.
+          spectra: of its cosmology.
+          lmax: modes above it are not used either.
+          **fields: the other fields of the class.
+        """
+        limits = [limit for limit in (lmax, config.T_lmax) if limit is not None]
+        return cls(
+            config.sky,
+            spectra,
+            config.beam_arcmin,
+            config.noise_uK_arcmin,
+            lmax=min(limits, default=None),
+            **fields,
+        )
+
     @functools.cached_property
     def used(self) -> NDArray[np.bool_]:
         """Which modes of the half plane are used, shape (npix, npix // 2 + 1)."""
-        ell, npix = self.sky.ell, self.sky.npix
+        ell = self.sky.ell
         lmax = self.spectra.lmax if self.lmax is None else min(self.lmax, self.spectra.lmax)
-        used = (ell >= max(self.lmin, 2.0)) & (ell <= lmax)
-        if npix % 2 == 0:
-            used[npix // 2] = False
-            used[:, -1] = False
-        return used
+        return (ell >= max(self.lmin, 2.0)) & (ell <= lmax) & self.sky.inner
 
     @functools.cached_property
     def beam(self) -> NDArray[np.float64]:

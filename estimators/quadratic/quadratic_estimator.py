@@ -37,11 +37,20 @@ from estimators.quadratic import kernels
 from estimators.quadratic.convolution import ProductGrid
 from estimators.quadratic.kernels import Kernel, Plane, Term
 from estimators.quadratic.observation import Observation
+from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.sky import polarization
 from lensing_tfds.sky.flat_sky import FlatSky
 
 PAIRS = ("TT", "EE", "EB", "TE", "TB")
+
+
+def pairs_of(config: LensingConfig) -> tuple[str, ...]:
+    """Returns the pairs of the fields that a config observes."""
+    fields = {"T": "T", "Q": "E", "U": "B"}
+    observed = {fields[channel] for channel in config.channels}
+    return tuple(pair for pair in PAIRS if set(pair) <= observed)
+
 
 _BLOCK_PIXELS = 2**16  # of the fine grid: what is transformed together stays in the cache
 

@@ -34,9 +34,5 @@ def expected_map_correlation(kappa_power: NDArray, noise: NDArray, sky: FlatSky)
       noise: N of the estimate on the half plane.
       sky: the patch.
     """
-    weight = np.full(sky.ell.shape, 2.0)  # a mode and its conjugate
-    weight[:, 0] = 1
-    if sky.npix % 2 == 0:
-        weight[:, -1] = 1
-    shared = np.sum(weight * kappa_power * wiener_filter(kappa_power, noise))
-    return float(np.sqrt(shared / np.sum(weight * kappa_power)))
+    shared = np.sum(sky.mode_counts * kappa_power * wiener_filter(kappa_power, noise))
+    return float(np.sqrt(shared / np.sum(sky.mode_counts * kappa_power)))

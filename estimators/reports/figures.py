@@ -15,9 +15,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
 from numpy.typing import NDArray
 
-from estimators.judge import Evaluation, kappa_spectrum
+from estimators.judge import Evaluation
 from estimators.skill import Measured
 from lensing_tfds.configs import LensingConfig
+from lensing_tfds.cosmology import kappa_power
 
 # Okabe & Ito's palette.
 _TRUE = "#0072B2"
@@ -144,7 +145,7 @@ def spectra(evaluation: Evaluation, lensing: LensingConfig) -> Figure:
     skill = evaluation.skill
     edges = skill.bands.edges
     ell = np.geomspace(edges[0], edges[-1], 300)
-    theory = kappa_spectrum(lensing, ell, evaluation.theory)
+    theory = kappa_power(lensing, evaluation.theory, ell)
     axes.plot(ell[theory > 0], theory[theory > 0], color=_THEORY, lw=1.2, label="input spectrum")
     for values, colour, marker, label in (
         (skill.true_cl, _TRUE, "o", "true κ"),

@@ -66,6 +66,27 @@ class FlatSky:
         return np.hypot(self.lx, self.ly)
 
     @functools.cached_property
+    def mode_counts(self) -> NDArray[np.float64]:
+        """Modes of the whole plane that each mode of the half plane stands for, shape of `ell`.
+
+        A mode stands for its mirror image too, but in the columns that hold both.
+        """
+        counts = np.full(self.ell.shape, 2.0)
+        counts[:, 0] = 1
+        if self.npix % 2 == 0:
+            counts[:, -1] = 1
+        return counts
+
+    @functools.cached_property
+    def inner(self) -> NDArray[np.bool_]:
+        """Which modes of the half plane are not on an even grid's Nyquist lines."""
+        inner = np.ones(self.ell.shape, bool)
+        if self.npix % 2 == 0:
+            inner[self.npix // 2] = False
+            inner[:, -1] = False
+        return inner
+
+    @functools.cached_property
     def gradient(self) -> tuple[NDArray[np.complexfloating], NDArray[np.complexfloating]]:
         """The factors (i l_y, i l_x) that take a half plane to that of its derivatives.
 

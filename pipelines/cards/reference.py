@@ -10,15 +10,14 @@ from numpy.typing import NDArray
 
 from estimators.quadratic.minimum_variance import MinimumVariance
 from estimators.quadratic.observation import Observation
-from estimators.quadratic.quadratic_estimator import QuadraticEstimator
+from estimators.quadratic.quadratic_estimator import QuadraticEstimator, pairs_of
 from estimators.quadratic.wiener import expected_map_correlation, wiener_filter
 from lensing_tfds.configs import LensingConfig
-from lensing_tfds.sky import spectra
+from lensing_tfds.cosmology import kappa_power
 from lensing_tfds.sky.spectra import PowerSpectra
 from pipelines.cards.drawing import COLOURS, LINES, drawn, label_multipoles
 
 _SHOWN = (20, 30, 50, 100, 200, 300, 500, 1000, 2000, 3000, 5000)
-_PAIRS = {"T": ("TT",), "TQU": ("TT", "EE", "EB", "TE", "TB"), "QU": ("EE", "EB")}
 _ALONE = {"T": ("TT",), "TQU": ("TT", "EB"), "QU": ("EB",)}
 
 
@@ -65,18 +64,12 @@ def reference(config: LensingConfig, table: PowerSpectra) -> Reference:
       table: the spectra of its cosmology.
     """
     sky = config.sky
-    observation = Observation(
-        sky,
-        table,
-        beam_arcmin=config.beam_arcmin,
-        noise_uK_arcmin=config.noise_uK_arcmin,
-        lmax=config.T_lmax,
-    )
-    kappa = spectra.at_multipoles(table.kappa, sky.ell, config.kappa_lmax)
-    kappa *= config.kappa_exaggeration_factor**2
+    observation = Observation.of(config, table)
+    kappa = kappa_power(config, table, sky.ell)
     noise = {pair: QuadraticEstimator(pair, observation).noise for pair in _ALONE[config.stokes]}
-    if len(_PAIRS[config.stokes]) > 1:
-        noise["all pairs"] = MinimumVariance(_PAIRS[config.stokes], observation).noise
+    pairs = pairs_of(config)
+    if len(pairs) > 1:
+        noise["all pairs"] = MinimumVariance(pairs, observation).noise
     rings = _rings(config)
     return Reference(
         ell=np.array([sky.ell[ring].mean() for ring in rings]),

@@ -1,13 +1,11 @@
-"""Sets of Fourier modes over which power is averaged."""
+"""The sets of Fourier modes in which a dataset's spectra are measured."""
 
 from __future__ import annotations
-
-import dataclasses
-import functools
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lensing_tfds.sky.binning import Bins
 from lensing_tfds.sky.flat_sky import FlatSky
 
 LOWEST = 100.0
@@ -15,71 +13,6 @@ LOWEST = 100.0
 
 HIGHEST = 0.9
 """Where the rings end, as a share of the Nyquist multipole: beyond, they are not whole for long."""
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Bins:
-    """Disjoint sets of modes of a patch.
-
-    Attributes:
-      index: for each mode of the half plane the number of its bin, -1 for none; int64 of shape
-        (npix, npix // 2 + 1).
-      sky: the patch.
-    """
-
-    index: NDArray[np.int64]
-    sky: FlatSky
-
-    @property
-    def num(self) -> int:
-        """How many bins there are."""
-        return len(self._starts)
-
-    @functools.cached_property
-    def _order(self) -> NDArray[np.int64]:
-        """The places of the modes in the flat half plane, bin after bin."""
-        order = np.argsort(self.index, axis=None, kind="stable")
-        return order[np.searchsorted(self.index.ravel()[order], 0) :]
-
-    @functools.cached_property
-    def _starts(self) -> NDArray[np.int64]:
-        return np.flatnonzero(np.diff(self.index.ravel()[self._order], prepend=-1))
-
-    @functools.cached_property
-    def _weights(self) -> NDArray[np.float64]:
-        """2 for a mode that stands for its mirror image too, 1 in the columns that hold both."""
-        weights = np.full(self.index.shape, 2.0)
-        weights[:, 0] = 1
-        if self.sky.npix % 2 == 0:
-            weights[:, -1] = 1
-        return self.gather(weights)
-
-    @functools.cached_property
-    def num_modes(self) -> NDArray[np.float64]:
-        """Modes of each bin in the whole plane: the independent numbers of a real field."""
-        return np.add.reduceat(self._weights, self._starts)
-
-    @functools.cached_property
-    def ell(self) -> NDArray[np.float64]:
-        """Mean |l| of each bin's modes."""
-        return self.average(self.gather(self.sky.ell))
-
-    @functools.cached_property
-    def limits(self) -> NDArray[np.float64]:
-        """Smallest and largest |l| of each bin's modes, shape (2, num)."""
-        ell = self.gather(self.sky.ell)
-        return np.stack(
-            [np.minimum.reduceat(ell, self._starts), np.maximum.reduceat(ell, self._starts)]
-        )
-
-    def gather(self, half_plane: NDArray) -> NDArray:
-        """Returns the modes that are in any bin, bin after bin: shape (..., modes)."""
-        return half_plane.reshape(*half_plane.shape[:-2], -1)[..., self._order]
-
-    def average(self, gathered: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Averages what `gather` returned over the modes of each bin: shape (..., num)."""
-        sums = np.add.reduceat(gathered * self._weights, self._starts, axis=-1)
-        return sums / self.num_modes
 
 
 def rings(sky: FlatSky, at_most: int, lowest: float = LOWEST) -> Bins:
@@ -118,14 +51,14 @@ def nyquist_lines(sky: FlatSky) -> Bins | None:
     index = np.full(sky.ell.shape, -1)
     index[sky.npix // 2, :] = 0
     index[:, -1] = 1
-    return Bins(index, sky)
+    return Bins(index, sky, 2)
 
 
 def beyond(sky: FlatSky, lmax: float) -> Bins:
     """Returns all modes in two bins: those up to a multipole and those above it."""
     index = (sky.ell > lmax).astype(np.int64)
     index[0, 0] = -1  # not the mean
-    return Bins(index, sky)
+    return Bins(index, sky, 2)
 
 
 def _edges(low: float, high: float, relative_width: float) -> NDArray[np.float64]:
@@ -145,4 +78,4 @@ def _edges(low: float, high: float, relative_width: float) -> NDArray[np.float64
 
 def _relabelled(index: NDArray, sky: FlatSky) -> Bins:
     found = np.unique(index[index >= 0])
-    return Bins(np.where(index >= 0, np.searchsorted(found, index), -1), sky)
+    return Bins(np.where(index >= 0, np.searchsorted(found, index), -1), sky, len(found))

@@ -7,8 +7,8 @@ import functools
 import math
 
 from lensing_tfds.configs import LensingConfig
+from lensing_tfds.sky.binning import Bins
 from pipelines.validation import bins
-from pipelines.validation.bins import Bins
 
 MOST_BINS = 24
 EXAMPLES_PER_BIN = 8

@@ -18,8 +18,8 @@ from estimators.quadratic.observation import Observation
 from estimators.quadratic.quadratic_estimator import QuadraticEstimator
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.sky import instrument, polarization
+from lensing_tfds.sky.binning import Bins
 from lensing_tfds.sky.spectra import PowerSpectra
-from pipelines.validation.bins import Bins
 from pipelines.validation.observables import KAPPA, Field
 
 TOLERANCE = 0.05
@@ -71,9 +71,7 @@ class Responses:
         high = high / sky.fundamental
         low = _LOWEST_TAPERED if self._windows[1] is not None else 1
         edges = np.unique(np.round(np.geomspace(low, max(high, low + 1), _BANDS + 1))) - 0.5
-        index = np.searchsorted(edges, sky.ell / sky.fundamental) - 1
-        index[index == len(edges) - 1] = -1
-        return Bins(index, sky)
+        return Bins.between(edges * sky.fundamental, sky)
 
     @functools.cached_property
     def _lmax(self) -> float:
@@ -83,14 +81,7 @@ class Responses:
     def estimators(self) -> dict[str, QuadraticEstimator]:
         """An estimator a pair."""
         config = self.config
-        observation = Observation(
-            config.sky,
-            self.table,
-            config.beam_arcmin,
-            config.noise_uK_arcmin,
-            lmin=config.sky.fundamental * 0.5,
-            lmax=self._lmax,
-        )
+        observation = Observation.of(config, self.table, self._lmax)
         return {pair: QuadraticEstimator(pair, observation) for pair in self.pairs}
 
     @functools.cached_property

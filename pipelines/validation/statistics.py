@@ -17,8 +17,8 @@ from lensing_tfds.errors import LensingError
 from lensing_tfds.records import storage, tfrecord
 from lensing_tfds.records.shards import ShardSpec
 from lensing_tfds.sky import polarization
+from lensing_tfds.sky.binning import Bins
 from lensing_tfds.sky.spectra import PowerSpectra
-from pipelines.validation.bins import Bins
 from pipelines.validation.observables import Field, Observables
 from pipelines.validation.response import Responses
 

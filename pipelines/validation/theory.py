@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lensing_tfds.configs import LensingConfig
+from lensing_tfds.cosmology import kappa_power
 from lensing_tfds.sky import instrument, polarization, spectra
 from lensing_tfds.sky.flat_sky import FlatSky
 from lensing_tfds.sky.spectra import PowerSpectra
@@ -109,12 +110,8 @@ class Theory:
         power = self._box_power(field, field)
         assert power is not None
         window = self._window(field.feature)
-        half = power / self._box.area
-        weights = np.full(half.shape[1], 2.0)
-        weights[0] = 1
-        if self._box.npix % 2 == 0:
-            weights[-1] = 1
-        return float((half @ weights).sum() * np.mean(window**2))
+        total = np.sum(power * self._box.mode_counts) / self._box.area
+        return float(total * np.mean(window**2))
 
     def _power(self, first: Field, second: Field) -> Plane:
         """Expected power of the patch's modes."""
@@ -157,8 +154,7 @@ class Theory:
         """Power of two homogeneous fields on the box; None if it is zero."""
         features = {first.feature, second.feature}
         if features == {"kappa"}:
-            factor = self.config.kappa_exaggeration_factor**2
-            return factor * self._at(self._table.kappa, self.config.kappa_lmax)
+            return kappa_power(self.config, self._table, self._box.ell)
         lensed = features == {"lensed"}
         if not lensed and not features <= {"unlensed", "unlensed_E"}:
             return None

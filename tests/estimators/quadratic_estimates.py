@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from estimators.judge import kappa_spectrum
 from estimators.quadratic.observation import Observation
 from estimators.quadratic.quadratic_estimator import QuadraticEstimator
 from estimators.quadratic.wiener import wiener_filter
+from lensing_tfds.cosmology import kappa_power
 from lensing_tfds.sky import polarization, spectra
 
 
@@ -18,7 +18,7 @@ def quadratic(config, pair, curl=False, filtered=True):
     estimator = QuadraticEstimator(pair, observation, curl)
     gain = 1.0
     if filtered:
-        gain = wiener_filter(kappa_spectrum(config, sky.ell), estimator.noise)
+        gain = wiener_filter(kappa_power(config, spectra.fiducial(), sky.ell), estimator.noise)
 
     def kappa(maps):
         modes = {

@@ -2,8 +2,10 @@
 
 import numpy as np
 
-from estimators import estimator, judge, power_spectra
+from estimators import estimator, power_spectra
 from lensing_tfds.configs import LensingConfig
+from lensing_tfds.cosmology import kappa_power
+from lensing_tfds.sky import spectra
 
 CONFIG = LensingConfig(name="small", npix=16, lx=20.0, kappa_lmax=100)
 
@@ -24,7 +26,7 @@ def filtered(maps, gain):
 
 def kappa_maps(n, rng):
     ell = power_spectra.grid_multipoles(CONFIG.npix, CONFIG.side)
-    return gaussian_maps(judge.kappa_spectrum(CONFIG, ell), CONFIG.side, n, rng)
+    return gaussian_maps(kappa_power(CONFIG, spectra.fiducial(), ell), CONFIG.side, n, rng)
 
 
 def batches(kappa, batch_size=32):

@@ -8,10 +8,11 @@ import pytest
 
 from estimators.delensing import TRUE_KAPPA, residual_b_modes
 from estimators.estimator import network
-from estimators.judge import kappa_spectrum
 from lensing_tfds.configs import LensingConfig
+from lensing_tfds.cosmology import kappa_power
 from lensing_tfds.errors import LensingError
 from lensing_tfds.simulation import simulate
+from lensing_tfds.sky import spectra
 from tests.estimators.quadratic.skies import gaussian
 from tests.estimators.quadratic_estimates import quadratic
 
@@ -92,7 +93,7 @@ def test_a_wiener_filtered_estimate_removes_some_and_an_unfiltered_one_adds(resu
 def test_half_of_kappas_variance_removes_half_of_the_b_modes(examples):
     """A posterior mean with ρ² = 1/2 at every L: to first order A_res = 1 − ρ²."""
     sky = CONFIG.sky
-    power = kappa_spectrum(CONFIG, sky.ell) / sky.area
+    power = kappa_power(CONFIG, spectra.fiducial(), sky.ell) / sky.area
     noise = sky.to_map(gaussian(power, np.random.default_rng(1), N))[..., None]
     estimates = (examples["kappa"] + noise) / 2
     value, error = delensed(examples, {"half": looked_up(examples, estimates)}).residual["half"]

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from estimators import references as module
-from estimators.judge import bands_of, judge, kappa_spectrum
+from estimators.judge import bands_of, judge
 from estimators.references import has_excess_power, references, theory_holds
 from estimators.skill import difference
 from lensing_tfds.configs import LensingConfig
+from lensing_tfds.cosmology import kappa_power
 from lensing_tfds.simulation import simulate
 from lensing_tfds.sky import spectra
 from lensing_tfds.versions import VERSIONS
@@ -35,7 +36,7 @@ def references_of(lensing, n=256):
     return references(
         lensing,
         theory,
-        kappa_spectrum(lensing, lensing.sky.ell, theory),
+        kappa_power(lensing, theory, lensing.sky.ell),
         bands_of(lensing).edges,
         lambda: stream(lensing, "train", n),
         "some",

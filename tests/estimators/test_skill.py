@@ -5,12 +5,14 @@ import pytest
 
 from estimators import judge, power_spectra
 from estimators.skill import SkillMeter, difference
+from lensing_tfds.cosmology import kappa_power
 from lensing_tfds.errors import LensingError
+from lensing_tfds.sky import spectra
 from tests.estimators import skies
 
 SIDE = skies.CONFIG.side
 ELL = power_spectra.grid_multipoles(skies.CONFIG.npix, SIDE)
-KAPPA_CL = judge.kappa_spectrum(skies.CONFIG, ELL)
+KAPPA_CL = kappa_power(skies.CONFIG, spectra.fiducial(), ELL)
 BANDS = judge.bands_of(skies.CONFIG)
 
 

@@ -4,30 +4,15 @@ import numpy as np
 import pytest
 
 from estimators.quadratic.measured import Calibrator, MeasuredObservation, measure_power
-from estimators.quadratic.rings import Rings
 from lensing_tfds.errors import LensingError
 from lensing_tfds.sky import spectra
+from lensing_tfds.sky.binning import Bins
 from lensing_tfds.sky.flat_sky import FlatSky
 from tests.estimators.quadratic import skies
 
 SKY = FlatSky(16, 0.2)
-RINGS = Rings(SKY, np.array([50.0, 120.0, 200.0]))
+RINGS = Bins.between([0, 50, 120, 200, np.inf], SKY)
 POWER = 1e-6 / (1 + (SKY.ell / 100) ** 2)  # of the modes
-
-
-def test_every_mode_of_the_plane_is_in_one_ring():
-    assert RINGS.modes.sum() == SKY.npix**2
-    assert len(RINGS.modes) == 4
-    full = np.abs(SKY.full_plane(SKY.ell.astype(complex)[None])[0])
-    inside = (full > 50) & (full < 120)
-    assert RINGS.modes[1] == inside.sum()
-    assert RINGS.mean(SKY.ell)[1] == pytest.approx(full[inside].mean())
-    spread = RINGS.spread(np.arange(4.0))
-    assert spread[0, 0] == 0 and spread[8, 8] == 3
-
-
-def test_an_empty_ring_has_no_power_and_no_warning():
-    assert Rings(SKY, np.array([1.0, 2.0])).mean(POWER)[1] == 0
 
 
 def test_spectra_are_those_of_the_fields():
@@ -37,7 +22,7 @@ def test_spectra_are_those_of_the_fields():
     b = skies.gaussian(0.1 * POWER, rng, 2000)
     batches = ({"T": t[s], "E": e[s], "B": b[s]} for s in (slice(500), slice(500, None)))
     power = measure_power(batches, SKY)
-    rings = Rings.fundamental(SKY)
+    rings = Bins.fundamental(SKY)
     for name, expected in (("TT", POWER), ("EE", 2 * POWER), ("TE", te), ("BB", 0.1 * POWER)):
         mean = rings.spread(rings.mean(expected)) * SKY.area
         np.testing.assert_allclose(power[name], mean, rtol=0.15)

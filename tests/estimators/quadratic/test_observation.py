@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from estimators.quadratic.observation import Observation
+from estimators.quadratic.quadratic_estimator import pairs_of
+from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.simulation import simulate
 from lensing_tfds.sky import spectra
@@ -61,3 +63,25 @@ def test_polarization_has_root_two_of_the_noise_depth():
 def test_bad_values(fields, message):
     with pytest.raises(LensingError, match=message):
         Observation(SKY, FIDUCIAL, **fields)
+
+
+@pytest.mark.parametrize(
+    ("T_lmax", "lmax", "highest"), [(None, None, None), (900, None, 900), (900, 500, 500)]
+)
+def test_a_configs_observation_ends_at_its_band_limit(T_lmax, lmax, highest):
+    config = LensingConfig(
+        "c", npix=64, lx=10.0, T_lmax=T_lmax, beam_arcmin=3.0, noise_uK_arcmin=5.0
+    )
+    found = Observation.of(config, FIDUCIAL, lmax)
+    by_hand = Observation(config.sky, FIDUCIAL, 3.0, 5.0, lmax=highest)
+    np.testing.assert_array_equal(found.used, by_hand.used)
+    np.testing.assert_array_equal(found.total("T", "T"), by_hand.total("T", "T"))
+
+
+@pytest.mark.parametrize(
+    ("stokes", "pairs"),
+    [("T", {"TT"}), ("QU", {"EE", "EB"}), ("TQU", {"TT", "TE", "TB", "EE", "EB"})],
+)
+def test_pairs_are_those_of_the_fields_observed(stokes, pairs):
+    config = LensingConfig("c", npix=16, lx=10.0, stokes=stokes)
+    assert set(pairs_of(config)) == pairs

@@ -52,3 +52,13 @@ def test_some_columns_of_the_modes(columns):
     maps = np.random.default_rng(9).standard_normal((2, 16, 16))
     expected = sky.to_modes(maps)[..., :columns]
     np.testing.assert_allclose(sky.to_modes(maps, columns), expected, atol=1e-15)
+
+
+@pytest.mark.parametrize("npix", [8, 9])
+def test_modes_are_counted_as_often_as_the_plane_has_them(npix):
+    sky = FlatSky(npix, 0.3)
+    full = np.hypot(*np.meshgrid(*[np.fft.fftfreq(npix, sky.pixel)] * 2)) * 2 * np.pi
+    assert sky.mode_counts.sum() == npix**2
+    assert np.sum(sky.mode_counts * sky.ell**2) == pytest.approx(np.sum(full**2))
+    on_nyquist_lines = 0 if npix % 2 else 2 * npix - 1
+    assert npix**2 - np.sum(sky.mode_counts * sky.inner) == on_nyquist_lines
