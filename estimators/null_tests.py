@@ -25,7 +25,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from estimators import power_spectra
@@ -37,12 +36,12 @@ from estimators.skill import Measured
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.sky import instrument
-from trainer.data.augmentation import transform
+from lensing_tfds.symmetries import ORDER, transform
 
 FALSE_ALARM_RATE = 1e-3
 """How often each of the exact tests fails although nothing is wrong."""
 
-_SYMMETRIES = 7  # of a square, without the identity
+_SYMMETRIES = ORDER - 1  # without the identity
 _NOISE_STREAM = 20_190_501  # the noise on unlensed maps is a function of this and the index
 
 
@@ -108,7 +107,7 @@ class SymmetryTest:
 
     Attributes:
       relative_rms: rms of (estimate of the turned maps − turned estimate) over rms of the
-        estimate, for each element of `augmentation.transform` from 1 to 7 that an example had.
+        estimate, for each element of `symmetries.transform` from 1 to 7 that an example had.
       tolerance: what is allowed; None where no symmetry is claimed, as for most networks.
     """
 
@@ -211,8 +210,8 @@ def null_tests(
         if curl is not None:
             rotation.add(kappa, estimate(curl.estimator, lensed, index))
         elements = 1 + (done + np.arange(len(index))) % _SYMMETRIES
-        turned = estimate(estimator, _turned(lensed, lensing.channels, elements), index)
-        expected = _turned(guess[..., None], ("kappa",), elements)[..., 0]
+        turned = estimate(estimator, transform(lensed, lensing.channels, elements), index)
+        expected = transform(guess[..., None], ("kappa",), elements)[..., 0]
         np.add.at(squares, elements - 1, np.sum(np.square(guess, dtype=np.float64), axis=(1, 2)))
         np.add.at(
             differences,
@@ -275,10 +274,6 @@ def observed_unlensed(batch: Mapping[str, NDArray], lensing: LensingConfig) -> N
     if lensing.taper > 0:
         maps *= instrument.taper_window(lensing.sky, lensing.taper).astype(np.float32)
     return np.ascontiguousarray(np.moveaxis(maps, 0, -1))
-
-
-def _turned(maps: NDArray, channels: tuple[str, ...], elements: NDArray[np.int64]) -> NDArray:
-    return transform(tf.constant(maps), channels, tf.constant(elements, tf.int32)).numpy()
 
 
 class _Crosses:

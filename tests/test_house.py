@@ -31,6 +31,7 @@ WITHOUT_FRAMEWORKS = (
     "lensing_tfds.versions",
     "lensing_tfds.cosmology",
     "lensing_tfds.simulation",
+    "lensing_tfds.symmetries",
     "estimators.quadratic",
 )
 """What a worker that simulates or validates needs, and a person who only wants maps."""
@@ -39,7 +40,6 @@ FRAMEWORKS = {"tensorflow", "tensorflow_datasets", "keras", "apache_beam", "pyma
 
 EXCEPTIONS = {
     ("estimators.checks", "trainer.run"),
-    ("estimators.null_tests", "trainer.data.augmentation"),
     ("estimators.reports.run_page", "trainer.memory"),
     ("estimators.reports.run_page", "trainer.run"),
     ("estimators.subject", "trainer.run"),
