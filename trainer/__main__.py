@@ -19,7 +19,10 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         allow_abbrev=False,
     )
     parser.add_argument("--dataset", help="lensing/<config> [lensing/v8, or that of --hparams]")
-    parser.add_argument("--workdir", help="the run's folder [runs/<config>-<model>]")
+    parser.add_argument(
+        "--workdir",
+        help="the run's folder [runs/<config>-<model>, and settings that are not the study's]",
+    )
     parser.add_argument("--data_dir", help="where datasets are [$TFDS_DATA_DIR, as TFDS]")
     parser.add_argument(
         "--hparams",
@@ -51,7 +54,7 @@ def main(argv: list[str] | None = None) -> None:
     with quiet_tensorflow():
         from lensing_tfds.command_line import one_line_errors
         from lensing_tfds.records.datasets import absolute_data_dir, find_config
-        from lensing_tfds.versions import dataset_name
+        from trainer.config import default_workdir
         from trainer.hparams import HParams, compared, name_of_dataset, read_hparams
         from trainer.train import train
 
@@ -62,8 +65,9 @@ def main(argv: list[str] | None = None) -> None:
     with one_line_errors(verbose):
         hparams = HParams({}) if file is None else read_hparams(file)
         dataset = dataset or name_of_dataset(hparams) or "lensing/v8"
-        config = hparams.resolve(dataset, data_dir, find_config(dataset, data_dir), **settings)
-        workdir = workdir or f"runs/{dataset_name(dataset)}-{config.model}"
+        lensing = find_config(dataset, data_dir)
+        config = hparams.resolve(dataset, data_dir, lensing, **settings)
+        workdir = workdir or default_workdir(config, lensing)
         run = train(config, workdir, _report, live=sys.stdout.isatty())
         if hparams.found is not None:
             best = run.best_epoch(hparams.found.objective)

@@ -10,6 +10,9 @@ from lensing_tfds.errors import LensingError
 from lensing_tfds.versions import dataset_name
 from trainer.recipes import Recipe, recipe_for
 
+RESUMABLE = ("epochs", "data_dir")
+"""What may change between two sessions of one run: more epochs go on, and data may move."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainerConfig(Recipe):
@@ -56,7 +59,7 @@ class TrainerConfig(Recipe):
 
 
 def resolve(dataset: str, data_dir: str, lensing: LensingConfig, **overrides: Any) -> TrainerConfig:
-    """Fills in what was not said with what the version's study used.
+    """Fills in what is not given with what the version's study used.
 
     Args:
       dataset: "lensing/<name>".
@@ -67,9 +70,30 @@ def resolve(dataset: str, data_dir: str, lensing: LensingConfig, **overrides: An
     Raises:
       LensingError: a value is impossible.
     """
-    said = {name: value for name, value in overrides.items() if value is not None}
-    recipe = recipe_for(dataset_name(dataset), said.get("model"), lensing.npix)
+    given = {name: value for name, value in overrides.items() if value is not None}
+    recipe = recipe_for(dataset_name(dataset), given.get("model"), lensing.npix)
     # Where every example lenses the same sky, a mirrored example would show another sky, one that
     # neither validation nor test contains.
     defaults = dataclasses.asdict(recipe) | {"augment": not lensing.fixed_unlensed}
-    return TrainerConfig(dataset=dataset, data_dir=data_dir, **(defaults | said))
+    return TrainerConfig(dataset=dataset, data_dir=data_dir, **(defaults | given))
+
+
+def default_workdir(config: TrainerConfig, lensing: LensingConfig) -> str:
+    """Names a run's folder: other settings, another folder.
+
+    Args:
+      config: the settings.
+      lensing: the dataset's own config.
+
+    Returns:
+      "runs/<dataset>-<model>", with each setting at its end that is not the study's for that
+      model: runs/v8-7x64-3-learning_rate=0.003-seed=2. What may change between two sessions of a
+      run (`RESUMABLE`) is no part of it.
+    """
+    study = resolve(config.dataset, config.data_dir, lensing, model=config.model).to_json()
+    changes = [
+        f"-{name}={value}"
+        for name, value in config.to_json().items()
+        if name not in RESUMABLE and value != study[name]
+    ]
+    return f"runs/{dataset_name(config.dataset)}-{config.model}{''.join(changes)}"

@@ -14,9 +14,10 @@ from lensing_tfds.configs import LensingConfig, differences
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records import reading
 from lensing_tfds.records.datasets import find_config, open_dataset, refuse_another, stored_config
+from lensing_tfds.records.locks import alone_in
 from lensing_tfds.records.storage import make_folder
 from trainer.callbacks import Checkpoints, Progress, StopOnDivergence, Stopwatch
-from trainer.config import TrainerConfig
+from trainer.config import RESUMABLE, TrainerConfig
 from trainer.data import stream
 from trainer.data.scaling import Scaling, measure_scaling
 from trainer.history import read_history, write_history
@@ -26,9 +27,6 @@ from trainer.run import Run, RunConfig, load_model, load_run, read_config, write
 
 # Mean and variance of a pixel are known to better than a percent from these.
 _SCALING_EXAMPLES = 1_000
-
-# What may change between two sessions of one run: data may move, and more epochs go on.
-_CHANGEABLE = ("epochs", "data_dir")
 
 
 def train(
@@ -41,7 +39,8 @@ def train(
 ) -> Run:
     """Trains a network, or goes on where the run in `workdir` stopped.
 
-    A run that was stopped and resumed gives the weights of one that was not.
+    A run that was stopped and resumed gives the weights of one that was not. One process at a time
+    trains in a folder.
 
     Args:
       config: what to train, on what, and how.
@@ -57,12 +56,25 @@ def train(
 
     Raises:
       DivergedError: the loss is no longer a number.
-      LensingError: `workdir` holds a run with other settings, a folder cannot be written, or the
-        dataset cannot be opened or is damaged.
+      LensingError: `workdir` holds a run with other settings, or another process trains there; a
+        folder cannot be written, or the dataset cannot be opened or is damaged.
     """
     workdir = Path(workdir)
     lensing = find_config(config.dataset, config.data_dir)
     make_folder(workdir)
+    with alone_in(workdir, "training"):
+        return _train(config, lensing, workdir, report, live, model, callbacks)
+
+
+def _train(
+    config: TrainerConfig,
+    lensing: LensingConfig,
+    workdir: Path,
+    report: Callable[[str], None],
+    live: bool,
+    model: keras.Model | None,
+    callbacks: Sequence[keras.callbacks.Callback],
+) -> Run:
     # A folder without a finished epoch holds nothing that other settings could spoil.
     old = read_config(workdir) if (workdir / "last.keras").exists() else None
     if old is not None:
@@ -160,7 +172,7 @@ def _fit(
 def _refuse_changes(
     old: RunConfig, config: TrainerConfig, lensing: LensingConfig, workdir: Path
 ) -> None:
-    changeable = {name: getattr(config, name) for name in _CHANGEABLE}
+    changeable = {name: getattr(config, name) for name in RESUMABLE}
     same_run = dataclasses.replace(old.trainer, **changeable)
     changed = [
         differences(same_run.to_json(), config.to_json()),

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import io
 import shlex
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from lensing_tfds.configs import LensingConfig, differences
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records.datasets import find_config, open_dataset, refuse_another
+from lensing_tfds.records.locks import alone_in
 from lensing_tfds.records.storage import make_folder
 from trainer.hparams import write_hparams
 from tuning import cluster
@@ -39,6 +39,8 @@ from tuning.tuner import SearchTuner
 # What may change between two sessions of one search.
 _CHANGEABLE = ("data_dir",)
 _ROWS = 10  # of the leaderboard at the end
+
+_SEARCHING = "searching"  # what the folder's lock is held for
 
 Report = Callable[[str], None]
 
@@ -83,7 +85,8 @@ def search(
         return
     if cluster.role() is Role.CHIEF:
         cluster.refuse_taken_port(*cluster.address())
-    with _alone_in(workdir):
+    make_folder(workdir)
+    with alone_in(workdir, _SEARCHING):
         record = prepare(config, workdir, report, overwrite)
         ended = ended_trials(workdir, record)
         report(
@@ -124,7 +127,8 @@ def search_with_workers(
     workdir = Path(workdir)
     if cluster.role() is not Role.ALONE:
         raise LensingError("--workers starts a chief of its own: unset KERASTUNER_ORACLE_IP")
-    with _alone_in(workdir):  # what is wrong is said once, before there are processes
+    make_folder(workdir)
+    with alone_in(workdir, _SEARCHING):  # what is wrong is said once, before there are processes
         record = prepare(config, workdir, report, overwrite)
     supervise(command, workers, port, lambda: ended_trials(workdir, record), report, environment)
 
@@ -256,19 +260,3 @@ def _remove(workdir: Path) -> None:
     shutil.rmtree(project(workdir), ignore_errors=True)
     for name in ("search.json", "best_hyperparameters.json", "report.html"):
         (workdir / name).unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _alone_in(workdir: Path) -> Iterator[None]:
-    """Keeps a second search out of a folder.
-
-    Raises:
-      LensingError: another process is at it.
-    """
-    make_folder(workdir)
-    with (workdir / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise LensingError(f"another process is searching in {workdir}") from error
-        yield

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import re
 import shutil
 import time
@@ -17,6 +16,7 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 from keras_tuner.errors import FailedTrialError
 
 from lensing_tfds.errors import LensingError
+from lensing_tfds.records.locks import alone_in
 from lensing_tfds.records.storage import replacing
 from trainer.callbacks import DivergedError
 from tuning import cluster
@@ -69,7 +69,8 @@ class SearchTuner(keras_tuner.Tuner):
 
     def run_trial(self, trial: Trial) -> dict[str, float]:
         folder = Path(self.get_trial_dir(trial.trial_id))
-        with _alone_in(folder):
+        # A chief that was restarted gives out again the trials that its workers may still run.
+        with alone_in(folder, "training", wait=True):
             try:
                 with _counting_kills(folder):
                     return self._train(trial, folder)
@@ -120,17 +121,6 @@ class SearchTuner(keras_tuner.Tuner):
         run = self.hypermodel.fit(hp, model, workdir, [callback])
         best = run.best_epoch(self.oracle.objective.name)
         return {name: best[name] for name in ("val_loss", "val_map_correlation")}
-
-
-@contextlib.contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Waits until no other process works in a trial's folder.
-
-    A chief that was restarted gives out again the trials that its workers may still be running.
-    """
-    with (folder / ".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 @contextlib.contextmanager

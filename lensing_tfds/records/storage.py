@@ -121,7 +121,7 @@ def make_folder(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
         probe.touch()
-        probe.unlink()
+        probe.unlink(missing_ok=True)  # another process may make the folder now too
     except OSError as error:
         raise LensingError(f"cannot write to the folder {path}: {error.strerror}") from error
 

@@ -5,7 +5,7 @@ import pytest
 
 from lensing_tfds.errors import LensingError
 from lensing_tfds.versions import VERSIONS, dataset_name
-from trainer.config import TrainerConfig, resolve
+from trainer.config import RESUMABLE, TrainerConfig, default_workdir, resolve
 from trainer.recipes import recipe_for
 
 
@@ -48,3 +48,39 @@ def test_an_unknown_and_a_missing_field_are_refused():
     del values["seed"]
     with pytest.raises(LensingError, match=r"missing \['seed'\]"):
         TrainerConfig.from_json(values)
+
+
+def test_every_setting_that_a_run_may_not_change_changes_the_default_folder():
+    changes = {
+        "dataset": "lensing/v7",
+        "model": "7x64-3",
+        "optimizer": "sgd",
+        "learning_rate": 0.5,
+        "momentum": 0.5,
+        "nesterov": True,
+        "clipnorm": 2.0,
+        "batch_size": 7,
+        "max_examples": 100,
+        "seed": 1,
+        "augment": False,
+    }
+    base = resolve("lensing/v8", "/data", VERSIONS["v8"], optimizer="sgd")
+    settings = {field.name for field in dataclasses.fields(TrainerConfig)}
+    assert changes.keys() == settings - set(RESUMABLE)  # a new setting must be thought of here
+    changed = [dataclasses.replace(base, **{n: v}) for n, v in changes.items() if n != "optimizer"]
+    changed += [base, resolve("lensing/v8", "/data", VERSIONS["v8"])]
+    folders = [default_workdir(config, VERSIONS["v8"]) for config in changed]
+    assert len(set(folders)) == len(changes) + 1
+    assert folders[-1] == "runs/v8-5x64-1x32-3"
+    assert default_workdir(changed[0], VERSIONS["v7"]).startswith("runs/v7-")
+
+
+def test_what_may_change_between_sessions_leaves_the_default_folder():
+    base = resolve("lensing/v8", "/data", VERSIONS["v8"])
+    moved = dataclasses.replace(base, data_dir="/elsewhere", epochs=99)
+    assert default_workdir(moved, VERSIONS["v8"]) == default_workdir(base, VERSIONS["v8"])
+
+
+def test_the_default_folder_says_what_is_not_the_studys():
+    config = resolve("lensing/v8", "/data", VERSIONS["v8"], model="7x64-3", learning_rate=3e-3)
+    assert default_workdir(config, VERSIONS["v8"]) == "runs/v8-7x64-3-learning_rate=0.003"

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from estimators.evaluation import evaluate, write
 from lensing_tfds.errors import LensingError
+from lensing_tfds.records.locks import alone_in
 from lensing_tfds.records.reading import evaluation_batches
 from trainer.callbacks import Checkpoints
 from trainer.run import load_run
@@ -233,3 +234,17 @@ def test_the_loss_is_the_mean_squared_error_of_standardised_kappa(changed):
     x, y = (tf.random.stateless_normal((4, 16, 16, 1), (1, i)) for i in range(2))
     expected = np.mean((model(x) - y) ** 2)
     np.testing.assert_allclose(model.evaluate(x, y, verbose=0)[0], expected, rtol=1e-5)
+
+
+def test_a_second_trainer_in_a_folder_is_refused_with_the_same_settings_and_with_others(
+    changed, tmp_path
+):
+    for config in (changed(), changed(learning_rate=0.5)):
+        with (
+            alone_in(tmp_path, "training"),
+            pytest.raises(
+                LensingError, match=f"another process is training in {tmp_path} .process"
+            ),
+        ):
+            train(config, tmp_path, quiet)
+    assert not list(tmp_path.iterdir())

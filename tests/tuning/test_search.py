@@ -8,10 +8,10 @@ import pytest
 import tensorflow as tf
 
 from lensing_tfds.errors import LensingError
+from lensing_tfds.records.locks import alone_in
 from trainer.hparams import read_hparams
 from trainer.run import load_run
 from trainer.train import train
-from tuning import search as module
 from tuning import tuner as tuner_module
 from tuning.config import Budget
 from tuning.search import search
@@ -256,7 +256,7 @@ def test_overwrite_starts_anew_and_leaves_what_is_not_the_searchs(finished, chan
 
 def test_two_searches_in_one_folder_are_one_too_many(finished, config):
     with (
-        module._alone_in(finished[0]),
+        alone_in(finished[0], "searching"),
         pytest.raises(LensingError, match="another process is searching in"),
     ):
         search(config, finished[0], Budget(max_trials=3), quiet)
