@@ -28,7 +28,7 @@ from estimators.quadratic.fields import fields_of
 from estimators.quadratic.observation import Observation
 from estimators.quadratic.quadratic_estimator import QuadraticEstimator
 from estimators.references import theory_holds
-from estimators.skill import with_error
+from estimators.resampling import with_error
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.records.reading import evaluation_batches
 from trainer.run import Run

@@ -31,11 +31,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from estimators.estimator import Estimator, estimate
+from estimators.estimator import Estimator
 from estimators.quadratic.convolution import ProductGrid
 from estimators.quadratic.observation import Observation
-from estimators.resampling import bootstrapped
-from estimators.skill import Measured
+from estimators.resampling import ExampleMeans, Measured
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.cosmology import spectra_of
 from lensing_tfds.errors import LensingError
@@ -146,7 +145,7 @@ def residual_b_modes(
     simulator = Simulator(dataclasses.replace(lensing, noise_uK_arcmin=0.0), split, table)
     deconvolve = np.where(in_range, 1 / instrument.beam(sky.ell, lensing.beam_arcmin), 0.0)
 
-    rows: list[NDArray[np.float64]] = []
+    means = ExampleMeans()
     for batch in batches:
         index, kappa = batch["index"], batch["kappa"][..., 0]
         blocks = list(simulator.examples(index.tolist()))
@@ -160,7 +159,7 @@ def residual_b_modes(
         true_b = _e_and_b(lensed, lensing)[1] * deconvolve
         e = _e_and_b(batch["lensed"], lensing)[0]
         guesses = {TRUE_KAPPA: kappa} | {
-            estimator.name: estimate(estimator, batch["lensed"], index) for estimator in estimators
+            estimator.name: estimator.kappa(batch["lensed"], index) for estimator in estimators
         }
         templates = (
             template.modes(e, sky.to_modes(guess.astype(np.float64))) for guess in guesses.values()
@@ -168,16 +167,15 @@ def residual_b_modes(
         remaining = [true_b, *(true_b - b for b in templates)]
         # Parseval: the squares of a map's pixels count each mode, and its conjugate, once.
         left = (sky.to_map(b * in_range) for b in remaining)
-        rows.append(np.stack([np.mean(maps**2, axis=(1, 2)) for maps in left], axis=-1))
-    sums = np.concatenate(rows) if rows else np.empty((0, 2 + len(estimators)))
+        means.add(*(np.mean(maps**2, axis=(1, 2)) for maps in left))
 
-    def fractions(means: NDArray[np.float64]) -> NDArray[np.float64]:
-        return means[..., 1:] / means[..., :1]
+    def fractions(squares: NDArray[np.float64]) -> NDArray[np.float64]:
+        return squares[..., 1:] / squares[..., :1]
 
-    values = zip(*bootstrapped(sums, fractions, generator), strict=True)
+    values = zip(*means.measure(fractions, generator), strict=True)
     names = (TRUE_KAPPA, *(estimator.name for estimator in estimators))
     residual = {name: Measured(*pair) for name, pair in zip(names, values, strict=True)}
-    return Delensing(len(sums), (float(l_range[0]), float(l_range[1])), residual)
+    return Delensing(len(means), (float(l_range[0]), float(l_range[1])), residual)
 
 
 def _modes_in_range(lensing: LensingConfig, l_range: tuple[float, float]) -> NDArray[np.bool_]:

@@ -14,6 +14,10 @@ Observed = Mapping[str, NDArray]
 """A batch as an estimator sees it: "lensed" (n, npix, npix, channels) µK, "index" (n,)."""
 
 
+TRAIN_AGAIN = "train again, with a lower --learning_rate"
+"""Advice for a network whose estimates are not finite."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Estimator:
     """Something that estimates κ.
@@ -21,22 +25,47 @@ class Estimator:
     Attributes:
       name: short, for files: letters, digits and `_`.
       label: for people.
-      predict: a batch, without the truth, -> κ of shape (n, npix, npix, 1), dimensionless.
+      predict: a batch, without the truth, -> κ of shape (n, npix, npix, 1), dimensionless;
+        whoever wants κ calls `kappa`, which checks what comes.
       basis: what its normalisation and its filter rest on, a phrase; empty if there is nothing to
         say.
+      advice: what to do if an estimate is not finite; empty if there is nothing to say.
     """
 
     name: str
     label: str
-    predict: Callable[[Observed], NDArray[np.float32]]
+    predict: Callable[[Observed], NDArray[np.floating]]
     basis: str = ""
+    advice: str = ""
+
+    def kappa(self, lensed: NDArray[np.float32], index: NDArray[np.int64]) -> NDArray[np.floating]:
+        """Estimates κ, and refuses what nothing can be said about.
+
+        Args:
+          lensed: (n, npix, npix, channels) float32, µK.
+          index: (n,), of the examples.
+
+        Returns:
+          κ̂ without its channel axis, (n, npix, npix), dimensionless.
+
+        Raises:
+          LensingError: the estimates have another shape, or one is not finite.
+        """
+        estimates = np.asarray(self.predict({"lensed": lensed, "index": index}))
+        expected = (*lensed.shape[:3], 1)
+        if estimates.shape != expected:
+            raise LensingError(
+                f"estimates of {self.label} have shape {estimates.shape}, must be {expected}"
+            )
+        refuse_not_finite(estimates, index, f"the estimate of {self.label}", self.advice)
+        return estimates[..., 0]
 
 
 def network(
     predict: Callable[[NDArray[np.float32]], NDArray[np.float32]], label: str = "network"
 ) -> Estimator:
     """Makes an estimator of a function from lensed maps to κ."""
-    return Estimator("network", label, lambda batch: predict(batch["lensed"]))
+    return Estimator("network", label, lambda batch: predict(batch["lensed"]), advice=TRAIN_AGAIN)
 
 
 def zero() -> Estimator:
@@ -48,32 +77,23 @@ def zero() -> Estimator:
     return Estimator("zero", "zero", predict, "κ̂ = 0 everywhere")
 
 
-def estimate(
-    estimator: Estimator, maps: NDArray[np.float32], index: NDArray[np.int64]
-) -> NDArray[np.floating]:
-    """Estimates κ, and refuses what nothing can be said about.
+def refuse_not_finite(
+    kappa: NDArray[np.floating], index: NDArray[np.int64], source: str, advice: str = ""
+) -> None:
+    """Refuses estimates that are not numbers, naming the first example.
 
     Args:
-      estimator: from maps to κ.
-      maps: (n, npix, npix, channels) float32, µK.
+      kappa: (n, ...) estimates.
       index: (n,), of the examples.
-
-    Returns:
-      κ̂ without its channel axis, (n, npix, npix), dimensionless.
+      source: where they are from, for the message.
+      advice: what to do.
 
     Raises:
-      LensingError: the estimates have another shape, or one is not finite.
+      LensingError: one is NaN or infinite.
     """
-    kappa = np.asarray(estimator.predict({"lensed": maps, "index": index}))
-    wanted = (*maps.shape[:3], 1)
-    if kappa.shape != wanted:
-        raise LensingError(
-            f"estimates of {estimator.label} have shape {kappa.shape}, must be {wanted}"
-        )
-    bad = ~np.isfinite(kappa).all(axis=(1, 2, 3))
+    bad = ~np.isfinite(kappa.reshape(len(kappa), -1)).all(axis=1)
     if bad.any():
         raise LensingError(
-            f"the estimate of {estimator.label} for example {index[bad][0]} is not finite (NaN or "
-            "infinite): nothing to check"
+            f"{source} for example {index[bad][0]} is not finite (NaN or infinite)"
+            + f": {advice}" * bool(advice)
         )
-    return kappa[..., 0]

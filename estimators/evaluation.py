@@ -60,7 +60,8 @@ from estimators.estimator import Estimator
 from estimators.judge import Evaluation, bands_of, judge
 from estimators.references import references
 from estimators.reports import page, run_page
-from estimators.skill import Measured, Skill, difference, with_error
+from estimators.resampling import Measured, with_error
+from estimators.skill import Skill, difference
 from estimators.subject import Predicted, Subject
 from lensing_tfds.cosmology import kappa_power, spectra_of
 from lensing_tfds.errors import LensingError

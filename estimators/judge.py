@@ -15,7 +15,6 @@ from estimators.power_spectra import Bands
 from estimators.skill import Skill, SkillMeter
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.cosmology import kappa_power, spectra_of
-from lensing_tfds.errors import LensingError
 from lensing_tfds.sky import spectra
 from lensing_tfds.sky.spectra import PowerSpectra
 
@@ -141,12 +140,10 @@ def judge(
     edges = np.empty(0)
     counts = np.zeros((_HISTOGRAM_BINS, _HISTOGRAM_BINS))
     for batch in batches:
-        seen = {name: batch[name] for name in ("lensed", "index")}
         kappa = batch["kappa"][..., 0]
         for meter, estimator in zip(meters, estimators, strict=True):
-            estimate = estimator.predict(seen)
-            _check(estimate, batch["kappa"], batch["index"], estimator)
-            meter.add(kappa, estimate[..., 0])
+            estimate = estimator.kappa(batch["lensed"], batch["index"])
+            meter.add(kappa, estimate)
             if meter is not meters[0]:
                 continue
             if edges.size == 0:
@@ -156,7 +153,7 @@ def judge(
             counts += np.histogram2d(*pixels, bins=(edges, edges))[0]
             if len(first) < _GALLERY_SIZE:
                 lensed = batch["lensed"][..., 0]
-                first += zip(batch["index"], lensed, kappa, estimate[..., 0], strict=True)
+                first += zip(batch["index"], lensed, kappa, estimate, strict=True)
                 first = first[:_GALLERY_SIZE]
 
     judged = tuple(
@@ -172,17 +169,3 @@ def judge(
         histogram=PixelHistogram(edges, counts),
         theory=theory,
     )
-
-
-def _check(estimate: NDArray, kappa: NDArray, index: NDArray, estimator: Estimator) -> None:
-    if estimate.shape != kappa.shape:
-        raise LensingError(
-            f"estimates of {estimator.label} have shape {estimate.shape}, the true κ {kappa.shape}"
-        )
-    bad = ~np.isfinite(estimate).all(axis=(1, 2, 3))
-    if bad.any():
-        advice = "; train again, with a lower --learning_rate" * (estimator.name == "network")
-        raise LensingError(
-            f"the estimate of {estimator.label} for example {index[bad][0]} is not finite (NaN or "
-            f"infinite): nothing to judge{advice}"
-        )

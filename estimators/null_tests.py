@@ -28,11 +28,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from estimators import power_spectra
-from estimators.estimator import Estimator, estimate
+from estimators.estimator import Estimator
 from estimators.judge import bands_of
 from estimators.power_spectra import Bands
-from estimators.resampling import bootstrapped, rows_needed, sign_flip_p_value
-from estimators.skill import Measured
+from estimators.resampling import ExampleMeans, Measured, rows_needed, sign_flip_p_value
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.sky import instrument
@@ -199,8 +198,8 @@ def null_tests(
     done = 0
     for batch in batches:
         lensed, index = batch["lensed"], batch["index"]
-        kappa, guess = batch["kappa"][..., 0], estimate(estimator, lensed, index)
-        unlensed.add(kappa, estimate(estimator, observed_unlensed(batch, lensing), index))
+        kappa, guess = batch["kappa"][..., 0], estimator.kappa(lensed, index)
+        unlensed.add(kappa, estimator.kappa(observed_unlensed(batch, lensing), index))
         for one_kappa, one_guess in zip(kappa, guess, strict=True):
             if first is None:
                 first = one_guess.copy()
@@ -208,9 +207,9 @@ def null_tests(
                 shuffled.add(one_kappa[None], first[None])
                 first = None
         if curl is not None:
-            rotation.add(kappa, estimate(curl.estimator, lensed, index))
+            rotation.add(kappa, curl.estimator.kappa(lensed, index))
         elements = 1 + (done + np.arange(len(index))) % _SYMMETRIES
-        turned = estimate(estimator, transform(lensed, lensing.channels, elements), index)
+        turned = estimator.kappa(transform(lensed, lensing.channels, elements), index)
         expected = transform(guess[..., None], ("kappa",), elements)[..., 0]
         np.add.at(squares, elements - 1, np.sum(np.square(guess, dtype=np.float64), axis=(1, 2)))
         np.add.at(
@@ -281,21 +280,20 @@ class _Crosses:
 
     def __init__(self, bands: Bands):
         self._bands = bands
-        self._rows: list[NDArray[np.float64]] = []
+        self._means = ExampleMeans()
 
     def add(self, kappa: NDArray[np.floating], estimate: NDArray[np.floating]) -> None:
         """Adds maps, both (n, npix, npix)."""
         powers = power_spectra.measure(
             kappa.astype(np.float64), estimate.astype(np.float64), self._bands
         )
-        self._rows.append(np.stack(powers, axis=1))
+        # Beside each spectrum what all modes of its bands hold.
+        self._means.add(
+            *(np.column_stack([c_ell, c_ell @ self._bands.num_modes]) for c_ell in powers)
+        )
 
     def test(self, name: str, generator: np.random.Generator) -> NullTest:
         """Tests whether the cross-spectra are zero."""
-        rows = np.concatenate(self._rows)  # (n, 3, num_bands)
-        modes = self._bands.num_modes
-        with_sums = np.concatenate([rows, np.sum(rows * modes, axis=-1, keepdims=True)], axis=-1)
-        num = with_sums.shape[-1]
 
         def ratio(means: NDArray[np.float64]) -> NDArray[np.float64]:
             true, cross, guess = np.split(means, 3, axis=-1)
@@ -303,26 +301,27 @@ class _Crosses:
             norm = true if name == "unlensed" else np.sqrt(true * np.maximum(guess, 0))
             return np.divide(cross, norm, out=np.zeros_like(cross), where=norm > 0)
 
-        values, errors = bootstrapped(with_sums.reshape(len(rows), 3 * num), ratio, generator)
+        values, errors = self._means.measure(ratio, generator)
+        cross = np.split(self._means.rows, 3, axis=1)[1][:, :-1]
         return NullTest(
             name=name,
-            rows=len(rows),
+            rows=len(self._means),
             ell=self._bands.ell,
             in_bands=Measured(values[:-1], errors[:-1]),
             overall=Measured(values[-1], errors[-1]),
-            p_value=sign_flip_p_value(rows[:, 1], generator),
+            p_value=sign_flip_p_value(cross, generator),
         )
 
     def power_over(
         self, noise: NDArray[np.float64], lensing: LensingConfig, generator: np.random.Generator
     ) -> Measured:
         """The estimates' power over a noise spectrum, given on the half plane."""
-        rows = np.concatenate(self._rows)[:, 2]
         # Modes that are not estimated have no power, and infinite noise.
         finite = np.where(np.isfinite(noise), noise, 0.0)
         expected = self._bands.average(np.real(lensing.sky.full_plane(finite)).astype(np.float64))
 
         def ratio(means: NDArray[np.float64]) -> NDArray[np.float64]:
-            return np.divide(means, expected, out=np.zeros_like(means), where=expected > 0)
+            power = np.split(means, 3, axis=-1)[2][..., :-1]
+            return np.divide(power, expected, out=np.zeros_like(power), where=expected > 0)
 
-        return bootstrapped(rows, ratio, generator)
+        return self._means.measure(ratio, generator)

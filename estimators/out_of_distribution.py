@@ -15,12 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from estimators.estimator import Estimator, estimate
-from estimators.resampling import bootstrapped
-from estimators.skill import Measured
+from estimators.estimator import Estimator
+from estimators.resampling import ExampleMeans, Measured
+from estimators.skill import NUM_MOMENTS, map_correlation, moments
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.cosmology import spectra_of
-from lensing_tfds.errors import LensingError
 from lensing_tfds.simulation import Examples, Simulator
 from lensing_tfds.sky.spectra import PowerSpectra
 
@@ -167,33 +166,29 @@ def out_of_distribution(
       LensingError: there are fewer than two examples, or an estimate has another shape or is not
         finite.
     """
-    if len(indices) < 2:
-        raise LensingError(f"the scores need at least 2 examples, there are {len(indices)}")
     kinds = changed_skies(lensing, table or spectra_of(lensing))
-    moments = np.stack(
-        [
-            np.concatenate([_moments(estimator, batch) for batch in _batches(kind, split, indices)])
-            for kind in kinds
-        ],
-        axis=1,
-    )  # (examples, kinds, 5)
-    n = len(moments)
+    means = ExampleMeans()
+    means.add(*(_moments(estimator, kind, split, indices) for kind in kinds))
 
-    def scores(means: NDArray[np.float64]) -> NDArray[np.float64]:
-        values = _scores(means.reshape(*means.shape[:-1], len(kinds), -1))
-        changes = values - values[..., :1, :]
-        together = np.concatenate([values, changes], axis=-1)
-        return together.reshape(*means.shape[:-1], -1)
+    def scores(of_all: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+        of_kinds = _scores(of_all.reshape(*of_all.shape[:-1], len(kinds), -1))
+        changes = {
+            f"{name.removeprefix('map_')}_change": values - values[..., :1]
+            for name, values in of_kinds.items()
+        }
+        return of_kinds | changes
 
-    flat = bootstrapped(moments.reshape(n, -1), scores, generator)
-    values, errors = (x.reshape(len(kinds), -1) for x in flat)
-    return OutOfDistribution(
-        n,
-        tuple(
-            Scores(kind.name, *(Measured(*pair) for pair in zip(value, error, strict=True)))
-            for kind, value, error in zip(kinds, values, errors, strict=True)
-        ),
+    measured = {
+        name: resampled.measured for name, resampled in means.statistics(scores, generator).items()
+    }
+    rows = tuple(
+        Scores(
+            kind.name,
+            **{name: Measured(x.value[i], x.error[i]) for name, x in measured.items()},
+        )
+        for i, kind in enumerate(kinds)
     )
+    return OutOfDistribution(len(means), rows)
 
 
 def _batches(kind: Skies, split: str, indices: Sequence[int] | range) -> Iterator[Examples]:
@@ -204,18 +199,22 @@ def _batches(kind: Skies, split: str, indices: Sequence[int] | range) -> Iterato
         yield {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
 
 
-def _moments(estimator: Estimator, batch: Examples) -> NDArray[np.float64]:
-    """Returns each example's means of κ, κ̂, κ², κκ̂ and κ̂²: (n, 5)."""
-    kappa = batch["kappa"][..., 0].astype(np.float64)
-    guess = estimate(estimator, batch["lensed"], batch["index"]).astype(np.float64)
-    products = (kappa, guess, kappa**2, kappa * guess, guess**2)
-    return np.stack([values.mean(axis=(1, 2)) for values in products], axis=-1)
+def _moments(
+    estimator: Estimator, kind: Skies, split: str, indices: Sequence[int] | range
+) -> NDArray[np.float64]:
+    """Estimates κ of examples and returns their `moments`, (n, 5)."""
+    rows = [np.empty((0, NUM_MOMENTS))]
+    for batch in _batches(kind, split, indices):
+        estimates = estimator.kappa(batch["lensed"], batch["index"])
+        rows.append(moments(batch["kappa"][..., 0], estimates))
+    return np.concatenate(rows)
 
 
-def _scores(means: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Map-level correlation, response and relative MSE: (..., 5) -> (..., 3)."""
-    true, guess, true2, product, guess2 = np.moveaxis(means, -1, 0)
-    norm = np.sqrt(np.maximum((true2 - true**2) * (guess2 - guess**2), 0))
-    covariance = product - true * guess
-    correlation = np.divide(covariance, norm, out=np.zeros_like(norm), where=norm > 0)
-    return np.stack([correlation, product / true2, 1 + (guess2 - 2 * product) / true2], axis=-1)
+def _scores(means: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    """Map-level correlation, response and relative MSE, each (..., 5) -> (...)."""
+    _, _, true2, product, estimate2 = np.moveaxis(means, -1, 0)
+    return {
+        "map_correlation": map_correlation(means),
+        "response": product / true2,
+        "relative_mse": 1 + (estimate2 - 2 * product) / true2,
+    }

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from estimators.estimator import refuse_not_finite
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
 
@@ -122,12 +123,7 @@ class Predictions:
             rows = places[chosen] - (self._ends[number] - len(maps.index))
             with _opened(maps.path) as (array, _):
                 kappa[chosen] = array[rows].reshape(-1, *kappa.shape[1:])
-            bad = ~np.isfinite(kappa[chosen]).all(axis=(1, 2, 3))
-            if bad.any():
-                raise LensingError(
-                    f"{maps.path}: κ of example {index[chosen][bad][0]} is not finite "
-                    "(NaN or infinite)"
-                )
+            refuse_not_finite(kappa[chosen], index[chosen], f"{maps.path}: κ")
         return kappa
 
     @functools.cached_property

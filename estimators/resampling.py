@@ -1,17 +1,18 @@
 """Errors and significance from the scatter of examples, which are drawn independently.
 
-Neither assumes that anything is Gaussian, or that pixels, modes or bands are independent: a row
-holds all numbers of one example, and rows are resampled whole.
+Nothing is assumed to be Gaussian, and pixels, modes and bands of an example may be correlated: a
+row holds all numbers of one example, and rows are resampled whole (Efron 1979; for the signs,
+Fisher's randomisation test).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from estimators.skill import Measured
 from lensing_tfds.errors import LensingError
 
 _RESAMPLES = 500  # gives an error to 3 %
@@ -19,27 +20,104 @@ _FLIPS = 9_999
 _FLIPS_AT_ONCE = 500
 
 
-def bootstrapped(
-    rows: NDArray[np.float64],
-    statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]],
-    generator: np.random.Generator,
-) -> Measured:
-    """Evaluates a function of means over examples, and its standard error.
+class Measured(NamedTuple):
+    """A mean over examples and its standard error, both float64 of one shape."""
+
+    value: NDArray[np.float64]
+    error: NDArray[np.float64]
+
+
+def with_error(measured: Measured) -> str:
+    """Writes a scalar as text: "0.8123 ± 0.0045"."""
+    return f"{float(measured.value):.4f} ± {float(measured.error):.4f}"
+
+
+class Resampled(NamedTuple):
+    """A function of means over examples, and the same of resampled examples.
+
+    Attributes:
+      value: float64 of any shape.
+      resamples: (resamples, *shape) float64. Those of two functions pair up if their generators
+        were equal.
+    """
+
+    value: NDArray[np.float64]
+    resamples: NDArray[np.float64]
+
+    @property
+    def measured(self) -> Measured:
+        """The value, and the scatter of the resamples as its error."""
+        return Measured(self.value, self.resamples.std(axis=0))
+
+
+class ExampleMeans:
+    """Keeps a row of numbers of each example, of whose means over examples statistics are made."""
+
+    def __init__(self) -> None:
+        self._batches: list[NDArray[np.float64]] = []
+
+    def add(self, *columns: NDArray[np.float64]) -> None:
+        """Adds a batch: arrays (n, ...), flattened and put side by side."""
+        self._batches.append(np.hstack([column.reshape(len(column), -1) for column in columns]))
+
+    def __len__(self) -> int:
+        return sum(map(len, self._batches))
+
+    @property
+    def rows(self) -> NDArray[np.float64]:
+        """All rows, (n, k).
+
+        Raises:
+          LensingError: fewer than two examples, which say nothing about errors.
+        """
+        if len(self) < 2:
+            raise LensingError(f"errors need at least 2 examples, there are {len(self)}")
+        return np.concatenate(self._batches)
+
+    def statistics(
+        self,
+        function: Callable[[NDArray[np.float64]], Mapping[str, NDArray[np.float64]]],
+        generator: np.random.Generator,
+    ) -> dict[str, Resampled]:
+        """Evaluates functions of the means, and their scatter.
+
+        Args:
+          function: from means over examples, (..., k), to named arrays (..., *shape).
+          generator: draws the resamples.
+
+        Raises:
+          LensingError: fewer than two examples.
+        """
+        rows = self.rows
+        scatter = function(resampled_means(rows, generator))
+        values = function(rows.mean(axis=0))
+        return {name: Resampled(value, scatter[name]) for name, value in values.items()}
+
+    def measure(
+        self,
+        function: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+        generator: np.random.Generator,
+    ) -> Measured:
+        """Evaluates one function of the means; see `statistics`."""
+        return self.statistics(lambda means: {"": function(means)}, generator)[""].measured
+
+
+def resampled_means(
+    rows: NDArray[np.float64], generator: np.random.Generator
+) -> NDArray[np.float64]:
+    """Draws examples with replacement, as many as there are, and averages; many times.
 
     Args:
       rows: (n, k), one row an example.
-      statistic: from means over examples, (..., k), to (..., m).
       generator: draws the resamples.
 
-    Raises:
-      LensingError: fewer than two examples, which say nothing about errors.
+    Returns:
+      (resamples, k).
     """
     n = len(rows)
-    if n < 2:
-        raise LensingError(f"errors need at least 2 examples, there are {n}")
-    weights = np.full(n, 1 / n)
-    means = np.stack([generator.multinomial(n, weights) @ rows / n for _ in range(_RESAMPLES)])
-    return Measured(statistic(rows.mean(axis=0)), statistic(means).std(axis=0))
+    shares = np.full(n, 1 / n)
+    # One resample at a time: the counts of all would be larger than the rows.
+    return np.stack([generator.multinomial(n, shares) @ rows / n for _ in range(_RESAMPLES)])
 
 
 def rows_needed(false_alarm_rate: float) -> int:

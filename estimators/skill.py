@@ -19,30 +19,18 @@ independently; pixels and modes of one example are never treated as independent.
 from __future__ import annotations
 
 import dataclasses
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from estimators import power_spectra
 from estimators.power_spectra import Bands
-from lensing_tfds.errors import LensingError
+from estimators.resampling import ExampleMeans, Measured, resampled_means
 
-_RESAMPLES = 500  # gives an error to 3 %
 _SIGNIFICANT = 5.0  # sigma; what is divided by a response that may be zero may be anything
-_MOMENTS = 5  # means of κ, κ̂, κ², κκ̂ and κ̂²
 
-
-class Measured(NamedTuple):
-    """A mean over examples and its standard error, both float64 of one shape."""
-
-    value: NDArray[np.float64]
-    error: NDArray[np.float64]
-
-
-def with_error(measured: Measured) -> str:
-    """Writes a scalar as text: "0.8123 ± 0.0045"."""
-    return f"{float(measured.value):.4f} ± {float(measured.error):.4f}"
+NUM_MOMENTS = 5
+"""How many numbers `moments` keeps of an example."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -87,16 +75,14 @@ class SkillMeter:
 
     def __init__(self, bands: Bands):
         self._bands = bands
-        self._rows: list[NDArray[np.float64]] = []
+        self._means = ExampleMeans()
 
     def add(self, kappa: NDArray[np.floating], estimate: NDArray[np.floating]) -> None:
         """Adds true maps and their estimates, both (n, npix, npix), dimensionless."""
-        kappa = kappa.astype(np.float64)
-        estimate = estimate.astype(np.float64)
-        powers = power_spectra.measure(kappa, estimate, self._bands)
-        maps = (kappa, estimate, kappa**2, kappa * estimate, estimate**2)
-        moments = [values.mean(axis=(1, 2))[:, None] for values in maps]
-        self._rows.append(np.hstack([*moments, *powers]))
+        powers = power_spectra.measure(
+            kappa.astype(np.float64), estimate.astype(np.float64), self._bands
+        )
+        self._means.add(moments(kappa, estimate), *powers)
 
     def result(self, generator: np.random.Generator) -> Skill:
         """Judges all that was added.
@@ -107,25 +93,13 @@ class SkillMeter:
         Raises:
           LensingError: fewer than two examples, which say nothing about errors.
         """
-        table = np.concatenate(self._rows) if self._rows else np.empty((0, _MOMENTS))
-        n = len(table)
-        if n < 2:
-            raise LensingError(f"judging needs at least 2 examples, there are {n}")
-        weights = np.full(n, 1 / n)
-        resampled = np.stack(
-            [generator.multinomial(n, weights) @ table / n for _ in range(_RESAMPLES)]
-        )
-        values = _statistics(table.mean(axis=0))
-        scatter = _statistics(resampled)
-        measured = {
-            name: Measured(value, scatter[name].std(axis=0)) for name, value in values.items()
-        }
+        statistics = self._means.statistics(_statistics, generator)
         return Skill(
-            num_examples=n,
+            num_examples=len(self._means),
             bands=self._bands,
-            **measured,
-            noise_ell=_calibrated_noise(table[:, _MOMENTS:], generator),
-            map_correlation_resamples=scatter["map_correlation"],
+            **{name: resampled.measured for name, resampled in statistics.items()},
+            noise_ell=_calibrated_noise(self._means.rows[:, NUM_MOMENTS:], generator),
+            map_correlation_resamples=statistics["map_correlation"].resamples,
         )
 
 
@@ -145,16 +119,35 @@ def difference(one: Skill, other: Skill) -> Measured:
     )
 
 
+def moments(kappa: NDArray[np.floating], estimate: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Returns each example's means of κ, κ̂, κ², κκ̂ and κ̂² over its pixels.
+
+    Args:
+      kappa: (n, npix, npix), true maps.
+      estimate: their estimates, same shape.
+
+    Returns:
+      (n, 5), of whose means over examples `map_correlation` and squared errors are functions.
+    """
+    kappa, estimate = kappa.astype(np.float64), estimate.astype(np.float64)
+    products = (kappa, estimate, kappa**2, kappa * estimate, estimate**2)
+    return np.stack([maps.mean(axis=(1, 2)) for maps in products], axis=-1)
+
+
+def map_correlation(means: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Returns Pearson's correlation from means of `moments` over examples: (..., 5) -> (...)."""
+    true, estimate, true2, product, estimate2 = np.moveaxis(means, -1, 0)
+    return _correlation(product - true * estimate, true2 - true**2, estimate2 - estimate**2)
+
+
 def _statistics(means: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-    """Computes every statistic from means over examples, (..., moments + 3 num_bands)."""
-    true, estimate, true2, product, estimate2 = np.moveaxis(means[..., :_MOMENTS], -1, 0)
-    true_cl, cross_cl, estimate_cl = np.split(means[..., _MOMENTS:], 3, axis=-1)
+    """Computes every statistic from means over examples, (..., NUM_MOMENTS + 3 num_bands)."""
+    _, _, true2, product, estimate2 = np.moveaxis(means[..., :NUM_MOMENTS], -1, 0)
+    true_cl, cross_cl, estimate_cl = np.split(means[..., NUM_MOMENTS:], 3, axis=-1)
     return {
         "mse": true2 - 2 * product + estimate2,
         "zero_mse": true2,
-        "map_correlation": _correlation(
-            product - true * estimate, true2 - true**2, estimate2 - estimate**2
-        ),
+        "map_correlation": map_correlation(means[..., :NUM_MOMENTS]),
         "true_cl": true_cl,
         "estimate_cl": estimate_cl,
         "cross_cl": cross_cl,
@@ -174,12 +167,7 @@ def _calibrated_noise(powers: NDArray[np.float64], generator: np.random.Generato
     halves = (powers[::2], powers[1::2])
     shares = [len(half) / len(powers) for half in halves]
     means = [half.mean(axis=0) for half in halves]
-    resampled = [
-        generator.multinomial(len(half), np.full(len(half), 1 / len(half)), _RESAMPLES)
-        @ half
-        / len(half)
-        for half in halves
-    ]
+    resampled = [resampled_means(half, generator) for half in halves]
     found = np.ones(powers.shape[1] // 3, bool)
     for mean, scatter in zip(means, resampled, strict=True):
         found &= _response(mean) > _SIGNIFICANT * _response(scatter).std(axis=0)

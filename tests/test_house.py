@@ -92,7 +92,7 @@ def _imports_in(
                 names[alias.asname or alias.name] = alias.name
                 yield Import(module, alias.name, node in eager)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{module} has a relative import in line {node.lineno}"
+            assert node.level == 0 and node.module, f"{module}: relative import, {node.lineno}"
             for alias in node.names:
                 full = f"{node.module}.{alias.name}"
                 if full in modules:

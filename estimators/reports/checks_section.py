@@ -9,7 +9,7 @@ from estimators.checks import Checks, verdict
 from estimators.delensing import TRUE_KAPPA, Delensing
 from estimators.null_tests import NullTests
 from estimators.out_of_distribution import OutOfDistribution
-from estimators.skill import with_error
+from estimators.resampling import with_error
 
 _NOTHING = {
     "unlensed": "response to κ of estimates from unlensed maps",

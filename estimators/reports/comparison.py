@@ -13,7 +13,7 @@ import numpy as np
 
 from estimators.reports import figures, page
 from estimators.reports.figures import Curve
-from estimators.skill import Measured, with_error
+from estimators.resampling import Measured, with_error
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records.storage import replacing
 

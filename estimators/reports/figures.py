@@ -16,7 +16,7 @@ from matplotlib.ticker import LogFormatter
 from numpy.typing import NDArray
 
 from estimators.judge import Evaluation
-from estimators.skill import Measured
+from estimators.resampling import Measured
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.cosmology import kappa_power
 

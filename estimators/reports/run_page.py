@@ -15,7 +15,8 @@ from estimators.checks import Checks
 from estimators.judge import Evaluation
 from estimators.references import is_aliased, is_cut
 from estimators.reports import checks_section, figures, page
-from estimators.skill import Measured, Skill, difference, with_error
+from estimators.resampling import Measured, with_error
+from estimators.skill import Skill, difference
 from estimators.subject import Predicted, Subject
 from lensing_tfds.command_line import build_command
 from lensing_tfds.configs import LensingConfig

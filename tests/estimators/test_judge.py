@@ -126,7 +126,7 @@ def test_an_estimate_that_is_not_finite_is_named(kappa, bad):
 
 
 def test_estimates_of_another_shape_are_refused(kappa):
-    with pytest.raises(LensingError, match=r"shape \(32, 8, 8, 1\), the true κ \(32, 16, 16, 1\)"):
+    with pytest.raises(LensingError, match=r"shape \(32, 8, 8, 1\), must be \(32, 16, 16, 1\)"):
         judged(kappa, kappa[:, ::2, ::2])
 
 

@@ -146,5 +146,5 @@ def camb_spectra(change):
 
 
 def test_one_example_has_no_errors():
-    with pytest.raises(LensingError, match="the scores need at least 2 examples, there are 1"):
+    with pytest.raises(LensingError, match="errors need at least 2 examples, there are 1"):
         table_of(indices=[5])

@@ -102,7 +102,7 @@ def test_a_map_that_is_not_finite_is_named(tmp_path, kappa, write, bad):
     write(tmp_path, kappa, [*range(20)])
     predictions = open_predictions(tmp_path)
     predictions.estimate(np.arange(13))
-    with pytest.raises(LensingError, match=r"kappa\.\w+: κ of example 13 is not finite"):
+    with pytest.raises(LensingError, match=r"kappa\.\w+: κ for example 13 is not finite"):
         predictions.estimate(np.arange(10, 20))
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from estimators.resampling import bootstrapped, rows_needed, sign_flip_p_value
+from estimators.resampling import ExampleMeans, rows_needed, sign_flip_p_value
 from lensing_tfds.errors import LensingError
 
 
@@ -42,11 +42,41 @@ def test_rows_of_nothing_are_no_evidence():
 def test_the_error_of_a_mean_is_its_scatter_over_root_n():
     rng = np.random.default_rng(4)
     rows = rng.exponential(size=(400, 1))
-    value, error = bootstrapped(rows, lambda means: means, rng)
+    value, error = meter(rows).measure(lambda means: means, rng)
     assert value == pytest.approx(rows.mean())
     assert error == pytest.approx(rows.std() / 20, rel=0.1)
 
 
 def test_one_row_has_no_error():
     with pytest.raises(LensingError, match="errors need at least 2 examples, there are 1"):
-        bootstrapped(np.ones((1, 2)), lambda means: means, np.random.default_rng(0))
+        meter(np.ones((1, 2))).measure(lambda means: means, np.random.default_rng(0))
+
+
+def test_equal_generators_resample_the_same_examples():
+    """So that the difference of two statistics has an error of its own."""
+    rows = np.random.default_rng(5).standard_normal((50, 3))
+    first, second = (
+        meter(rows).statistics(
+            lambda means: {"sum": means.sum(axis=-1), "one": means[..., 0]},
+            np.random.default_rng(1),
+        )
+        for _ in range(2)
+    )
+    np.testing.assert_array_equal(first["sum"].resamples, second["sum"].resamples)
+    rest = first["sum"].resamples - first["one"].resamples
+    assert rest.std() == pytest.approx(rows[:, 1:].sum(axis=1).std() / 50**0.5, rel=0.15)
+
+
+def test_columns_of_any_shape_are_put_side_by_side():
+    means = ExampleMeans()
+    for start in (0, 2):
+        example = np.arange(start, start + 2.0)
+        means.add(example, np.stack([10 * example, 100 * example], axis=-1)[:, None])
+    assert len(means) == 4
+    np.testing.assert_array_equal(means.rows, np.outer(np.arange(4), [1, 10, 100]))
+
+
+def meter(rows):
+    means = ExampleMeans()
+    means.add(rows)
+    return means

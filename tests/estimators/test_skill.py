@@ -175,7 +175,7 @@ def test_batches_do_not_matter(kappa):
 
 
 def test_one_example_is_too_few(kappa):
-    with pytest.raises(LensingError, match="at least 2 examples, there are 1"):
+    with pytest.raises(LensingError, match="errors need at least 2 examples, there are 1"):
         skill_of(kappa[:1], kappa[:1])
     with pytest.raises(LensingError, match="there are 0"):
         SkillMeter(BANDS).result(np.random.default_rng(0))

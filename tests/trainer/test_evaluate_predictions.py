@@ -134,7 +134,7 @@ def test_maps_that_nobody_can_judge_are_named(theirs, kappa, data_dir, capsys, t
     maps = np.load(theirs / "kappa.npy")
     maps[1, 2, 3] = np.nan
     np.save(theirs / "kappa.npy", maps)
-    assert "kappa.npy: κ of example 3 is not finite" in error_line(theirs, capsys, *flags)
+    assert "kappa.npy: κ for example 3 is not finite" in error_line(theirs, capsys, *flags)
     np.save(theirs / "kappa.npy", maps[:, :8])
     assert "has maps of 8 x 16 pixels" in error_line(theirs, capsys, *flags)
     np.save(theirs / "kappa.npy", maps)
