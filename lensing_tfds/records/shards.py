@@ -19,9 +19,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import google_crc32c
+import numpy as np
+from numpy.typing import NDArray
 
 from lensing_tfds.configs import DATASET_VERSION, SPLITS, LensingConfig
 from lensing_tfds.cosmology import spectra_of
+from lensing_tfds.errors import LensingError
 from lensing_tfds.records import storage, tfrecord
 from lensing_tfds.simulation import Simulator
 
@@ -286,6 +289,42 @@ def write_shard(spec: ShardSpec, on_examples: Callable[[int], object] | None = N
     with storage.writing(spec.seal_path) as file:
         file.write(json.dumps(seal).encode())
     return result(num_bytes, reused=False)
+
+
+def read_shard(spec: ShardSpec) -> Iterator[tuple[int, dict[str, NDArray[np.float32]]]]:
+    """Reads the examples of a shard, all that it must have and no other.
+
+    Args:
+      spec: the shard.
+
+    Yields:
+      (index, maps), by increasing index: maps by feature, (npix, npix, channels), read-only.
+
+    Raises:
+      LensingError: the shard cannot be read, is damaged, or has other examples than its own.
+    """
+    npix = spec.config.npix
+    shapes = {name: (npix, npix, count) for name, count in spec.config.map_features.items()}
+    expected = spec.start
+    try:
+        with storage.reading(spec.path) as file:
+            for record in tfrecord.records(file):
+                index, maps = tfrecord.decode(record, shapes)
+                if expected == spec.stop:
+                    raise ValueError(f"it has more than its {spec.num_examples:,} examples")
+                if index != expected:
+                    raise ValueError(f"it has example {index} in place of {expected}")
+                expected += 1
+                yield index, maps
+        if expected != spec.stop:
+            found = expected - spec.start
+            raise ValueError(f"it has {found:,} of its {spec.num_examples:,} examples")
+    except ValueError as error:
+        if isinstance(error, LensingError):
+            raise
+        raise LensingError(
+            f"shard {spec.path} is damaged ({error}): python -m pipelines.verify says what mends it"
+        ) from error
 
 
 class Sealed(Protocol):

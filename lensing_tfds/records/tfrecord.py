@@ -1,21 +1,25 @@
-"""The bytes of a shard: TFRecord frames of `tf.train.Example`s, written without TensorFlow.
+"""The bytes of a shard: TFRecord frames of `tf.train.Example`s, without TensorFlow.
 
-A worker that simulates need not import TensorFlow, and an example's maps are joined with what
-stands between them, without a general encoder, which would copy them several times. The records are
-those of protobuf's deterministic serialisation.
+A worker that simulates or validates need not import TensorFlow, and an example's maps are joined
+with what stands between them, without a general encoder, which would copy them several times. The
+records are those of protobuf's deterministic serialisation; those of any protobuf are read.
 """
 
+import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import BinaryIO
 
 import google_crc32c
 import numpy as np
+from numpy.typing import NDArray
 
 from lensing_tfds.simulation import Examples
 
 _HEADER_BYTES, _FOOTER_BYTES = 12, 4  # of a frame: length and its checksum; the data's checksum
-_LENGTH_DELIMITED = 2  # protobuf's wire type of strings, bytes, messages and packed numbers
+# Protobuf's wire types: of numbers, and of strings, bytes, messages and packed numbers.
+_VARINT, _LENGTH_DELIMITED = 0, 2
+_VARINT_BYTES = 10  # at most, of 64 bits
 
 
 def encode(examples: Examples) -> list[bytes]:
@@ -45,6 +49,44 @@ def encode(examples: Examples) -> list[bytes]:
         length = struct.pack("<Q", len(record))
         pieces += length, _masked_crc(length), record, _masked_crc(record)
     return pieces
+
+
+def decode(
+    record: bytes, shapes: Mapping[str, tuple[int, ...]]
+) -> tuple[int, dict[str, NDArray[np.float32]]]:
+    """Decodes a record: the inverse of `encode`, for one example.
+
+    Args:
+      record: a serialised `tf.train.Example`, with its features in any order.
+      shapes: of the maps that it must have, by feature.
+
+    Returns:
+      The index, and the maps: read-only views of the record, float32, as `shapes` has them.
+
+    Raises:
+      ValueError: the record is no such example: it lacks a feature, has another one or one twice,
+        a map has another size, or the bytes are not protobuf's.
+    """
+    index: int | None = None
+    maps: dict[str, NDArray[np.float32]] = {}
+    data = memoryview(record)
+    for entry in _messages(_only_message(data, 1, "features"), 1, "feature"):
+        name, feature = _name_and_feature(entry)
+        if name in maps or (name == "index" and index is not None):
+            raise ValueError(f"feature {name!r} is there twice")
+        if name == "index":
+            index = _int64(feature)
+        elif name in shapes:
+            content = _only_message(_only_message(feature, 1, "bytes_list"), 1, "value")
+            if len(content) != 4 * math.prod(shapes[name]):
+                raise ValueError(f"feature {name!r} has {len(content):,} bytes, not {shapes[name]}")
+            maps[name] = np.frombuffer(content, "<f4").reshape(shapes[name])
+        else:
+            raise ValueError(f"feature {name!r} is not one of {', '.join(shapes)}, index")
+    missing = [*(name for name in shapes if name not in maps), *["index"] * (index is None)]
+    if index is None or missing:
+        raise ValueError(f"without feature {', '.join(missing)}")
+    return index, maps
 
 
 def records(file: BinaryIO) -> Iterator[bytes]:
@@ -107,3 +149,71 @@ def _int64_feature(name: str, number: int) -> bytes:
     value = _field(1, len(packed)) + packed
     feature = _field(3, len(value)) + value
     return _entry_head(name, len(feature)) + feature
+
+
+def _read_varint(data: memoryview, at: int) -> tuple[int, int]:
+    """Reads a number at a place; returns it and the place behind it."""
+    if at < len(data) and data[at] <= 0x7F:  # most are
+        return data[at], at + 1
+    number = 0
+    for count, byte in enumerate(data[at : at + _VARINT_BYTES]):
+        number |= (byte & 0x7F) << 7 * count
+        if byte <= 0x7F:
+            if number >= 2**64:
+                break
+            return number, at + count + 1
+    raise ValueError("a number is cut short or has more than 64 bits")
+
+
+def _fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
+    """Yields the fields of a message: number, and value or content."""
+    at = 0
+    while at < len(data):
+        tag, at = _read_varint(data, at)
+        value, at = _read_varint(data, at)
+        number, wire_type = tag >> 3, tag & 7
+        if wire_type == _VARINT:
+            yield number, value
+        elif wire_type == _LENGTH_DELIMITED and at + value <= len(data):
+            yield number, data[at : at + value]
+            at += value
+        else:
+            raise ValueError(f"field {number} is cut short or of an unknown kind")
+
+
+def _messages(data: memoryview, field: int, known_as: str) -> Iterator[memoryview]:
+    """Yields the contents of a repeated field of a message that has no other field."""
+    for number, content in _fields(data):
+        if number != field or isinstance(content, int):
+            raise ValueError(f"field {number} where only {known_as} should be")
+        yield content
+
+
+def _only_message(data: memoryview, field: int, known_as: str) -> memoryview:
+    """Returns the content of the one field that a message has."""
+    contents = list(_messages(data, field, known_as))
+    if len(contents) != 1:
+        raise ValueError(f"{len(contents)} of {known_as}, not one")
+    return contents[0]
+
+
+def _name_and_feature(entry: memoryview) -> tuple[str, memoryview]:
+    """Returns key and value of an entry of the map `Features.feature`."""
+    fields = dict(_fields(entry))
+    key, feature = fields.get(1), fields.get(2)
+    if len(fields) != 2 or not isinstance(key, memoryview) or not isinstance(feature, memoryview):
+        raise ValueError("a feature without a name or a value")
+    return bytes(key).decode(), feature
+
+
+def _int64(feature: memoryview) -> int:
+    """Returns the number of an `Int64List` of one, packed or not."""
+    values = list(_fields(_only_message(feature, 3, "int64_list")))
+    if len(values) != 1 or values[0][0] != 1:
+        raise ValueError("an index that is not one number")
+    value = values[0][1]
+    if not isinstance(value, int):
+        value, end = _read_varint(packed := value, 0)
+        if end != len(packed):
+            raise ValueError("an index that is not one number")
+    return value - 2**64 if value >= 2**63 else value

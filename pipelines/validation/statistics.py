@@ -5,17 +5,14 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from lensing_tfds.configs import SPLITS, LensingConfig
-from lensing_tfds.errors import LensingError
-from lensing_tfds.records import storage, tfrecord
-from lensing_tfds.records.shards import ShardSpec
+from lensing_tfds.records.shards import ShardSpec, read_shard
 from lensing_tfds.sky import polarization
 from lensing_tfds.sky.binning import Bins
 from lensing_tfds.sky.spectra import PowerSpectra
@@ -138,7 +135,7 @@ def measure_shard(spec: ShardSpec, measurement: Measurement) -> Statistics:
     addresses = []
     moments: dict[str, Moments] = {}
     not_finite: list[tuple[str, int, str]] = []
-    for index, example in read(spec):
+    for index, example in read_shard(spec):
         addresses.append((SPLITS.index(spec.split), index, content_hash(example["kappa"])))
         bad = [name for name, maps in example.items() if not np.isfinite(maps).all()]
         not_finite += [(spec.split, index, name) for name in bad]
@@ -148,21 +145,6 @@ def measure_shard(spec: ShardSpec, measurement: Measurement) -> Statistics:
             one = Moments.of(row)
             moments[name] = moments[name] + one if name in moments else one
     return measured + Statistics(moments, np.array(addresses, ADDRESS), tuple(not_finite))
-
-
-def read(spec: ShardSpec) -> Iterator[tuple[int, dict[str, NDArray[np.float32]]]]:
-    """Yields the examples of a shard: (index, maps of shape (npix, npix, channels))."""
-    config = spec.config
-    try:
-        with storage.reading(spec.path) as file:
-            for record in tfrecord.records(file):
-                yield _decode(record, config)
-    except (ValueError, KeyError, tf.errors.OpError) as error:
-        if isinstance(error, LensingError):
-            raise
-        raise LensingError(
-            f"shard {spec.path} is damaged ({error}): python -m pipelines.verify says what mends it"
-        ) from error
 
 
 def content_hash(maps: NDArray[np.float32]) -> int:
@@ -232,13 +214,3 @@ def _channel(config: LensingConfig, field: Field) -> int:
 def _pixel_moments(image: NDArray[np.float64]) -> NDArray[np.float64]:
     square = image * image
     return np.array([image.mean(), square.mean(), (square * image).mean(), (square**2).mean()])
-
-
-def _decode(record: bytes, config: LensingConfig) -> tuple[int, dict[str, NDArray[np.float32]]]:
-    features = tf.train.Example.FromString(record).features.feature
-    maps = {}
-    for name, channels in config.map_features.items():
-        (content,) = features[name].bytes_list.value
-        maps[name] = np.frombuffer(content, "<f4").reshape(config.npix, config.npix, channels)
-    (index,) = features["index"].int64_list.value
-    return int(index), maps

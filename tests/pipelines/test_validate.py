@@ -93,6 +93,16 @@ def test_a_damaged_shard_is_one_line(tmp_path, built, capsys):
     assert lines[0].startswith(f"error: shard {path} is damaged (damaged record): ")
 
 
+@pytest.mark.parametrize("kept", [0, 20])
+def test_a_shard_that_ends_between_two_records_is_one_line(tmp_path, built, capsys, kept):
+    path = sorted(built.glob("*train*-of-00003"))[1]
+    content = path.read_bytes()
+    path.write_bytes(content[: kept * len(content) // 53])  # all its records are of a size
+    code, lines = fail(tmp_path, capsys)
+    assert code == 2 and len(lines) == 1
+    assert lines[0].startswith(f"error: shard {path} is damaged (it has {kept} of its 53 examples)")
+
+
 def test_bad_input_is_one_line(tmp_path, built, capsys):
     code, lines = fail(tmp_path, capsys, "--split", "test")
     assert code == 2 and lines[0].startswith("error: ") and "20 examples are too few" in lines[0]

@@ -5,6 +5,8 @@ import io
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import given
+from hypothesis import strategies as st
 from tensorflow.core.example import example_pb2
 
 from lensing_tfds import simulate
@@ -69,3 +71,108 @@ def test_maps_are_little_endian_float32(tiny):
     (kappa,) = parsed["kappa"].bytes_list.value
     expected = simulate(tiny, "train", [3])["kappa"].ravel()
     np.testing.assert_array_equal(np.frombuffer(kappa, "<f4"), expected)
+
+
+names = st.text(max_size=20).filter(lambda name: name != "index")
+map_shapes = st.dictionaries(names, st.tuples(*[st.integers(1, 9)] * 3), max_size=5)
+int64s = st.integers(-(2**63), 2**63 - 1)
+
+
+def maps_of(shapes, seed):
+    rng = np.random.default_rng(seed)
+    return {name: rng.standard_normal(shape, np.float32) for name, shape in shapes.items()}
+
+
+@given(map_shapes, st.lists(st.integers(0, 2**63 - 1), min_size=1, max_size=4), st.integers(0, 9))
+def test_decoding_is_the_inverse_of_encoding(shapes, indices, seed):
+    maps = {name: np.stack([m] * len(indices)) for name, m in maps_of(shapes, seed).items()}
+    content = encoded(maps | {"index": np.array(indices)})
+    for record, index in zip(tfrecord.records(io.BytesIO(content)), indices, strict=True):
+        found, decoded = tfrecord.decode(record, shapes)
+        assert found == index and decoded.keys() == maps.keys()
+        for name, values in decoded.items():
+            assert values.dtype == np.float32
+            np.testing.assert_array_equal(values, maps[name][0])
+
+
+@given(map_shapes, int64s, st.integers(0, 9), st.booleans())
+def test_what_any_protobuf_wrote_is_decoded(shapes, index, seed, packed):
+    """In the order of insertion, which is any; old writers did not pack numbers."""
+    maps = maps_of(shapes, seed)
+    record = example_pb2.Example()
+    for name, values in maps.items():
+        record.features.feature[name].bytes_list.value.append(values.tobytes())
+    if packed:
+        record.features.feature["index"].int64_list.value.append(index)
+        content = record.SerializeToString()
+    else:  # field 1 of an Int64List, in its old form
+        varint = tfrecord._varint(index % 2**64)
+        feature = b"\x1a" + bytes([1 + len(varint)]) + b"\x08" + varint
+        entry = b"\x0a\x05index\x12" + bytes([len(feature)]) + feature
+        features = record.features.SerializeToString() + b"\x0a" + bytes([len(entry)]) + entry
+        content = tfrecord._field(1, len(features)) + features
+        assert example_pb2.Example.FromString(content).features.feature["index"].int64_list.value
+    found, decoded = tfrecord.decode(content, shapes)
+    assert found == index
+    for name, values in maps.items():
+        np.testing.assert_array_equal(decoded[name], values)
+
+
+SHAPES = {"kappa": (2, 2, 1), "lensed": (2, 2, 3)}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda features: features.pop("kappa"), "without feature kappa"),
+        (lambda features: features.pop("index"), "without feature index"),
+        (lambda features: features["phi"], "feature 'phi' is not one of kappa, lensed, index"),
+        (lambda features: features["kappa"].bytes_list.value.append(b""), "2 of value, not one"),
+        (lambda features: features["kappa"].bytes_list.value.pop(), "0 of value, not one"),
+        (lambda features: features["index"].int64_list.value.append(1), "not one number"),
+        (lambda features: features["index"].int64_list.value.pop(), "not one number|0 of"),
+        (lambda features: features["index"].bytes_list.value.append(b"1"), "int64_list"),
+        (lambda features: features["kappa"].float_list.value.append(1.0), "bytes_list"),
+    ],
+)
+def test_records_of_another_kind_are_refused(change, message):
+    record = example_pb2.Example()
+    for name, shape in SHAPES.items():
+        content = np.zeros(shape, np.float32).tobytes()
+        record.features.feature[name].bytes_list.value.append(content)
+    record.features.feature["index"].int64_list.value.append(7)
+    assert tfrecord.decode(record.SerializeToString(), SHAPES)[0] == 7
+    change(record.features.feature)
+    with pytest.raises(ValueError, match=message):
+        tfrecord.decode(record.SerializeToString(), SHAPES)
+
+
+def test_a_map_of_another_size_and_a_feature_twice_are_refused():
+    maps = {name: np.zeros((1, *shape), np.float32) for name, shape in SHAPES.items()}
+    (record,) = tfrecord.records(io.BytesIO(encoded(maps | {"index": np.array([7])})))
+    with pytest.raises(ValueError, match=r"'kappa' has 16 bytes, not \(3, 3, 1\)"):
+        tfrecord.decode(record, SHAPES | {"kappa": (3, 3, 1)})
+    features = record[tfrecord._read_varint(memoryview(record), 1)[1] :]
+    with pytest.raises(ValueError, match="'index' is there twice"):
+        tfrecord.decode(tfrecord._field(1, 2 * len(features)) + 2 * features, SHAPES)
+
+
+def test_whatever_the_bytes_are_decoding_gives_an_example_or_a_value_error():
+    maps = {name: np.ones((1, *shape), np.float32) for name, shape in SHAPES.items()}
+    (record,) = tfrecord.records(io.BytesIO(encoded(maps | {"index": np.array([2**40])})))
+    refused = 0
+    pieces = [record[:length] for length in range(len(record))]
+    for place in range(len(record)):
+        pieces += [
+            record[:place] + bytes([record[place] ^ 1 << bit]) + record[place + 1 :]
+            for bit in range(8)
+        ]
+    for piece in pieces:
+        try:
+            _, decoded = tfrecord.decode(piece, SHAPES)
+        except ValueError:
+            refused += 1
+        else:
+            assert {name: values.shape for name, values in decoded.items()} == SHAPES
+    map_bits = 8 * 4 * 16  # which may be anything
+    assert refused >= len(pieces) - map_bits - 8 * 9  # and the index's

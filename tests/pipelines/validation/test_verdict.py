@@ -5,8 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from lensing_tfds import simulate
+from lensing_tfds import LensingError, simulate
 from lensing_tfds.configs import SPLITS
+from pipelines.validation import completeness
+from pipelines.validation.statistics import ADDRESS, Statistics
 
 from .conftest import CONFIGS, COUNTS
 
@@ -129,12 +131,22 @@ def test_the_same_example_twice_in_a_split_and_across_splits(simulated, judged):
     assert found.startswith("examples train 3 and train 7 and test 2 are the same")
 
 
-def test_indices_that_are_missing_or_twice(simulated, judged):
+def test_a_shard_with_an_index_that_is_not_its_own_is_refused(simulated, judged):
     examples = {split: dict(maps) for split, maps in simulated("T").items()}
     examples["train"]["index"] = examples["train"]["index"].copy()
     examples["train"]["index"][5] = 8
-    found = words(judged(CONFIGS["T"], examples))
-    assert found == ["indices: train 8 more than once; train 5 missing"]
+    with pytest.raises(LensingError, match="has example 8 in place of 5"):
+        judged(CONFIGS["T"], examples)
+
+
+def test_examples_that_a_runner_lost_or_counted_twice():
+    rows = [(0, index, index) for index in (0, 1, 1, 3, 4, 6)]
+    statistics = Statistics(addresses=np.array(rows, ADDRESS))
+    (found,) = [t for t in completeness.tests(statistics, {"train": 6}) if t.name == "indices"]
+    assert not found.passed
+    assert found.message == (
+        "indices: train 1 more than once; train 2, 5 missing; train 6 not below 6"
+    )
 
 
 def test_not_a_number(altered, judged):
