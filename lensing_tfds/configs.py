@@ -23,6 +23,10 @@ _DEFAULT_NUM_EXAMPLES = {"train": 20_000, "validation": 1_000, "test": 1_000}
 
 _MAX_BOX_NPIX = 8192  # of the simulated box at internal pixels: 0.5 GB a field
 
+# Internal pixels on a side at which data version 2.0.0 had wrong lensed pixels at first: there the
+# rounded 1 / size of `nufft`'s fine grid, 486, 972, ..., times the size is below one.
+_ONCE_WRAPPED_WRONGLY = ((343, 347), (686, 694), (1372, 1388), (2743, 2777), (5486, 5554))
+
 # TFDS asks a builder config for these attributes; they say nothing about the sky.
 _TFDS_FIELDS = frozenset({"version", "description", "release_notes", "supported_versions", "tags"})
 
@@ -165,6 +169,17 @@ class LensingConfig:
             if field.name in ("name", "num_examples") or fields.get(field.name) == field.default:
                 fields.pop(field.name, None)
         return fields
+
+    @property
+    def corrections(self) -> tuple[str, ...]:
+        """Corrections that changed this config's examples, and not every config's.
+
+        They are part of what shards are known by, so that those from before count as damaged and
+        are made again. `DATASET_VERSION` would change the examples of all configs.
+        """
+        npix = self.internal.npix
+        wrapped = any(low <= npix <= high for low, high in _ONCE_WRAPPED_WRONGLY)
+        return ("periodic wrap",) if wrapped else ()
 
     @property
     def side(self) -> float:

@@ -67,6 +67,7 @@ class ShardSpec:
         # Without what is at its default: a field that is added later changes no old shard's.
         config = self.config.to_json_of_examples()
         content = [DATASET_VERSION, config, self.split, self.start, self.stop]
+        content += self.config.corrections
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

@@ -230,10 +230,14 @@ def _locate(
     z_y: Floats,
     z_x: Floats,
 ) -> None:
-    """Finds the first tap of each point of a row in the flat grid, and z along both axes."""
+    """Finds the first tap of each point of a row in the flat grid, and z along both axes.
+
+    Periods are taken off by a rounded quotient, which at a multiple of the size may be one too
+    small: what is left is then the size itself, and the comparison of whole numbers finds it.
+    """
     size, per_size = np.float32(fine), np.float32(1 / fine)
     one, two = np.float32(1), np.float32(2)
-    first, last = np.int32(0), np.int32(fine - 1)
+    first, period = np.int32(0), np.uint32(fine)
     stride = np.int32(fine + _BEFORE + _AFTER)
     for i in range(len(whole)):
         y = rest[row] + shift_y[example, row, i] * to_fine_pixels
@@ -246,8 +250,8 @@ def _locate(
         pixel_y = np.int32(floor_y - size * np.floor(floor_y * per_size))  # periodic
         pixel_x = np.int32(floor_x - size * np.floor(floor_x * per_size))
         # Whatever the displacement, NaN even, nothing outside the grid is read.
-        pixel_y = max(first, min(pixel_y, last))
-        pixel_x = max(first, min(pixel_x, last))
+        pixel_y = pixel_y if np.uint32(pixel_y) < period else first
+        pixel_x = pixel_x if np.uint32(pixel_x) < period else first
         corner[i] = np.int64(pixel_y * stride + pixel_x)
 
 

@@ -1,14 +1,18 @@
 """Configs: the versions are those of the study, and an impossible config says what is wrong."""
 
 import dataclasses
+import hashlib
 import json
 import math
 import pickle
 
+import numpy as np
 import pytest
 
-from lensing_tfds.configs import LensingConfig, differences
+from lensing_tfds.configs import DATASET_VERSION, LensingConfig, differences
 from lensing_tfds.errors import LensingError
+from lensing_tfds.records.shards import ShardSpec
+from lensing_tfds.sky.nufft import fine_size
 from lensing_tfds.versions import VERSIONS, get_config
 
 GOOD = {"name": "wide", "npix": 192, "lx": 20.0}
@@ -169,3 +173,29 @@ def test_differences_name_each_field_with_both_values():
         "seed: 0 -> 7; old: 1 -> None"
     )
     assert differences({"seed": 0}, {"seed": 0}) == ""
+
+
+def test_configs_whose_examples_were_once_wrong_are_those_whose_wrap_rounded_below_one():
+    """None of the versions; and shards know it."""
+    for npix in range(8, 8193):
+        fine = np.float32(fine_size(npix))
+        wrong = fine * np.float32(1 / fine) < 1
+        oversampling = 1 if npix <= 4096 else 2
+        if npix % oversampling:
+            continue
+        config = LensingConfig("x", npix=npix // oversampling, oversampling=oversampling, lx=5.0)
+        assert config.internal.npix == npix
+        assert bool(config.corrections) == wrong, npix
+    assert not any(config.corrections for config in VERSIONS.values())
+
+
+def test_shards_from_before_a_correction_hold_other_examples():
+    config = LensingConfig("x", npix=172, oversampling=2, lx=5.0)
+    spec = ShardSpec(config, "train", 0, 2, "x")
+    content = [DATASET_VERSION, config.to_json_of_examples(), "train", 0, 2]
+    before = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    assert spec.fingerprint != before
+    unchanged = dataclasses.replace(config, npix=128)
+    content[1] = unchanged.to_json_of_examples()
+    before = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    assert dataclasses.replace(spec, config=unchanged).fingerprint == before

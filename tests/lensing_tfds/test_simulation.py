@@ -10,6 +10,7 @@ import pytest
 from lensing_tfds import LensingConfig, LensingError, simulate
 from lensing_tfds.configs import SPLITS
 from lensing_tfds.simulation import TEMPERATURE, Simulator, block_size
+from lensing_tfds.sky import lensing
 from lensing_tfds.sky.random_numbers import NormalStream
 from lensing_tfds.versions import VERSIONS
 
@@ -125,6 +126,39 @@ def test_blocks_stay_as_they_were_whatever_is_simulated_next(version):
         for name, values in expected.items():
             blocks = np.concatenate([pair[which][name] for pair in pairs])
             np.testing.assert_array_equal(blocks, values, err_msg=name)
+
+
+def direct_lensed(example, config, iy, ix):
+    """The sum over all modes of the unlensed map, at the deflected positions of some pixels."""
+    sky, npix = config.sky, config.npix
+    unlensed, kappa = (example[name][0, ..., 0].astype(float) for name in ("unlensed", "kappa"))
+    d_y, d_x = lensing.deflection_from_kappa(sky.to_modes(kappa), sky)
+    frequency = np.fft.fftfreq(npix, 1 / npix)
+    wave_y = np.exp(2j * np.pi / npix * np.outer(iy + d_y[iy, ix] / sky.pixel, frequency))
+    wave_x = np.exp(2j * np.pi / npix * np.outer(ix + d_x[iy, ix] / sky.pixel, frequency))
+    return np.sum(wave_y @ (np.fft.fft2(unlensed) / npix**2) * wave_x, axis=1).real
+
+
+def test_a_pixel_whose_point_is_just_beyond_the_edge():
+    """It was 30.90: `nufft`'s wrap was off by a cell where its fine grid has 486 pixels."""
+    config = LensingConfig("x", npix=344, lx=344 / 60, seed=3)
+    example = simulate(config, "train", [0])
+    (expected,) = direct_lensed(example, config, np.array([15]), np.array([343]))
+    assert expected == pytest.approx(38.46, abs=5e-3)
+    assert example["lensed"][0, 15, 343, 0] == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.parametrize("npix", [40, 41])
+def test_points_that_lie_several_periods_away(npix):
+    """All pixels at an exaggeration of 1000, against the direct sum."""
+    config = LensingConfig("far", npix=npix, lx=10.0, kappa_exaggeration_factor=1000.0)
+    iy, ix = (axis.ravel() for axis in np.indices((npix, npix)))
+    for index in range(8):
+        example = simulate(config, "train", [index])
+        expected = direct_lensed(example, config, iy, ix)
+        error = example["lensed"][0, ..., 0].ravel() - expected
+        # Deflections of thousands of pixels are float32 numbers, and T changes by its rms a pixel.
+        assert np.abs(error).max() < 5e-3 * expected.std()
 
 
 def test_bad_requests_are_named():

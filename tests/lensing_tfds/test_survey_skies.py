@@ -31,7 +31,19 @@ def modes_of(maps, sky):
     return list(sky.to_modes(np.moveaxis(maps, -1, 0).astype(float)))
 
 
-@pytest.mark.parametrize("config", [SMALL, VERSIONS["v11"]], ids=lambda config: config.name)
+# Internal sizes of every kind: odd and even; fine grids of 486, 972 and 1944 pixels.
+SIZES = [(344, 1), (343, 1), (172, 2), (115, 3), (171, 4), (86, 16), (45, 3), (101, 1)]
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        SMALL,
+        VERSIONS["v11"],
+        *(changed(npix=n, oversampling=times, stokes="QU") for n, times in SIZES),
+    ],
+    ids=lambda config: f"{config.name}-{config.npix}x{config.oversampling}",
+)
 def test_an_observed_map_is_the_lensed_sky_in_double_precision(config):
     """Draws of the simulator, lensed by ducc0 and observed by NumPy: to 1e-4 of the signal."""
     config = changed(config, noise_uK_arcmin=0.0)
@@ -55,17 +67,18 @@ def test_an_observed_map_is_the_lensed_sky_in_double_precision(config):
     half = config.npix // 2
     ell = np.hypot(sky.lx, sky.ly)
     transfer = instrument.beam(ell, config.beam_arcmin)
-    transfer[half] = transfer[:, half] = 0  # the Nyquist lines have a test of their own
+    if config.npix % 2 == 0:  # the Nyquist lines have a test of their own
+        transfer[half] = transfer[:, half] = 0
     for channel, field in enumerate(drawn["fields"]):
         for name, maps in (
             ("lensed", lensing.remap(field[:1], deflection, internal)[0]),
             ("unlensed", internal.to_map(field[0])),
         ):
             plane = np.fft.fft2(maps) / maps.size
-            kept = np.r_[0:half, -half:0]
+            kept = np.r_[0 : config.npix - half, -half:0]
             expected = plane[np.ix_(kept, np.r_[0 : half + 1])] * transfer
             ours = sky.to_modes(block[name][0, ..., channel].astype(float))
-            ours[half] = ours[:, half] = 0
+            ours[transfer == 0] = 0
             signal = block["lensed"][0, ..., channel] - block["unlensed"][0, ..., channel]
             error = sky.to_map(ours - expected)
             assert error.std() < 1e-4 * signal.std(), (name, config.channels[channel])
