@@ -27,8 +27,8 @@ from estimators.out_of_distribution import OutOfDistribution, out_of_distributio
 from estimators.quadratic.fields import fields_of
 from estimators.quadratic.observation import Observation
 from estimators.quadratic.quadratic_estimator import QuadraticEstimator
-from estimators.references import theory_holds
 from estimators.resampling import with_error
+from lensing_tfds import realism
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.records.reading import evaluation_batches
 from trainer.run import Run
@@ -90,7 +90,7 @@ def check(run: Run, evaluation: Evaluation, max_examples: int | None = None) -> 
     tests, tables = {}, {}
     for estimator in (first, *filtered[:1]):
         # Where weights are measured, a quadratic estimator has the symmetry of what it saw.
-        exact = estimator is not first and theory_holds(lensing)
+        exact = estimator is not first and realism.estimator_theory_holds(lensing)
         tests[estimator.name] = null_tests(
             batches(),
             estimator,

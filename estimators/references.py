@@ -1,19 +1,19 @@
 """The quadratic estimators that a version's networks are judged beside.
 
-Where theory holds (`theory_holds`) they are as in the literature: weights, normalisation and
-Wiener filter from the spectra that the skies were drawn from. Elsewhere weights come from measured
-spectra, and normalisation and Wiener filter from one gain a ring of modes, measured on examples
-that are not judged.
+Where theory holds (`realism.estimator_theory_holds`) they are as in the literature: weights,
+normalisation and Wiener filter from the spectra that the skies were drawn from. Elsewhere weights
+come from measured spectra, and normalisation and Wiener filter from one gain a ring of modes,
+measured on examples that are not judged.
 
-Where maps carry power that a real sky does not (`has_excess_power`) each is there twice: with the
-ordinary modes, l <= T_lmax and pairs that add up to L, and with all modes. The latter has the modes
-that lensing alone filled, free of CMB, and pairs that add up to L modulo the grid's sampling.
+Where maps carry power that a real sky does not (`realism.has_excess_power`) each is there twice:
+with the ordinary modes, l <= T_lmax and pairs that add up to L, and with all modes. The latter has
+the modes that lensing alone filled, free of CMB, and pairs that add up to L modulo the grid's
+sampling.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
@@ -32,40 +32,13 @@ from estimators.quadratic.minimum_variance import MinimumVariance
 from estimators.quadratic.observation import Observation
 from estimators.quadratic.quadratic_estimator import pairs_of
 from estimators.quadratic.wiener import wiener_filter
+from lensing_tfds import realism
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.sky.binning import Bins
 from lensing_tfds.sky.spectra import PowerSpectra
 
-# Arcmin. Beyond the Nyquist multipole of smaller pixels, 8,640, the CMB has next to no power.
-_FINE = 1.25
-
 HeldOut = Callable[[], Iterable[Mapping[str, NDArray]]]
 """A function that streams examples with "lensed" and "kappa", from the first on, each time."""
-
-
-def is_aliased(lensing: LensingConfig) -> bool:
-    """Whether lensing moves power across the Nyquist multipole of the pixels it is done on."""
-    return lensing.oversampling == 1 or math.degrees(lensing.internal.pixel) * 60 > _FINE
-
-
-def is_cut(lensing: LensingConfig) -> bool:
-    """Whether there are modes, above `T_lmax`, that lensing alone has filled."""
-    return lensing.T_lmax is not None and lensing.T_lmax < lensing.sky.nyquist
-
-
-def has_excess_power(lensing: LensingConfig) -> bool:
-    """Whether a version's maps carry power that a real sky does not."""
-    return is_cut(lensing) or is_aliased(lensing)
-
-
-def theory_holds(lensing: LensingConfig) -> bool:
-    """Whether spectra from theory describe a version's maps and what lensing does to them."""
-    return not (
-        has_excess_power(lensing)
-        or _has_mean_field(lensing)
-        or lensing.kappa_exaggeration_factor != 1
-        or lensing.noise_uK_arcmin == 0
-    )
 
 
 def references(
@@ -89,7 +62,7 @@ def references(
     Raises:
       LensingError: `held_out` has too few examples.
     """
-    if theory_holds(lensing):
+    if realism.estimator_theory_holds(lensing):
         observation = Observation.of(lensing, theory)
         found = []
         for kind in _kinds(lensing, {"": observation}):
@@ -152,7 +125,7 @@ def _observations(
 ) -> dict[str, Observation]:
     # The noise is in the measured spectra already.
     ordinary = MeasuredObservation.of(lensing, theory, power=power)
-    if not has_excess_power(lensing):
+    if not realism.has_excess_power(lensing):
         return {"": ordinary}
     cut = theory
     if lensing.T_lmax is not None:  # what is above has no gradient of its own
@@ -160,7 +133,7 @@ def _observations(
         below = np.arange(theory.lmax + 1) <= lensing.T_lmax
         cut = dataclasses.replace(theory, **{n: getattr(theory, n) * below for n in names})
     everything = MeasuredObservation(
-        lensing.sky, cut, lensing.beam_arcmin, wrapped=is_aliased(lensing), power=power
+        lensing.sky, cut, lensing.beam_arcmin, wrapped=realism.is_aliased(lensing), power=power
     )
     return {"ordinary": ordinary, "all": everything}
 
@@ -178,7 +151,7 @@ def _calibrate(
 
 
 def _has_mean_field(lensing: LensingConfig) -> bool:
-    return lensing.fixed_unlensed or lensing.padding > 1 or lensing.taper > 0
+    return lensing.fixed_unlensed or not realism.is_periodic(lensing)
 
 
 class _Shared:

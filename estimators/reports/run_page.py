@@ -13,11 +13,11 @@ from matplotlib.figure import Figure
 
 from estimators.checks import Checks
 from estimators.judge import Evaluation
-from estimators.references import is_aliased, is_cut
 from estimators.reports import checks_section, figures, page
 from estimators.resampling import Measured, with_error
 from estimators.skill import Skill, difference
 from estimators.subject import Predicted, Subject
+from lensing_tfds import realism
 from lensing_tfds.command_line import build_command
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.versions import VERSIONS
@@ -124,50 +124,9 @@ def render(run: Subject, evaluation: Evaluation, checks: Checks | None = None) -
 
 def caveats(lensing: LensingConfig) -> list[str]:
     """Says in plain words what a version's maps hold that a real sky does not."""
-    notes = []
-    if lensing.fixed_unlensed:
-        notes.append(
-            "Every example lenses the same unlensed sky, which the network can learn by heart; on "
-            "a real sky it is unknown."
-        )
-    if lensing.kappa_exaggeration_factor != 1:
-        notes.append(
-            f"κ is exaggerated {lensing.kappa_exaggeration_factor:g} times, and the exaggerated κ "
-            "is the truth here."
-        )
-    internal_pixel = math.degrees(lensing.internal.pixel) * 60
-    if is_cut(lensing):
-        fields = "temperature" if lensing.stokes == "T" else "sky"
-        notes.append(
-            f"The unlensed {fields} stops at T_lmax = {lensing.T_lmax}: what lies above it was "
-            f"put there by lensing alone{_noise_clause(lensing)}, a signal that no real sky offers."
-        )
-    elif is_aliased(lensing):
-        grid = (
-            "the grid of the maps" if lensing.oversampling == 1 else f"{internal_pixel:.3g}′ pixels"
-        )
-        notes.append(
-            f"The sky is lensed on {grid}: power that lensing moves across that grid's Nyquist "
-            f"multipole, {lensing.internal.nyquist:.0f}, comes back aliased, a signal that no real "
-            "sky offers."
-        )
-    if "Q" in lensing.channels and lensing.noise_uK_arcmin == 0:
-        notes.append(
-            "Without noise, the B-mode polarization, which lensing alone has made here, in "
-            "principle gives κ away exactly."
-        )
-    if lensing.taper > 0:
-        notes.append(
-            f"Within {lensing.taper:g}° of the edges the lensed map fades to zero and true κ does "
-            "not: errors are larger there, by construction."
-        )
-    if lensing.oversampling > 1:
-        periodic = "the patch is periodic, " if lensing.padding == 1 else ""
-        notes.append(
-            f"Idealised: {periodic}the sky flat, κ Gaussian, the beam known, the noise white, and "
-            "there are no foregrounds."
-        )
-    return notes
+    notes = [departure.text for departure in realism.departures(lensing)]
+    idealised = [c for ideal in realism.idealisations(lensing) for c in ideal.clauses]
+    return [*notes, f"Idealised: {', '.join(idealised)}."]
 
 
 def verdicts(evaluation: Evaluation) -> list[str]:
@@ -186,10 +145,6 @@ def verdicts(evaluation: Evaluation) -> list[str]:
             f"ρ {float(above.value):+.4f} ± {float(above.error):.4f}."
         )
     return lines
-
-
-def _noise_clause(lensing: LensingConfig) -> str:
-    return "" if lensing.noise_uK_arcmin else ", free of noise"
 
 
 def _page(

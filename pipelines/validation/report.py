@@ -13,11 +13,11 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from estimators.reports import page
+from lensing_tfds.realism import follows_camb
 from pipelines.validation import figures
 from pipelines.validation.observables import KAPPA
 from pipelines.validation.outcome import FALSE_ALARMS, Curve, Test, Verdict
 from pipelines.validation.response import tolerance
-from pipelines.validation.theory import why_not_camb
 
 SCHEMA = 1
 """Of `validation.json`; another number if a field is removed or changes its meaning."""
@@ -199,7 +199,7 @@ def _figures(verdict: Verdict) -> str:
         for title, draw, curves, caption in found
         if any(curve.tested.any() for curve in curves)
     ]
-    near_one = not why_not_camb(verdict.config)
+    near_one = follows_camb(verdict.config)
     allowed = tolerance(verdict.config) if near_one else 0.0
     caption = _RESPONSE + (_TOLERATED if near_one else _ANY_POSITIVE)
     drawn.append(

@@ -18,7 +18,6 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from lensing_tfds.configs import LensingConfig
 from lensing_tfds.cosmology import kappa_power
 from lensing_tfds.sky import instrument, polarization, spectra
 from lensing_tfds.sky.flat_sky import FlatSky
@@ -28,25 +27,6 @@ from pipelines.validation.observables import Field, Observables, Spectrum
 
 Plane = NDArray[np.float64]
 """Half plane of a power, shape (npix, npix // 2 + 1)."""
-
-
-def why_not_camb(config: LensingConfig) -> str:
-    """Says why a config's lensed maps do not have CAMB's lensed spectra; empty if they do.
-
-    A sky that is lensed on its own pixels does not: what lensing moves beyond their Nyquist
-    frequency is aliased. Nor does one in which what is lensed, or what lenses, is not what CAMB
-    lensed.
-    """
-    reasons = {
-        "it is lensed on its own pixels (oversampling 1)": config.oversampling == 1,
-        f"T_lmax {config.T_lmax} cuts the unlensed sky": config.T_lmax is not None,
-        f"kappa_lmax {config.kappa_lmax} cuts κ": config.kappa_lmax is not None,
-        f"κ is {config.kappa_exaggeration_factor:g} times as large": (
-            config.kappa_exaggeration_factor != 1
-        ),
-        "all examples have one unlensed sky": config.fixed_unlensed,
-    }
-    return ", ".join(reason for reason, holds in reasons.items() if holds)
 
 
 CAMB_ERROR = dict.fromkeys(("TT", "EE", "TE", "QQ", "UU"), 0.0015) | {"BB": 0.005}

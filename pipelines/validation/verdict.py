@@ -8,13 +8,14 @@ import numpy as np
 from scipy import stats
 
 from lensing_tfds.configs import LensingConfig
+from lensing_tfds.realism import follows_camb, why_not_camb
 from lensing_tfds.sky.spectra import PowerSpectra
 from pipelines.validation import completeness, pixels, powers
 from pipelines.validation.observables import Observables
 from pipelines.validation.outcome import Curve, Response, Trial, Verdict
 from pipelines.validation.response import Responses, tolerance
 from pipelines.validation.statistics import Statistics
-from pipelines.validation.theory import Theory, why_not_camb
+from pipelines.validation.theory import Theory
 
 
 def judge(
@@ -79,7 +80,7 @@ def _response_trial(response: Response, config: LensingConfig) -> Trial:
     """Tests that the response is near 1 in each band; or, on a config's own grid, not negative."""
     mean, error = _mean(response)
     words = f"{mean:.3f} ± {error:.3f} in the mean"
-    if not why_not_camb(config):
+    if follows_camb(config):
         allowed = tolerance(config)
         excess = np.maximum(np.abs(response.value - 1) - allowed, 0) / response.error
         p_value = min(1.0, len(excess) * float(2 * stats.norm.sf(excess.max())))

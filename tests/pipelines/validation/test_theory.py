@@ -1,11 +1,8 @@
 """Expected powers against brute force and against simulated, unlensed and lensed, skies."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 
-from lensing_tfds import LensingConfig
 from lensing_tfds.sky import spectra
 from lensing_tfds.sky.flat_sky import FlatSky
 from pipelines.validation.finite_box import in_box
@@ -48,17 +45,3 @@ def test_a_large_box_has_the_spectra_of_the_sky():
         )
         assert of_large < 2e-4 < of_small
     assert 0.005 < 1 - (small.lensed_BB[ell] / table.lensed_BB[ell]).mean() < 0.03
-
-
-def test_unknown_kinds_are_named():
-    from pipelines.validation.theory import why_not_camb
-
-    survey = LensingConfig("s", npix=64, lx=4.0, oversampling=2)
-    assert why_not_camb(survey) == ""
-    for change, reason in (
-        ({"oversampling": 1}, "own pixels"),
-        ({"kappa_lmax": 1000}, "kappa_lmax 1000"),
-        ({"T_lmax": 2000}, "T_lmax 2000"),
-        ({"kappa_exaggeration_factor": 3.0}, "3 times"),
-    ):
-        assert reason in why_not_camb(dataclasses.replace(survey, **change))

@@ -1,0 +1,228 @@
+"""What a config's maps are and are not: the one account that every page and every test quotes.
+
+A real lensed sky has all its modes lensed by all the modes of κ, once, and is seen with noise. A
+config may depart from that on purpose. Each `Departure` says how, in a sentence for people and, if
+it makes the lensed spectra other than CAMB's, in a clause. What all configs leave out is in
+`idealisations`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from lensing_tfds.configs import LensingConfig
+from lensing_tfds.sky import spectra
+from lensing_tfds.sky.flat_sky import FlatSky
+
+FINE_ARCMIN = 1.25
+"""Pixels on which lensing moves next to no power across the Nyquist multipole: from 8,640 on the
+CMB has next to none."""
+
+
+class Departure(NamedTuple):
+    """One way in which maps are not those of a real lensed sky.
+
+    Attributes:
+      topic: what a network trained on them does not learn, or learns wrongly.
+      text: how they are made, a sentence or two.
+      clause: the same in short, where it changes the lensed maps' spectra; else empty.
+    """
+
+    topic: str
+    text: str
+    clause: str = ""
+
+
+class Idealisation(NamedTuple):
+    """A way in which every config's sky is simpler than the real one.
+
+    Attributes:
+      topic: as of a `Departure`.
+      text: what is left out, a sentence.
+      clauses: the same in short.
+    """
+
+    topic: str
+    text: str
+    clauses: tuple[str, ...]
+
+
+def is_aliased(config: LensingConfig) -> bool:
+    """Whether lensing moves power across the Nyquist multipole of the pixels it is done on."""
+    return config.oversampling == 1 or math.degrees(config.internal.pixel) * 60 > FINE_ARCMIN
+
+
+def is_cut(config: LensingConfig) -> bool:
+    """Whether `T_lmax` leaves modes of the sky that is lensed empty."""
+    return config.T_lmax is not None and config.T_lmax < _highest(config.internal)
+
+
+def has_filled_modes(config: LensingConfig) -> bool:
+    """Whether the maps have modes, above `T_lmax`, that lensing alone has filled."""
+    return config.T_lmax is not None and config.T_lmax < _highest(config.sky)
+
+
+def is_kappa_cut(config: LensingConfig) -> bool:
+    """Whether `kappa_lmax` leaves modes of κ empty."""
+    return config.kappa_lmax is not None and config.kappa_lmax < _highest(config.internal)
+
+
+def has_excess_power(config: LensingConfig) -> bool:
+    """Whether the maps carry power that those of a real sky do not."""
+    return has_filled_modes(config) or is_aliased(config)
+
+
+def is_periodic(config: LensingConfig) -> bool:
+    """Whether the lensed map goes on at the opposite edge: neither cut out nor tapered."""
+    return config.padding == 1 and config.taper == 0
+
+
+def why_not_camb(config: LensingConfig) -> str:
+    """Says why the lensed maps do not have CAMB's lensed spectra; empty if they do."""
+    return ", ".join(departure.clause for departure in departures(config) if departure.clause)
+
+
+def follows_camb(config: LensingConfig) -> bool:
+    """Whether the lensed maps have CAMB's lensed spectra."""
+    return not why_not_camb(config)
+
+
+def estimator_theory_holds(config: LensingConfig) -> bool:
+    """Whether spectra from theory make a quadratic estimator's weights, response and noise right.
+
+    They must be those of the maps; without noise there is no end to the modes used, and a patch
+    with edges has a mean field.
+    """
+    return follows_camb(config) and is_periodic(config) and config.noise_uK_arcmin > 0
+
+
+def departures(config: LensingConfig) -> tuple[Departure, ...]:
+    """Returns all ways in which a config's maps depart from a real sky's, the gravest first."""
+    found = []
+    if config.fixed_unlensed:
+        found.append(
+            Departure(
+                "Generalisation to other skies",
+                "Every example lenses the same unlensed sky, which a network can learn by heart; "
+                "on a real sky it is unknown.",
+                "all examples have one unlensed sky",
+            )
+        )
+    if config.kappa_exaggeration_factor != 1:
+        factor = f"{config.kappa_exaggeration_factor:g} times"
+        found.append(
+            Departure(
+                "The strength of lensing",
+                f"κ is exaggerated {factor}, and the exaggerated κ is the truth here.",
+                f"κ is {factor} as large",
+            )
+        )
+    if is_cut(config):
+        found.append(_cut(config))
+    if is_aliased(config):
+        found.append(_aliased(config))
+    if is_kappa_cut(config):
+        found.append(
+            Departure(
+                "Small structures",
+                f"κ has no power above L = {config.kappa_lmax:,}.",
+                f"kappa_lmax {config.kappa_lmax} cuts κ",
+            )
+        )
+    has = {"beam": config.beam_arcmin, "noise": config.noise_uK_arcmin}
+    if missing := [f"no {name}" for name, value in has.items() if not value]:
+        text = f"There is {' and '.join(missing)}."
+        if "Q" in config.channels and not config.noise_uK_arcmin:
+            text += (
+                " Without noise, the B-mode polarization, which lensing alone has made here, in "
+                "principle gives κ away exactly."
+            )
+        found.append(Departure("What a telescope sees", text))
+    if config.taper > 0:
+        found.append(
+            Departure(
+                "The edges",
+                f"Within {config.taper:g}° of the edges the lensed map fades to zero and true κ "
+                "does not: errors are larger there, by construction.",
+            )
+        )
+    return tuple(found)
+
+
+def idealisations(config: LensingConfig) -> tuple[Idealisation, ...]:
+    """Returns what the config's sky leaves out, as do all configs'."""
+    instrument = [
+        clause
+        for clause, holds in (
+            ("the beam is known", config.beam_arcmin > 0),
+            ("the noise is white", config.noise_uK_arcmin > 0),
+        )
+        if holds
+    ]
+    noise = "; noise is white, with no 1/f and no scan pattern" if config.noise_uK_arcmin else ""
+    edges = " and periodic: a real survey has edges and masks" if config.padding == 1 else ""
+    flat = ("the patch is periodic",) * (config.padding == 1) + ("the sky is flat",)
+    found = [
+        Idealisation(
+            "Non-Gaussian κ",
+            "κ is a Gaussian field: it has the non-linear power spectrum, but no bispectrum, no "
+            "clusters, no post-Born corrections; and it is not correlated with T or E (no ISW–κ "
+            "correlation).",
+            ("κ is Gaussian",),
+        ),
+        Idealisation(
+            "Foregrounds and instruments",
+            f"No dust, no point sources, no SZ effect{noise}.",
+            (*instrument, "there are no foregrounds"),
+        ),
+        Idealisation("Large scales", f"The patch is flat{edges}.", flat),
+    ]
+    if "Q" in config.channels:
+        found.append(
+            Idealisation(
+                "Primordial B modes",
+                "All B is made by lensing: there are no tensors.",
+                ("there are no tensors",),
+            )
+        )
+    return tuple(found)
+
+
+def _cut(config: LensingConfig) -> Departure:
+    sky = "temperature" if config.stokes == "T" else "sky"
+    clause = f"T_lmax {config.T_lmax} cuts the unlensed sky"
+    if not has_filled_modes(config):
+        text = (
+            f"The unlensed {sky} stops at T_lmax = {config.T_lmax}: what lensing moves down from "
+            "above it, in a real sky, is missing."
+        )
+        return Departure("Small scales", text, clause)
+    noise = "" if config.noise_uK_arcmin else ", free of noise"
+    text = (
+        f"The unlensed {sky} stops at T_lmax = {config.T_lmax}: what lies above it was put there "
+        f"by lensing alone{noise}, a signal that no real sky offers."
+    )
+    return Departure("What high multipoles tell", text, clause)
+
+
+def _aliased(config: LensingConfig) -> Departure:
+    pixel = math.degrees(config.internal.pixel) * 60
+    if config.oversampling == 1:
+        grid, clause = "the grid of the maps", "it is lensed on its own pixels (oversampling 1)"
+    else:
+        grid, clause = f"{pixel:.3g}′ pixels", f"it is lensed on {pixel:.3g}′ pixels"
+    text = (
+        f"The sky is lensed on {grid}: power that lensing moves across that grid's Nyquist "
+        f"multipole, {config.internal.nyquist:.0f}, comes back aliased, a signal that no real sky "
+        "offers."
+    )
+    return Departure("What aliased modes tell", text, clause)
+
+
+def _highest(sky: FlatSky) -> float:
+    """Multipole of the patch's shortest wave, in the corner of its plane; the table's end at most.
+
+    That of the table, because no mode beyond it has power in any case.
+    """
+    return min(math.sqrt(2) * (sky.npix // 2) * sky.fundamental, spectra.LMAX)
