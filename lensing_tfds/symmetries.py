@@ -25,7 +25,14 @@ import numpy as np
 ORDER = 8
 """Elements of the group."""
 
+_POLARIZATION = ("Q", "U")
+
 Array = TypeVar("Array", bound=Any)
+
+
+def spin(channel: str) -> int:
+    """The spin of a channel by its name: 2 for Q and U, 0 for all others."""
+    return 2 if channel in _POLARIZATION else 0
 
 
 def transform(maps: Array, channels: Sequence[str], elements: Any, xp: Any = np) -> Array:
@@ -55,9 +62,9 @@ def transform(maps: Array, channels: Sequence[str], elements: Any, xp: Any = np)
     ):
         maps = xp.where(chosen[:, None, None, None], change(maps), maps)
     # Signs do not depend on the pixel: they may all be changed at the end.
-    changes_sign = {"Q": transposed, "U": rows ^ columns}
-    if not changes_sign.keys() & set(channels):
+    if not any(map(spin, channels)):
         return maps
+    changes_sign = dict(zip(_POLARIZATION, (transposed, rows ^ columns), strict=True))
     never = xp.zeros_like(rows)
     flips = xp.stack([changes_sign.get(name, never) for name in channels], axis=-1)
     return xp.where(flips[:, None, None, :], -maps, maps)

@@ -40,7 +40,6 @@ FRAMEWORKS = {"tensorflow", "tensorflow_datasets", "keras", "apache_beam", "pyma
 
 EXCEPTIONS = {
     ("estimators.checks", "trainer.run"),
-    ("estimators.reports.run_page", "trainer.memory"),
     ("estimators.reports.run_page", "trainer.run"),
     ("estimators.subject", "trainer.run"),
     ("benchmarks.estimator_proof", "lensing_tfds.simulation._Scratch"),

@@ -16,10 +16,10 @@ In Python (nothing is imported here, so that `import trainer` stays instant):
         the settings that a version's own study used
     lensing_tfds.records.datasets.open_dataset
         `lensing/v8` -> TFDS builder, building it if missing
-    trainer.networks.models.build_model
+    trainer.networks.families.build
         "4x64-1x32-9" -> keras.Model
-    trainer.memory.estimate_memory
-        what training a model needs
+    trainer.networks.families.memory
+        what training a network needs
     trainer.data.stream
         shards -> tf.data batches
     trainer.train.train

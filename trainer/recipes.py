@@ -7,12 +7,9 @@ versions, v9 on, have no study, and all is such a choice.
 from __future__ import annotations
 
 import dataclasses
-import math
 
-from lensing_tfds.errors import LensingError
-from trainer.networks import architectures
-
-OPTIMIZERS = ("adam", "sgd")
+from trainer.networks import families
+from trainer.optimization import check_optimization
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,7 +17,7 @@ class Recipe:
     """One way to train on a version.
 
     Attributes:
-      model: the network's name, see `trainer.networks.architectures`.
+      model: the network's name, see `trainer.networks.families`.
       optimizer: "adam" or "sgd".
       learning_rate: constant over the run.
       momentum: of SGD, in [0, 1); Adam takes none.
@@ -42,28 +39,16 @@ class Recipe:
     epochs: int = 20
 
     def __post_init__(self) -> None:
-        architectures.parse(self.model)
-        for name, value, allowed, valid in (
-            ("optimizer", self.optimizer, " or ".join(OPTIMIZERS), self.optimizer in OPTIMIZERS),
-            (
-                "learning_rate",
-                self.learning_rate,
-                "a positive number",
-                math.isfinite(self.learning_rate) and self.learning_rate > 0,
-            ),
-            ("momentum", self.momentum, "in [0, 1)", 0 <= self.momentum < 1),
-            (
-                "momentum",
-                self.momentum,
-                "0 with adam",
-                self.optimizer == "sgd" or self.momentum == 0,
-            ),
-            ("clipnorm", self.clipnorm, "positive", self.clipnorm is None or self.clipnorm > 0),
-            ("batch_size", self.batch_size, "at least 1", self.batch_size >= 1),
-            ("epochs", self.epochs, "at least 1", self.epochs >= 1),
-        ):
-            if not valid:
-                raise LensingError(f"{name} is {value!r}: must be {allowed}")
+        families.parse(self.model)
+        check_optimization(
+            self.optimizer,
+            self.learning_rate,
+            self.momentum,
+            self.nesterov,
+            self.clipnorm,
+            self.batch_size,
+            self.epochs,
+        )
 
 
 # v1-v3: the study used Keras' defaults, which are batches of 32 and no clipping.
@@ -79,7 +64,7 @@ _SGD = Recipe(
 )
 
 # v9-v12: no study trained such a network on these; a plain stack to begin with. What a training
-# step keeps of a 256 x 256 map is 8 MiB for each layer of 32 filters (see trainer.memory), which
+# step keeps of a 256 x 256 map is 8 MiB for each layer of 32 filters (see families.memory), which
 # makes 1.0 GiB in batches of 16, as measured, beside TensorFlow's own 0.7 GiB; v8's and v7's 64
 # filters in batches of 128 would need 17 GiB, and with the libraries' workspaces not fit into a
 # machine of 24. A core trains on 3 examples a second, so that an epoch of 4,000 takes two cores a

@@ -22,9 +22,12 @@ import numpy as np
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records.storage import replacing
+from lensing_tfds.task import Task
 from trainer.config import TrainerConfig
 from trainer.data.scaling import Scaling
 from trainer.history import as_columns, read_history
+from trainer.networks import families
+from trainer.networks.memory import MemoryEstimate
 
 if TYPE_CHECKING:
     import keras
@@ -102,6 +105,12 @@ class Run:
             raise LensingError(f"the run in {self.workdir} has no finished epoch yet")
         best = int(np.argmin(values) if objective.endswith("loss") else np.argmax(values))
         return {name: float(column[best]) for name, column in self.history.items()}
+
+    @property
+    def memory(self) -> MemoryEstimate:
+        """What a training step needs."""
+        config, task = self.config, Task(self.lensing, self.dataset_version)
+        return families.memory(config.model, task, config.batch_size, config.optimizer)
 
     def builder(self) -> tfds.core.DatasetBuilder:
         """Opens the dataset that the run was trained on, building a missing version.

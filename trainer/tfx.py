@@ -30,7 +30,7 @@ from lensing_tfds.records.datasets import absolute_data_dir, find_config, open_d
 from trainer.config import TrainerConfig
 from trainer.data.stream import num_train_examples
 from trainer.hparams import FIELDS, HParams
-from trainer.spaces import FAMILIES
+from trainer.networks.families import FAMILIES
 
 
 def run_fn(fn_args: Any) -> None:
@@ -135,7 +135,7 @@ def _settings_of(hyperparameters: Any) -> dict[str, Any]:
     if not isinstance(values, Mapping):
         raise LensingError("hyperparameters have no 'values': expected Keras Tuner's config")
     for family in FAMILIES.values():
-        space = family()
+        space = family.space()
         if space.dimensions().keys() <= values.keys():
             return space.settings(values)
     raise LensingError(

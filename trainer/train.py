@@ -16,13 +16,14 @@ from lensing_tfds.records import reading
 from lensing_tfds.records.datasets import find_config, open_dataset, refuse_another, stored_config
 from lensing_tfds.records.locks import alone_in
 from lensing_tfds.records.storage import make_folder
+from lensing_tfds.task import Task
 from trainer.callbacks import Checkpoints, Progress, StopOnDivergence, Stopwatch
 from trainer.config import RESUMABLE, TrainerConfig
 from trainer.data import stream
 from trainer.data.scaling import Scaling, measure_scaling
 from trainer.history import read_history, write_history
 from trainer.metrics import MapCorrelation
-from trainer.networks.models import build_model
+from trainer.networks import families
 from trainer.run import Run, RunConfig, load_model, load_run, read_config, write_config
 
 # Mean and variance of a pixel are known to better than a percent from these.
@@ -84,11 +85,7 @@ def _train(
     refuse_another(builder, lensing, version)
     scaling = _measure_scaling(builder, config) if old is None else old.scaling
     steps = stream.steps_per_epoch(builder, config)
-    model = (
-        _last_model(workdir)
-        or model
-        or build_compiled(config, builder.info.features["lensed"].shape)
-    )
+    model = _last_model(workdir) or model or build_compiled(config, Task(lensing, version))
     done = int(model.optimizer.iterations) // steps
     # Fewer epochs than a run already has do not make it a shorter run.
     settled = dataclasses.replace(config, epochs=max(config.epochs, done))
@@ -116,17 +113,17 @@ def _train(
     return load_run(workdir)
 
 
-def build_compiled(config: TrainerConfig, input_shape: tuple[int, int, int]) -> keras.Model:
+def build_compiled(config: TrainerConfig, task: Task) -> keras.Model:
     """Builds a network, ready to fit.
 
     Args:
       config: its model, seed and optimizer settings are used.
-      input_shape: (npix, npix, channels) of a lensed map.
+      task: what goes in and what comes out.
 
     Raises:
       LensingError: the model's name is not in the grammar.
     """
-    model = build_model(config.model, input_shape, config.seed)
+    model = families.build(config.model, task, config.seed)
     model.compile(
         optimizer=build_optimizer(config),
         loss="mse",

@@ -12,7 +12,8 @@ from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.versions import dataset_name
 from trainer.config import TrainerConfig, resolve
-from trainer.spaces import Point, Space, space_for
+from trainer.networks.space import Point, Space
+from trainer.spaces import changed, space_for
 
 TUNERS = ("hyperband", "bayesian", "random")
 OBJECTIVES = {"val_loss": "min", "val_map_correlation": "max"}  # columns of a run's history
@@ -111,7 +112,7 @@ class SearchConfig:
         unknown, missing = sorted(values.keys() - fields), sorted(fields - values.keys())
         if unknown or missing:
             raise LensingError(f"not a search's config: unknown {unknown}, missing {missing}")
-        space = space_for(dataset_name(values["dataset"])).changed(values["space"])
+        space = changed(space_for(dataset_name(values["dataset"])), values["space"])
         return cls(**(values | {"space": space}))
 
     def trainer_config(self, lensing: LensingConfig, point: Point, epochs: int) -> TrainerConfig:
@@ -141,7 +142,7 @@ class SearchConfig:
           lensing: the dataset's own config.
         """
         default = resolve(self.dataset, self.data_dir, lensing)
-        return self.space.locate(default, default.augment)
+        return self.space.locate(default.to_json())
 
     def budget(self, **limits: float | None) -> Budget:
         """A budget, with the default number of trials where a search would have no end."""
@@ -170,6 +171,6 @@ def read_space(path: str | Path, version: str) -> Space:
     if not isinstance(values, dict) or not values:
         raise LensingError(f'{path} holds no space: expected {{"depth": [4, 6], ...}}')
     try:
-        return space_for(version).changed(values)
+        return changed(space_for(version), values)
     except LensingError as error:
         raise LensingError(f"{path}: {error}") from error

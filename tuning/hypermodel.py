@@ -9,10 +9,11 @@ from typing import Any
 import keras
 import keras_tuner
 
-from lensing_tfds.configs import LensingConfig
+from lensing_tfds.configs import DATASET_VERSION, LensingConfig
+from lensing_tfds.task import Task
 from trainer.config import TrainerConfig
+from trainer.networks.space import Choice, Dimension
 from trainer.run import Run
-from trainer.spaces import Choice, Dimension
 from trainer.train import build_compiled, train
 from tuning.config import SearchConfig
 
@@ -33,8 +34,7 @@ class LensingHyperModel(keras_tuner.HyperModel):
         self.live = live
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        npix, channels = self.lensing.npix, len(self.lensing.channels)
-        return build_compiled(self.trainer_config(hp), (npix, npix, channels))
+        return build_compiled(self.trainer_config(hp), Task(self.lensing, DATASET_VERSION))
 
     def fit(
         self,

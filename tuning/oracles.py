@@ -13,7 +13,7 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records.storage import replacing
-from trainer.spaces import Point
+from trainer.networks.space import Point
 from tuning.config import OBJECTIVES, Budget, SearchConfig
 
 _FAILURES_IN_A_ROW = 5  # then it is not the trials that are at fault

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tensorboard.plugins.hparams import api
 
 from trainer.config import TrainerConfig
-from trainer.spaces import Choice, Space
+from trainer.networks.space import Choice, Space
 
 _METRICS = (("epoch_loss", "val_loss"), ("epoch_map_correlation", "val_map_correlation"))
 _SETTINGS = ("model", "optimizer", "learning_rate", "batch_size", "augment")

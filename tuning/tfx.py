@@ -24,7 +24,7 @@ import keras_tuner
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records.datasets import find_config
 from trainer.config import resolve
-from trainer.spaces import space_for
+from trainer.spaces import changed, space_for
 from trainer.tfx import argument, dataset_and_settings, whole_epochs
 from tuning.config import Budget, SearchConfig
 from tuning.search import announce_trials, build_tuner, prepare
@@ -65,7 +65,7 @@ def tuner_fn(fn_args: Any) -> TunerFnResult:
     dataset, data_dir, settings = dataset_and_settings(fn_args, (*_SEARCH, *_BUDGET))
     lensing = find_config(dataset, data_dir)
     limits = {name: settings.pop(name, None) for name in _BUDGET}
-    space = space_for(lensing.name).changed(settings.pop("space", {}))
+    space = changed(space_for(lensing.name), settings.pop("space", {}))
     steps = argument(fn_args, "train_steps")
     if steps is not None:
         base = resolve(dataset, data_dir, lensing, max_examples=settings.get("max_examples"))

@@ -21,7 +21,6 @@ from lensing_tfds import realism
 from lensing_tfds.command_line import build_command
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.versions import VERSIONS
-from trainer.memory import estimate_memory
 from trainer.run import Run
 
 _LEAD = (
@@ -287,7 +286,7 @@ def _estimator_table(evaluation: Evaluation) -> str:
 def _run_rows(run: Run) -> list[tuple[str, object]]:
     history, config = run.history, run.config
     best = int(np.argmin(history["val_loss"]))
-    memory = estimate_memory(run.model, config.batch_size, config.optimizer)
+    memory = run.memory
     return [
         ("epochs trained", f"{len(history['epoch'])}, the best is {history['epoch'][best]:.0f}"),
         ("time trained", f"{history['seconds'].sum() / 60:.1f} minutes"),

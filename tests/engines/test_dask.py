@@ -10,9 +10,10 @@ import pytest
 
 from lensing_tfds import simulate
 from lensing_tfds.configs import DATASET_VERSION
+from lensing_tfds.task import Task
 from trainer.config import resolve
 from trainer.data.scaling import Scaling
-from trainer.networks.models import build_model
+from trainer.networks.families import build
 from trainer.run import RunConfig, load_run, write_config
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -69,7 +70,7 @@ def test_the_same_predictions(generate, flags, small, tmp_path):
     workdir = tmp_path / "run"
     workdir.mkdir()
     write_config(workdir, RunConfig(settings, small, DATASET_VERSION, scaling))
-    build_model("1x4-3", (16, 16, 1), seed=0).save(workdir / "best.keras")
+    build("1x4-3", Task(small, DATASET_VERSION), seed=0).save(workdir / "best.keras")
     output = tmp_path / "predictions"
     command = [sys.executable, "-m", "pipelines.predict", "--workdir", str(workdir)]
     command += ["--output", str(output), "--split", "train", *flags, "--dask_npartitions", "3"]

@@ -11,12 +11,13 @@ import pytest
 from lensing_tfds import LensingError
 from lensing_tfds.records.datasets import open_built
 from lensing_tfds.records.reading import evaluation_batches
+from lensing_tfds.task import Task
 from pipelines import predicted_shards
 from pipelines.predict import main, predict
 from trainer import evaluate
 from trainer.config import resolve
 from trainer.data.scaling import Scaling
-from trainer.networks.models import build_model
+from trainer.networks.families import build
 from trainer.run import RunConfig, load_run, write_config
 
 
@@ -27,7 +28,7 @@ def trained_fixture(tiny, data_dir, tmp_path_factory):
     settings = resolve("lensing/tiny", data_dir, tiny, model="1x4-3")
     scaling = Scaling((1.0,), (90.0,), 0.01, 0.3)
     write_config(workdir, RunConfig(settings, tiny, "1.0.0", scaling))
-    build_model("1x4-3", (16, 16, 1), seed=1).save(workdir / "best.keras")
+    build("1x4-3", Task(tiny, "1.0.0"), seed=1).save(workdir / "best.keras")
     return workdir
 
 
@@ -137,22 +138,22 @@ def test_indices_of_other_examples_are_mended(output, trained, capsys):
     assert path.read_bytes() == right
 
 
-def test_another_network_does_not_take_over_what_was_not_finished(workdir, output):
+def test_another_network_does_not_take_over_what_was_not_finished(tiny, workdir, output):
     """The seal of a file names the weights that made it."""
     (output / "predictions.json").unlink()
     before, _ = read(output)
-    build_model("1x4-3", (16, 16, 1), seed=2).save(workdir / "best.keras")
+    build("1x4-3", Task(tiny, "1.0.0"), seed=2).save(workdir / "best.keras")
     main(["--workdir", str(workdir), "--output", str(output)])
     after, _ = read(output)
     assert np.abs(after - before).max() > 1e-3
 
 
-def test_other_predictions_are_left_alone(workdir, output, capsys):
+def test_other_predictions_are_left_alone(tiny, workdir, output, capsys):
     before = {path: path.read_bytes() for path in output.rglob("*") if path.is_file()}
     folders = ("--workdir", str(workdir), "--output", str(output))
     line = error_line(capsys, *folders, "--split", "train")
     assert "holds other predictions: split: 'test' -> 'train'" in line
-    build_model("1x4-3", (16, 16, 1), seed=2).save(workdir / "best.keras")
+    build("1x4-3", Task(tiny, "1.0.0"), seed=2).save(workdir / "best.keras")
     assert "network_sha256" in error_line(capsys, *folders)
     (output / "predictions.json").write_text("{}"[:1])
     assert "is not a description of predictions" in error_line(capsys, *folders)

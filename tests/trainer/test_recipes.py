@@ -2,12 +2,12 @@ import dataclasses
 
 import pytest
 
-from lensing_tfds.configs import LensingConfig
+from lensing_tfds.configs import DATASET_VERSION, LensingConfig
 from lensing_tfds.errors import LensingError
+from lensing_tfds.task import Task
 from lensing_tfds.versions import VERSIONS
 from trainer.config import resolve
-from trainer.memory import estimate_memory
-from trainer.networks.models import build_model
+from trainer.networks import families
 from trainer.recipes import RECIPES, Recipe, recipe_for
 
 # What the versions' own study trained: the first is the version's default.
@@ -64,9 +64,9 @@ def test_a_custom_config_has_a_recipe():
 @pytest.mark.parametrize("version", SURVEYS)
 def test_a_surveys_network_trains_in_a_few_gigabytes(version):
     config, recipe = VERSIONS[version], recipe_for(version)
-    shape = (config.npix, config.npix, len(config.channels))
-    model = build_model(recipe.model, shape, seed=0)
-    assert estimate_memory(model, recipe.batch_size, recipe.optimizer).total < 2 * 2**30
+    task = Task(config, DATASET_VERSION)
+    memory = families.memory(recipe.model, task, recipe.batch_size, recipe.optimizer)
+    assert memory.total < 2 * 2**30
 
 
 @pytest.mark.parametrize(("npix", "batch_size"), [(50, 128), (128, 128), (256, 32), (4096, 1)])
@@ -75,8 +75,8 @@ def test_batches_of_a_custom_configs_large_maps_fit_too(npix, batch_size):
     config = resolve("lensing/wide", "/data", lensing)
     assert config.batch_size == recipe_for("wide", npix=npix).batch_size == batch_size
     if npix < 1000:
-        model = build_model(config.model, (npix, npix, 1), seed=0)
-        assert estimate_memory(model, batch_size, "adam").total < 4 * 2**30
+        task = Task(lensing, DATASET_VERSION)
+        assert families.memory(config.model, task, batch_size, "adam").total < 4 * 2**30
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from estimators.evaluation import evaluate, write
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records.locks import alone_in
 from lensing_tfds.records.reading import evaluation_batches
+from tests.trainer.tasks import task
 from trainer.callbacks import Checkpoints
 from trainer.run import load_run
 from trainer.serving import export
@@ -230,7 +231,7 @@ def test_the_optimizer_is_the_one_that_the_config_names(changed):
 
 
 def test_the_loss_is_the_mean_squared_error_of_standardised_kappa(changed):
-    model = build_compiled(changed(), (16, 16, 1))
+    model = build_compiled(changed(), task(16))
     x, y = (tf.random.stateless_normal((4, 16, 16, 1), (1, i)) for i in range(2))
     expected = np.mean((model(x) - y) ** 2)
     np.testing.assert_allclose(model.evaluate(x, y, verbose=0)[0], expected, rtol=1e-5)

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from trainer.spaces import StackSpace
+from trainer.networks.stacks import StackSpace
 from tuning.config import SearchConfig
 
 # Networks that train in a second.

@@ -2,7 +2,7 @@ import keras_tuner
 import pytest
 
 from lensing_tfds.versions import VERSIONS
-from trainer.spaces import StackSpace
+from trainer.networks.stacks import StackSpace
 from tuning.config import SearchConfig
 from tuning.hypermodel import LensingHyperModel
 

@@ -11,11 +11,12 @@ from matplotlib.axes import Axes
 from estimators.estimator import Estimator, zero
 from estimators.judge import judge
 from estimators.reports import figures, run_page
+from lensing_tfds.task import Task
 from lensing_tfds.versions import VERSIONS
 from tests.estimators import skies
 from trainer.config import resolve
 from trainer.data.scaling import Scaling
-from trainer.networks.models import build_model
+from trainer.networks.families import build
 from trainer.run import Run
 
 
@@ -55,8 +56,8 @@ def rendered(config, workdir, others=()):
         Scaling((0.0,), (1.0,), 0.0, 1.0),
         history,
     )
-    shape = (16, 16, len(config.channels))
-    vars(run)["model"] = build_model("1x4-3", shape, seed=0)  # as if read from best.keras
+    # As if read from best.keras.
+    vars(run)["model"] = build("1x4-3", Task(config, "1.0.0"), seed=0)
     return run_page.render(run, evaluation)
 
 

@@ -6,6 +6,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from lensing_tfds.records import reading
+from tests.trainer.tasks import task
 from trainer.data import stream
 from trainer.data.scaling import Scaling
 from trainer.train import build_compiled
@@ -174,7 +175,7 @@ def test_augmentation_changes_the_signs_of_q_and_u_with_the_axes(polarized_build
 
 
 def test_keras_fits_on_the_stream(builder, config):
-    model = build_compiled(dataclasses.replace(config, model="1x2-3"), (16, 16, 1))
+    model = build_compiled(dataclasses.replace(config, model="1x2-3"), task(16))
     steps = stream.steps_per_epoch(builder, config)
     batches = stream.training_batches(builder, config, SCALING)
     model.fit(batches, steps_per_epoch=steps, shuffle=False, verbose=0)

@@ -1,0 +1,56 @@
+"""The registry of families: a name -> its network, and what training that network needs."""
+
+from __future__ import annotations
+
+import keras
+
+from lensing_tfds.errors import LensingError
+from lensing_tfds.task import Task
+from trainer.networks import stacks
+from trainer.networks.family import Family, Network
+from trainer.networks.memory import MemoryEstimate
+
+_ALL = (
+    stacks.FAMILY,
+)  # fmt: skip
+"""In the order in which they read a name; a new family is one line here."""
+
+FAMILIES: dict[str, Family] = {family.name: family for family in _ALL}
+
+
+def parse(name: str) -> Network:
+    """Reads a network's name.
+
+    Raises:
+      LensingError: it is in no family's grammar.
+    """
+    for family in FAMILIES.values():
+        network = family.parse(name)
+        if network is not None:
+            return network
+    grammars = "; or ".join(family.grammar for family in FAMILIES.values())
+    raise LensingError(f"unknown model {name!r}: expected {grammars}")
+
+
+def build(name: str, task: Task, seed: int) -> keras.Model:
+    """Builds a network from its name, not compiled; see `family.Network.build`.
+
+    Raises:
+      LensingError: the name is in no family's grammar.
+    """
+    return parse(name).build(task, seed)
+
+
+def memory(name: str, task: Task, batch_size: int, optimizer: str) -> MemoryEstimate:
+    """Estimates the memory of a float32 training step, without building the network.
+
+    Args:
+      name: the network's.
+      task: what goes in and what comes out.
+      batch_size: examples a step.
+      optimizer: "adam" or "sgd", the latter with momentum.
+
+    Raises:
+      LensingError: the name is in no family's grammar.
+    """
+    return parse(name).footprint(task).in_training(batch_size, optimizer)
