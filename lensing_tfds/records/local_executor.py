@@ -13,6 +13,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import Any, TypeVar
 
 from lensing_tfds.errors import LensingError
+from lensing_tfds.processes import ctrl_c_deferred, end_with
 from lensing_tfds.records.shards import ShardSpec, ShardSummary, SplitPlan, write_shard
 
 Result = TypeVar("Result")
@@ -56,6 +57,8 @@ def each_shard(
     """
     import tqdm
 
+    if multiprocessing.current_process().daemon:  # a worker itself, of `tfds build --num_processes`
+        end_with(os.getppid())
     # The largest first: the last shards to end are then the smallest.
     plans = sorted(plans, key=lambda plan: plan.num_examples / plan.num_shards, reverse=True)
     specs = itertools.chain.from_iterable(plan.shards() for plan in plans)
@@ -72,7 +75,7 @@ def each_shard(
 
 
 def _worker_count(plans: Sequence[SplitPlan]) -> int:
-    if multiprocessing.current_process().daemon:  # `tfds build --num_processes`: no grandchildren
+    if multiprocessing.current_process().daemon:  # may have no children
         return 1
     shards = sum(plan.num_shards for plan in plans)
     if (asked := os.environ.get(WORKERS_VARIABLE)) is not None:
@@ -97,7 +100,7 @@ def _in_pool(
         workers,
         context=context,
         initializer=_start_worker,
-        initargs=(done,),
+        initargs=(done, os.getpid()),
         # One core a worker: its libraries' own threads would only wait for one another.
         env={"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
     )
@@ -107,7 +110,8 @@ def _in_pool(
         while True:
             # Not all at once: there may be millions.
             for spec in itertools.islice(specs, 2 * workers - len(pending)):
-                pending.add(pool.submit(_work_in_pool, work, spec))
+                with ctrl_c_deferred():  # workers are started here
+                    pending.add(pool.submit(_work_in_pool, work, spec))
             if not pending:
                 break
             ended, pending = wait(pending, timeout=0.2, return_when=FIRST_COMPLETED)
@@ -129,12 +133,10 @@ def _in_pool(
 _done: Any = None  # in a worker: where it reports the examples that it has done
 
 
-def _start_worker(done: Any) -> None:
-    import signal
-
+def _start_worker(done: Any, parent: int) -> None:
     global _done
     _done = done
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C: the parent decides
+    end_with(parent)
 
 
 def _work_in_pool(work: ShardWork[Result], spec: ShardSpec) -> Result:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
+import functools
+import hashlib
 import os
 import re
 import socket
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator
@@ -14,10 +19,11 @@ from typing import Any, BinaryIO
 
 from lensing_tfds.errors import LensingError
 
-# Under this ending a file is written: with the host and the process, so that what a killed
-# process left can be told from what a living one is writing.
-_UNFINISHED = re.compile(r"\.unfinished-(?P<host>[\w.-]+)-(?P<pid>\d+)-[0-9a-f]{8}$")
-_ABANDONED_SECONDS = 3600  # another machine's file is abandoned when it has not grown for so long
+# A file is written under this name, locked for as long: the kernel knows whether its writer lives,
+# whatever ended it, where process ids and host names mislead (containers may share either).
+_UNFINISHED = re.compile(r"\.unfinished-(?P<machine>[0-9a-f]{12})-[0-9a-f]{12}-.+", re.DOTALL)
+# Where locks do not reach, a file is abandoned when it has not grown for so long.
+_ABANDONED_SECONDS = 3600
 
 _BUFFER_BYTES = 2**18
 _OBJECT_BLOCK_BYTES = 2**23  # of an object in a bucket, sent or fetched at a time
@@ -39,9 +45,13 @@ def writing(path: str) -> Iterator[BinaryIO]:
     Raises:
       LensingError: the file cannot be written; the message holds its path and the reason.
     """
-    write = _writing_object if is_remote(path) else _writing_file
-    with _errors_named("write", path), write(path) as file:
-        yield file
+    with _errors_named("write", path):
+        if is_remote(path):
+            with _writing_object(path) as file:
+                yield file
+        else:
+            with _replacing(path) as temporary, open(temporary, "wb", _BUFFER_BYTES) as file:
+                yield file
 
 
 @contextlib.contextmanager
@@ -84,46 +94,40 @@ def remove_abandoned(folder: str) -> None:
     if is_remote(folder):
         return  # nothing is ever half-written there
     for entry in os.scandir(folder):
-        match = _UNFINISHED.search(entry.name)
-        with contextlib.suppress(OSError):  # somebody else may have removed it, or may only
-            if match and _is_abandoned(entry, match["host"], int(match["pid"])):
-                os.unlink(entry.path)
+        if match := _UNFINISHED.fullmatch(entry.name):
+            with contextlib.suppress(OSError):  # somebody else may have removed it, or may only
+                _remove_if_abandoned(entry.path, match["machine"])
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yields a temporary path that becomes `path` when the block ends.
+    """Yields a temporary path that becomes `path` when the block ends; otherwise as `writing`.
 
-    A process killed at any moment leaves the old file or the new one.
+    It is for libraries that open a file by themselves. An empty file is there already, to be
+    written over; its name has the ending of `path`'s, by which Keras chooses the format.
 
     Raises:
       LensingError: the file cannot be written; the message holds its path and the reason.
     """
-    # The name's ending stays: Keras chooses the format by it.
-    temporary = path.with_name(f".writing-{path.name}")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    except OSError as error:
-        raise LensingError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
+    with _errors_named("write", str(path)), _replacing(str(path)) as temporary:
+        yield Path(temporary)
 
 
 def make_folder(path: Path) -> None:
     """Makes a folder, with its parents, that files can be written to.
 
+    What killed processes left half-written there is removed.
+
     Raises:
       LensingError: that is impossible; the message holds the path and the reason.
     """
-    probe = path / ".writable"
     try:
         path.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink(missing_ok=True)  # another process may make the folder now too
+        with tempfile.TemporaryFile(dir=path):
+            pass
     except OSError as error:
         raise LensingError(f"cannot write to the folder {path}: {error.strerror}") from error
+    remove_abandoned(str(path))
 
 
 @contextlib.contextmanager
@@ -139,18 +143,41 @@ def _errors_named(verb: str, path: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _writing_file(path: str) -> Iterator[BinaryIO]:
-    temporary = f"{path}.unfinished-{_host()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+def _replacing(path: str) -> Iterator[str]:
+    """Yields the name of a file of its own, locked, that becomes `path` when the block ends."""
+    temporary, lease = _unfinished(path)
     try:
-        with open(temporary, "xb", buffering=_BUFFER_BYTES) as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
+        yield temporary
+        os.fsync(lease)
         os.replace(temporary, path)
         _fsync_folder(os.path.dirname(path) or ".")
     finally:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
+        os.close(lease)  # which also ends the lock
+
+
+def _unfinished(path: str) -> tuple[str, int]:
+    """Makes the file that `path` is written to at first.
+
+    Returns:
+      Its name, and a descriptor that locks it while it is open.
+    """
+    folder, name = os.path.split(path)
+    while True:
+        temporary = os.path.join(folder, f".unfinished-{_machine()}-{uuid.uuid4().hex[:12]}-{name}")
+        lease = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        try:
+            with contextlib.suppress(OSError):  # a file system without locks
+                fcntl.flock(lease, fcntl.LOCK_EX)
+            if os.fstat(lease).st_nlink:
+                return temporary, lease
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            os.close(lease)
+            raise
+        os.close(lease)  # between creating and locking it was taken for abandoned, and removed
 
 
 @contextlib.contextmanager
@@ -182,23 +209,44 @@ def _bucket(path: str) -> Any:
     return bucket
 
 
-def _host() -> str:
-    return re.sub(r"[^\w.-]", "_", socket.gethostname())
+def _remove_if_abandoned(path: str, machine: str) -> None:
+    """Removes a file whose writer is dead.
 
-
-def _is_abandoned(entry: os.DirEntry[str], host: str, pid: int) -> bool:
-    if host != _host():
-        return time.time() - entry.stat().st_mtime > _ABANDONED_SECONDS
+    Args:
+      path: the file.
+      machine: the writer's, see `_machine`.
+    """
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:  # it lives, and is another user's
-        return False
-    with contextlib.suppress(OSError), open(f"/proc/{pid}/stat") as file:
-        state = file.read().rpartition(")")[2].split()[0]
-        return state == "Z"  # killed, and its parent has not asked how it ended
-    return False
+        locked = _lock_at_once(file)
+        if locked is False:
+            return  # it is being written
+        # A lock that was free proves something on the machine of the writer only: some network file
+        # systems lock for each machine by itself, and some not at all.
+        silent = time.time() - os.fstat(file).st_mtime
+        if (locked and machine == _machine()) or silent > _ABANDONED_SECONDS:
+            os.unlink(path)
+    finally:
+        os.close(file)
+
+
+def _lock_at_once(file: int) -> bool | None:
+    """Locks an open file: whether that succeeded; None where files cannot be locked."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return False if error.errno in (errno.EWOULDBLOCK, errno.EACCES) else None
+    return True
+
+
+@functools.cache
+def _machine() -> str:
+    """A name of the running kernel, which all containers on it share and no other machine has."""
+    try:
+        name = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
+    except OSError:
+        name = socket.gethostname()
+    return hashlib.sha256(name.encode()).hexdigest()[:12]
 
 
 def _fsync_folder(folder: str) -> None:

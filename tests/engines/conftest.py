@@ -18,6 +18,7 @@ import tensorflow_datasets as tfds
 
 from lensing_tfds import LensingConfig, simulate
 from lensing_tfds.configs import SPLITS
+from tests.processes import is_dead, writer_of
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -110,7 +111,7 @@ class Killer(threading.Thread):
     def run(self) -> None:
         deadline = time.monotonic() + 120
         while self.killed is None and time.monotonic() < deadline:
-            for path in self.root.glob("lensing/*/*/*.tfrecord-*.unfinished-*"):
+            for path in self.root.glob("lensing/*/*/.unfinished-*.tfrecord-*"):
                 with contextlib.suppress(FileNotFoundError, ProcessLookupError):
                     if path.stat().st_size:
                         self._kill(path)
@@ -118,20 +119,15 @@ class Killer(threading.Thread):
             time.sleep(0.002)
 
     def _kill(self, path: pathlib.Path) -> None:
-        pid = int(path.name.rsplit("-", 2)[1])
+        pid = writer_of(path)
         assert pid != os.getpid()
+        if pid is None:
+            return
         os.kill(pid, signal.SIGKILL)
-        while pathlib.Path(f"/proc/{pid}/stat").exists() and not _is_zombie(pid):
+        while not is_dead(pid):
             time.sleep(0.01)
         if path.exists():  # it died before the shard had its name
             self.killed = pid
-
-
-def _is_zombie(pid: int) -> bool:
-    try:
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from estimators.evaluation import evaluate, write
 from lensing_tfds.errors import LensingError
+from lensing_tfds.records import storage
 from lensing_tfds.records.locks import alone_in
 from lensing_tfds.records.reading import evaluation_batches
 from tests.trainer.tasks import task
@@ -76,7 +77,8 @@ def test_a_run_killed_while_writing_a_checkpoint_resumes_to_the_same(
 
     def killed(self, written: str) -> None:
         if written == name and len(self.history) >= 1 and (workdir / "last.keras").exists():
-            (workdir / f".writing-{name}").write_bytes(b"half a file")
+            machine = storage._machine()  # which went down: its writer is dead
+            (workdir / f".unfinished-{machine}-0123456789ab-{name}").write_bytes(b"half a file")
             raise KeyboardInterrupt
         save(self, written)
 

@@ -84,7 +84,7 @@ def wait_for(condition, process):
     ("workers", "moment"),
     [
         (1, "*metadata.json"),
-        (1, "*00000-of-00012.unfinished*"),
+        (1, ".unfinished*00000-of-00012"),
         (1, "*00002-of-00012.crc32c"),
         (1, "*test*"),
         (2, "*00003-of-00012"),

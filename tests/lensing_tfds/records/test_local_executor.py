@@ -13,6 +13,7 @@ import pytest
 from lensing_tfds import LensingConfig, LensingError
 from lensing_tfds.records import local_executor, shards
 from lensing_tfds.records.local_executor import WORKERS_VARIABLE
+from tests.processes import assert_all_end, writer_of
 
 CONFIG = LensingConfig(
     "many", npix=64, lx=5.0, num_examples={"train": 400, "validation": 40, "test": 40}
@@ -80,39 +81,69 @@ SCRIPT = textwrap.dedent(
         local_executor.write_locally([plan], workers=2)
     except LensingError as error:
         print("error:", error, flush=True)
+    except KeyboardInterrupt:
+        print("stopped", flush=True)
     """
 )
 
 
 def start(folder):
-    process = subprocess.Popen(
+    return subprocess.Popen(
         [sys.executable, "-c", SCRIPT, str(folder)],
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
     )
+
+
+def workers_of(process, folder):
+    """Those that write shards, as soon as both do."""
     deadline = time.monotonic() + 60
-    while len(list(folder.glob("*unfinished*"))) < 2:  # both workers are at work
+    while True:
+        workers = [writer_of(path) for path in folder.glob("*unfinished*")]
+        if len(workers) == 2 and None not in workers:
+            return workers
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.05)
-    return process
 
 
 def test_a_killed_worker_ends_the_build_in_one_line(tmp_path):
     process = start(tmp_path)
-    writing = int(next(tmp_path.glob("*unfinished*")).name.split("-")[-2])
-    os.kill(writing, signal.SIGKILL)
+    os.kill(workers_of(process, tmp_path)[0], signal.SIGKILL)
     output, _ = process.communicate(timeout=60)
     assert "error: a worker process was killed" in output
+    assert_all_end(process.pid)
 
 
-def test_ctrl_c_ends_the_workers_too(tmp_path):
+@pytest.mark.parametrize("cause", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
+def test_workers_end_with_their_parent_whatever_ended_it(tmp_path, cause):
     process = start(tmp_path)
-    workers = [int(path.name.split("-")[-2]) for path in tmp_path.glob("*unfinished*")]
-    os.killpg(process.pid, signal.SIGINT)
-    assert process.wait(timeout=30) != 0
-    deadline = time.monotonic() + 10
-    while any(os.path.exists(f"/proc/{pid}") for pid in workers):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    assert process.pid not in workers_of(process, tmp_path)
+    os.kill(process.pid, cause)  # it alone, as a batch system or the kernel does
+    process.wait(timeout=30)
+    assert_all_end(process.pid)
+
+
+@pytest.mark.parametrize("moment", [0.0, 0.02, 0.1, 0.3, 0.6, 1.0])
+def test_workers_that_are_only_starting_end_with_their_parent_too(tmp_path, moment):
+    process = start(tmp_path)
+    process.stdout.readline()
+    time.sleep(moment)
+    process.kill()
+    process.wait(timeout=30)
+    assert_all_end(process.pid)
+
+
+@pytest.mark.parametrize("moment", [0.0, 0.02, 0.1, 0.3, 0.6, 1.0, "at work"])
+def test_ctrl_c_ends_the_workers_too_and_nobody_prints_a_traceback(tmp_path, moment):
+    process = start(tmp_path)
+    if moment == "at work":
+        workers_of(process, tmp_path)
+    else:
+        process.stdout.readline()
+        time.sleep(moment)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    output, errors = process.communicate(timeout=30)
+    assert output.endswith("stopped\n") and "Traceback" not in errors
+    assert_all_end(process.pid)
