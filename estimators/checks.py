@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from estimators.delensing import Delensing, residual_b_modes
+from estimators.ensemble import SkyEnsemble
 from estimators.estimator import network
 from estimators.judge import Evaluation
 from estimators.null_tests import CurlEstimator, NullTests, null_tests
@@ -29,7 +30,6 @@ from estimators.quadratic.observation import Observation
 from estimators.quadratic.quadratic_estimator import QuadraticEstimator
 from estimators.resampling import with_error
 from lensing_tfds import realism
-from lensing_tfds.configs import LensingConfig
 from lensing_tfds.records.reading import evaluation_batches
 from trainer.run import Run
 
@@ -77,7 +77,8 @@ def check(run: Run, evaluation: Evaluation, max_examples: int | None = None) -> 
       LensingError: the dataset is not there, there are too few examples for the null tests, or an
         estimate is not finite.
     """
-    lensing, split, theory = run.lensing, evaluation.split, evaluation.theory
+    ensemble, split = evaluation.ensemble, evaluation.split
+    lensing = ensemble.config
     builder = run.builder()
     number = builder.info.splits[split].num_examples
     number = min(number, _MAX_EXAMPLES, max_examples or number)
@@ -94,18 +95,18 @@ def check(run: Run, evaluation: Evaluation, max_examples: int | None = None) -> 
         tests[estimator.name] = null_tests(
             batches(),
             estimator,
-            lensing,
+            ensemble,
             np.random.default_rng(0),
-            _curl_estimator(lensing, evaluation) if exact else None,
+            _curl_estimator(ensemble) if exact else None,
             _ROUNDING if exact else None,
         )
         tables[estimator.name] = out_of_distribution(
-            estimator, lensing, range(number), np.random.default_rng(0), split, theory
+            estimator, ensemble, range(number), np.random.default_rng(0), split
         )
     delensing = None
     if "Q" in lensing.channels and lensing.padding == 1 and lensing.taper == 0:
         delensing = residual_b_modes(
-            batches(), [first, *filtered], lensing, np.random.default_rng(0), split, theory
+            batches(), [first, *filtered], ensemble, np.random.default_rng(0), split
         )
     return Checks(tests, tables, delensing)
 
@@ -147,10 +148,11 @@ def verdict(passed: bool | None) -> str:
     return {None: "measured", True: "passed", False: "FAILED"}[passed]
 
 
-def _curl_estimator(lensing: LensingConfig, evaluation: Evaluation) -> CurlEstimator:
+def _curl_estimator(ensemble: SkyEnsemble) -> CurlEstimator:
     """The rotation from EB, or from TT where there is no polarization."""
+    lensing = ensemble.config
     sky, pair = lensing.sky, "EB" if "Q" in lensing.channels else "TT"
-    observation = Observation.of(lensing, evaluation.theory)
+    observation = Observation.of(lensing, ensemble.theory)
     quadratic = QuadraticEstimator(pair, observation, curl=True)
 
     def predict(lensed: NDArray[np.float32]) -> NDArray[np.floating]:

@@ -31,17 +31,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from estimators.ensemble import SkyEnsemble
 from estimators.estimator import Estimator
 from estimators.quadratic.convolution import ProductGrid
 from estimators.quadratic.observation import Observation
 from estimators.resampling import ExampleMeans, Measured
 from lensing_tfds.configs import LensingConfig
-from lensing_tfds.cosmology import spectra_of
 from lensing_tfds.errors import LensingError
 from lensing_tfds.simulation import Simulator
 from lensing_tfds.sky import instrument, polarization
 from lensing_tfds.sky.lensing import phi_from_kappa
-from lensing_tfds.sky.spectra import PowerSpectra
 
 TRUE_KAPPA = "true_kappa"
 """Name of what the true κ leaves: the limit of the template with the E modes as observed."""
@@ -115,10 +114,9 @@ class BTemplate:
 def residual_b_modes(
     batches: Iterable[Mapping[str, NDArray]],
     estimators: Sequence[Estimator],
-    lensing: LensingConfig,
+    ensemble: SkyEnsemble,
     generator: np.random.Generator,
     split: str = "test",
-    table: PowerSpectra | None = None,
     l_range: tuple[float, float] = L_RANGE,
 ) -> Delensing:
     """Delenses examples with several estimates of κ, in one pass; keeps a few numbers of each.
@@ -127,10 +125,9 @@ def residual_b_modes(
       batches: dicts of "lensed" (n, npix, npix, channels) µK, "kappa" (n, npix, npix, 1) and
         "index" (n,).
       estimators: with different names, none of them `TRUE_KAPPA`.
-      lensing: the version that the examples are from.
+      ensemble: what the examples' skies are drawn from.
       generator: draws the bootstrap's resamples.
       split: the examples'.
-      table: the spectra of the version's cosmology; None is what `cosmology.spectra_of` says.
       l_range: lowest and highest multipole of the B modes.
 
     Raises:
@@ -138,11 +135,11 @@ def residual_b_modes(
         mode; there are fewer than two examples, they are not those of the version and split, or an
         estimate has another shape or is not finite.
     """
-    table = table or spectra_of(lensing)
+    lensing, theory = ensemble.config, ensemble.theory
     sky = lensing.sky
     in_range = _modes_in_range(lensing, l_range)
-    template = BTemplate(Observation.of(lensing, table))
-    simulator = Simulator(dataclasses.replace(lensing, noise_uK_arcmin=0.0), split, table)
+    template = BTemplate(Observation.of(lensing, theory))
+    simulator = Simulator(dataclasses.replace(lensing, noise_uK_arcmin=0.0), split, theory)
     deconvolve = np.where(in_range, 1 / instrument.beam(sky.ell, lensing.beam_arcmin), 0.0)
 
     means = ExampleMeans()

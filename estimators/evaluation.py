@@ -56,18 +56,17 @@ from numpy.typing import NDArray
 
 from estimators import estimator
 from estimators.checks import Checks
+from estimators.ensemble import SkyEnsemble
 from estimators.estimator import Estimator
-from estimators.judge import Evaluation, bands_of, judge
+from estimators.judge import Evaluation, judge_estimators
 from estimators.references import references
 from estimators.reports import page, run_page
 from estimators.resampling import Measured, with_error
 from estimators.skill import Skill, difference
 from estimators.subject import Predicted, Subject
-from lensing_tfds.cosmology import kappa_power, spectra_of
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records.reading import evaluation_batches
 from lensing_tfds.records.storage import make_folder, replacing
-from lensing_tfds.sky.spectra import PowerSpectra
 
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds
@@ -97,21 +96,20 @@ def evaluate(
     total = number_of_examples(run, split, max_examples)
     builder = run.builder()
     batches = evaluation_batches(builder, f"{split}[:{total}]", _BATCH_SIZE)
-    theory = spectra_of(run.lensing, str(builder.data_path))
+    ensemble = SkyEnsemble.of(run.lensing, str(builder.data_path))
     judged = [
         run.estimator(split, total)
         if isinstance(run, Predicted)
         else estimator.network(run.predict, f"network {run.config.model}")
     ]
     if baselines:
-        judged += [*_references(run, builder, split, theory), estimator.zero()]
-    return judge(
+        judged += [*_references(ensemble, builder, split), estimator.zero()]
+    return judge_estimators(
         _counted(batches, total, f"judging {run.config.dataset} {split}"),
         judged,
-        run.lensing,
+        ensemble,
         split,
         np.random.default_rng(0),  # the same run and examples give the same errors
-        theory,
     )
 
 
@@ -144,17 +142,13 @@ def number_of_examples(run: Subject, split: str, max_examples: int | None = None
 
 
 def _references(
-    run: Subject, builder: tfds.core.DatasetBuilder, split: str, theory: PowerSpectra
+    ensemble: SkyEnsemble, builder: tfds.core.DatasetBuilder, split: str
 ) -> list[Estimator]:
     """The quadratic estimators of a run's version, calibrated on examples of another split."""
     other = "validation" if split == "train" else "train"
     number = min(_HELD_OUT, builder.info.splits[other].num_examples)
-    lensing = run.lensing
     return references(
-        lensing,
-        theory,
-        kappa_power(lensing, theory, lensing.sky.ell),
-        bands_of(lensing).edges,
+        ensemble,
         lambda: evaluation_batches(builder, f"{other}[:{number}]", _BATCH_SIZE),
         f"the first {number:,} {'training' if other == 'train' else other} examples",
     )

@@ -9,13 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from estimators import power_spectra
+from estimators.ensemble import SkyEnsemble
 from estimators.estimator import Estimator
-from estimators.power_spectra import Bands
 from estimators.skill import Skill, SkillMeter
-from lensing_tfds.configs import LensingConfig
-from lensing_tfds.cosmology import kappa_power, spectra_of
-from lensing_tfds.sky import spectra
 from lensing_tfds.sky.spectra import PowerSpectra
 
 _GALLERY_SIZE = 4
@@ -75,18 +71,26 @@ class Evaluation:
       judged: the estimators in the order given, on the same examples and the same resamples of
         them. The first is the one that is judged, and that gallery and histogram show; the others
         are what it is judged beside.
-      expected_cl: (num_bands,) float64, the spectrum that true κ was drawn from, in the bands.
       gallery: a few examples.
       histogram: all pixels.
-      theory: the spectra that the skies were drawn from.
+      ensemble: what the skies were drawn from.
     """
 
     split: str
     judged: tuple[Judged, ...]
-    expected_cl: NDArray[np.float64]
     gallery: Gallery
     histogram: PixelHistogram
-    theory: PowerSpectra
+    ensemble: SkyEnsemble
+
+    @property
+    def expected_cl(self) -> NDArray[np.float64]:
+        """(num_bands,) float64, the spectrum that true κ was drawn from, in the bands."""
+        return self.ensemble.expected_cl
+
+    @property
+    def theory(self) -> PowerSpectra:
+        """The spectra that the skies were drawn from."""
+        return self.ensemble.theory
 
     @property
     def skill(self) -> Skill:
@@ -99,23 +103,12 @@ class Evaluation:
         return self.judged[1:]
 
 
-def bands_of(lensing: LensingConfig) -> Bands:
-    """Chooses the bands in which a version's κ has power.
-
-    Raises:
-      LensingError: the version's κ has too few modes for a spectrum.
-    """
-    lmax = min(lensing.kappa_lmax or spectra.LMAX, spectra.LMAX)
-    return power_spectra.choose_bands(lensing.npix, lensing.side, lmax)
-
-
-def judge(
+def judge_estimators(
     batches: Iterable[Mapping[str, NDArray]],
     estimators: Sequence[Estimator],
-    lensing: LensingConfig,
+    ensemble: SkyEnsemble,
     split: str,
     generator: np.random.Generator,
-    theory: PowerSpectra | None = None,
 ) -> Evaluation:
     """Compares estimates with the truth; memory does not grow with maps, only with a few numbers.
 
@@ -124,18 +117,15 @@ def judge(
         "index" (n,), by increasing index.
       estimators: at least one, with different names; the first is the one in question. They see
         "lensed" and "index".
-      lensing: the version that the examples are from.
+      ensemble: what the examples' skies are drawn from.
       split: its name, for the record.
       generator: draws the bootstrap's resamples, the same for each estimator.
-      theory: the spectra of the version's cosmology; None is what `cosmology.spectra_of` says.
 
     Raises:
       LensingError: there are fewer than two examples, their maps are too small for a spectrum, or
         an estimate is not finite or has another shape than κ.
     """
-    theory = theory or spectra_of(lensing)
-    bands = bands_of(lensing)
-    meters = [SkillMeter(bands) for _ in estimators]
+    meters = [SkillMeter(ensemble.bands) for _ in estimators]
     first: list[tuple[NDArray, ...]] = []
     edges = np.empty(0)
     counts = np.zeros((_HISTOGRAM_BINS, _HISTOGRAM_BINS))
@@ -160,12 +150,10 @@ def judge(
         Judged(estimator, meter.result(copy.deepcopy(generator)))
         for estimator, meter in zip(estimators, meters, strict=True)
     )
-    ell = power_spectra.grid_multipoles(lensing.npix, lensing.side)
     return Evaluation(
         split=split,
         judged=judged,
-        expected_cl=bands.average(kappa_power(lensing, theory, ell)),
         gallery=Gallery(*(np.stack(column) for column in zip(*first, strict=True))),
         histogram=PixelHistogram(edges, counts),
-        theory=theory,
+        ensemble=ensemble,
     )

@@ -28,8 +28,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from estimators import power_spectra
+from estimators.ensemble import SkyEnsemble
 from estimators.estimator import Estimator
-from estimators.judge import bands_of
 from estimators.power_spectra import Bands
 from estimators.resampling import ExampleMeans, Measured, rows_needed, sign_flip_p_value
 from lensing_tfds.configs import LensingConfig
@@ -171,7 +171,7 @@ class NullTests:
 def null_tests(
     batches: Iterable[Mapping[str, NDArray]],
     estimator: Estimator,
-    lensing: LensingConfig,
+    ensemble: SkyEnsemble,
     generator: np.random.Generator,
     curl: CurlEstimator | None = None,
     symmetry_tolerance: float | None = None,
@@ -182,7 +182,7 @@ def null_tests(
       batches: dicts as `reading.evaluation_batches` yields: "lensed" and "unlensed" (n, npix, npix,
         channels) µK, "kappa" (n, npix, npix, 1) and "index" (n,).
       estimator: what is tested; from the maps, not by their index.
-      lensing: the version that the examples are from.
+      ensemble: what the examples' skies are drawn from.
       generator: draws signs and resamples.
       curl: the estimator's twin for the rotation, if there is one.
       symmetry_tolerance: largest relative rms of a symmetric estimator; None claims no symmetry.
@@ -191,7 +191,7 @@ def null_tests(
       LensingError: there are too few examples for the stated rate, the patch is too small for a
         spectrum, or an estimate has another shape or is not finite.
     """
-    bands = bands_of(lensing)
+    bands, lensing = ensemble.bands, ensemble.config
     unlensed, shuffled, rotation = (_Crosses(bands) for _ in range(3))
     first: NDArray | None = None  # the estimate of a pair that waits for its second κ
     squares, differences = np.zeros(_SYMMETRIES), np.zeros(_SYMMETRIES)

@@ -15,11 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from estimators.ensemble import SkyEnsemble
 from estimators.estimator import Estimator
 from estimators.resampling import ExampleMeans, Measured
 from estimators.skill import NUM_MOMENTS, map_correlation, moments
-from lensing_tfds.configs import LensingConfig
-from lensing_tfds.cosmology import spectra_of
 from lensing_tfds.simulation import Examples, Simulator
 from lensing_tfds.sky.spectra import PowerSpectra
 
@@ -34,22 +33,20 @@ _BATCH_SIZE = 32
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Skies:
+class ChangedSkies:
     """Skies of one kind.
 
     Attributes:
       name: what is changed.
-      lensing: the version, changed.
-      table: what its skies are drawn from.
+      ensemble: the changed config, or spectra.
     """
 
     name: str
-    lensing: LensingConfig
-    table: PowerSpectra
+    ensemble: SkyEnsemble
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Scores:
+class SkyScores:
     """What estimates are worth on one kind of skies.
 
     Attributes:
@@ -81,7 +78,7 @@ class OutOfDistribution:
     """
 
     num_examples: int
-    rows: tuple[Scores, ...]
+    rows: tuple[SkyScores, ...]
 
     def to_json(self) -> dict[str, Any]:
         """Returns all of it in JSON's types: each value `x` beside its error `x_error`."""
@@ -121,18 +118,18 @@ def tilted(table: PowerSpectra, change: float = TILT) -> PowerSpectra:
     )
 
 
-def changed_skies(lensing: LensingConfig, table: PowerSpectra) -> tuple[Skies, ...]:
+def changed_skies(ensemble: SkyEnsemble) -> tuple[ChangedSkies, ...]:
     """Returns the unchanged skies, and those that differ from them in one thing.
 
     Args:
-      lensing: the version that an estimator was made for.
-      table: its spectra.
+      ensemble: what an estimator was made for.
     """
+    config, theory = ensemble.config, ensemble.theory
 
-    def with_(name: str, **fields: Any) -> Skies:
-        return Skies(name, dataclasses.replace(lensing, **fields), table)
+    def with_(name: str, **fields: Any) -> ChangedSkies:
+        return ChangedSkies(name, SkyEnsemble(dataclasses.replace(config, **fields), theory))
 
-    factor, noise = lensing.kappa_exaggeration_factor, lensing.noise_uK_arcmin
+    factor, noise = config.kappa_exaggeration_factor, config.noise_uK_arcmin
     skies = [
         with_("unchanged"),
         with_("κ x 0.8", kappa_exaggeration_factor=0.8 * factor),
@@ -140,33 +137,32 @@ def changed_skies(lensing: LensingConfig, table: PowerSpectra) -> tuple[Skies, .
     ]
     if noise > 0:
         skies.append(with_("noise x 1.5", noise_uK_arcmin=1.5 * noise))
-    skies.append(Skies(f"n_s {TILT:+g}".replace("-", "−"), lensing, tilted(table)))
+    name = f"n_s {TILT:+g}".replace("-", "−")
+    skies.append(ChangedSkies(name, SkyEnsemble(config, tilted(theory))))
     return tuple(skies)
 
 
 def out_of_distribution(
     estimator: Estimator,
-    lensing: LensingConfig,
+    ensemble: SkyEnsemble,
     indices: Sequence[int] | range,
     generator: np.random.Generator,
     split: str = "test",
-    table: PowerSpectra | None = None,
 ) -> OutOfDistribution:
     """Scores an estimator on the version's own skies and on others; keeps a few numbers of each.
 
     Args:
       estimator: what is judged; from the maps, not by their index.
-      lensing: the version that it was made for.
+      ensemble: what it was made for.
       indices: the examples to simulate, of each kind of skies.
       generator: draws the bootstrap's resamples.
       split: whose random numbers to use.
-      table: the spectra of the version's cosmology; None is what `cosmology.spectra_of` says.
 
     Raises:
       LensingError: there are fewer than two examples, or an estimate has another shape or is not
         finite.
     """
-    kinds = changed_skies(lensing, table or spectra_of(lensing))
+    kinds = changed_skies(ensemble)
     means = ExampleMeans()
     means.add(*(_moments(estimator, kind, split, indices) for kind in kinds))
 
@@ -182,7 +178,7 @@ def out_of_distribution(
         name: resampled.measured for name, resampled in means.statistics(scores, generator).items()
     }
     rows = tuple(
-        Scores(
+        SkyScores(
             kind.name,
             **{name: Measured(x.value[i], x.error[i]) for name, x in measured.items()},
         )
@@ -191,16 +187,16 @@ def out_of_distribution(
     return OutOfDistribution(len(means), rows)
 
 
-def _batches(kind: Skies, split: str, indices: Sequence[int] | range) -> Iterator[Examples]:
+def _batches(kind: ChangedSkies, split: str, indices: Sequence[int] | range) -> Iterator[Examples]:
     """Simulates examples, in batches that suit a network."""
-    simulator = Simulator(kind.lensing, split, kind.table)
+    simulator = Simulator(kind.ensemble.config, split, kind.ensemble.theory)
     for start in range(0, len(indices), _BATCH_SIZE):
         blocks = list(simulator.examples(indices[start : start + _BATCH_SIZE]))
         yield {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
 
 
 def _moments(
-    estimator: Estimator, kind: Skies, split: str, indices: Sequence[int] | range
+    estimator: Estimator, kind: ChangedSkies, split: str, indices: Sequence[int] | range
 ) -> NDArray[np.float64]:
     """Estimates κ of examples and returns their `moments`, (n, 5)."""
     rows = [np.empty((0, NUM_MOMENTS))]

@@ -20,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from estimators.ensemble import SkyEnsemble
 from estimators.estimator import Estimator, Observed
 from estimators.quadratic.fields import fields_of
 from estimators.quadratic.measured import (
@@ -42,31 +43,26 @@ HeldOut = Callable[[], Iterable[Mapping[str, NDArray]]]
 
 
 def references(
-    lensing: LensingConfig,
-    theory: PowerSpectra,
-    kappa_power: NDArray[np.float64],
-    edges: NDArray[np.float64],
+    ensemble: SkyEnsemble,
     held_out: HeldOut,
     held_out_name: str,
 ) -> list[Estimator]:
     """Returns the quadratic estimators of a version, each as it is and Wiener-filtered.
 
     Args:
-      lensing: the version.
-      theory: the spectra of its cosmology.
-      kappa_power: the spectrum that its κ is drawn from, half plane.
-      edges: multipoles between the rings of modes in which gains are measured.
+      ensemble: what the version's skies are drawn from.
       held_out: streams examples that are not judged; not called where theory holds.
       held_out_name: what they are, for people.
 
     Raises:
       LensingError: `held_out` has too few examples.
     """
+    lensing, theory = ensemble.config, ensemble.theory
     if realism.estimator_theory_holds(lensing):
         observation = Observation.of(lensing, theory)
         found = []
         for kind in _kinds(lensing, {"": observation}):
-            wiener = wiener_filter(kappa_power, kind.quadratic.noise)
+            wiener = wiener_filter(ensemble.kappa_power, kind.quadratic.noise)
             shared = _Shared(kind, lensing, np.zeros(()))
             found += shared.estimators(
                 None, wiener, "normalised by theory", "filtered by theory, C/(C + N0)"
@@ -77,7 +73,9 @@ def references(
         (fields_of(batch["lensed"], lensing.channels, sky) for batch in held_out()), sky
     )
     kinds = _kinds(lensing, _observations(lensing, theory, power))
-    calibrations = _calibrate(kinds, lensing, Bins.between([0, *edges, np.inf], sky), held_out)
+    calibrations = _calibrate(
+        kinds, lensing, Bins.between([0, *ensemble.bands.edges, np.inf], sky), held_out
+    )
     found = []
     for kind, calibration in zip(kinds, calibrations, strict=True):
         shared = _Shared(kind, lensing, calibration.mean_field)

@@ -3,11 +3,13 @@
 import numpy as np
 
 from estimators import estimator, power_spectra
+from estimators.ensemble import SkyEnsemble
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.cosmology import kappa_power
 from lensing_tfds.sky import spectra
 
 CONFIG = LensingConfig(name="small", npix=16, lx=20.0, kappa_lmax=100)
+ENSEMBLE = SkyEnsemble.of(CONFIG)
 
 
 def gaussian_maps(c_ell, side, n, rng):

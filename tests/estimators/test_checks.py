@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from estimators import checks
+from estimators.ensemble import SkyEnsemble
 from estimators.estimator import network, zero
 from estimators.reports import checks_section
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.simulation import simulate
-from lensing_tfds.sky import spectra
 from tests.estimators.quadratic_estimates import quadratic
 
 CONFIG = LensingConfig(
@@ -45,7 +45,7 @@ def judged_as(config, monkeypatch):
         types.SimpleNamespace(estimator=estimator) for estimator in (lopsided, filtered, zero())
     ]
     evaluation = types.SimpleNamespace(
-        split="test", theory=spectra.fiducial(), judged=judged, others=judged[1:]
+        split="test", ensemble=SkyEnsemble.of(config), judged=judged, others=judged[1:]
     )
     return run, evaluation, asked
 

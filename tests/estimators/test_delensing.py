@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from estimators.delensing import TRUE_KAPPA, residual_b_modes
+from estimators.ensemble import SkyEnsemble
 from estimators.estimator import network
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.cosmology import kappa_power
@@ -40,7 +41,7 @@ def batches(examples, size=16):
 def delensed(examples, estimators, config=CONFIG, size=16, **options):
     named = [dataclasses.replace(network(f), name=name) for name, f in estimators.items()]
     rng = np.random.default_rng(0)
-    return residual_b_modes(batches(examples, size), named, config, rng, **options)
+    return residual_b_modes(batches(examples, size), named, SkyEnsemble.of(config), rng, **options)
 
 
 def looked_up(examples, estimates):

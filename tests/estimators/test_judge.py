@@ -5,8 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
+from estimators.ensemble import SkyEnsemble
 from estimators.estimator import Estimator, zero
-from estimators.judge import bands_of, judge
+from estimators.judge import judge_estimators
 from estimators.reports import figures
 from estimators.skill import difference
 from lensing_tfds.cosmology import kappa_power
@@ -22,8 +23,9 @@ def kappa_fixture():
 
 
 def judged(kappa, estimate, config=skies.CONFIG):
-    return judge(
-        skies.batches(kappa), skies.oracle(estimate), config, "test", np.random.default_rng(0)
+    ensemble = SkyEnsemble.of(config)
+    return judge_estimators(
+        skies.batches(kappa), skies.oracle(estimate), ensemble, "test", np.random.default_rng(0)
     )
 
 
@@ -65,13 +67,12 @@ def test_exaggerated_kappa_is_expected_to_have_the_factor_squared():
 def test_kappa_is_expected_to_follow_the_cosmology_that_it_is_told(kappa):
     fiducial = spectra.fiducial()
     theory = dataclasses.replace(fiducial, kappa=2 * fiducial.kappa)
-    evaluation = judge(
+    evaluation = judge_estimators(
         skies.batches(kappa),
         skies.oracle(kappa),
-        skies.CONFIG,
+        SkyEnsemble(skies.CONFIG, theory),
         "test",
         np.random.default_rng(0),
-        theory,
     )
     np.testing.assert_allclose(evaluation.expected_cl, 2 * judged(kappa, kappa).expected_cl)
     (line,) = (
@@ -86,7 +87,7 @@ def test_kappa_is_expected_to_follow_the_cosmology_that_it_is_told(kappa):
 @pytest.mark.parametrize("version", VERSIONS)
 def test_every_version_has_bands_with_power_in_each(version):
     config = VERSIONS[version]
-    bands = bands_of(config)
+    bands = SkyEnsemble.of(config).bands
     assert np.all(bands.num_modes >= 8)
     assert np.all(kappa_power(config, spectra.fiducial(), bands.ell) > 0)
 
@@ -100,8 +101,8 @@ def test_every_estimator_is_judged_on_the_same_examples_and_sees_no_truth(kappa)
 
     (first,) = skies.oracle(0.5 * kappa)
     estimators = [first, Estimator("look", "a look", look), zero()]
-    evaluation = judge(
-        skies.batches(kappa), estimators, skies.CONFIG, "test", np.random.default_rng(0)
+    evaluation = judge_estimators(
+        skies.batches(kappa), estimators, skies.ENSEMBLE, "test", np.random.default_rng(0)
     )
     alone = judged(kappa, 0.5 * kappa)
     np.testing.assert_array_equal(evaluation.skill.rho_ell, alone.skill.rho_ell)

@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 
+from estimators.ensemble import SkyEnsemble
 from estimators.estimator import network
 from estimators.null_tests import CurlEstimator, null_tests, observed_unlensed
 from lensing_tfds.configs import LensingConfig
@@ -35,7 +36,9 @@ def batches(examples, size=16):
 
 def run(examples, estimator=ESTIMATOR, size=16, **options):
     rng = np.random.default_rng(0)
-    return null_tests(batches(examples, size), network(estimator), CONFIG, rng, **options)
+    return null_tests(
+        batches(examples, size), network(estimator), SkyEnsemble.of(CONFIG), rng, **options
+    )
 
 
 @pytest.fixture(name="result", scope="module")

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 
+from estimators.ensemble import SkyEnsemble
 from estimators.estimator import network
 from estimators.out_of_distribution import changed_skies, out_of_distribution, tilted
 from lensing_tfds.configs import LensingConfig
@@ -21,11 +22,14 @@ CONFIG = LensingConfig(
 )  # fmt: skip
 ESTIMATOR, _ = quadratic(CONFIG, "TT")
 FIDUCIAL = spectra.fiducial()
+ENSEMBLE = SkyEnsemble.of(CONFIG)
 INDICES = range(40)
 
 
 def table_of(estimator=ESTIMATOR, config=CONFIG, indices=INDICES):
-    return out_of_distribution(network(estimator), config, indices, np.random.default_rng(0))
+    return out_of_distribution(
+        network(estimator), SkyEnsemble.of(config), indices, np.random.default_rng(0)
+    )
 
 
 @pytest.fixture(name="table", scope="module")
@@ -35,8 +39,8 @@ def table_fixture():
 
 def test_each_kind_of_skies_is_scored_as_simulated(table):
     """Correlation, response and squared error, from all pixels at once."""
-    for row, kind in zip(table.rows, changed_skies(CONFIG, FIDUCIAL)[:4], strict=False):
-        examples = simulate(kind.lensing, "test", INDICES)
+    for row, kind in zip(table.rows, changed_skies(ENSEMBLE)[:4], strict=False):
+        examples = simulate(kind.ensemble.config, "test", INDICES)
         kappa, guess = examples["kappa"].astype(float), ESTIMATOR(examples["lensed"]).astype(float)
         rho = np.corrcoef(kappa.ravel(), guess.ravel())[0, 1]
         assert row.map_correlation.value == pytest.approx(rho)
@@ -48,20 +52,21 @@ def test_each_kind_of_skies_is_scored_as_simulated(table):
 
 
 def test_only_one_thing_is_changed_at_a_time():
-    same, weak, strong, noisy, other = changed_skies(CONFIG, FIDUCIAL)
-    assert [kind.name for kind in (same, weak, strong, noisy, other)] == [
+    kinds = changed_skies(ENSEMBLE)
+    assert [kind.name for kind in kinds] == [
         "unchanged", "κ x 0.8", "κ x 1.2", "noise x 1.5", "n_s −0.05",
     ]  # fmt: skip
-    assert same.lensing == other.lensing == CONFIG
-    assert weak.lensing == dataclasses.replace(CONFIG, kappa_exaggeration_factor=1.6)
-    assert strong.lensing == dataclasses.replace(CONFIG, kappa_exaggeration_factor=2.4)
-    assert noisy.lensing == dataclasses.replace(CONFIG, noise_uK_arcmin=6.0)
-    assert all(kind.table is FIDUCIAL for kind in (same, weak, strong, noisy))
+    same, weak, strong, noisy, other = (kind.ensemble.config for kind in kinds)
+    assert same == other == CONFIG
+    assert weak == dataclasses.replace(CONFIG, kappa_exaggeration_factor=1.6)
+    assert strong == dataclasses.replace(CONFIG, kappa_exaggeration_factor=2.4)
+    assert noisy == dataclasses.replace(CONFIG, noise_uK_arcmin=6.0)
+    assert all(kind.ensemble.theory is ENSEMBLE.theory for kind in kinds[:4])
 
 
 def test_what_has_no_noise_has_not_more_of_it():
     clean = dataclasses.replace(CONFIG, noise_uK_arcmin=0.0)
-    assert "noise x 1.5" not in [kind.name for kind in changed_skies(clean, FIDUCIAL)]
+    assert "noise x 1.5" not in [kind.name for kind in changed_skies(SkyEnsemble.of(clean))]
 
 
 def test_more_noise_is_worse_and_more_lensing_better(table):

@@ -6,14 +6,13 @@ import numpy as np
 import pytest
 
 from estimators import references as module
-from estimators.judge import bands_of, judge
+from estimators.ensemble import SkyEnsemble
+from estimators.judge import judge_estimators
 from estimators.references import references
 from estimators.skill import difference
 from lensing_tfds.configs import LensingConfig
-from lensing_tfds.cosmology import kappa_power
 from lensing_tfds.realism import estimator_theory_holds, has_excess_power
 from lensing_tfds.simulation import simulate
-from lensing_tfds.sky import spectra
 from lensing_tfds.versions import VERSIONS
 
 SURVEY = LensingConfig(
@@ -33,26 +32,17 @@ def stream(lensing, split, n):
 
 
 def references_of(lensing, n=256):
-    theory = spectra.fiducial()
-    return references(
-        lensing,
-        theory,
-        kappa_power(lensing, theory, lensing.sky.ell),
-        bands_of(lensing).edges,
-        lambda: stream(lensing, "train", n),
-        "some",
-    )
+    return references(SkyEnsemble.of(lensing), lambda: stream(lensing, "train", n), "some")
 
 
 def judged(lensing, n=96):
     """The skills of a version's references, by name."""
-    evaluation = judge(
+    evaluation = judge_estimators(
         stream(lensing, "test", n),
         references_of(lensing),
-        lensing,
+        SkyEnsemble.of(lensing),
         "test",
         np.random.default_rng(0),
-        spectra.fiducial(),
     )
     return {judged.estimator.name: judged.skill for judged in evaluation.judged}
 
@@ -108,7 +98,7 @@ def test_theory_normalises_and_filters_a_survey():
     for name in ("qe_mv", "qe_tt", "qe_eb"):
         raw, filtered = skills[name], skills[f"{name}_wiener"]
         response = raw.transfer_ell
-        low = bands_of(SURVEY).ell < 3000  # above, higher orders and noise
+        low = SkyEnsemble.of(SURVEY).bands.ell < 3000  # above, higher orders and noise
         assert np.all(np.abs(response.value - 1)[low] < 0.05 + 4 * response.error[low])
         assert filtered.mse.value < min(raw.mse.value, filtered.zero_mse.value)
     for name in ("qe_tt_wiener", "qe_eb_wiener"):

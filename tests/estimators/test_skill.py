@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from estimators import judge, power_spectra
+from estimators import power_spectra
 from estimators.skill import SkillMeter, difference
 from lensing_tfds.cosmology import kappa_power
 from lensing_tfds.errors import LensingError
@@ -13,7 +13,7 @@ from tests.estimators import skies
 SIDE = skies.CONFIG.side
 ELL = power_spectra.grid_multipoles(skies.CONFIG.npix, SIDE)
 KAPPA_CL = kappa_power(skies.CONFIG, spectra.fiducial(), ELL)
-BANDS = judge.bands_of(skies.CONFIG)
+BANDS = skies.ENSEMBLE.bands
 
 
 def skill_of(kappa, estimate, seed=0):

@@ -7,7 +7,7 @@ import pytest
 
 from estimators import estimator
 from estimators.evaluation import metrics
-from estimators.judge import judge
+from estimators.judge import judge_estimators
 from tests.estimators import skies
 from trainer.compare import main
 
@@ -33,10 +33,10 @@ def runs_fixture(tmp_path):
         ("good", 0.8 * kappa, [reference]),
         ("useless", 0 * kappa, []),
     ):
-        evaluation = judge(
+        evaluation = judge_estimators(
             skies.batches(kappa),
             [*skies.oracle(estimate), *others],
-            skies.CONFIG,
+            skies.ENSEMBLE,
             "test",
             np.random.default_rng(0),
         )

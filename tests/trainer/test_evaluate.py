@@ -8,7 +8,7 @@ import shutil
 import numpy as np
 import pytest
 
-from estimators import checks, evaluation
+from estimators import checks, ensemble, evaluation
 from estimators.evaluation import evaluate
 from lensing_tfds.configs import DATASET_VERSION
 from lensing_tfds.errors import LensingError
@@ -105,7 +105,7 @@ def test_checks_that_cannot_be_made_leave_nothing_behind(workdir, capsys, monkey
 
 
 def test_too_few_examples_for_the_checks_are_named_before_judging(workdir, capsys, monkeypatch):
-    monkeypatch.setattr(evaluation, "judge", None)
+    monkeypatch.setattr(evaluation, "judge_estimators", None)
     line = error_line(workdir, capsys, "--checks")
     assert "need at least 24 examples, there are 11" in line
 
@@ -172,7 +172,7 @@ def test_the_spectra_are_those_of_the_dataset(workdir, builder, monkeypatch):
         asked.append((config, folder))
         return spectra.fiducial()
 
-    monkeypatch.setattr(evaluation, "spectra_of", spectra_of)
+    monkeypatch.setattr(ensemble, "spectra_of", spectra_of)
     run = load_run(workdir)
     evaluate(run, baselines=False)
     assert asked == [(run.lensing, str(builder.data_path))]

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 
+from estimators.ensemble import SkyEnsemble
 from estimators.estimator import Estimator, zero
-from estimators.judge import judge
+from estimators.judge import judge_estimators
 from estimators.reports import figures, run_page
 from lensing_tfds.task import Task
 from lensing_tfds.versions import VERSIONS
@@ -44,7 +45,9 @@ def rendered(config, workdir, others=()):
     """The report of a network that is right but for its amplitude."""
     kappa = skies.kappa_maps(40, np.random.default_rng(0))
     estimators = [*skies.oracle(0.8 * kappa), *others]
-    evaluation = judge(skies.batches(kappa), estimators, config, "test", np.random.default_rng(0))
+    evaluation = judge_estimators(
+        skies.batches(kappa), estimators, SkyEnsemble.of(config), "test", np.random.default_rng(0)
+    )
     columns = ("loss", "val_loss", "map_correlation", "val_map_correlation", "seconds")
     history = {name: np.array([0.9, 0.5, 0.6]) for name in columns} | {"epoch": np.arange(1.0, 4)}
     settings = resolve("lensing/small", "/data & more", config, model="1x4-3")
@@ -109,8 +112,8 @@ def test_a_tie_is_not_a_victory():
     (network,) = skies.oracle(estimate)
     (twin,) = skies.oracle(2 * estimate)
     twin = dataclasses.replace(twin, name="qe_tt_wiener", label="twin")
-    evaluation = judge(
-        skies.batches(kappa), [network, twin], skies.CONFIG, "test", np.random.default_rng(0)
+    evaluation = judge_estimators(
+        skies.batches(kappa), [network, twin], skies.ENSEMBLE, "test", np.random.default_rng(0)
     )
     (line,) = run_page.verdicts(evaluation)
     assert line.startswith("The network matches twin")
@@ -185,8 +188,12 @@ def test_maps_of_several_channels_and_cut_patches_are_called_what_they_are(tmp_p
 def test_the_gallery_names_the_channel_that_it_shows(stokes, title, label):
     config = dataclasses.replace(skies.CONFIG, stokes=stokes)
     kappa = skies.kappa_maps(4, np.random.default_rng(0))
-    evaluation = judge(
-        skies.batches(kappa), skies.oracle(kappa), config, "test", np.random.default_rng(0)
+    evaluation = judge_estimators(
+        skies.batches(kappa),
+        skies.oracle(kappa),
+        SkyEnsemble.of(config),
+        "test",
+        np.random.default_rng(0),
     )
     figure = figures.maps(evaluation, config)
     assert figure.axes[0].get_title() == title

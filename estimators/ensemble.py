@@ -1,0 +1,65 @@
+"""The ensemble of skies that a config draws from: what κ maps and their estimates are judged by."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+
+import numpy as np
+from numpy.typing import NDArray
+
+from estimators import power_spectra
+from estimators.power_spectra import Bands
+from lensing_tfds.configs import LensingConfig
+from lensing_tfds.cosmology import kappa_power, spectra_of
+from lensing_tfds.sky import spectra
+from lensing_tfds.sky.spectra import PowerSpectra
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class SkyEnsemble:
+    """A config and the spectra of its cosmology, with what follows from both, computed once.
+
+    Attributes:
+      config: the patch, and what is done to the sky.
+      theory: the spectra that the skies are drawn from.
+    """
+
+    config: LensingConfig
+    theory: PowerSpectra
+
+    @classmethod
+    def of(cls, config: LensingConfig, folder: str | None = None) -> SkyEnsemble:
+        """Returns a config's ensemble.
+
+        Args:
+          config: the version.
+          folder: of the built dataset, which has the table of a cosmology of its own; see
+            `cosmology.spectra_of`.
+
+        Raises:
+          LensingError: the table of the config's own cosmology is not there.
+        """
+        return cls(config, spectra_of(config, folder))
+
+    @functools.cached_property
+    def bands(self) -> Bands:
+        """The bands in which κ has power.
+
+        Raises:
+          LensingError: κ has too few modes for a spectrum.
+        """
+        lmax = min(self.config.kappa_lmax or spectra.LMAX, spectra.LMAX)
+        return power_spectra.choose_bands(self.config.npix, self.config.side, lmax)
+
+    @functools.cached_property
+    def kappa_power(self) -> NDArray[np.float64]:
+        """The spectrum that κ is drawn from on the half plane, (npix, npix // 2 + 1)."""
+        return kappa_power(self.config, self.theory, self.config.sky.ell)
+
+    @functools.cached_property
+    def expected_cl(self) -> NDArray[np.float64]:
+        """The same, averaged over each band's modes, (num_bands,)."""
+        half_plane = self.kappa_power.astype(np.complex128)
+        full_plane = self.config.sky.full_plane(half_plane).real.astype(np.float64)
+        return self.bands.average(full_plane)
