@@ -37,7 +37,7 @@ from pipelines.validation.observables import FEWEST_EXAMPLES, Observables
 with quiet_tensorflow():
     from lensing_tfds.records.datasets import absolute_data_dir, open_built
     from lensing_tfds.versions import dataset_name
-    from pipelines.validation import report
+    from pipelines.validation import validation_page
     from pipelines.validation.outcome import Verdict
     from pipelines.validation.statistics import Statistics
     from pipelines.validation.transform import MeasureShards
@@ -95,11 +95,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         folder = str(builder.data_path)
         output = _output_folder(arguments.output, folder)
         verdict = validate(plans, folder, output, options)
-        for name, content in report.files(verdict, str(builder.version)).items():
+        for name, content in validation_page.files(verdict, str(builder.version)).items():
             with storage.writing(f"{output}/{name}") as file:
                 file.write(content)
-    print("\n".join(report.lines(verdict)))
-    print(f"{arguments.dataset}: {report.summary(verdict)}; see {output}/validation.html")
+    print("\n".join(validation_page.lines(verdict)))
+    print(f"{arguments.dataset}: {validation_page.summary(verdict)}; see {output}/validation.html")
     if not verdict.passed:
         for test in verdict.failures:
             print(f"error: {arguments.dataset}: {test.message}", file=sys.stderr)
