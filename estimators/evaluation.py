@@ -60,7 +60,7 @@ from estimators.ensemble import SkyEnsemble
 from estimators.estimator import Estimator
 from estimators.judge import Evaluation, judge_estimators
 from estimators.references import references
-from estimators.reports import page, run_page
+from estimators.reports import run_page, style
 from estimators.resampling import Measured, with_error
 from estimators.skill import Skill, difference
 from estimators.subject import Predicted, Subject
@@ -230,8 +230,8 @@ def write(
     if export:
         folder = run.workdir / f"figures{suffix}"
         for name, figure in pages.figures.items():
-            files[folder / f"{name}.pdf"] = page.pdf(figure)
-            files[folder / f"{name}.png"] = page.png(figure)
+            files[folder / f"{name}.pdf"] = style.save(figure, "pdf")
+            files[folder / f"{name}.png"] = style.save(figure, "png")
         make_folder(folder)
     for path, content in files.items():
         with replacing(path) as temporary:

@@ -5,24 +5,29 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
-from html import escape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from estimators.reports import figures, page
-from estimators.reports.figures import Curve
 from estimators.resampling import Measured, with_error
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records.storage import replacing
 
-_CURVES = (
-    ("rho_ell", "Cross-correlation ρ_L", r"$\rho_L$", False),
-    ("transfer_ell", "Response R_L", r"$R_L$", False),
-    ("noise_ell", "Reconstruction noise N_L of the calibrated estimates", r"$N_L$", True),
+_LEAD = (
+    "All on the same {:,} examples. MSE: mean squared error, relative to estimating zero. ± and "
+    "bars are standard errors over examples. Each run's own report says how these are measured."
 )
-_CAPTION = "What it is, and how it is measured: see each run's own report. Bars: standard errors."
+_RHO = "1 is perfect, 0 is chance."
+_RESPONSE = "1 for an unbiased estimate; the best estimate of κ's maps has ρ_L²."
+_NOISE = "Nothing is drawn where a run's response to κ is not above zero by 5 σ."
+_CURVES = (
+    ("rho_ell", "Cross-correlation ρ_L", _RHO, r"$\rho_L$", False),
+    ("transfer_ell", "Response R_L", _RESPONSE, r"$R_L$", False),
+    ("noise_ell", "Reconstruction noise N_L, estimates calibrated", _NOISE, r"$N_L$", True),
+)
 _SAME = ("dataset", "split", "num_examples", "ell_edges")
 
 
@@ -122,27 +127,32 @@ def write(marks: Sequence[Marks], output: Path) -> None:
     Raises:
       LensingError: it cannot be written.
     """
-    title = f"{marks[0].values['dataset']} {marks[0].values['split']}: runs compared"
-    heads = "".join(f"<th>{head}</th>" for head in ("", "map-level ρ", "MSE", "model, or basis"))
-    rows = "".join(
-        "<tr><th>{}</th><td>{}</td><td>{}</td><td>{}</td></tr>".format(
-            *map(escape, (*_row(mark), mark.model))
-        )
-        for mark in marks
+    first = marks[0].values
+    title = f"{first['dataset']} {first['split']}: runs compared"
+    scores = [(*_row(mark), mark.model) for mark in marks]
+    skies = _sky_rows(marks, "map-level ρ on")
+    html = page.document(
+        title,
+        page.head(title, _LEAD.format(first["num_examples"])),
+        page.card(page.grid(("", "map-level ρ", "MSE", "model, or basis"), scores, text=(0, 3))),
+        page.section(
+            "Skies off the training distribution",
+            page.card(page.grid(skies[0], skies[1:]) if skies else ""),
+        ),
+        page.below(
+            *(
+                page.figure(name, _overlay(marks, key, axis, logarithmic), caption, wide=True)
+                for key, name, caption, axis, logarithmic in _CURVES
+            )
+        ),
     )
-    drawn = "".join(
-        page.svg_figure(name, figures.overlay(_curves(marks, key), axis, logarithmic), _CAPTION)
-        for key, name, axis, logarithmic in _CURVES
-    )
-    number = marks[0].values["num_examples"]
-    body = f"""<h1>{escape(title)}</h1>
-<p class="lead">All on the same {number:,} examples. Mean squared errors relative to estimating
-zero; ± are standard errors over examples.</p>
-<div class="card"><table class="numbers estimators"><tr>{heads}</tr>{rows}</table></div>
-{_other_skies_card(marks)}
-<div class="stack">{drawn}</div>"""
     with replacing(output) as temporary:
-        temporary.write_bytes(page.document(escape(title), body).encode())
+        temporary.write_text(html, "utf-8")
+
+
+def _overlay(marks: Sequence[Marks], key: str, axis: str, logarithmic: bool) -> Figure:
+    names, values = [mark.label for mark in marks], [mark.measured(key) for mark in marks]
+    return figures.overlay(names, np.array(marks[0].ell), values, axis, logarithmic)
 
 
 def _row(mark: Marks) -> tuple[str, str, str]:
@@ -163,23 +173,6 @@ def _sky_rows(marks: Sequence[Marks], title: str) -> list[tuple[str, ...]]:
         for mark in tried
     ]
     return [(title, *kinds), *rows] if rows else []
-
-
-def _other_skies_card(marks: Sequence[Marks]) -> str:
-    rows = _sky_rows(marks, "map-level ρ on")
-    if not rows:
-        return ""
-    head = "".join(f"<th>{escape(name)}</th>" for name in rows[0])
-    body = "".join(
-        f"<tr><th>{escape(label)}</th>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
-        for label, *cells in rows[1:]
-    )
-    return f"""<h2>Skies off the training distribution</h2>
-<div class="card"><table class="numbers estimators"><tr>{head}</tr>{body}</table></div>"""
-
-
-def _curves(marks: Sequence[Marks], name: str) -> list[Curve]:
-    return [Curve(mark.label, np.array(mark.ell), mark.measured(name)) for mark in marks]
 
 
 def _other_skies(tables: Sequence[Mapping[str, Any]], name: str) -> dict[str, Measured]:

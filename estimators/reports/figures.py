@@ -1,89 +1,43 @@
-"""The figures of a report. Colours are told apart by colour-blind eyes and in a grey print."""
+"""The figures of a judged run, and of several side by side."""
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogFormatter
 from numpy.typing import NDArray
 
-from estimators.judge import Evaluation
-from estimators.resampling import Measured
+from estimators.reports import style
+from estimators.reports.style import Series, points
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.cosmology import kappa_power
 
-# Okabe & Ito's palette.
-_TRUE = "#0072B2"
-_ESTIMATE = "#D55E00"
-_RESIDUAL = "#6E6E6E"
-_THEORY = "black"
+if TYPE_CHECKING:  # they measure spectra with NaMaster, which a drawing needs not
+    from estimators.judge import Evaluation, Judged
+    from estimators.resampling import Measured
 
-# Diverging, light at zero: Brewer's, safe for colour-blind eyes.
-_TEMPERATURE_MAP = "RdBu_r"
-_KAPPA_MAP = "PuOr_r"
+_TRUE = Series(style.BLUE, "o")
+_ESTIMATE = Series(style.VERMILION, "s")
+_RESIDUAL = Series(style.GREY, "^")
+_REFERENCE: dict[str, Any] = {"color": style.BLACK, "lw": 0.8}
 
-# The palette but yellow, too light for a line; markers tell the colours apart in grey.
-_SERIES = (
-    (_ESTIMATE, "s"),
-    (_TRUE, "o"),
-    ("#009E73", "^"),
-    ("#CC79A7", "D"),
-    ("#56B4E9", "v"),
-    ("#E69F00", "P"),
-    (_THEORY, "X"),
-)
-
-# The rest of the palette, for estimators beside the first; markers tell them apart in grey.
-_OTHERS = (("#0072B2", "o"), ("#009E73", "^"), ("#CC79A7", "D"), ("#56B4E9", "v"))
-
-_STYLE: dict[Any, Any] = {
-    "font.family": "sans-serif",
-    "font.size": 10,
-    "axes.titlesize": 11,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": "#E4E4E4",
-    "grid.linewidth": 0.7,
-    "axes.axisbelow": True,
-    "legend.frameon": False,
-    "lines.linewidth": 1.8,
-    "lines.markersize": 5,
-    "errorbar.capsize": 2.5,
-    "svg.hashsalt": "lensing-tfds",  # the same figure, the same bytes
-}
-
-_SMALL = (5.6, 3.9)  # inches
-_WIDE = (11.4, 4.4)
+GROUPS = {"_ordinary": "ordinary modes", "_all": "all modes"}
+"""The modes that a quadratic estimator uses, by how its name ends: see `estimators.references`."""
 
 
-def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
-    """Lets a function draw in the style of all the project's reports."""
-
-    @functools.wraps(draw)
-    def wrapper(*args: Any) -> Figure:
-        with matplotlib.rc_context(_STYLE):
-            return draw(*args)
-
-    return wrapper
-
-
-@styled
+@style.styled
 def maps(evaluation: Evaluation, lensing: LensingConfig) -> Figure:
     """Input (its first channel), true κ, estimated κ and residual, one example a row."""
     gallery = evaluation.gallery
     rows = len(gallery.index)
     figure = Figure(figsize=(11.4, 2.62 * rows + 0.5), layout="constrained")
     grid = figure.subplots(rows, 4, sharex=True, sharey=True, squeeze=False)
-    channel = lensing.channels[0]
+    channel, side = lensing.channels[0], math.degrees(lensing.side)
     shown = "temperature" if channel == "T" else channel
     titles = (f"Lensed {shown}: input", "True κ", "Estimated κ", "Estimate − truth")
     for axes, title in zip(grid[0], titles, strict=True):
@@ -91,42 +45,19 @@ def maps(evaluation: Evaluation, lensing: LensingConfig) -> Figure:
     for axes in grid[-1]:
         axes.set_xlabel("degrees")
     for row, index in enumerate(gallery.index):
-        kappa, estimate = gallery.kappa[row], gallery.estimate[row]
-        lensed = grid[row, 0]
-        image = _show(lensed, gallery.lensed[row], lensing, _TEMPERATURE_MAP)
-        _colour_bar(lensed, image, f"{channel}, µK")
-        limit = _limit(kappa)
+        lensed, kappa, estimate = gallery.lensed[row], gallery.kappa[row], gallery.estimate[row]
+        limit = style.colour_limit(lensed)
+        image = style.show_map(grid[row, 0], lensed, side, style.TEMPERATURE_MAP, limit)
+        _colour_bar(grid[row, 0], image, f"{channel}, µK")
+        limit = style.colour_limit(kappa)
         for axes, values in zip(grid[row, 1:], (kappa, estimate, estimate - kappa), strict=True):
-            image = _show(axes, values, lensing, _KAPPA_MAP, limit)
+            image = style.show_map(axes, values, side, style.KAPPA_MAP, limit)
         _colour_bar(grid[row, 3], image, "κ")
-        rho = np.corrcoef(kappa.ravel(), estimate.ravel())[0, 1] if estimate.std() > 0 else 0.0
-        corner = {"transform": grid[row, 2].transAxes, "ha": "right", "va": "bottom"}
-        grid[row, 2].text(1, 1.015, f"ρ = {rho:.2f}", fontsize=9, **corner)
-        lensed.set_ylabel(f"example {index}\ndegrees")
+        rho = np.corrcoef(kappa.ravel(), estimate.ravel())[0, 1]
+        text = f"ρ = {rho if np.isfinite(rho) else 0.0:.2f}"
+        grid[row, 2].set_title(text, loc="right", fontsize=9, pad=3)
+        grid[row, 0].set_ylabel(f"example {index}\ndegrees")
     return figure
-
-
-def _show(
-    axes: Axes,
-    values: NDArray[np.float32],
-    lensing: LensingConfig,
-    colours: str,
-    limit: float | None = None,
-) -> Any:
-    """Draws a map, zero in the middle of the colours."""
-    limit = limit or _limit(values)
-    side = math.degrees(lensing.side)
-    axes.grid(visible=False)
-    axes.spines[:].set_visible(True)
-    return axes.imshow(
-        values,
-        cmap=colours,
-        vmin=-limit,
-        vmax=limit,
-        origin="lower",
-        extent=(0, side, 0, side),
-        interpolation="nearest",
-    )
 
 
 def _colour_bar(axes: Axes, image: Any, label: str) -> None:
@@ -134,217 +65,231 @@ def _colour_bar(axes: Axes, image: Any, label: str) -> None:
     axes.figure.colorbar(image, cax=axes.inset_axes((1.04, 0, 0.05, 1)), label=label)
 
 
-def _limit(values: NDArray[np.float32]) -> float:
-    return float(np.percentile(np.abs(values), 99.7)) or 1.0
-
-
-@styled
+@style.styled
 def spectra(evaluation: Evaluation, lensing: LensingConfig) -> Figure:
     """Mean spectra of true and estimated κ and of the residual, and what κ was drawn from."""
     figure, axes = _single()
     skill = evaluation.skill
-    edges = skill.bands.edges
-    ell = np.geomspace(edges[0], edges[-1], 300)
+    ell = np.geomspace(skill.bands.edges[0], skill.bands.edges[-1], 300)
     theory = kappa_power(lensing, evaluation.theory, ell)
-    axes.plot(ell[theory > 0], theory[theory > 0], color=_THEORY, lw=1.2, label="input spectrum")
-    for values, colour, marker, label in (
-        (skill.true_cl, _TRUE, "o", "true κ"),
-        (skill.estimate_cl, _ESTIMATE, "s", "estimated κ"),
-        (skill.residual_cl, _RESIDUAL, "^", "residual"),
+    axes.plot(
+        *(style.finite(values[theory > 0]) for values in (ell, theory)),
+        color=style.BLACK,
+        lw=1.2,
+        label="input spectrum",
+    )
+    for measured, look, label in (
+        (skill.true_cl, _TRUE, "true κ"),
+        (skill.estimate_cl, _ESTIMATE, "estimated κ"),
+        (skill.residual_cl, _RESIDUAL, "residual"),
     ):
-        _points(axes, skill.bands.ell, values, colour, marker, label)
-    axes.set(yscale="log", ylabel=r"$C_L^{\kappa\kappa}$")
-    # An estimate without power at high L would squeeze everything else to a line.
-    axes.set_ylim(bottom=max(axes.get_ylim()[0], 1e-4 * skill.true_cl.value.min()))
-    multipoles(axes)
+        points(axes, look, skill.bands.ell, *measured, label)
+    axes.set(ylabel=r"$C_L^{\kappa\kappa}$")
+    style.logarithmic(axes)
+    true = style.finite(skill.true_cl.value)
+    if (true > 0).any():
+        # An estimate without power at high L would squeeze everything else to a line.
+        low, high = axes.get_ylim()
+        axes.set_ylim(bottom=min(max(low, 1e-4 * true[true > 0].min()), 0.1 * high))
     axes.legend()
+    style.multipoles(axes)
     return figure
 
 
-@styled
+@style.styled
 def correlation(evaluation: Evaluation) -> Figure:
     """ρ_L."""
     figure, axes = _single()
-    skill = evaluation.skill
-    _points(axes, skill.bands.ell, skill.rho_ell, _TRUE, "o", None)
-    axes.axhline(1, color=_THEORY, lw=0.8)
-    low = min(0.0, float(skill.rho_ell.value.min()) - 0.05)
-    axes.set(ylim=(low, 1.05), ylabel=r"$\rho_L$")
-    multipoles(axes)
+    points(axes, _TRUE, evaluation.skill.bands.ell, *evaluation.skill.rho_ell)
+    axes.axhline(1, **_REFERENCE)
+    axes.set(ylabel=r"$\rho_L$")
+    _bounded(axes, (-1.05, 0.0), (1.05, 1.05))
+    style.multipoles(axes)
     return figure
 
 
-@styled
+@style.styled
 def transfer(evaluation: Evaluation) -> Figure:
     """T_L beside ρ_L², which a posterior mean has."""
     figure, axes = _single()
     skill = evaluation.skill
-    rho, error = skill.rho_ell
-    ell = skill.bands.ell
-    _points(axes, ell, Measured(rho**2, 2 * np.abs(rho) * error), _RESIDUAL, "^", r"$\rho_L^2$")
-    _points(axes, ell, skill.transfer_ell, _ESTIMATE, "s", "transfer function")
-    axes.axhline(1, color=_THEORY, lw=0.8)
+    rho, error = map(style.finite, skill.rho_ell)
+    points(axes, _RESIDUAL, skill.bands.ell, rho**2, 2 * np.abs(rho) * error, r"$\rho_L^2$")
+    points(axes, _ESTIMATE, skill.bands.ell, *skill.transfer_ell, "transfer function")
+    axes.axhline(1, **_REFERENCE)
     axes.set(ylabel=r"$T_L$")
-    multipoles(axes)
-    axes.set_ylim(min(0.0, axes.get_ylim()[0]), max(1.05, axes.get_ylim()[1]))
+    _bounded(axes, (-math.inf, 0.0), (1.05, math.inf))
     axes.legend()
+    style.multipoles(axes)
     return figure
 
 
-@styled
+@style.styled
 def correlations(evaluation: Evaluation) -> Figure:
     """ρ_L of every estimator."""
-    figure, axes = _compared(evaluation, "rho_ell")
-    axes.axhline(1, color=_THEORY, lw=0.8)
-    axes.set(ylabel=r"$\rho_L$", ylim=(min(-0.02, axes.get_ylim()[0]), 1.05))
-    return figure
+
+    def finish(axes: Axes) -> None:
+        axes.axhline(1, **_REFERENCE)
+        _bounded(axes, (-1.05, -0.02), (1.05, 1.05))
+
+    return _compared(evaluation, "rho_ell", r"$\rho_L$", finish)
 
 
-@styled
+@style.styled
 def responses(evaluation: Evaluation) -> Figure:
     """R_L of every estimator."""
-    figure, axes = _compared(evaluation, "transfer_ell")
-    axes.axhline(1, color=_THEORY, lw=0.8)
-    # An estimate of nothing but noise would squeeze everything else to a line.
-    axes.set(ylabel=r"$R_L$", ylim=(max(-0.5, axes.get_ylim()[0]), min(2.0, axes.get_ylim()[1])))
-    return figure
+
+    def finish(axes: Axes) -> None:
+        axes.axhline(1, **_REFERENCE)
+        # An estimate of nothing but noise would squeeze everything else to a line.
+        _bounded(axes, (-0.5, -0.02), (1.05, 2.0))
+
+    return _compared(evaluation, "transfer_ell", r"$R_L$", finish)
 
 
-@styled
+@style.styled
 def noises(evaluation: Evaluation) -> Figure:
     """N_L of every estimator, and the spectrum of true κ."""
-    figure, axes = _compared(evaluation, "noise_ell")
     skill = evaluation.skill
-    axes.plot(skill.bands.ell, skill.true_cl.value, color=_THEORY, lw=1.2)
-    axes.set(yscale="log", ylabel=r"$N_L$")
+
+    def finish(axes: Axes) -> None:
+        true = Series(style.BLACK, "")
+        points(axes, true, skill.bands.ell, skill.true_cl.value, None, "true κ, $C_L$", lw=1.4)
+        style.logarithmic(axes)
+
+    return _compared(evaluation, "noise_ell", r"$N_L$", finish)
+
+
+def _compared(
+    evaluation: Evaluation, name: str, ylabel: str, finish: Callable[[Axes], None]
+) -> Figure:
+    """One measured value of every estimator but zero, a panel for each group of modes.
+
+    The estimator in question is in every panel. Colour and marker tell pairs of fields apart,
+    dashes and open markers what is Wiener-filtered.
+    """
+    first, *others = (j for j in evaluation.judged if j.estimator.name != "zero")
+    groups: dict[str, dict[str, list[Judged]]] = {}
+    for judged in others:
+        family = judged.estimator.name.removesuffix("_wiener")
+        group = next((ending for ending in GROUPS if family.endswith(ending)), "")
+        pairs = groups.setdefault(group, {}).setdefault(family.removesuffix(group), [])
+        pairs.append(judged)
+    families = list(dict.fromkeys(name for pairs in groups.values() for name in pairs))
+    figure = Figure(figsize=style.WIDE, layout="constrained")
+    panels = figure.subplots(1, max(1, len(groups)), sharey=True, squeeze=False)[0]
+    ell = evaluation.skill.bands.ell
+    entries: dict[str, Any] = {}
+    for axes, group in zip(panels, groups or [""], strict=True):
+        shown = [(first, style.series(0))] + [
+            (judged, _look(families.index(family), judged))
+            for family, members in groups.get(group, {}).items()
+            for judged in members
+        ]
+        spread = np.linspace(-0.012, 0.012, len(shown))  # error bars do not hide one another
+        for shift, (judged, look) in zip(spread, shown, strict=True):
+            label = judged.estimator.label.replace(f", {GROUPS.get(group)}", "")
+            value, error = getattr(judged.skill, name)
+            points(axes, look, ell * np.exp(shift), value, error, style.literal(label))
+        finish(axes)
+        axes.set_title(GROUPS.get(group, "").capitalize())
+        style.multipoles(axes)
+        handles, texts = axes.get_legend_handles_labels()
+        entries |= dict(zip(texts, handles, strict=True))
+    panels[0].set_ylabel(ylabel)
+    figure.legend(entries.values(), entries.keys(), loc="outside right upper")
     return figure
 
 
-def _compared(evaluation: Evaluation, name: str) -> tuple[Figure, Axes]:
-    """One measured value of every estimator but zero; of one colour what is made of one another."""
-    figure = Figure(figsize=_WIDE, layout="constrained")
+def _look(family: int, judged: Judged) -> Series:
+    colour, marker, line, _ = style.series(1 + family)
+    filtered = judged.estimator.name.endswith("_wiener")
+    return Series(colour, marker, "--" if filtered else line, filled=not filtered)
+
+
+@style.styled
+def overlay(
+    names: Sequence[str],
+    ell: NDArray[np.float64],
+    values: Iterable[Measured],
+    ylabel: str,
+    logarithmic: bool = False,
+) -> Figure:
+    """The same measured value of several runs.
+
+    Args:
+      names: whose it is.
+      ell: multipoles of the bands.
+      values: one of each; NaN is not drawn.
+      ylabel: its name.
+      logarithmic: draw it so.
+    """
+    figure = Figure(figsize=(style.WIDE[0], max(style.WIDE[1], 0.21 * len(names))))
+    figure.set_layout_engine("constrained")
     axes = figure.subplots()
-    bands = evaluation.skill.bands
-    shown = [judged for judged in evaluation.judged if judged.estimator.name != "zero"]
-    spread = np.linspace(-0.012, 0.012, len(shown))  # so that error bars do not hide one another
-    families: list[str] = []
-    for shift, judged in zip(spread, shown, strict=True):
-        estimator = judged.estimator
-        filtered = estimator.name.endswith("_wiener")
-        family = estimator.name.removesuffix("_wiener")
-        if judged is evaluation.judged[0]:
-            colour, marker = _ESTIMATE, "s"
-        else:
-            families += [family] * (family not in families)
-            colour, marker = _OTHERS[families.index(family) % len(_OTHERS)]
-        measured = getattr(judged.skill, name)
-        axes.errorbar(
-            bands.ell * np.exp(shift),
-            measured.value,
-            measured.error,
-            fmt=f"{marker}{'--' if filtered else '-'}",
-            color=colour,
-            mfc="white" if filtered else colour,
-            lw=1,
-            label=estimator.label,
-        )
-    multipoles(axes)
-    figure.legend(loc="outside right upper")
-    return figure, axes
-
-
-class Curve(NamedTuple):
-    """A measured value at multipoles ell, and whose it is; NaN is not drawn."""
-
-    label: str
-    ell: NDArray[np.float64]
-    measured: Measured
-
-
-@styled
-def overlay(curves: Sequence[Curve], ylabel: str, logarithmic: bool = False) -> Figure:
-    """The same measured value of several runs."""
-    figure = Figure(figsize=_WIDE, layout="constrained")
-    axes = figure.subplots()
-    for number, (label, ell, measured) in enumerate(curves):
-        colour, marker = _SERIES[number % len(_SERIES)]
-        style = ("-", "--", ":")[number // len(_SERIES) % 3]
-        axes.errorbar(
-            ell,
-            *measured,
-            fmt=f"{marker}{style}",
-            color=colour,
-            lw=1,
-            label=label.replace("$", r"\$"),
-        )
-    axes.set(ylabel=ylabel, yscale="log" if logarithmic else "linear")
-    multipoles(axes)
+    for number, (label, value) in enumerate(zip(style.labels(names), values, strict=True)):
+        points(axes, style.series(number), ell, *value, label)
+    axes.set(ylabel=ylabel)
+    if logarithmic:
+        style.logarithmic(axes)
+    style.multipoles(axes)
     figure.legend(loc="outside right upper")
     return figure
 
 
-@styled
+@style.styled
 def pixels(evaluation: Evaluation) -> Figure:
     """True against estimated κ in all pixels, with the mean truth at each estimate."""
     figure, axes = _single()
     edges, counts = evaluation.histogram.edges, evaluation.histogram.counts
+    axes.set(xlabel="estimated κ", ylabel="true κ")
+    if not (np.diff(style.finite(edges)) > 0).all() or not counts.sum() > 0:
+        style.nothing(axes)
+        return figure
     centres = evaluation.histogram.centres
     shown = np.ma.masked_equal(counts, 0)
-    image = axes.pcolormesh(
-        edges, edges, shown, cmap="Blues", norm=LogNorm(vmin=0.5), rasterized=True
-    )
+    norm = LogNorm(vmin=0.5, vmax=max(1.0, counts.max()))
+    image = axes.pcolormesh(edges, edges, shown, cmap="Blues", norm=norm, rasterized=True)
     figure.colorbar(image, ax=axes, label="pixels", pad=0.02)
-    axes.plot(edges[[0, -1]], edges[[0, -1]], color=_THEORY, lw=1, label="truth = estimate")
+    axes.plot(edges[[0, -1]], edges[[0, -1]], color=style.BLACK, lw=1, label="truth = estimate")
     enough = counts.sum(axis=0) > 1e-4 * counts.sum()
     mean_truth = centres @ counts[:, enough] / counts[:, enough].sum(axis=0)
-    axes.plot(centres[enough], mean_truth, "s", color=_ESTIMATE, ms=3.2, label="mean truth")
-    axes.set(xlabel="estimated κ", ylabel="true κ", aspect="equal")
+    look = Series(style.VERMILION, "s", "")
+    points(axes, look, centres[enough], mean_truth, None, "mean truth", ms=3.2)
+    axes.set(aspect="equal")
     axes.legend(loc="upper left")
     return figure
 
 
-@styled
+@style.styled
 def history(columns: Mapping[str, NDArray[np.float64]]) -> Figure:
     """Loss and map-level correlation, epoch by epoch."""
-    figure = Figure(figsize=_SMALL, layout="constrained")
-    loss, correlated = figure.subplots(2, 1, sharex=True)
-    epochs = columns["epoch"]
-    for axes, name in ((loss, "loss"), (correlated, "map_correlation")):
-        axes.plot(epochs, columns[name], "o-", color=_TRUE, ms=3.5, label="training")
-        axes.plot(
-            epochs, columns[f"val_{name}"], "s--", color=_ESTIMATE, ms=3.5, label="validation"
-        )
-    best = int(np.argmin(columns["val_loss"]))
-    for axes in (loss, correlated):
-        axes.axvline(epochs[best], color=_RESIDUAL, lw=0.8, ls=":")
-    loss.set(ylabel="loss")
-    loss.legend()
-    correlated.set(ylabel="map-level ρ", xlabel="epoch")
-    correlated.xaxis.get_major_locator().set_params(integer=True)
+    figure = Figure(figsize=style.SMALL, layout="constrained")
+    panels = figure.subplots(2, 1, sharex=True)
+    epochs, losses = columns["epoch"], style.finite(columns["val_loss"])
+    for axes, name, ylabel in zip(
+        panels, ("loss", "map_correlation"), ("loss", "map-level ρ"), strict=True
+    ):
+        for prefix, look, label in (
+            ("", _TRUE, "training"),
+            ("val_", _ESTIMATE._replace(line="--"), "validation"),
+        ):
+            points(axes, look, epochs, columns[prefix + name], None, label, ms=3.5, lw=1.8)
+        if np.isfinite(losses).any():
+            axes.axvline(epochs[np.nanargmin(losses)], color=style.GREY, lw=0.8, ls=":")
+        axes.set(ylabel=ylabel)
+    panels[0].legend()
+    panels[1].set_xlabel("epoch")
+    style.whole_numbers(panels[1])
     return figure
 
 
 def _single() -> tuple[Figure, Axes]:
-    figure = Figure(figsize=_SMALL, layout="constrained")
+    figure = Figure(figsize=style.SMALL, layout="constrained")
     return figure, figure.subplots()
 
 
-def multipoles(axes: Axes) -> None:
-    """Makes the x axis one of multipoles."""
-    axes.set(xscale="log", xlabel="multipole L")
-    axes.xaxis.set_major_formatter(LogFormatter(minor_thresholds=(2, 0.5)))  # 20, not 2 x 10^1
-    axes.xaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
-    axes.xaxis.set_tick_params(which="minor", labelsize=8)
-
-
-def _points(
-    axes: Axes,
-    ell: NDArray[np.float64],
-    measured: Measured,
-    colour: str,
-    marker: str,
-    label: str | None,
-) -> None:
-    axes.errorbar(
-        ell, measured.value, measured.error, fmt=f"{marker}-", color=colour, lw=1, label=label
-    )
+def _bounded(axes: Axes, low: tuple[float, float], high: tuple[float, float]) -> None:
+    """Sets the y axis's ends to those of the data, each within a range."""
+    bottom, top = axes.get_ylim()
+    axes.set_ylim(min(max(bottom, low[0]), low[1]), min(max(top, high[0]), high[1]))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Mapping
-from html import escape
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +12,8 @@ from matplotlib.figure import Figure
 
 from estimators.checks import Checks
 from estimators.judge import Evaluation
-from estimators.reports import checks_section, figures, page
+from estimators.reports import checks_section, figures, page, style
+from estimators.reports.page import Html, element
 from estimators.resampling import Measured, with_error
 from estimators.skill import Skill, difference
 from estimators.subject import Predicted, Subject
@@ -33,55 +33,67 @@ _PREDICTIONS_LEAD = (
     "cosmic microwave background. Here they meet the truth."
 )
 _MAPS = (
-    "the first of the split, not picked. In each row true κ, estimate and residual share one "
-    "colour scale, white at zero. The last column is what the network missed or made up."
+    "the first of the split, not chosen. In each row true κ, estimate and residual share one "
+    "colour scale, white at zero. The last column is what the estimate missed or made up."
 )
 _SPECTRA = (
-    "Raw C_L, the mean over examples, measured with NaMaster. True κ follows the spectrum that it "
-    "is drawn from. An estimate of least squared error drops below the truth where the maps tell "
-    "it little; a residual above the truth is worse than estimating zero."
+    "Raw C_L, the mean over examples, measured with NaMaster. True κ follows the input spectrum, "
+    "from which it is drawn. An estimate of least squared error has less power than the truth "
+    "where the maps hold little information; a residual above the truth is worse than estimating "
+    "zero."
 )
 _CUT_OUT = (
-    " The patch is cut out of a larger sky: jumps at its edges, which no spectrum knows of, add "
-    "power at high L."
+    " The patch is cut out of a larger sky: the jumps at its edges add power at high L that the "
+    "input spectrum does not have."
 )
 _BEYOND_KAPPA_LMAX = (
-    " True κ has no power above L = {}: what the estimate has there counts in the map-level "
-    "numbers only."
+    " True κ has no power above L = {}, and no band is drawn there; what the estimate has there "
+    "counts in the map-level numbers only."
 )
 _CORRELATION = (
-    "Are the estimate's hills and valleys where the truth's are? 1 is perfect, 0 is chance. The "
-    "estimate's amplitude plays no part."
+    "Whether the estimate's hills and valleys are where the truth's are: 1 is perfect, 0 is "
+    "chance. The estimate's amplitude plays no part."
 )
 _TRANSFER = (
     "How much of the true amplitude the estimate keeps. A network that minimises the squared error "
     "is right to keep less than all: the best such estimate, the posterior mean, keeps ρ_L² "
-    "(triangles). Squares away from the triangles mean a network that is not yet trained out, or "
-    "that cannot represent the posterior mean."
+    "(triangles). Where squares and triangles differ, the network is not trained to the end, or "
+    "cannot represent the posterior mean."
 )
 _RHO_ALL = (
-    "The Wiener filter changes an estimate's amplitude and not ρ_L, but for wide bands, within "
-    "which it weighs modes anew."
+    "Full markers: the estimate as it is. Open markers and dashes: the same, Wiener-filtered, "
+    "which changes its amplitude, and ρ_L only in wide bands, whose modes it weighs differently."
 )
 _RESPONSE_ALL = (
-    "R_L = <κ̂κ>/<κκ>, 1 for an unbiased estimate. A Wiener-filtered or a network's estimate is "
-    "right to have less: ρ_L² where it is the best."
+    "R_L = <κ̂κ>/<κκ>: 1 for an unbiased estimate. A Wiener-filtered or a network's estimate is "
+    "right to have less: the best has ρ_L²."
 )
 _NOISE_ALL = (
-    "N_L, the spectrum of κ̂/R_L − κ: all are made unbiased first, each half of the examples with "
-    "the response measured on the other. Nothing is drawn where the response is not above zero by "
-    "5 σ. Line: true κ."
+    "N_L is the spectrum of κ̂/R_L − κ: every estimate is first divided by its response, measured "
+    "on the other half of the examples. Nothing is drawn where the response is not above zero by "
+    "5 σ. Where N_L is below the spectrum of true κ (black), single modes of κ are seen."
 )
 _PIXELS = (
-    "How often each pair of values occurs in a pixel. Squares: the mean truth wherever the network "
-    "says a certain value. Where they follow the line, the network can be taken at its word."
+    "How often each pair of values occurs in a pixel. Squares: the mean of the truth where the "
+    "estimate has a certain value. On the line, the estimate is right on average."
 )
 _HISTORY = (
-    "Loss: the mean squared error relative to κ's variance, so that 1 is as good as estimating "
-    "zero. Dotted: the epoch judged here, the one with the lowest validation loss."
+    "Loss: the mean squared error relative to κ's variance; 1 is as good as estimating zero. "
+    "Dotted: the epoch judged here, which has the lowest validation loss."
 )
-_CHANNELS = " The network sees {}; shown is {}."
+_NOTE = "What a real sky would not give. "
+_CHANNELS = " The input is {}; shown is {}."
 _ERRORS = "Error bars and ± are standard errors over examples, drawn independently (bootstrap)."
+_TABLE = (
+    "All on the same examples. MSE: mean squared error, relative to estimating zero. N_L/C_L: "
+    "noise of the calibrated estimate relative to true κ, the median over the bands in which it is "
+    "known. ± are standard errors over examples; those of differences are of pairs."
+)
+_MODES = (
+    "Ordinary modes are those that a real sky has too: l up to T_lmax, in pairs that add up to L. "
+    "All modes are these and what only this simulation has: modes above T_lmax, which lensing "
+    "alone has filled, and pairs that add up to L only by aliasing. A network sees them all."
+)
 
 _SIGNIFICANT = 2.0  # sigma, for one estimator to beat another
 
@@ -117,7 +129,7 @@ def render(run: Subject, evaluation: Evaluation, checks: Checks | None = None) -
             "all_response": figures.responses(evaluation),
             "all_noise": figures.noises(evaluation),
         }
-    maps_png = page.png(drawn["maps"])
+    maps_png = style.save(drawn["maps"], "png")
     return Pages(_page(run, evaluation, checks, maps_png, drawn), maps_png, drawn)
 
 
@@ -153,50 +165,46 @@ def _page(
     maps_png: bytes,
     drawn: Mapping[str, Figure],
 ) -> str:
-    skill = evaluation.skill
-    split, dataset, model = map(escape, (evaluation.split, run.config.dataset, run.config.model))
-    remaining = float(skill.mse.value / skill.zero_mse.value)
+    lensing, skill = run.lensing, evaluation.skill
     tiles = [
         (_plus_minus(skill.map_correlation), "map-level correlation ρ of true and estimated κ"),
-        (f"{remaining:.1%}", "mean squared error, relative to estimating zero everywhere"),
-        (f"{skill.num_examples:,}", f"{split} examples judged"),
+        (_relative_mse(skill), "mean squared error, relative to estimating zero everywhere"),
+        (f"{skill.num_examples:,}", f"{evaluation.split} examples judged"),
     ]
     if isinstance(run, Run):
-        tiles.append((f"{run.model.count_params():,}", f"parameters of the network {model}"))
-    shown = ", ".join(str(index) for index in evaluation.gallery.index)
-    channels = run.lensing.channels
-    caption = f"Examples {shown}: {_MAPS}"
-    if len(channels) > 1:
-        caption += _CHANNELS.format(", ".join(channels), channels[0])
-    maps = page.figure("Maps", page.data_uri(maps_png, "image/png"), caption)
+        parameters = f"{run.model.count_params():,}"
+        tiles.append((parameters, f"parameters of the network {run.config.model}"))
+    maps_caption = f"Examples {', '.join(map(str, evaluation.gallery.index))}: {_MAPS}"
+    if len(lensing.channels) > 1:
+        maps_caption += _CHANNELS.format(", ".join(lensing.channels), lensing.channels[0])
     spectra_caption = _SPECTRA
-    if run.lensing.padding > 1:
+    if lensing.padding > 1:
         spectra_caption += _CUT_OUT
-    if run.lensing.kappa_lmax is not None:
-        spectra_caption += _BEYOND_KAPPA_LMAX.format(run.lensing.kappa_lmax)
-    scales = (
-        ("Power spectra", drawn["spectra"], spectra_caption),
-        ("Cross-correlation ρ_L", drawn["correlation"], _CORRELATION),
-        ("Transfer function T_L", drawn["transfer"], _TRANSFER),
-        ("Pixel by pixel", drawn["pixels"], _PIXELS),
+    if lensing.kappa_lmax is not None:
+        spectra_caption += _BEYOND_KAPPA_LMAX.format(lensing.kappa_lmax)
+    title = f"{run.config.model} on {run.config.dataset}: estimated κ, judged"
+    return page.document(
+        title,
+        page.head(title, _LEAD if isinstance(run, Run) else _PREDICTIONS_LEAD),
+        page.tiles(tiles),
+        page.figure("Maps", maps_png, maps_caption, head=False, wide=True),
+        element("p", element("b", _NOTE), " ".join(caveats(lensing)), kind="note"),
+        _comparison(evaluation, drawn),
+        page.section(
+            "Scale by scale",
+            page.beside(
+                page.figure("Power spectra", drawn["spectra"], spectra_caption),
+                page.figure("Cross-correlation ρ_L", drawn["correlation"], _CORRELATION),
+                page.figure("Transfer function T_L", drawn["transfer"], _TRANSFER),
+                page.figure("Pixel by pixel", drawn["pixels"], _PIXELS),
+            ),
+            page.card(_band_table(skill), element("p", _ERRORS)),
+        ),
+        _checks(evaluation, checks),
+        _training(run, drawn["history"]) if isinstance(run, Run) else "",
+        page.section("The dataset", page.card(page.settings(_dataset_rows(lensing)))),
+        page.section("Do it again", element("pre", _commands(run, evaluation, checks))),
     )
-    title = f"{model} on {dataset}: estimated κ, judged"
-    body = f"""<h1>{title}</h1>
-<p class="lead">{_LEAD if isinstance(run, Run) else _PREDICTIONS_LEAD}</p>
-<div class="tiles">{"".join(page.tile(*tile) for tile in tiles)}</div>
-{maps}
-<p class="note"><b>What a real sky would not give.</b> {escape(" ".join(caveats(run.lensing)))}</p>
-{_comparison(evaluation, drawn)}
-<h2>Scale by scale</h2>
-<div class="pair">{"".join(page.svg_figure(*scale) for scale in scales)}</div>
-<div class="card">{_band_table(skill)}<p>{_ERRORS}</p></div>
-{_checks(evaluation, checks)}
-{_training(run, drawn["history"]) if isinstance(run, Run) else ""}
-<h2>The dataset</h2>
-<div class="card">{page.table(_dataset_rows(run.lensing))}</div>
-<h2>Do it again</h2>
-<pre>{escape(_commands(run, evaluation, checks))}</pre>"""
-    return page.document(title, body)
 
 
 def _checks(evaluation: Evaluation, checks: Checks | None) -> str:
@@ -206,81 +214,76 @@ def _checks(evaluation: Evaluation, checks: Checks | None) -> str:
     return checks_section.section(checks, labels)
 
 
-def _training(run: Run, drawn: Figure) -> str:
-    history = ("Learning history", drawn, _HISTORY)
-    return f"""<h2>Training</h2>
-<div class="pair">{page.svg_figure(*history)}
-<div class="card">{page.table(_run_rows(run))}</div></div>"""
+def _training(run: Run, drawn: Figure) -> Html:
+    history = page.figure("Learning history", drawn, _HISTORY)
+    return page.section("Training", page.beside(history, page.card(page.settings(_run_rows(run)))))
 
 
-def _plus_minus(measured: Measured) -> str:
-    return f"{float(measured.value):.4f} <small>± {float(measured.error):.4f}</small>"
+def _plus_minus(measured: Measured) -> Html:
+    value, _, error = with_error(measured).partition(" ")
+    return page.join(f"{value} ", element("small", error))
 
 
-def _band_table(skill: Skill) -> str:
+def _relative_mse(skill: Skill) -> str:
+    return f"{float(skill.mse.value / skill.zero_mse.value):.1%}"
+
+
+def _band_table(skill: Skill) -> Html:
     bands = skill.bands
-    rows = "".join(
-        f"<tr><td>{low:.0f}–{high:.0f}</td><td>{ell:.0f}</td><td>{modes}</td>"
-        f"<td>{rho:.4f} ± {rho_error:.4f}</td><td>{kept:.4f} ± {kept_error:.4f}</td></tr>"
-        for low, high, ell, modes, rho, rho_error, kept, kept_error in zip(
+    rows = [
+        (f"{low:.0f}–{high:.0f}", f"{ell:.0f}", modes, with_error(rho), with_error(kept))
+        for low, high, ell, modes, rho, kept in zip(
             bands.edges[:-1],
             bands.edges[1:],
             bands.ell,
-            bands.num_modes,
-            *skill.rho_ell,
-            *skill.transfer_ell,
+            bands.num_modes.tolist(),
+            map(Measured, *skill.rho_ell),
+            map(Measured, *skill.transfer_ell),
             strict=True,
         )
-    )
-    heads = "".join(f"<th>{head}</th>" for head in ("band", "mean L", "modes", "ρ_L", "T_L"))
-    return f'<table class="numbers"><tr>{heads}</tr>{rows}</table>'
+    ]
+    return page.grid(("band", "mean L", "modes", "ρ_L", "T_L"), rows)
 
 
-def _comparison(evaluation: Evaluation, drawn: Mapping[str, Figure]) -> str:
+def _comparison(evaluation: Evaluation, drawn: Mapping[str, Figure]) -> Html | str:
     """The estimators side by side; nothing if there is but one."""
     if not evaluation.others:
         return ""
+    families = [other.estimator.name.removesuffix("_wiener") for other in evaluation.others]
+    grouped = any(name.endswith(tuple(figures.GROUPS)) for name in families)
     scales = (
-        ("Cross-correlation ρ_L of all", drawn["all_correlation"], _RHO_ALL),
-        ("Response R_L of all", drawn["all_response"], _RESPONSE_ALL),
-        ("Reconstruction noise N_L of all", drawn["all_noise"], _NOISE_ALL),
+        ("Cross-correlation ρ_L of all", "all_correlation", _RHO_ALL),
+        ("Response R_L of all", "all_response", _RESPONSE_ALL),
+        ("Reconstruction noise N_L of all", "all_noise", _NOISE_ALL),
     )
-    said = "".join(f"<p>{escape(line)}</p>" for line in verdicts(evaluation))
-    return f"""<h2>Beside the estimators that a cosmologist would use</h2>
-<div class="card">{_estimator_table(evaluation)}{said}<p>{escape(_TABLE)}</p></div>
-<div class="stack">{"".join(page.svg_figure(*scale) for scale in scales)}</div>"""
+    lines = [*verdicts(evaluation), _TABLE, *([_MODES] if grouped else [])]
+    return page.section(
+        "Beside the estimators that a cosmologist would use",
+        page.card(_estimator_table(evaluation), *(element("p", line) for line in lines)),
+        page.below(*(page.figure(t, drawn[name], c, wide=True) for t, name, c in scales)),
+    )
 
 
-_TABLE = (
-    "All on the same examples. MSE: mean squared error, relative to estimating zero. N_L/C_L: "
-    "noise of the calibrated estimate relative to true κ, the median over the bands in which it is "
-    "known. ± are standard errors over examples; those of differences are of pairs."
-)
-
-
-def _estimator_table(evaluation: Evaluation) -> str:
+def _estimator_table(evaluation: Evaluation) -> Html:
     first = evaluation.judged[0]
     rows = []
     for judged in evaluation.judged:
         skill = judged.skill
-        above = difference(first.skill, skill)
         ratio = skill.noise_ell.value / skill.true_cl.value
         known = ratio[np.isfinite(ratio)]
-        cells = (
-            with_error(skill.map_correlation),
-            f"{float(above.value):+.4f} ± {float(above.error):.4f}" if judged is not first else "",
-            f"{float(skill.mse.value / skill.zero_mse.value):.1%}",
-            f"{np.median(known):.3g}" if known.size else "–",
-            escape(judged.estimator.basis),
-        )
+        above = difference(first.skill, skill)
         rows.append(
-            f"<tr><th>{escape(judged.estimator.label)}</th>"
-            + "".join(f"<td>{cell}</td>" for cell in cells)
-            + "</tr>"
+            (
+                judged.estimator.label,
+                with_error(skill.map_correlation),
+                "" if judged is first else f"{float(above.value):+.4f} ± {float(above.error):.4f}",
+                _relative_mse(skill),
+                f"{np.median(known):.3g}" if known.size else "–",
+                judged.estimator.basis,
+            )
         )
     heads = ("", "map-level ρ", "first row − this", "MSE", "N_L/C_L", "rests on")
-    head = "".join(f"<th>{name}</th>" for name in heads)
-    return f'<table class="numbers estimators"><tr>{head}</tr>{"".join(rows)}</table>'
+    return page.grid(heads, rows, text=(0, 5))
 
 
 def _run_rows(run: Run) -> list[tuple[str, object]]:

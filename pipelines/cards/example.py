@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -11,16 +11,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from estimators.reports import style
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.sky import instrument, polarization
 from pipelines.cards.drawing import CMB_COLOURS, KAPPA_COLOURS, drawn
 
-Maps = dict[str, NDArray[np.float32]]
-
 _PANEL = 1.8  # inches
 
 
-def first_example(builder: tfds.core.DatasetBuilder, split: str = "test") -> Maps:
+def first_example(
+    builder: tfds.core.DatasetBuilder, split: str = "test"
+) -> dict[str, NDArray[np.float32]]:
     """Reads the first example of a split.
 
     Returns:
@@ -30,7 +31,9 @@ def first_example(builder: tfds.core.DatasetBuilder, split: str = "test") -> Map
     return next(iter(examples))
 
 
-def panels(example: Maps, config: LensingConfig) -> dict[str, NDArray[np.floating]]:
+def panels(
+    example: Mapping[str, NDArray[np.float32]], config: LensingConfig
+) -> dict[str, NDArray[np.floating]]:
     """Returns the maps that a card shows, by their titles.
 
     `lensed − unlensed` is what lensing and noise did; with a taper, of the tapered maps.
@@ -56,7 +59,7 @@ def panels(example: Maps, config: LensingConfig) -> dict[str, NDArray[np.floatin
 
 
 @drawn
-def figure(example: Maps, config: LensingConfig) -> Figure:
+def figure(example: Mapping[str, NDArray[np.float32]], config: LensingConfig) -> Figure:
     """Draws an example; maps of one kind share a colour scale, white at zero."""
     shown = panels(example, config)
     rows = _layout(config)
@@ -94,22 +97,15 @@ def _limits(shown: dict[str, NDArray[np.floating]]) -> dict[str, float]:
         groups.setdefault(kind, []).append(title)
     limits: dict[str, float] = {}
     for titles in groups.values():
-        values = np.abs(np.concatenate([shown[title].ravel() for title in titles]))
-        limits |= dict.fromkeys(titles, float(np.percentile(values, 99.7)) or 1.0)
+        values = np.concatenate([shown[title].ravel() for title in titles])
+        limits |= dict.fromkeys(titles, style.colour_limit(values))
     return limits
 
 
-def _show(panel: Axes, title: str, values: NDArray[np.floating], limit: float, side: float) -> Any:
-    panel.set_title(title, fontweight="bold" if title == "κ" else "normal")
-    panel.spines[:].set_visible(True)
-    image = panel.imshow(
-        values,
-        cmap=KAPPA_COLOURS if title == "κ" else CMB_COLOURS,
-        vmin=-limit,
-        vmax=limit,
-        origin="lower",
-        extent=(0, side, 0, side),
-    )
+def _show(panel: Axes, title: str, values: NDArray[np.floating], limit: float, side: float) -> None:
+    panel.set_title(title, fontweight="bold" if title == "κ" else "normal", fontsize=10.5)
+    colours = KAPPA_COLOURS if title == "κ" else CMB_COLOURS
+    image = style.show_map(panel, values, side, colours, limit)
     bar = panel.figure.colorbar(image, cax=panel.inset_axes((1.03, 0, 0.045, 1)))
     bar.ax.tick_params(labelsize=8)
     bar.ax.set_title("" if title == "κ" else "µK", fontsize=8, loc="left")

@@ -12,11 +12,14 @@ from estimators.quadratic.minimum_variance import MinimumVariance
 from estimators.quadratic.observation import Observation
 from estimators.quadratic.quadratic_estimator import QuadraticEstimator, pairs_of
 from estimators.quadratic.wiener import expected_map_correlation, wiener_filter
+from estimators.reports import style
+from estimators.reports.style import BLUE, GREEN, VERMILION, Series
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.cosmology import kappa_power
 from lensing_tfds.sky.spectra import PowerSpectra
-from pipelines.cards.drawing import COLOURS, LINES, drawn, label_multipoles
+from pipelines.cards.drawing import drawn
 
+_LOOKS = (Series(BLUE, "", "-"), Series(VERMILION, "", "--"), Series(GREEN, "", "-."))
 _SHOWN = (20, 30, 50, 100, 200, 300, 500, 1000, 2000, 3000, 5000)
 _ALONE = {"T": ("TT",), "TQU": ("TT", "EB"), "QU": ("EB",)}
 
@@ -106,11 +109,10 @@ def figure(theory: Reference) -> Figure:
     """Draws ρ_L."""
     drawing = Figure(figsize=(5.2, 3.2), layout="constrained")
     axes = drawing.subplots()
-    for (name, rho), colour, line in zip(theory.rho.items(), COLOURS, LINES, strict=False):
-        axes.plot(theory.ell, rho, line, color=colour, lw=1.8, label=name)
-    axes.grid(visible=True)
+    for (name, rho), look in zip(theory.rho.items(), _LOOKS, strict=False):
+        style.points(axes, look, theory.ell, rho, label=name, lw=1.8)
     axes.set(ylim=(0, 1.02), ylabel=r"$\rho_L$ with κ")
-    label_multipoles(axes)
+    style.multipoles(axes)
     if len(theory.rho) > 1:
         axes.legend()
     return drawing

@@ -9,9 +9,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from estimators.reports import style
+from estimators.reports.style import BLACK, BLUE, Series, points
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records import storage
-from pipelines.cards.drawing import COLOURS, drawn, label_multipoles
+from pipelines.cards.drawing import drawn
 
 FILE = "validation.json"
 
@@ -105,12 +107,17 @@ def _draw(curve: dict[str, Any], spectrum: Axes, residual: Axes) -> None:
         for name in ("ell", "measured", "error", "expected", "expected_error")
     )
     factor = 1.0 if curve["name"] == "κκ" else ell**2 / (2 * np.pi)
-    line = "-" if curve["compared"] else "--"
-    spectrum.plot(ell, factor * expected, line, color="black", lw=1.2)
-    spectrum.errorbar(ell, factor * measured, factor * error, fmt="o", ms=3, color=COLOURS[0])
-    spectrum.set(title=curve["name"], yscale="log")
-    residual.axhspan(-2, 2, color="#E4E4E4", lw=0)
-    residual.axhline(0, color="black", lw=0.8)
-    sigmas = (measured - expected) / np.hypot(error, expected_error)
-    residual.plot(ell, sigmas, "o", ms=3, color=COLOURS[0])
-    label_multipoles(residual)
+    theory, data = Series(BLACK, "", "-" if curve["compared"] else "--"), Series(BLUE, "o", "")
+    points(spectrum, theory, ell, factor * expected, lw=1.2)
+    points(spectrum, data, ell, factor * measured, factor * error, ms=3)
+    spectrum.set(title=curve["name"])
+    style.logarithmic(spectrum)
+    if curve["compared"]:
+        residual.axhspan(-2, 2, color=style.PALE, lw=0)
+        residual.axhline(0, color=BLACK, lw=0.8)
+        points(residual, data, ell, (measured - expected) / np.hypot(error, expected_error), ms=3)
+    else:  # what CAMB's spectra are not the theory of has no residuals
+        style.nothing(residual, "not compared")
+    style.multipoles(spectrum, "ℓ")
+    spectrum.set_xlabel("")
+    residual.set_xlabel("multipole ℓ")

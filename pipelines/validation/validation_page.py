@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator, Sequence
-from html import escape
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from estimators.reports import page
+from estimators.reports import page, style
+from estimators.reports.page import Html, element
 from lensing_tfds.realism import follows_camb
 from pipelines.validation import figures
 from pipelines.validation.observables import KAPPA
@@ -33,7 +33,7 @@ _POWERS = (
     "own modes{}. Below: the difference in units of its error."
 )
 _NO_CAMB = "; dashed, CAMB's spectra, which these maps need not follow"
-_DEVIATIONS = "The same, relative to theory, in per cent."
+_DEVIATIONS = "The same, relative to theory, in per cent. Open: not tested."
 _CROSSES = (
     "Cross-spectra relative to what they are at most. Lines: theory; without one, zero. Below: the "
     "difference in units of its error."
@@ -80,7 +80,7 @@ def files(verdict: Verdict, dataset_version: str) -> dict[str, bytes]:
     content = {"validation.json": json.dumps(to_json(verdict, dataset_version), indent=1).encode()}
     content["validation.html"] = render(verdict, dataset_version).encode()
     if verdict.curves:
-        content["validation.png"] = page.png(figures.overview(verdict.curves))
+        content["validation.png"] = style.save(figures.overview(verdict.curves), "png")
     return content
 
 
@@ -139,18 +139,29 @@ def to_json(verdict: Verdict, dataset_version: str) -> dict[str, Any]:
 
 def render(verdict: Verdict, dataset_version: str) -> str:
     """Returns the page."""
-    name = f"lensing/{verdict.config.name}"
-    body = f"""<h1>{escape(name)}, validated</h1>
-<p class="lead">{_LEAD}</p>
-<div class="tiles">{"".join(page.tile(*tile) for tile in _tiles(verdict))}</div>
-{_failures(verdict)}
-{_figures(verdict)}
-<h2>All tests</h2>
-<div class="card">{_test_table(verdict.tests)}<p>{escape(summary(verdict))}.</p></div>
-{_numbers(verdict)}
-<h2>The dataset</h2>
-<div class="card">{page.table(_dataset_rows(verdict, dataset_version))}</div>"""
-    return page.document(f"{escape(name)}, validated", body)
+    title = f"lensing/{verdict.config.name}, validated"
+    tests = [
+        (
+            test.name,
+            "ok" if test.passed else element("span", "off", kind="failed"),
+            test.statistic,
+            _p_value(test),
+            test.message,
+        )
+        for test in verdict.tests
+    ]
+    table = page.grid(("test", "", "statistic", "p", "result"), tests, text=(0, 1, 4))
+    dataset = page.settings(_dataset_rows(verdict, dataset_version))
+    return page.document(
+        title,
+        page.head(title, _LEAD),
+        page.tiles(_tiles(verdict)),
+        _failures(verdict),
+        *_figures(verdict),
+        page.section("All tests", page.card(table, element("p", f"{summary(verdict)}."))),
+        page.section("Measured, not judged", page.card(page.settings(verdict.numbers))),
+        page.section("The dataset", page.card(dataset)),
+    )
 
 
 def _tiles(verdict: Verdict) -> Iterator[tuple[str, str]]:
@@ -167,18 +178,18 @@ def _tiles(verdict: Verdict) -> Iterator[tuple[str, str]]:
             )
 
 
-def _failures(verdict: Verdict) -> str:
+def _failures(verdict: Verdict) -> Html | str:
     if verdict.passed:
         return ""
-    items = "".join(f"<br>{escape(test.message)}" for test in verdict.failures)
-    return f'<p class="note"><b>What is off.</b>{items}</p>'
+    lines = [page.join(Html("<br>"), test.message) for test in verdict.failures]
+    return element("p", element("b", "What is off."), *lines, kind="note")
 
 
-def _figures(verdict: Verdict) -> str:
+def _figures(verdict: Verdict) -> Iterator[Html]:
     if not verdict.curves:
-        return ""
+        return
     rings = [c for c in verdict.curves if not c.spectrum.nyquist]
-    lensed = [c for c in _lensed(verdict) if not c.spectrum.nyquist]
+    lensed = [c for c in rings if c.spectrum.first.feature == c.spectrum.second.feature == "lensed"]
     of_kappa = [c for c in rings if KAPPA in (c.spectrum.first, c.spectrum.second)]
     others = [c for c in rings if c not in lensed and c not in of_kappa]
     nyquist = [c for c in verdict.curves if c.spectrum.nyquist and c.tested.all()]
@@ -195,7 +206,7 @@ def _figures(verdict: Verdict) -> str:
         ("Nyquist", figures.nyquist, nyquist, _NYQUIST),
     ]
     drawn = [
-        page.svg_figure(title, draw(curves), caption)
+        page.figure(title, draw(curves), caption)
         for title, draw, curves, caption in found
         if any(curve.tested.any() for curve in curves)
     ]
@@ -203,18 +214,10 @@ def _figures(verdict: Verdict) -> str:
     allowed = tolerance(verdict.config) if near_one else 0.0
     caption = _RESPONSE + (_TOLERATED if near_one else _ANY_POSITIVE)
     drawn.append(
-        page.svg_figure("Response to κ", figures.responses(verdict.responses, allowed), caption)
+        page.figure("Response to κ", figures.responses(verdict.responses, allowed), caption)
     )
-    first = page.svg_figure("All residuals", figures.overview(verdict.curves), _OVERVIEW)
-    return f'{first}\n<h2>Spectrum by spectrum</h2>\n<div class="pair">{"".join(drawn)}</div>'
-
-
-def _lensed(verdict: Verdict) -> list[Curve]:
-    return [
-        curve
-        for curve in verdict.curves
-        if curve.spectrum.first.feature == curve.spectrum.second.feature == "lensed"
-    ]
+    yield page.figure("All residuals", figures.overview(verdict.curves), _OVERVIEW, wide=True)
+    yield page.section("Spectrum by spectrum", page.beside(*drawn))
 
 
 def _autos(curves: Sequence[Curve]) -> list[Curve]:
@@ -223,23 +226,6 @@ def _autos(curves: Sequence[Curve]) -> list[Curve]:
 
 def _pairs(curves: Sequence[Curve]) -> list[Curve]:
     return [curve for curve in curves if not curve.spectrum.is_auto]
-
-
-def _test_table(tests: Sequence[Test]) -> str:
-    rows = "".join(
-        f"<tr><td>{escape(test.name)}</td><td>{'ok' if test.passed else '<b>off</b>'}</td>"
-        f"<td>{escape(test.statistic)}</td><td>{_p_value(test)}</td>"
-        f"<td>{escape(test.message)}</td></tr>"
-        for test in tests
-    )
-    heads = "".join(f"<th>{head}</th>" for head in ("test", "", "statistic", "p", "result"))
-    return f"<table><tr>{heads}</tr>{rows}</table>"
-
-
-def _numbers(verdict: Verdict) -> str:
-    if not verdict.numbers:
-        return ""
-    return f'<h2>Not judged</h2>\n<div class="card">{page.table(verdict.numbers)}</div>'
 
 
 def _dataset_rows(verdict: Verdict, dataset_version: str) -> list[tuple[str, object]]:

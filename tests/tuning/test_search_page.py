@@ -75,7 +75,7 @@ def test_the_table_has_completed_trials_best_first_and_counts_all(workdir, capsy
 def test_the_page_has_the_table_the_curves_and_how_to_use_it(workdir):
     main(["--workdir", str(workdir)])
     html = (workdir / "report.html").read_text()
-    assert html.index("<td>0002</td>") < html.index("<td>0001</td>") < html.index("<td>0000</td>")
+    assert html.index(">0002</th>") < html.index(">0001</th>") < html.index(">0000</th>")
     assert html.count("data:image/svg+xml;base64,") == 3
     assert "out of &lt;memory&gt;" in html
     assert f"python -m trainer --hparams {workdir}/best_hyperparameters.json" in html

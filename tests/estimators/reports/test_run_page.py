@@ -176,7 +176,7 @@ def test_the_report_says_what_a_surveys_config_changes(fields, phrase, is_said):
 def test_maps_of_several_channels_and_cut_patches_are_called_what_they_are(tmp_path, pages):
     fields = {"stokes": "QU", "padding": 2.0, "noise_uK_arcmin": 1.0}
     html = rendered(dataclasses.replace(skies.CONFIG, **fields), tmp_path).html
-    for phrase in ("The network sees Q, U; shown is Q.", "cut out of a larger sky"):
+    for phrase in ("The input is Q, U; shown is Q.", "cut out of a larger sky"):
         assert phrase in html and phrase not in pages.html
     assert "20° on a side, periodic" in pages.html
 
