@@ -106,6 +106,7 @@ WRITE_FOR_EVER = """
 import sys, time
 from lensing_tfds.records import storage
 with storage.{0} as file:
+    print("writing", flush=True)
     time.sleep(600)
 """
 WAYS = ["writing(sys.argv[1])", "replacing(__import__('pathlib').Path(sys.argv[1]))"]
@@ -115,11 +116,11 @@ WAYS = ["writing(sys.argv[1])", "replacing(__import__('pathlib').Path(sys.argv[1
 def a_writer(path, way=WAYS[0], through=()):
     """A process in the midst of writing a file."""
     code = WRITE_FOR_EVER.format(way)
-    process = subprocess.Popen([*through, sys.executable, "-c", code, str(path)])
+    process = subprocess.Popen(
+        [*through, sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True
+    )
     try:
-        while not unfinished(path.parent):
-            assert process.poll() is None
-            time.sleep(0.02)
+        assert process.stdout.readline() == "writing\n"
         yield process
     finally:
         process.kill()
