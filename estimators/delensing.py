@@ -1,15 +1,7 @@
 """How much of the lensing B modes an estimate of κ can remove.
 
 B modes made by lensing hide those of primordial gravitational waves, and removing them is what κ
-from polarization is for. The template is the gradient of the observed, Wiener-filtered E modes
-times the estimated deflection,
-
-    (Q ± iU)_template = ∇(Q ± iU)_E · ∇φ̂,    φ̂_L = 2 κ̂_L / L²,
-    E_l = b_l C̃_l / (b_l² C̃_l + N) E_observed,
-
-of which the B part is subtracted (for the lensed B of first order Hu 2000, astro-ph/0001303; for
-templates Smith et al. 2009, arXiv:0811.3916). To first order, and with lensed E, because the errors
-of these two approximations cancel (Baleato Lizancos, Challinor & Carron 2021, arXiv:2010.14286).
+from polarization is for: the B part of a template (see `lensing_template`) is subtracted.
 With the true κ and no noise this leaves 0.3 % of the power at l = 100 to 1,000, where lensing the
 lensed E in full, or the unlensed E to first order, leaves 6 %. The estimate should be
 Wiener-filtered, or a posterior mean, as a network's is: noise in φ̂ is noise in the template.
@@ -33,14 +25,13 @@ from numpy.typing import NDArray
 
 from estimators.ensemble import SkyEnsemble
 from estimators.estimator import Estimator
-from estimators.quadratic.convolution import ProductGrid
+from estimators.lensing_template import LensingTemplate
 from estimators.quadratic.observation import Observation
 from estimators.resampling import ExampleMeans, Measured
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.simulation import Simulator
 from lensing_tfds.sky import instrument, polarization
-from lensing_tfds.sky.lensing import phi_from_kappa
 
 TRUE_KAPPA = "true_kappa"
 """Name of what the true κ leaves: the limit of the template with the E modes as observed."""
@@ -73,44 +64,6 @@ class Delensing:
         }
 
 
-class BTemplate:
-    """Makes templates of lensing's B modes; the module's docstring has the equations.
-
-    Args:
-      observation: what the observed E modes hold, and which are used.
-    """
-
-    def __init__(self, observation: Observation):
-        self._sky = observation.sky
-        self._wiener = observation.beam * observation.signal("E", "E") * observation.inverse("E")
-        self._grid = ProductGrid(self._sky, self._sky.inner)
-
-    def modes(
-        self, e: NDArray[np.complexfloating], kappa: NDArray[np.complexfloating]
-    ) -> NDArray[np.complexfloating]:
-        """Returns the B modes that κ makes of E.
-
-        Args:
-          e: half planes of the observed E, µK, with beam and noise: (n, npix, npix // 2 + 1).
-          kappa: half planes of κ, or its estimate, same shape.
-
-        Returns:
-          Half planes of B, µK, without a beam, same shape.
-        """
-        sky = self._sky
-        d_y, d_x = sky.gradient
-        phi = phi_from_kappa(kappa, sky)
-        phi_y, phi_x = self._grid.maps(phi * d_y), self._grid.maps(phi * d_x)
-        filtered = e * self._wiener
-        q, u = (
-            self._grid.modes(
-                self._grid.maps(field * d_y) * phi_y + self._grid.maps(field * d_x) * phi_x
-            )
-            for field in polarization.to_qu(filtered, np.zeros_like(filtered), sky)
-        )
-        return polarization.to_eb(q, u, sky)[1]
-
-
 def residual_b_modes(
     batches: Iterable[Mapping[str, NDArray]],
     estimators: Sequence[Estimator],
@@ -138,7 +91,7 @@ def residual_b_modes(
     lensing, theory = ensemble.config, ensemble.theory
     sky = lensing.sky
     in_range = _modes_in_range(lensing, l_range)
-    template = BTemplate(Observation.of(lensing, theory))
+    template = LensingTemplate(Observation.of(lensing, theory))
     simulator = Simulator(dataclasses.replace(lensing, noise_uK_arcmin=0.0), split, theory)
     deconvolve = np.where(in_range, 1 / instrument.beam(sky.ell, lensing.beam_arcmin), 0.0)
 
@@ -158,9 +111,8 @@ def residual_b_modes(
         guesses = {TRUE_KAPPA: kappa} | {
             estimator.name: estimator.kappa(batch["lensed"], index) for estimator in estimators
         }
-        templates = (
-            template.modes(e, sky.to_modes(guess.astype(np.float64))) for guess in guesses.values()
-        )
+        kappas = (sky.to_modes(guess.astype(np.float64)) for guess in guesses.values())
+        templates = (template.polarization(e, modes)[1] for modes in kappas)
         remaining = [true_b, *(true_b - b for b in templates)]
         # Parseval: the squares of a map's pixels count each mode, and its conjugate, once.
         left = (sky.to_map(b * in_range) for b in remaining)

@@ -41,13 +41,20 @@ class Bins:
         return cls(np.where(index < len(edges) - 1, index, -1), sky, len(edges) - 1)
 
     @classmethod
-    def fundamental(cls, sky: FlatSky) -> Bins:
+    def fundamental(cls, sky: FlatSky, fewest: int = 1) -> Bins:
         """Returns rings one fundamental multipole wide around its multiples: every mode is in one.
 
         Ring 0 is the mean of the map.
+
+        Args:
+          sky: the patch.
+          fewest: modes that the last ring has at least: those in the plane's corners, which have
+            fewer and fewer, are put into one.
         """
         index = np.rint(sky.ell / sky.fundamental).astype(np.int64)
-        return cls(index, sky, int(index.max()) + 1)
+        modes = np.bincount(index.ravel(), sky.mode_counts.ravel())
+        last = int(np.flatnonzero(np.cumsum(modes[::-1])[::-1] >= fewest).max())
+        return cls(np.minimum(index, last), sky, last + 1)
 
     @functools.cached_property
     def _order(self) -> NDArray[np.int64]:

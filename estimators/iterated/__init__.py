@@ -1,0 +1,7 @@
+"""The iterated quadratic estimator of κ, and its forecast.
+
+forecast             what iterating can reach, from spectra alone
+iterated_estimator   the estimator: stages of template, residual fields, quadratic estimates
+fitting              its gains, from examples
+ring_regression      least squares in each ring of L
+"""

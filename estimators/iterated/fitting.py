@@ -1,0 +1,103 @@
+"""Fits the gains of the iterated estimator to examples, one stage after the other."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from estimators.iterated.iterated_estimator import IteratedEstimator, Stage, StageFeatures, rings_of
+from estimators.iterated.ring_regression import RingRegression
+from estimators.quadratic.fields import fields_of
+from estimators.quadratic.observation import Observation
+from estimators.quadratic.quadratic_estimator import pairs_of
+from lensing_tfds.configs import LensingConfig
+from lensing_tfds.sky.spectra import PowerSpectra
+
+Examples = Callable[[], Iterable[Mapping[str, NDArray]]]
+"""A function that streams examples with "lensed" and "kappa", from the first on, each time."""
+
+_POWER_MODES = 2**20  # of B, on which the residual power is measured: 1 % in each of many rings
+_FEWEST_SKIES = 16
+
+
+def fit(
+    config: LensingConfig,
+    table: PowerSpectra,
+    examples: Examples,
+    most_stages: int = 6,
+    least_gain: float = 3e-4,
+    report: Callable[[int, float], object] = lambda stage, rho: None,
+) -> IteratedEstimator:
+    """Fits stages until one adds less than `least_gain` to the correlation with κ.
+
+    Memory does not grow with the examples: they are streamed twice a stage, and estimated anew.
+
+    Args:
+      config: the version.
+      table: the spectra of its cosmology.
+      examples: for training; not those that the estimator will be judged on.
+      most_stages: stop after so many.
+      least_gain: in map-level correlation.
+      report: told of each stage's number and its correlation on these examples.
+
+    Raises:
+      LensingError: there are too few examples for the gains.
+    """
+    sky = config.sky
+    rings = rings_of(sky)
+    observation = Observation.of(config, table)
+    pairs = pairs_of(config)
+
+    def batches() -> Iterator[tuple[dict[str, NDArray], NDArray]]:
+        for batch in examples():
+            fields = fields_of(batch["lensed"], config.channels, sky)
+            yield fields, sky.to_modes(np.ascontiguousarray(batch["kappa"][..., 0]))
+
+    stages: list[Stage] = []
+    last = 0.0
+    while len(stages) < most_stages:
+        fitted = IteratedEstimator(observation, pairs, stages) if stages else None
+        residual_b = np.zeros(0)
+        if fitted and "EB" in pairs:
+            residual_b = _residual_power(batches(), fitted, StageFeatures(observation, pairs, None))
+        step = StageFeatures(observation, pairs, residual_b if stages else None)
+        first = StageFeatures(observation, pairs, None)
+        regression: RingRegression | None = None
+        for fields, kappa in batches():
+            features = first.first(fields)
+            if fitted:
+                previous = fitted.kappa(fields)
+                features += [previous, *step.again(fields, previous)]
+            regression = regression or RingRegression(rings, len(features))
+            regression.add(kappa, features)
+        assert regression is not None
+        stages.append(Stage(regression.gains(), residual_b))
+        rho = regression.correlation()
+        report(len(stages) - 1, rho)
+        if len(stages) > 1 and rho - last < least_gain:
+            break
+        last = rho
+    return IteratedEstimator(observation, pairs, stages)
+
+
+def _residual_power(
+    batches: Iterable[tuple[dict[str, NDArray], NDArray]],
+    fitted: IteratedEstimator,
+    features: StageFeatures,
+) -> NDArray[np.float64]:
+    """The mean power of the observed B less its template, in each ring, µK²."""
+    sky = fitted.sky
+    wanted = max(_FEWEST_SKIES, math.ceil(_POWER_MODES / sky.ell.size))
+    total = np.zeros(sky.ell.shape)
+    n = 0
+    for fields, _ in batches:
+        few = {name: modes[: wanted - n] for name, modes in fields.items()}
+        residual = features.residual(few, fitted.kappa(few))["B"]
+        total += np.sum(np.abs(residual) ** 2, axis=0, dtype=np.float64)
+        n += len(residual)
+        if n == wanted:
+            break
+    return rings_of(sky).mean(total * sky.area / n)

@@ -1,0 +1,195 @@
+"""The iterated quadratic estimator of κ: lensing is taken off, and what is left estimated again.
+
+Stage 0 is the quadratic estimate of every pair of fields, combined. From then on, with κ_k the last
+estimate and δ the template of what lensing by κ_k does to the filtered fields (`lensing_template`),
+
+    B_res = B − b δB,  E_del = E − b δE,  T_del = T − b δT,
+
+and κ_k+1 is the combination of the first estimates, of κ_k, and of the quadratic estimates of
+(E, B_res), (E_del, B_res), (E_del, E_del), (T, B_res) and (T_del, T_del), those that the channels
+have, with the residual B power in the weights (Seljak & Hirata 2004, astro-ph/0310163, iterate
+likewise; Hirata & Seljak 2003, astro-ph/0306354, maximise the likelihood).
+
+The combinations are linear, with one gain a feature in each ring of L, found by least squares on
+examples (`fitting`): κ̂ is then the best linear function of the features, and is Wiener-filtered.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from estimators.lensing_template import LensingTemplate
+from estimators.quadratic.measured import MeasuredObservation
+from estimators.quadratic.observation import Observation
+from estimators.quadratic.quadratic_estimator import QuadraticEstimator
+from lensing_tfds.sky.binning import Bins
+from lensing_tfds.sky.flat_sky import FlatSky
+
+Modes = NDArray[np.complexfloating]
+Fields = Mapping[str, Modes]
+
+_FEWEST_MODES = 16
+_BLOCK_PIXELS = 2**16  # of maps: what is estimated together stays in the cache
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Stage:
+    """What is fitted of a stage.
+
+    Attributes:
+      gains: (features, rings) float64, the features in the order of `stage_features`.
+      residual_b: (rings,) float64, the observed power of B_res, µK², that weighs this stage's
+        estimates; empty for stage 0 and where there is no B.
+    """
+
+    gains: NDArray[np.float64]
+    residual_b: NDArray[np.float64]
+
+
+def rings_of(sky: FlatSky) -> Bins:
+    """Returns the rings of modes that have a gain each."""
+    return Bins.fundamental(sky, fewest=_FEWEST_MODES)
+
+
+class IteratedEstimator:
+    """Estimates κ in stages.
+
+    Args:
+      observation: what the observed fields hold, and which modes are used.
+      pairs: of fields, that stage 0 combines.
+      stages: as they were fitted, at least one.
+
+    Attributes:
+      stages: as given.
+      sky: the patch.
+    """
+
+    def __init__(self, observation: Observation, pairs: Sequence[str], stages: Sequence[Stage]):
+        self.stages = tuple(stages)
+        self.sky = observation.sky
+        self._steps = [
+            StageFeatures(observation, pairs, stage.residual_b if number else None)
+            for number, stage in enumerate(stages)
+        ]
+        rings = rings_of(observation.sky)
+        self._gains = [rings.spread(stage.gains).astype(np.float32) for stage in stages]
+        self._step = max(1, _BLOCK_PIXELS // observation.sky.npix**2)
+
+    def kappa(self, fields: Fields) -> Modes:
+        """Estimates κ.
+
+        Args:
+          fields: "T", or "E" and "B", or all, to half planes of the observed maps, µK, complex64
+            of shape (n, npix, npix // 2 + 1), not divided by the beam.
+
+        Returns:
+          Half planes of κ̂, same shape and dtype: its posterior mean among the linear functions of
+          the features.
+        """
+        return np.concatenate([estimates[-1] for estimates in self.by_stage(fields)])
+
+    def by_stage(self, fields: Fields) -> Iterator[list[Modes]]:
+        """Yields, for a few maps after the other, the estimate of each stage."""
+        n = len(next(iter(fields.values())))
+        for start in range(0, n, self._step):
+            block = {name: modes[start : start + self._step] for name, modes in fields.items()}
+            first: list[Modes] = []
+            estimates: list[Modes] = []
+            for step, gains in zip(self._steps, self._gains, strict=True):
+                if not estimates:
+                    first = step.first(block)
+                    features = first
+                else:
+                    features = [*first, estimates[-1], *step.again(block, estimates[-1])]
+                estimates.append(combined(gains, features))
+            yield estimates
+
+
+def combined(gains: NDArray[np.float32], features: Sequence[Modes]) -> Modes:
+    """Returns Σ_i g_i f_i, the gains given for each mode: (features, npix, npix // 2 + 1)."""
+    total = gains[0] * features[0]
+    for gain, feature in zip(gains[1:], features[1:], strict=True):
+        total += gain * feature
+    return total
+
+
+class StageFeatures:
+    """The features of a stage: quadratic estimates that its gains combine.
+
+    Args:
+      observation: what the observed fields hold.
+      pairs: that stage 0 combines.
+      residual_b: as of `Stage`; None for stage 0.
+    """
+
+    def __init__(
+        self,
+        observation: Observation,
+        pairs: Sequence[str],
+        residual_b: NDArray[np.float64] | None,
+    ):
+        self._beam = observation.beam.astype(np.float32)
+        self._template = LensingTemplate(observation)
+        if residual_b is None:
+            self._first = [QuadraticEstimator(pair, observation) for pair in pairs]
+            return
+        weighed = observation
+        if len(residual_b):
+            weighed = with_residual_b(observation, residual_b)
+        self._again = {
+            pair: QuadraticEstimator(pair, weighed)
+            for pair in ("TT", "EE", "EB", "TB")
+            if pair in pairs
+        }
+
+    def first(self, fields: Fields) -> list[Modes]:
+        """Returns the estimates of stage 0, each (n, npix, npix // 2 + 1)."""
+        return [estimator.kappa(fields) for estimator in self._first]
+
+    def residual(self, fields: Fields, kappa: Modes) -> dict[str, Modes]:
+        """Returns T, E and B, those that there are, less what lensing by κ does to them.
+
+        Args:
+          fields: observed, µK, (n, npix, npix // 2 + 1).
+          kappa: same shape and dtype.
+        """
+        found: dict[str, Modes] = {}
+        if "E" in fields:
+            delta_e, delta_b = self._template.polarization(fields["E"], kappa)
+            found["E"] = fields["E"] - self._beam * delta_e
+            found["B"] = fields["B"] - self._beam * delta_b
+        if "T" in fields:
+            delta_t = self._template.temperature(fields["T"], kappa)
+            found["T"] = fields["T"] - self._beam * delta_t
+        return found
+
+    def again(self, fields: Fields, kappa: Modes) -> list[Modes]:
+        """Returns the estimates from fields that are delensed by the last estimate of κ."""
+        residual = self.residual(fields, kappa)
+        observed = {**fields, "B": residual["B"]} if "B" in residual else {}
+        legs = {"TT": [residual], "EE": [residual], "EB": [observed, residual], "TB": [observed]}
+        return [
+            estimator.kappa(leg) for pair, estimator in self._again.items() for leg in legs[pair]
+        ]
+
+
+def with_residual_b(
+    observation: Observation, residual_b: NDArray[np.float64]
+) -> MeasuredObservation:
+    """Returns an observation whose B modes have another power, given ring by ring, µK²."""
+    names = ("TT", "EE", "TE")
+    power = {name: observation.total(*name) for name in names}
+    power["BB"] = rings_of(observation.sky).spread(residual_b)
+    return MeasuredObservation(
+        observation.sky,
+        observation.spectra,
+        observation.beam_arcmin,
+        lmin=observation.lmin,
+        lmax=observation.lmax,
+        wrapped=observation.wrapped,
+        power=power,
+    )
