@@ -1,18 +1,18 @@
-"""What happens between the epochs: time is taken, a diverged run stops, the state is kept."""
+"""Callbacks of a run: time is taken, a diverged run stops, the state is kept, progress shown."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 
 from lensing_tfds.errors import LensingError
-from lensing_tfds.records.storage import replacing
-from trainer.history import Row, write_history
+from trainer import checkpoints
+from trainer.history import HISTORY, Row, row_of, write_history
 
 _STEPS_BETWEEN_LOSS_CHECKS = 20  # each waits for the device
 
@@ -68,31 +68,39 @@ class StopOnDivergence(keras.callbacks.Callback):
 
 
 class Checkpoints(keras.callbacks.Callback):
-    """Keeps the best model, the history and the last model, in this order.
+    """Keeps the best model, the last model and the history, in this order.
 
-    The last model is the one source of truth about how far a run got: it is written last, so a
-    run killed before that repeats the epoch, and finds nothing that it did not itself write.
+    A run goes on from the checkpoint of the latest epoch: killed between any two writes, it repeats
+    or skips nothing.
 
     Args:
       workdir: the run's folder.
+      config: the run's settings, as config.json has them.
       history: the rows of the epochs before this session.
+      best: the row of the epoch whose network is kept as the best one; None before the first.
     """
 
-    def __init__(self, workdir: Path, history: list[Row]):
+    def __init__(
+        self, workdir: Path, config: dict[str, Any], history: Sequence[Row], best: Row | None
+    ):
         super().__init__()
         self.workdir = workdir
+        self.config = config
         self.history = list(history)
+        self.best = best
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
-        if all(logs["val_loss"] < row["val_loss"] for row in self.history):
-            self._save("best.keras")
-        self.history.append({"epoch": epoch + 1, **logs})
-        write_history(self.workdir / "history.csv", self.history)
-        self._save("last.keras")
+        row = row_of(epoch + 1, logs)
+        self.history.append(row)
+        if self.best is None or row["val_loss"] < self.best["val_loss"]:
+            self._save(checkpoints.BEST)
+            self.best = row
+        self._save(checkpoints.LAST)
+        write_history(self.workdir / HISTORY, self.history)
 
     def _save(self, name: str) -> None:
-        with replacing(self.workdir / name) as temporary:
-            self.model.save(temporary)
+        record = checkpoints.Record(self.config, tuple(self.history))
+        checkpoints.save(self.model, self.workdir / name, record)
 
 
 class Progress(keras.callbacks.Callback):

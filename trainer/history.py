@@ -1,4 +1,8 @@
-"""history.csv: what each finished epoch reached."""
+"""history.csv: each finished epoch's losses, correlations and speed, for people and other programs.
+
+The trainer itself keeps them in its checkpoints too (`trainer.checkpoints`), and writes the file
+anew from there.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
+from lensing_tfds.errors import LensingError
 from lensing_tfds.records.storage import replacing
+
+HISTORY = "history.csv"
 
 COLUMNS = (
     "epoch",  # counted from 1
@@ -23,18 +30,44 @@ COLUMNS = (
 Row = dict[str, float]
 
 
+def row_of(epoch: int, logs: Mapping[str, float]) -> Row:
+    """Takes an epoch's row from Keras's logs.
+
+    Args:
+      epoch: counted from 1.
+      logs: at least the other columns.
+    """
+    return {name: float(logs[name]) if name != "epoch" else float(epoch) for name in COLUMNS}
+
+
 def read_history(path: Path) -> list[Row]:
-    """Reads the rows, first epoch first; none where there is no file."""
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+    """Reads the rows, first epoch first.
+
+    Raises:
+      LensingError: the file cannot be read, or does not hold whole rows of consecutive epochs.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.reader(file, strict=True)
+            if tuple(next(reader, ())) != COLUMNS:
+                raise ValueError(f"its first line is not {','.join(COLUMNS)}")
+            rows = [dict(zip(COLUMNS, map(float, row), strict=True)) for row in reader]
+            if [row["epoch"] for row in rows] != list(range(1, len(rows) + 1)):
+                raise ValueError("its epochs are not 1, 2, 3 ...")
+    except OSError as error:
+        raise LensingError(f"cannot read {path}: {error.strerror}") from error
+    except (ValueError, csv.Error) as error:
+        raise LensingError(
+            f"{path} is damaged ({error}): run the command that trained it again, which writes the "
+            "file anew"
+        ) from error
+    return rows
 
 
 def write_history(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
-    """Writes the rows, whole or not at all; `COLUMNS` are kept, to full precision."""
+    """Writes the rows, whole or not at all, to full precision."""
     with replacing(path) as temporary, temporary.open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
+        writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
         for row in rows:
             writer.writerow({**row, "epoch": int(row["epoch"])})

@@ -4,9 +4,12 @@ The folder holds
 
     config.json    TrainerConfig, with the dataset's own config under "lensing" and "scaling"
     history.csv    one row an epoch, see `trainer.history.COLUMNS`
-    best.keras     the model of the epoch with the lowest validation loss
-    last.keras     the model and its optimizer after the last finished epoch
+    best.keras     the model and its optimizer after the epoch with the lowest validation loss
+    last.keras     the same after the last finished epoch
     tensorboard/   the same losses for TensorBoard
+
+Both checkpoints carry the first two, see `trainer.checkpoints`: two runs that are mixed in a folder
+are told apart, and a file that was lost is written again when the run goes on.
 """
 
 from __future__ import annotations
@@ -14,18 +17,21 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lensing_tfds.configs import LensingConfig
+from lensing_tfds import strict_json
+from lensing_tfds.configs import LensingConfig, differences
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records.storage import replacing
 from lensing_tfds.task import Task
-from trainer.config import TrainerConfig
+from trainer import checkpoints
+from trainer.config import RESUMABLE, TrainerConfig
 from trainer.data.scaling import Scaling
-from trainer.history import as_columns, read_history
+from trainer.history import HISTORY, Row, as_columns, read_history
 from trainer.networks import families
 from trainer.networks.memory import MemoryEstimate
 
@@ -33,10 +39,14 @@ if TYPE_CHECKING:
     import keras
     import tensorflow_datasets as tfds
 
+CONFIG = "config.json"
+
+_TRAIN_AGAIN = "run the command that trained it again, which repairs what can be repaired"
+
 
 @dataclasses.dataclass(frozen=True)
 class RunConfig:
-    """What config.json holds: all that decides what a run computes.
+    """All that decides what a run computes, as config.json holds it.
 
     Attributes:
       trainer: the settings.
@@ -55,8 +65,34 @@ class RunConfig:
         return self.trainer.to_json() | {
             "lensing": self.lensing.to_json(),
             "dataset_version": self.dataset_version,
-            "scaling": dataclasses.asdict(self.scaling),
+            "scaling": {
+                name: list(value) if isinstance(value, tuple) else value
+                for name, value in dataclasses.asdict(self.scaling).items()
+            },
         }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> RunConfig:
+        """Reads what `to_json` gives.
+
+        Raises:
+          LensingError: a field is unknown or missing, or its value is impossible.
+        """
+        trainer = dict(values)
+        try:
+            lensing, version, scaling = (
+                trainer.pop(name) for name in ("lensing", "dataset_version", "scaling")
+            )
+            return cls(
+                TrainerConfig.from_json(trainer),
+                LensingConfig.from_json(lensing),
+                version,
+                Scaling(**scaling),
+            )
+        except KeyError as error:
+            raise LensingError(f"{error} is missing") from error
+        except (TypeError, AttributeError) as error:
+            raise LensingError(str(error)) from error
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,10 +122,15 @@ class Run:
         Raises:
           LensingError: no epoch is finished yet, or the file is damaged.
         """
-        path = self.workdir / "best.keras"
+        path = self.workdir / checkpoints.BEST
         if not path.exists():
-            raise LensingError(f"the run in {self.workdir} has no finished epoch yet")
-        return load_model(path, compile=False)
+            raise LensingError(
+                f"the run in {self.workdir} has no finished epoch yet"
+                if len(self.history["epoch"]) == 0
+                else f"{path} is missing: run the command that trained it again, which repairs "
+                "what can be repaired"
+            )
+        return checkpoints.load(path, compile=False)
 
     def best_epoch(self, objective: str = "val_loss") -> dict[str, float]:
         """The row of history.csv with the lowest loss, or the highest correlation.
@@ -145,42 +186,66 @@ class Run:
         return kappa
 
 
-def load_model(path: Path, compile: bool = True) -> keras.Model:
-    """Reads a checkpoint.
-
-    Args:
-      path: a `.keras` file that exists.
-      compile: whether its optimizer is wanted too.
-
-    Raises:
-      LensingError: the file is damaged.
-    """
-    import keras
-
-    try:
-        return keras.saving.load_model(path, compile=compile)
-    except (ValueError, OSError, KeyError) as error:
-        raise LensingError(
-            f"{path} is damaged: delete {path.parent} and train again, or restore the file"
-        ) from error
-
-
 def load_run(workdir: str | Path) -> Run:
     """Opens a run's folder.
 
     Raises:
-      LensingError: the folder holds no run, or its config.json is not one.
+      LensingError: the folder holds no run, a file is damaged, or they are of different runs.
     """
     workdir = Path(workdir)
-    config = read_config(workdir)
+    config, epochs = read_config(workdir), read_epochs(workdir)
+    path = workdir / CONFIG
+    if config is None and epochs:
+        raise LensingError(f"{path} is missing: {_TRAIN_AGAIN}")
     if config is None:
         raise LensingError(
-            f"{workdir} holds no run (no config.json): train one with python -m trainer"
+            f"{workdir} holds no run (no {CONFIG}): train one with python -m trainer"
         )
-    history = as_columns(read_history(workdir / "history.csv"))
+    for name in (checkpoints.BEST, checkpoints.LAST):
+        record = checkpoints.read_whole_record(workdir / name)
+        if record is not None and (changed := settings_changed(record.config, config.to_json())):
+            raise LensingError(
+                f"{workdir / name} and {path} are of different runs ({changed}): {_TRAIN_AGAIN}"
+            )
     return Run(
-        workdir, config.trainer, config.lensing, config.dataset_version, config.scaling, history
+        workdir,
+        config.trainer,
+        config.lensing,
+        config.dataset_version,
+        config.scaling,
+        as_columns(epochs),
     )
+
+
+def read_epochs(workdir: Path) -> list[Row]:
+    """Reads the rows of a run's finished epochs: those that last.keras carries, or history.csv.
+
+    Raises:
+      LensingError: the files that are there are damaged.
+    """
+    last = checkpoints.read_whole_record(workdir / checkpoints.LAST)
+    if last is not None:
+        return list(last.history)
+    if (workdir / HISTORY).exists():
+        return read_history(workdir / HISTORY)
+    checkpoints.read_record(workdir / checkpoints.LAST)  # it may be damaged: then it is named
+    best = checkpoints.read_record(workdir / checkpoints.BEST)
+    return [] if best is None else list(best.history)
+
+
+def settings_changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """Names what differs between two runs' settings, of those that make another run.
+
+    Args:
+      old: as config.json has them.
+      new: the same.
+
+    Returns:
+      A phrase for an error message, empty if they are one run's.
+    """
+    fixed = [{k: v for k, v in side.items() if k not in RESUMABLE} for side in (old, new)]
+    parts = [[side.pop(name, {}) for side in fixed] for name in ("lensing", "scaling")]
+    return "; ".join(filter(None, (differences(*pair) for pair in (fixed, *parts))))
 
 
 def read_config(workdir: Path) -> RunConfig | None:
@@ -189,17 +254,13 @@ def read_config(workdir: Path) -> RunConfig | None:
     Raises:
       LensingError: the file is not a run's config.
     """
-    path = workdir / "config.json"
+    path = workdir / CONFIG
     if not path.exists():
         return None
     try:
-        values = json.loads(path.read_text())
-        lensing = LensingConfig.from_json(values.pop("lensing"))
-        scaling = Scaling(**values.pop("scaling"))
-        version = values.pop("dataset_version")
-        return RunConfig(TrainerConfig.from_json(values), lensing, version, scaling)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise LensingError(f"{path} is not a run's config: {error}") from error
+        return RunConfig.from_json(strict_json.read(str(path)))
+    except LensingError as error:
+        raise LensingError(f"{path} is not a run's config: {error} ({_TRAIN_AGAIN})") from error
 
 
 def write_config(workdir: Path, config: RunConfig) -> None:
@@ -208,5 +269,5 @@ def write_config(workdir: Path, config: RunConfig) -> None:
     Raises:
       LensingError: it cannot be written.
     """
-    with replacing(workdir / "config.json") as temporary:
+    with replacing(workdir / CONFIG) as temporary:
         temporary.write_text(json.dumps(config.to_json(), indent=2) + "\n")

@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from lensing_tfds.configs import LensingConfig, differences
+from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records import reading
 from lensing_tfds.records.datasets import find_config, open_dataset, refuse_another, stored_config
@@ -18,13 +18,14 @@ from lensing_tfds.records.locks import alone_in
 from lensing_tfds.records.storage import make_folder
 from lensing_tfds.task import Task
 from trainer.callbacks import Checkpoints, Progress, StopOnDivergence, Stopwatch
-from trainer.config import RESUMABLE, TrainerConfig
+from trainer.config import TrainerConfig
 from trainer.data import stream
 from trainer.data.scaling import Scaling, measure_scaling
-from trainer.history import read_history, write_history
+from trainer.history import HISTORY, write_history
 from trainer.metrics import MapCorrelation
 from trainer.networks import families
-from trainer.run import Run, RunConfig, load_model, load_run, read_config, write_config
+from trainer.resume import stopped_run
+from trainer.run import Run, RunConfig, load_run, settings_changed, write_config
 
 # Mean and variance of a pixel are known to better than a percent from these.
 _SCALING_EXAMPLES = 1_000
@@ -77,19 +78,28 @@ def _train(
     callbacks: Sequence[keras.callbacks.Callback],
 ) -> Run:
     # A folder without a finished epoch holds nothing that other settings could spoil.
-    old = read_config(workdir) if (workdir / "last.keras").exists() else None
-    if old is not None:
-        _refuse_changes(old, config, lensing, workdir)
+    stopped = stopped_run(workdir)
+    if stopped is not None:
+        _refuse_changes(stopped.config, config, lensing, workdir)
+    elif (workdir / HISTORY).exists():
+        report(f"{workdir} has a {HISTORY} but no checkpoint: training from the beginning")
     builder = open_dataset(lensing, config.data_dir, report)
-    version = str(builder.version) if old is None else old.dataset_version
+    version = str(builder.version) if stopped is None else stopped.config.dataset_version
     refuse_another(builder, lensing, version)
-    scaling = _measure_scaling(builder, config) if old is None else old.scaling
+    scaling = _measure_scaling(builder, config) if stopped is None else stopped.config.scaling
     steps = stream.steps_per_epoch(builder, config)
-    model = _last_model(workdir) or model or build_compiled(config, Task(lensing, version))
-    done = int(model.optimizer.iterations) // steps
+    if stopped is not None:
+        done, history, best = stopped.record.epoch, stopped.record.history, stopped.best
+        model = stopped.restore(report)
+        _refuse_other_steps(model, done, steps, workdir / stopped.name, builder)
+    else:
+        done, history, best = 0, (), None
+        model = model or build_compiled(config, Task(lensing, version))
     # Fewer epochs than a run already has do not make it a shorter run.
     settled = dataclasses.replace(config, epochs=max(config.epochs, done))
-    write_config(workdir, RunConfig(settled, lensing, version, scaling))
+    run_config = RunConfig(settled, lensing, version, scaling)
+    write_config(workdir, run_config)
+    write_history(workdir / HISTORY, history)
     if done >= config.epochs:
         report(f"already finished: {done} epochs (more: --epochs)")
         return load_run(workdir)
@@ -99,13 +109,11 @@ def _train(
         f"{stream.num_train_examples(builder, config.max_examples):,} examples of {config.dataset}"
         + (f", resuming after epoch {done}" if done else "")
     )
-    history = [row for row in read_history(workdir / "history.csv") if row["epoch"] <= done]
-    write_history(workdir / "history.csv", history)
     all_callbacks = [
         Stopwatch(stream.num_train_examples(builder, config.max_examples)),
         StopOnDivergence(),
         keras.callbacks.TensorBoard(workdir / "tensorboard", write_graph=False),
-        Checkpoints(workdir, history),
+        Checkpoints(workdir, run_config.to_json(), history, best),
         Progress(config.epochs, steps, report, live),
         *callbacks,
     ]
@@ -169,16 +177,23 @@ def _fit(
 def _refuse_changes(
     old: RunConfig, config: TrainerConfig, lensing: LensingConfig, workdir: Path
 ) -> None:
-    changeable = {name: getattr(config, name) for name in RESUMABLE}
-    same_run = dataclasses.replace(old.trainer, **changeable)
-    changed = [
-        differences(same_run.to_json(), config.to_json()),
-        differences(old.lensing.to_json(), lensing.to_json()),
-    ]
-    if any(changed):
+    wanted = dataclasses.replace(old, trainer=config, lensing=lensing)
+    if changed := settings_changed(old.to_json(), wanted.to_json()):
         raise LensingError(
-            f"{workdir} holds a run with other settings: {'; '.join(filter(None, changed))} "
+            f"{workdir} holds a run with other settings: {changed} "
             "(name another --workdir, or the settings it was made with)"
+        )
+
+
+def _refuse_other_steps(
+    model: keras.Model, epochs: int, steps: int, path: Path, builder: tfds.core.DatasetBuilder
+) -> None:
+    """Makes sure that the dataset gives as many batches as when the checkpoint was written."""
+    taken = int(model.optimizer.iterations)
+    if taken != epochs * steps:
+        raise LensingError(
+            f"{path} is of {taken} steps in {epochs} epochs, but an epoch has {steps} steps now: "
+            f"{builder.data_path} is not what the run was trained on"
         )
 
 
@@ -186,11 +201,6 @@ def _measure_scaling(builder: tfds.core.DatasetBuilder, config: TrainerConfig) -
     n = min(stream.num_train_examples(builder, config.max_examples), _SCALING_EXAMPLES)
     batches = reading.evaluation_batches(builder, f"train[:{n}]", batch_size=32)
     return measure_scaling(batches, stored_config(builder).channels)
-
-
-def _last_model(workdir: Path) -> keras.Model | None:
-    path = workdir / "last.keras"
-    return load_model(path) if path.exists() else None
 
 
 def _jit_compile() -> bool | str:

@@ -1,4 +1,3 @@
-import csv
 import dataclasses
 import json
 import shutil
@@ -15,6 +14,7 @@ from lensing_tfds.records.locks import alone_in
 from lensing_tfds.records.reading import evaluation_batches
 from tests.trainer.tasks import task
 from trainer.callbacks import Checkpoints
+from trainer.checkpoints import BEST, LAST, load, read_record, save
 from trainer.run import load_run
 from trainer.serving import export
 from trainer.train import build_compiled, build_optimizer, train
@@ -106,17 +106,17 @@ def test_fewer_epochs_than_a_run_has_do_not_shorten_it(finished, changed, tmp_pa
 
 def test_the_best_epoch_is_remembered_across_sessions(finished, changed, tmp_path):
     workdir = shutil.copytree(finished[1], tmp_path / "run")
-    best = weights(workdir, "best.keras")
-    path = workdir / "history.csv"
-    rows = list(csv.DictReader(path.read_text().splitlines()))
-    rows[1]["val_loss"] = "0.0"  # no later epoch can be better
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
+    record = read_record(workdir / BEST)
+    perfect = record.history[-1] | {"val_loss": 0.0}  # no later epoch can be better
+    save(
+        load(workdir / BEST),
+        workdir / BEST,
+        dataclasses.replace(record, history=(*record.history[:-1], perfect)),
+    )
+    best = (workdir / BEST).read_bytes()
     train(changed(epochs=4), workdir, quiet)
-    for x, y in zip(best, weights(workdir, "best.keras"), strict=True):
-        np.testing.assert_array_equal(x, y)
+    assert (workdir / BEST).read_bytes() == best
+    assert len(load_run(workdir).history["epoch"]) == 4
 
 
 def test_the_best_model_is_that_of_the_lowest_validation_loss(finished):
@@ -159,9 +159,10 @@ def test_a_folder_without_a_finished_epoch_takes_other_settings(finished, change
 def test_a_folder_of_a_run_on_other_data_is_refused(finished, tmp_path):
     config, workdir = finished
     workdir = shutil.copytree(workdir, tmp_path / "run")
-    values = json.loads((workdir / "config.json").read_text())
-    values["lensing"]["seed"] = 99
-    (workdir / "config.json").write_text(json.dumps(values))
+    for name in (BEST, LAST):
+        record = read_record(workdir / name)
+        record.config["lensing"]["seed"] = 99
+        save(load(workdir / name), workdir / name, record)
     with pytest.raises(LensingError, match="seed: 99 -> 3"):
         train(config, workdir, quiet)
 
