@@ -21,8 +21,9 @@ from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records.storage import replacing
 from trainer.config import TrainerConfig
-from trainer.history import Row, read_history
+from trainer.history import Row
 from trainer.hparams import FIELDS, Found, HParams
+from trainer.run import read_epochs
 from tuning.config import OBJECTIVES, SearchConfig
 
 
@@ -181,7 +182,7 @@ def read_trial(folder: Path, record: SearchRecord) -> Trial:
             settings=record.config.trainer_config(record.lensing, point, epochs),
             began_after=values.get("tuner/initial_epoch", 0),
             parent=values.get("tuner/trial_id"),
-            history=read_history(run_folder(folder) / "history.csv"),
+            history=read_epochs(run_folder(folder)),
             failure=_failure(folder) if state["status"] == "FAILED" else None,
         )
     except (ValueError, KeyError, TypeError, OSError) as error:

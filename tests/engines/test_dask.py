@@ -11,6 +11,7 @@ import pytest
 from lensing_tfds import simulate
 from lensing_tfds.configs import DATASET_VERSION
 from lensing_tfds.task import Task
+from tests.trainer.runs import keep
 from trainer.config import resolve
 from trainer.data.scaling import Scaling
 from trainer.networks.families import build
@@ -70,7 +71,7 @@ def test_the_same_predictions(generate, flags, small, tmp_path):
     workdir = tmp_path / "run"
     workdir.mkdir()
     write_config(workdir, RunConfig(settings, small, DATASET_VERSION, scaling))
-    build("1x4-3", Task(small, DATASET_VERSION), seed=0).save(workdir / "best.keras")
+    keep(build("1x4-3", Task(small, DATASET_VERSION), seed=0), workdir)
     output = tmp_path / "predictions"
     command = [sys.executable, "-m", "pipelines.predict", "--workdir", str(workdir)]
     command += ["--output", str(output), "--split", "train", *flags, "--dask_npartitions", "3"]

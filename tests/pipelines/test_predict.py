@@ -14,6 +14,7 @@ from lensing_tfds.records.reading import evaluation_batches
 from lensing_tfds.task import Task
 from pipelines import predicted_shards
 from pipelines.predict import main, predict
+from tests.trainer.runs import keep
 from trainer import evaluate
 from trainer.config import resolve
 from trainer.data.scaling import Scaling
@@ -28,7 +29,7 @@ def trained_fixture(tiny, data_dir, tmp_path_factory):
     settings = resolve("lensing/tiny", data_dir, tiny, model="1x4-3")
     scaling = Scaling((1.0,), (90.0,), 0.01, 0.3)
     write_config(workdir, RunConfig(settings, tiny, "1.0.0", scaling))
-    build("1x4-3", Task(tiny, "1.0.0"), seed=1).save(workdir / "best.keras")
+    keep(build("1x4-3", Task(tiny, "1.0.0"), seed=1), workdir)
     return workdir
 
 
@@ -142,7 +143,7 @@ def test_another_network_does_not_take_over_what_was_not_finished(tiny, workdir,
     """The seal of a file names the weights that made it."""
     (output / "predictions.json").unlink()
     before, _ = read(output)
-    build("1x4-3", Task(tiny, "1.0.0"), seed=2).save(workdir / "best.keras")
+    keep(build("1x4-3", Task(tiny, "1.0.0"), seed=2), workdir)
     main(["--workdir", str(workdir), "--output", str(output)])
     after, _ = read(output)
     assert np.abs(after - before).max() > 1e-3
@@ -153,7 +154,7 @@ def test_other_predictions_are_left_alone(tiny, workdir, output, capsys):
     folders = ("--workdir", str(workdir), "--output", str(output))
     line = error_line(capsys, *folders, "--split", "train")
     assert "holds other predictions: split: 'test' -> 'train'" in line
-    build("1x4-3", Task(tiny, "1.0.0"), seed=2).save(workdir / "best.keras")
+    keep(build("1x4-3", Task(tiny, "1.0.0"), seed=2), workdir)
     assert "network_sha256" in error_line(capsys, *folders)
     (output / "predictions.json").write_text("{}"[:1])
     assert "is not a description of predictions" in error_line(capsys, *folders)
@@ -188,7 +189,7 @@ def test_the_model_is_loaded_once(workdir, tmp_path, monkeypatch):
 def test_a_network_that_gives_no_numbers_is_named(workdir, tmp_path, capsys):
     model = load_run(workdir).model
     model.set_weights([np.full_like(weight, np.nan) for weight in model.get_weights()])
-    model.save(workdir / "best.keras")
+    keep(model, workdir)
     output = tmp_path / "new"
     line = error_line(capsys, "--workdir", str(workdir), "--output", str(output))
     assert "example 0 is not finite" in line

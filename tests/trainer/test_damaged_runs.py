@@ -50,6 +50,12 @@ def weights(path) -> list[np.ndarray]:
     return keras.saving.load_model(path).get_weights()
 
 
+def _epoch(path) -> int:
+    record = read_record(path)
+    assert record is not None
+    return record.epoch
+
+
 def retrained(config, workdir) -> list[str]:
     lines: list[str] = []
     train(config, workdir, lines.append)
@@ -61,7 +67,7 @@ def assert_equal_runs(a, b) -> None:
     for name in (BEST, LAST):
         for x, y in zip(weights(a / name), weights(b / name), strict=True):
             np.testing.assert_allclose(x, y, atol=1e-6)
-        assert read_record(a / name).epoch == read_record(b / name).epoch
+        assert _epoch(a / name) == _epoch(b / name)
     first, second = load_run(a), load_run(b)
     assert first.config == second.config
     for column in ("epoch", "loss", "val_loss"):

@@ -14,6 +14,7 @@ from lensing_tfds.configs import DATASET_VERSION
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records.reading import evaluation_batches
 from lensing_tfds.sky import spectra
+from tests.trainer.runs import keep
 from trainer.evaluate import main
 from trainer.run import RunConfig, load_run, write_config
 from trainer.train import train
@@ -181,7 +182,7 @@ def test_the_spectra_are_those_of_the_dataset(workdir, builder, monkeypatch):
 def test_a_dataset_that_moved_is_found(workdir, data_dir, tmp_path):
     run = load_run(workdir)
     moved = dataclasses.replace(run.config, data_dir=str(tmp_path / "old"))
-    write_config(workdir, dataclasses.replace(_run_config(run), trainer=moved))
+    _describe(workdir, trainer=moved)
     main(["--workdir", str(workdir), "--data_dir", data_dir, "--no-baselines"])
 
 
@@ -203,9 +204,7 @@ def test_a_dataset_that_is_gone_is_named(workdir, capsys, tmp_path):
 
 
 def test_another_version_of_the_data_is_refused(workdir, capsys):
-    write_config(
-        workdir, dataclasses.replace(_run_config(load_run(workdir)), dataset_version="0.9.0")
-    )
+    _describe(workdir, dataset_version="0.9.0")
     line = error_line(workdir, capsys)
     assert f"dataset_version: '0.9.0' -> '{DATASET_VERSION}'" in line
 
@@ -216,21 +215,20 @@ def test_a_damaged_checkpoint_is_named(workdir, capsys):
 
 
 def test_a_dataset_that_is_another_one_is_refused(workdir, capsys):
-    run = load_run(workdir)
-    other = dataclasses.replace(run.lensing, seed=99)
-    write_config(workdir, dataclasses.replace(_run_config(run), lensing=other))
+    _describe(workdir, lensing=dataclasses.replace(load_run(workdir).lensing, seed=99))
     assert "not what the run was trained on: seed: 99 -> 3" in error_line(workdir, capsys)
 
 
 def test_predictions_that_are_not_numbers_leave_nothing_behind(workdir, capsys):
     run = load_run(workdir)
     run.model.set_weights([np.full_like(weight, np.nan) for weight in run.model.get_weights()])
-    run.model.save(workdir / "best.keras")
+    keep(run.model, workdir)
     assert "example 0 is not finite" in error_line(workdir, capsys)
 
 
 def test_a_run_without_a_finished_epoch_is_named(workdir, capsys):
-    (workdir / "history.csv").unlink()
+    for name in ("history.csv", "best.keras", "last.keras"):
+        (workdir / name).unlink()
     assert "no finished epoch" in error_line(workdir, capsys)
 
 
@@ -243,5 +241,10 @@ def test_verbose_shows_the_traceback(tmp_path):
         main(["--workdir", str(tmp_path), "--verbose"])
 
 
-def _run_config(run):
-    return RunConfig(run.config, run.lensing, run.dataset_version, run.scaling)
+def _describe(workdir, **changes):
+    """Makes the folder one of a run on other data."""
+    run = load_run(workdir)
+    config = RunConfig(run.config, run.lensing, run.dataset_version, run.scaling)
+    write_config(workdir, dataclasses.replace(config, **changes))
+    keep(run.model, workdir)
+    (workdir / "last.keras").unlink()
