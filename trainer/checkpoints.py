@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records.storage import replacing
-from trainer.history import Row
+from trainer.history import HISTORY, Row, read_history
 
 if TYPE_CHECKING:
     import keras
@@ -86,6 +86,22 @@ def read_whole_record(path: Path) -> Record | None:
         return read_record(path)
     except LensingError:
         return None
+
+
+def read_epochs(workdir: Path) -> list[Row]:
+    """Reads the rows of a run's finished epochs: those that last.keras carries, or history.csv.
+
+    Raises:
+      LensingError: the files that are there are damaged.
+    """
+    last = read_whole_record(workdir / LAST)
+    if last is not None:
+        return list(last.history)
+    if (workdir / HISTORY).exists():
+        return read_history(workdir / HISTORY)
+    read_record(workdir / LAST)  # it may be damaged: then it is named
+    best = read_record(workdir / BEST)
+    return [] if best is None else list(best.history)
 
 
 def load(path: Path, compile: bool = True) -> keras.Model:

@@ -31,7 +31,7 @@ from lensing_tfds.task import Task
 from trainer import checkpoints
 from trainer.config import RESUMABLE, TrainerConfig
 from trainer.data.scaling import Scaling
-from trainer.history import HISTORY, Row, as_columns, read_history
+from trainer.history import as_columns
 from trainer.networks import families
 from trainer.networks.memory import MemoryEstimate
 
@@ -193,7 +193,7 @@ def load_run(workdir: str | Path) -> Run:
       LensingError: the folder holds no run, a file is damaged, or they are of different runs.
     """
     workdir = Path(workdir)
-    config, epochs = read_config(workdir), read_epochs(workdir)
+    config, epochs = read_config(workdir), checkpoints.read_epochs(workdir)
     path = workdir / CONFIG
     if config is None and epochs:
         raise LensingError(f"{path} is missing: {_TRAIN_AGAIN}")
@@ -215,22 +215,6 @@ def load_run(workdir: str | Path) -> Run:
         config.scaling,
         as_columns(epochs),
     )
-
-
-def read_epochs(workdir: Path) -> list[Row]:
-    """Reads the rows of a run's finished epochs: those that last.keras carries, or history.csv.
-
-    Raises:
-      LensingError: the files that are there are damaged.
-    """
-    last = checkpoints.read_whole_record(workdir / checkpoints.LAST)
-    if last is not None:
-        return list(last.history)
-    if (workdir / HISTORY).exists():
-        return read_history(workdir / HISTORY)
-    checkpoints.read_record(workdir / checkpoints.LAST)  # it may be damaged: then it is named
-    best = checkpoints.read_record(workdir / checkpoints.BEST)
-    return [] if best is None else list(best.history)
 
 
 def settings_changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:

@@ -20,10 +20,10 @@ from typing import Any
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records.storage import replacing
+from trainer.checkpoints import read_epochs
 from trainer.config import TrainerConfig
 from trainer.history import Row
 from trainer.hparams import FIELDS, Found, HParams
-from trainer.run import read_epochs
 from tuning.config import OBJECTIVES, SearchConfig
 
 
