@@ -154,6 +154,8 @@ def predict_shard(
             indices.append(batch["index"])
             if on_examples is not None:
                 on_examples(len(kappa))
+        if not np.array_equal(np.concatenate(indices), np.arange(spec.start, spec.stop)):
+            raise LensingError(f"{source.dataset}: {examples} gave other examples than those")
     with storage.writing(shard.index_path) as file:
         file.write(_npy(np.concatenate(indices)))
     seal = {"crc32c": crc.hexdigest().decode(), "num_bytes": num_bytes}

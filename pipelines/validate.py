@@ -35,14 +35,13 @@ from pipelines.generate import beam_options, prepare_beam
 from pipelines.validation.observables import FEWEST_EXAMPLES, Observables
 
 with quiet_tensorflow():
-    from lensing_tfds.records.datasets import absolute_data_dir, open_built
+    from lensing_tfds.records.datasets import absolute_data_dir, open_built, split_plans
     from lensing_tfds.versions import dataset_name
     from pipelines.validation import validation_page
     from pipelines.validation.outcome import Verdict
     from pipelines.validation.statistics import Statistics
     from pipelines.validation.transform import MeasureShards
     from pipelines.validation.verdict import judge
-    from pipelines.verify import split_plans
 
 
 def validate(

@@ -9,23 +9,11 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-import tensorflow_datasets as tfds
-
 from lensing_tfds.command_line import build_command, one_line_errors
-from lensing_tfds.records.datasets import absolute_data_dir, open_built, stored_config
+from lensing_tfds.records.datasets import absolute_data_dir, open_built, split_plans
 from lensing_tfds.records.local_executor import each_shard
 from lensing_tfds.records.shards import ShardSpec, SplitPlan, damage
 from lensing_tfds.versions import dataset_name
-
-
-def split_plans(builder: tfds.core.DatasetBuilder) -> list[SplitPlan]:
-    """How a built dataset was cut into shards, from its own metadata."""
-    config = stored_config(builder)
-    plans = []
-    for name, split in builder.info.splits.items():
-        prefix = str(split.filepaths[0]).rpartition("-00000-of-")[0]
-        plans.append(SplitPlan(config, name, split.num_shards, prefix))
-    return plans
 
 
 def damaged_shards(plans: Sequence[SplitPlan], workers: int | None = None) -> list[str]:

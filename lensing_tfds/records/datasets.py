@@ -11,6 +11,7 @@ from etils import epath
 from lensing_tfds.command_line import build_command
 from lensing_tfds.configs import LensingConfig, differences
 from lensing_tfds.errors import LensingError
+from lensing_tfds.records.shards import SplitPlan
 from lensing_tfds.versions import VERSIONS, dataset_name
 
 
@@ -48,6 +49,33 @@ def stored_config(builder: tfds.core.DatasetBuilder) -> LensingConfig:
     if config is None:
         raise LensingError(f"{builder.data_path} holds no lensing config in its metadata.json")
     return LensingConfig.from_json(config)
+
+
+def split_plans(builder: tfds.core.DatasetBuilder) -> list[SplitPlan]:
+    """How a built dataset is cut into shards, and which examples each must have.
+
+    Raises:
+      LensingError: the two files that say how many examples there are do not agree.
+    """
+    config = stored_config(builder)
+    plans = []
+    for name, split in builder.info.splits.items():
+        prefix = str(split.filepaths[0]).rpartition("-00000-of-")[0]
+        plan = SplitPlan(config, name, split.num_shards, prefix)
+        if list(split.shard_lengths) != plan.shard_lengths:
+            raise LensingError(
+                f"{builder.data_path}: dataset_info.json has {split.num_examples:,} {name} "
+                f"examples in shards of other lengths than the {plan.num_examples:,} of "
+                f"metadata.json; to write both again: {rebuild_command(builder)}"
+            )
+        plans.append(plan)
+    return plans
+
+
+def rebuild_command(builder: tfds.core.DatasetBuilder) -> str:
+    """The shell command that mends a built dataset."""
+    # Not data_dir_root, which is another one for a dataset opened from its folder.
+    return build_command(stored_config(builder), str(builder.data_path.parent.parent.parent))
 
 
 def open_dataset(

@@ -57,6 +57,15 @@ class ShardSpec:
         return self.stop - self.start
 
     @property
+    def usual_bytes(self) -> int:
+        """Size of a shard of these examples and no other, as `write_shard` writes it."""
+        map_bytes = {
+            name: 4 * channels * self.config.npix**2
+            for name, channels in self.config.map_features.items()
+        }
+        return tfrecord.num_bytes(map_bytes, self.start, self.stop)
+
+    @property
     def seal_path(self) -> str:
         """The file that stands beside the finished shard and holds its checksum."""
         return f"{self.path}.crc32c"
@@ -292,40 +301,50 @@ def write_shard(spec: ShardSpec, on_examples: Callable[[int], object] | None = N
     return result(num_bytes, reused=False)
 
 
-def read_shard(spec: ShardSpec) -> Iterator[tuple[int, dict[str, NDArray[np.float32]]]]:
+def read_shard(
+    spec: ShardSpec, remedy: str = "python -m pipelines.verify says what mends it"
+) -> Iterator[tuple[int, dict[str, NDArray[np.float32]]]]:
     """Reads the examples of a shard, all that it must have and no other.
 
     Args:
       spec: the shard.
+      remedy: the last words of the error's message.
 
     Yields:
       (index, maps), by increasing index: maps by feature, (npix, npix, channels), read-only.
 
     Raises:
-      LensingError: the shard cannot be read, is damaged, or has other examples than its own.
+      LensingError: it cannot be read, is missing or damaged, or has other examples than its own.
     """
     npix = spec.config.npix
     shapes = {name: (npix, npix, count) for name, count in spec.config.map_features.items()}
+
+    def damaged(fault: str) -> LensingError:
+        return LensingError(f"shard {spec.path} {fault}: {remedy}")
+
+    if storage.size(spec.path) is None:
+        raise damaged("is missing")
     expected = spec.start
-    try:
-        with storage.reading(spec.path) as file:
-            for record in tfrecord.records(file):
+    with storage.reading(spec.path) as file:
+        records = tfrecord.records(file)
+        while True:
+            try:
+                record = next(records, None)
+                if record is None:
+                    break
                 index, maps = tfrecord.decode(record, shapes)
-                if expected == spec.stop:
-                    raise ValueError(f"it has more than its {spec.num_examples:,} examples")
-                if index != expected:
-                    raise ValueError(f"it has example {index} in place of {expected}")
-                expected += 1
-                yield index, maps
-        if expected != spec.stop:
-            found = expected - spec.start
-            raise ValueError(f"it has {found:,} of its {spec.num_examples:,} examples")
-    except ValueError as error:
-        if isinstance(error, LensingError):
-            raise
-        raise LensingError(
-            f"shard {spec.path} is damaged ({error}): python -m pipelines.verify says what mends it"
-        ) from error
+            except ValueError as error:
+                if isinstance(error, LensingError):
+                    raise
+                raise damaged(f"is truncated or corrupted ({error})") from error
+            if expected == spec.stop:
+                raise damaged(f"has more than its {spec.num_examples:,} examples")
+            if index != expected:
+                raise damaged(f"has example {index} in place of {expected}")
+            expected += 1
+            yield index, maps
+    if expected != spec.stop:
+        raise damaged(f"has {expected - spec.start:,} of its {spec.num_examples:,} examples")
 
 
 class Sealed(Protocol):

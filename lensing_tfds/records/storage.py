@@ -83,6 +83,23 @@ def size(path: str) -> int | None:
             return None
 
 
+def sizes(folder: str) -> dict[str, int]:
+    """Returns the bytes of the files of a folder, by name; none if there is no folder.
+
+    Raises:
+      LensingError: the folder cannot be read.
+    """
+    with _errors_named("read", folder):
+        try:
+            if is_remote(folder):
+                entries = _bucket(folder).ls(folder, detail=True)
+                return {entry["name"].rpartition("/")[2]: entry["size"] for entry in entries}
+            with os.scandir(folder) as scan:
+                return {entry.name: entry.stat().st_size for entry in scan if entry.is_file()}
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+
+
 def remove(path: str) -> None:
     """Removes a file, if it is there and that can be done."""
     with contextlib.suppress(LensingError), _errors_named("remove", path):

@@ -51,6 +51,27 @@ def encode(examples: Examples) -> list[bytes]:
     return pieces
 
 
+def num_bytes(map_bytes: Mapping[str, int], start: int, stop: int) -> int:
+    """Returns the size of a file of examples: one example more or less, and it is another.
+
+    Args:
+      map_bytes: size of each map of an example, by feature.
+      start: index of the first example.
+      stop: one past the index of the last.
+    """
+    heads = sum(len(_bytes_feature_head(name, size)) for name, size in map_bytes.items())
+    maps_size = heads + sum(map_bytes.values())
+    total = 0
+    for length in range(1, _VARINT_BYTES):  # of the index: in all else examples are alike
+        least, most = 128 ** (length - 1) if length > 1 else 0, 128**length
+        count = max(0, min(stop, most) - max(start, least))
+        if count:
+            features_size = len(_int64_feature("index", least)) + maps_size
+            record_size = len(_field(1, features_size)) + features_size
+            total += count * (_HEADER_BYTES + record_size + _FOOTER_BYTES)
+    return total
+
+
 def decode(
     record: bytes, shapes: Mapping[str, tuple[int, ...]]
 ) -> tuple[int, dict[str, NDArray[np.float32]]]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from estimators.reports import style
 from lensing_tfds.configs import LensingConfig
+from lensing_tfds.records.reading import evaluation_batches
 from lensing_tfds.sky import instrument, polarization
 from pipelines.cards.drawing import CMB_COLOURS, KAPPA_COLOURS, drawn
 
@@ -27,8 +28,8 @@ def first_example(
     Returns:
       Its maps by feature, (npix, npix, channels).
     """
-    examples = tfds.as_numpy(builder.as_dataset(split=f"{split}[:1]"))
-    return next(iter(examples))
+    (batch,) = evaluation_batches(builder, f"{split}[:1]", 1)
+    return {name: values[0] for name, values in batch.items()}
 
 
 def panels(

@@ -218,14 +218,20 @@ def test_maps_that_the_network_cannot_see_are_refused(workdir, builder, tmp_path
     assert not (tmp_path / "new").exists()
 
 
-def test_a_damaged_shard_of_the_dataset_is_named(workdir, data_dir, tmp_path, capsys):
+@pytest.mark.parametrize(
+    ("kept", "fault"),
+    [(3.9, "is truncated or corrupted"), (3, "has 3 of its 4 ex"), (0, "has 0 of its 4 ex")],
+)
+def test_a_damaged_shard_of_the_dataset_is_named(workdir, data_dir, tmp_path, capsys, kept, fault):
     moved = shutil.copytree(data_dir, tmp_path / "data")
     (shard,) = moved.glob("lensing/tiny/*/*-test.tfrecord-00001-of-00003")
-    shard.write_bytes(shard.read_bytes()[:-5])
+    content = shard.read_bytes()
+    shard.write_bytes(content[: round(kept * len(content) / 4)])
     output = tmp_path / "new"
     folders = ("--workdir", str(workdir), "--output", str(output))
-    assert f"shard {shard} is truncated" in error_line(capsys, *folders, "--data_dir", str(moved))
+    assert f"shard {shard} {fault}" in error_line(capsys, *folders, "--data_dir", str(moved))
     assert not (output / "predictions.json").exists()
+    assert not list(output.glob("*-00001-of-00003*"))  # no short file, no seal
 
 
 def test_a_bucket_holds_the_same(workdir, builder, s3, predicted):

@@ -90,7 +90,7 @@ def test_a_damaged_shard_is_one_line(tmp_path, built, capsys):
     path.write_bytes(path.read_bytes()[:-5])
     code, lines = fail(tmp_path, capsys)
     assert code == 2 and len(lines) == 1
-    assert lines[0].startswith(f"error: shard {path} is damaged (damaged record): ")
+    assert lines[0].startswith(f"error: shard {path} is truncated or corrupted (damaged record): ")
 
 
 @pytest.mark.parametrize("kept", [0, 20])
@@ -100,7 +100,7 @@ def test_a_shard_that_ends_between_two_records_is_one_line(tmp_path, built, caps
     path.write_bytes(content[: kept * len(content) // 53])  # all its records are of a size
     code, lines = fail(tmp_path, capsys)
     assert code == 2 and len(lines) == 1
-    assert lines[0].startswith(f"error: shard {path} is damaged (it has {kept} of its 53 examples)")
+    assert lines[0].startswith(f"error: shard {path} has {kept} of its 53 examples: ")
 
 
 def test_bad_input_is_one_line(tmp_path, built, capsys):

@@ -182,14 +182,16 @@ def test_a_diverged_run_stops_with_one_line_and_keeps_what_it_had(finished, chan
 
 
 @pytest.mark.parametrize("split", ["train", "validation"])
+@pytest.mark.parametrize(("kept", "fault"), [(-100, "is truncated"), (0, "has 0 of its")])
 def test_a_truncated_shard_is_named_with_the_command_that_builds_it_again(
-    changed, data_dir, tmp_path, split
+    changed, data_dir, tmp_path, split, kept, fault
 ):
     broken = shutil.copytree(data_dir, tmp_path / "data")
     shard = next(broken.glob(f"lensing/tiny/*/*{split}*00001-of-00003"))
-    shard.write_bytes(shard.read_bytes()[:-100])
-    with pytest.raises(LensingError, match=f"shard {shard} is truncated") as error:
+    shard.write_bytes(shard.read_bytes()[:kept])
+    with pytest.raises(LensingError, match=f"shard {shard} {fault}") as error:
         train(changed(data_dir=str(broken)), tmp_path / "run", quiet)
+    assert not (tmp_path / "run" / "last.keras").exists()
     assert '"npix": 16' in str(error.value) and f"--data_dir {broken}" in str(error.value)
 
 

@@ -69,7 +69,7 @@ def training_batches(
     channels = (stored_config(builder).channels, ("kappa",))
 
     def epoch_batches(epoch: tf.Tensor) -> tf.data.Dataset:
-        """Serialised records, shuffled, with the seed of each batch's augmentation."""
+        """Indices and serialised records, shuffled, with the seed of each batch's augmentation."""
         key = _stateless.stateless_fold_in([config.seed, 0], epoch)
         file_key, record_key, augment_key = tf.unstack(_stateless.stateless_split(key, 3))
         order = _stateless.stateless_shuffle(tf.range(len(shards.files)), file_key)
@@ -92,9 +92,13 @@ def training_batches(
 
     batches = tf.data.Dataset.range(initial_epoch, config.epochs).flat_map(epoch_batches)
     prepared = batches.map(
-        lambda seed, records: prepare(decode(records), seed), num_parallel_calls=tf.data.AUTOTUNE
+        lambda seed, batch: prepare(decode(*batch), seed), num_parallel_calls=tf.data.AUTOTUNE
     )
-    return prepared.prefetch(tf.data.AUTOTUNE)
+    # One batch less or more would be an error: Keras only warns, and calls the rest an epoch.
+    expected = steps * max(0, config.epochs - initial_epoch)
+    return prepared.apply(tf.data.experimental.assert_cardinality(expected)).prefetch(
+        tf.data.AUTOTUNE
+    )
 
 
 def validation_batches(
@@ -103,8 +107,8 @@ def validation_batches(
     """Streams the validation split in order: batches as `training_batches` has, not augmented."""
     decode = decoder(builder, ("lensed", "kappa"))
 
-    def prepare(records: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        maps = decode(records)
+    def prepare(due: tf.Tensor, records: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        maps = decode(due, records)
         return scaling.scale_lensed(maps["lensed"]), scaling.scale_kappa(maps["kappa"])
 
     batches = records_in_order(builder, "validation").batch(batch_size)

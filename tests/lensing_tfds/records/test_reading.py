@@ -1,0 +1,204 @@
+"""Whoever reads a shard gets the examples that it must have, all of them, or its name."""
+
+import pathlib
+import re
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_datasets as tfds
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lensing_tfds import LensingError, simulate
+from lensing_tfds.configs import DATASET_VERSION, LensingConfig
+from lensing_tfds.lensing_tfds_dataset_builder import Builder
+from lensing_tfds.records import reading, shards, storage, tfrecord
+from lensing_tfds.records.datasets import open_built, split_plans
+from trainer.config import resolve
+from trainer.data import stream
+from trainer.data.scaling import Scaling
+
+SCALING = Scaling(lensed_mean=(10.0,), lensed_std=(50.0,), kappa_mean=-0.1, kappa_std=0.2)
+
+
+TINY = LensingConfig(
+    "tiny", npix=16, lx=5.0, num_examples={"train": 50, "validation": 10, "test": 11}
+)
+
+
+@pytest.fixture(scope="module")
+def intact(tmp_path_factory) -> pathlib.Path:
+    """A folder with `lensing/tiny`, in three shards a split: train has 16 + 17 + 17 examples."""
+    folder = tmp_path_factory.mktemp("intact")
+    Builder(config=TINY, data_dir=folder).download_and_prepare(
+        download_config=tfds.download.DownloadConfig(num_shards=3)
+    )
+    return folder
+
+
+@pytest.fixture
+def dataset(intact, tmp_path) -> pathlib.Path:
+    """The folder of a copy, to be spoilt."""
+    shutil.copytree(intact / "lensing", tmp_path / "lensing")
+    return tmp_path / "lensing" / "tiny" / DATASET_VERSION
+
+
+def opened(dataset):
+    return open_built("tiny", str(dataset.parent.parent.parent))
+
+
+def shard_of(dataset, split="train", number=2):
+    return dataset / f"lensing-{split}.tfrecord-{number:05d}-of-00003"
+
+
+def emptied(shard):
+    shard.write_bytes(b"")
+
+
+def cut_between_records(shard):
+    content = shard.read_bytes()
+    record = tfrecord.num_bytes(dict.fromkeys(("lensed", "unlensed", "kappa"), 4 * 16**2), 0, 1)
+    assert len(content) % record == 0
+    shard.write_bytes(content[: 2 * record])
+
+
+def lengthened(shard):
+    shard.write_bytes(shard.read_bytes() + shard.read_bytes())
+
+
+def swapped(shard):
+    """For another one of the same size."""
+    number = int(shard.name[-len("0-of-00003")])
+    shutil.copyfile(str(shard).replace(f"{number}-of", f"{number - 1}-of"), shard)
+
+
+def flipped(shard):
+    content = bytearray(shard.read_bytes())
+    content[1000] ^= 1
+    shard.write_bytes(bytes(content))
+
+
+def removed(shard):
+    shard.unlink()
+
+
+DAMAGES = {
+    emptied: r"has 0 of its \d+ examples",
+    cut_between_records: r"has 2 of its \d+ examples",
+    lengthened: r"has more than its \d+ examples",
+    swapped: r"has example \d+ in place of \d+",
+    flipped: "is truncated or corrupted",
+    removed: "is missing",
+}
+
+
+def in_order(builder, split):
+    return list(reading.evaluation_batches(builder, split, 8))
+
+
+def a_slice(builder, split):
+    return list(reading.evaluation_batches(builder, f"{split}[-2:]", 8))
+
+
+def training_stream(builder, split):
+    settings = resolve("lensing/tiny", "", TINY, model="1x4-3", batch_size=16, epochs=2)
+    return list(stream.training_batches(builder, settings, SCALING))
+
+
+def validation_stream(builder, split):
+    return list(stream.validation_batches(builder, 4, SCALING))
+
+
+def without_tensorflow(builder, split):
+    (plan,) = [plan for plan in split_plans(builder) if plan.split == split]
+    return [list(shards.read_shard(spec)) for spec in plan.shards()]
+
+
+READERS = {
+    in_order: "train",
+    a_slice: "train",
+    training_stream: "train",
+    validation_stream: "validation",
+    without_tensorflow: "test",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda f: f.__name__)
+@pytest.mark.parametrize("read", READERS, ids=lambda f: f.__name__)
+def test_every_reader_names_the_shard_and_what_is_wrong_with_it(dataset, read, damage):
+    split = READERS[read]
+    shard = shard_of(dataset, split)
+    builder = opened(dataset)
+    read(builder, split)  # it can
+    damage(shard)
+    message = f"shard {re.escape(str(shard))} {DAMAGES[damage]}"
+    with pytest.raises(LensingError, match=message), reading.damage_named(builder):
+        read(builder, split)
+
+
+@pytest.mark.parametrize(
+    "damage", [emptied, cut_between_records, swapped], ids=lambda f: f.__name__
+)
+@pytest.mark.parametrize("read", [in_order, training_stream], ids=lambda f: f.__name__)
+def test_a_shard_that_is_damaged_while_it_is_read_is_no_end_either(
+    dataset, monkeypatch, read, damage
+):
+    """Sizes were right when the reading began."""
+    builder = opened(dataset)
+    sizes = storage.sizes(str(dataset))
+    monkeypatch.setattr(storage, "sizes", lambda folder: sizes)
+    damage(shard_of(dataset))
+    message = f"shard {re.escape(str(shard_of(dataset)))} {DAMAGES[damage]}"
+    with pytest.raises(LensingError, match=message), reading.damage_named(builder):
+        read(builder, "train")
+
+
+@pytest.mark.parametrize("split", ["train", "train[:3]", "train[15:17]", "train[20:]", "test[4:9]"])
+def test_slices_have_their_indices(dataset, split):
+    first, last = {
+        "train": (0, 50), "train[:3]": (0, 3), "train[15:17]": (15, 17), "train[20:]": (20, 50),
+        "test[4:9]": (4, 9),
+    }[split]  # fmt: skip
+    batches = reading.evaluation_batches(opened(dataset), split, 4)
+    index = np.concatenate([batch["index"] for batch in batches])
+    np.testing.assert_array_equal(index, np.arange(first, last))
+
+
+@given(st.lists(st.integers(0, 2**63 - 1), min_size=1, max_size=4), st.integers(1, 2**12))
+def test_the_size_of_records_is_known_without_them(indices, size):
+    maps = {"kappa": np.zeros((1, size), "<f4"), "other": np.zeros((1, 3), "<f4")}
+    map_bytes = {name: values.nbytes for name, values in maps.items()}
+    for index in indices:
+        record = tfrecord.encode(maps | {"index": np.array([index])})
+        assert tfrecord.num_bytes(map_bytes, index, index + 1) == sum(map(len, record))
+
+
+@given(st.integers(0, 2**20), st.integers(0, 300), st.integers(1, 2**13))
+def test_the_size_of_a_file_is_that_of_its_records(start, count, size):
+    indices = range(start, start + count)
+    sizes = [tfrecord.num_bytes({"kappa": size}, index, index + 1) for index in indices]
+    assert tfrecord.num_bytes({"kappa": size}, start, start + count) == sum(sizes)
+
+
+def test_a_right_shard_of_another_size_is_read(dataset, monkeypatch):
+    """Another writer's protobuf may be longer."""
+    monkeypatch.setattr(shards.ShardSpec, "usual_bytes", 1)
+    kappa = np.concatenate([batch["kappa"] for batch in in_order(opened(dataset), "train")])
+    np.testing.assert_array_equal(kappa, simulate(TINY, "train", range(50))["kappa"])
+
+
+def test_two_files_that_do_not_agree_on_the_number_of_examples_are_refused(dataset):
+    builder = opened(dataset)
+    builder.info.metadata["config"]["num_examples"]["train"] = 51
+    with pytest.raises(LensingError, match=r"dataset_info.json has 50 train .* the 51 of meta"):
+        in_order(builder, "train")
+
+
+def test_an_epoch_of_fewer_batches_is_an_error_not_an_epoch(dataset, monkeypatch):
+    """Keras only warns; the run would have a row of zeros, and go on for ever."""
+    monkeypatch.setattr(stream, "steps_per_epoch", lambda builder, config: 3)
+    with pytest.raises(tf.errors.FailedPreconditionError, match="contained only 4"):
+        monkeypatch.setattr(stream, "num_train_examples", lambda builder, n: 20)
+        training_stream(opened(dataset), "train")
