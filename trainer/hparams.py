@@ -14,8 +14,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from lensing_tfds import strict_json
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
+from lensing_tfds.field_types import check_types, checked
 from lensing_tfds.records.storage import replacing
 from lensing_tfds.versions import dataset_name
 from trainer.config import TrainerConfig, resolve
@@ -29,7 +31,7 @@ FIELDS = tuple(
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Found:
+class FoundTrial:
     """The trial that hyperparameters are from.
 
     Attributes:
@@ -50,6 +52,21 @@ class Found:
     val_loss: float
     val_map_correlation: float
 
+    def __post_init__(self) -> None:
+        check_types(self)
+
+    @classmethod
+    def from_json(cls, values: Any) -> FoundTrial:
+        """Reads what `dataclasses.asdict` gives.
+
+        Raises:
+          LensingError: a field is unknown or missing, or of another type.
+        """
+        fields = [field.name for field in dataclasses.fields(cls)]
+        if not isinstance(values, dict) or sorted(values) != sorted(fields):
+            raise LensingError(f'"found" is {values}: must have exactly {", ".join(fields)}')
+        return cls(**values)
+
 
 @dataclasses.dataclass(frozen=True)
 class HParams:
@@ -61,7 +78,7 @@ class HParams:
     """
 
     values: dict[str, Any]
-    found: Found | None = None
+    found: FoundTrial | None = None
 
     def __post_init__(self) -> None:
         for name in self.values:
@@ -69,11 +86,13 @@ class HParams:
                 raise LensingError(
                     f"unknown hyperparameter {name!r}: known are {', '.join(FIELDS)}"
                 )
+        values = {name: checked(TrainerConfig, name, v) for name, v in self.values.items()}
+        object.__setattr__(self, "values", values)
 
     def resolve(
         self, dataset: str, data_dir: str, lensing: LensingConfig, **overrides: Any
     ) -> TrainerConfig:
-        """Fills in what is not said with what the version's study used, as `trainer.config` does.
+        """Fills in what is not given with what the version's study used, as `trainer.config` does.
 
         Args:
           dataset: "lensing/<name>".
@@ -84,14 +103,11 @@ class HParams:
         Raises:
           LensingError: a value is impossible.
         """
-        said = {name: value for name, value in overrides.items() if value is not None}
-        values = self.values | said
+        given = {name: value for name, value in overrides.items() if value is not None}
+        values = self.values | given
         base = resolve(dataset, data_dir, lensing, model=values.get("model"))
-        try:
-            # Not `resolve` for all: a value of None, as of clipnorm, is a value here.
-            return dataclasses.replace(base, **values)
-        except TypeError as error:  # a text where a number belongs
-            raise LensingError(f"impossible hyperparameters {values}: {error}") from error
+        # Not `resolve` for all: a value of None, as of clipnorm, is a value here.
+        return dataclasses.replace(base, **values)
 
 
 def read_hparams(path: str | Path) -> HParams:
@@ -101,16 +117,17 @@ def read_hparams(path: str | Path) -> HParams:
       LensingError: it cannot be read, or holds something else.
     """
     try:
-        content = json.loads(Path(path).read_text())
-        if not isinstance(content, dict) or not isinstance(content.get("hyperparameters"), dict):
-            raise ValueError('expected {"hyperparameters": {...}}')
+        content = strict_json.read(str(path))
+        if not isinstance(content.get("hyperparameters"), dict):
+            raise LensingError('expected {"hyperparameters": {...}}')
         if unknown := sorted(content.keys() - {"hyperparameters", "found"}):
-            raise ValueError(f"unknown {unknown}")
+            raise LensingError(f"unknown {unknown}")
         found = content.get("found")
-        return HParams(content["hyperparameters"], None if found is None else Found(**found))
-    except OSError as error:
-        raise LensingError(f"cannot read {path}: {error.strerror}") from error
-    except (ValueError, TypeError) as error:  # LensingError is a ValueError
+        trial = None if found is None else FoundTrial.from_json(found)
+        return HParams(content["hyperparameters"], trial)
+    except LensingError as error:
+        if not Path(path).is_file():
+            raise
         raise LensingError(f"{path} holds no hyperparameters: {error}") from error
 
 
@@ -139,7 +156,7 @@ def name_of_dataset(hparams: HParams | None) -> str | None:
     return hparams.found.dataset
 
 
-def compared(found: Found, val_loss: float, val_map_correlation: float) -> str:
+def compared(found: FoundTrial, val_loss: float, val_map_correlation: float) -> str:
     """One line: the validation score of a run beside that of the trial.
 
     Args:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from lensing_tfds.field_types import check_types
 from trainer.networks import families
 from trainer.optimization import check_optimization
 
@@ -39,6 +40,7 @@ class Recipe:
     epochs: int = 20
 
     def __post_init__(self) -> None:
+        check_types(self)
         families.parse(self.model)
         check_optimization(
             self.optimizer,

@@ -26,6 +26,7 @@ import numpy as np
 from lensing_tfds import strict_json
 from lensing_tfds.configs import LensingConfig, differences
 from lensing_tfds.errors import LensingError
+from lensing_tfds.field_types import check_types
 from lensing_tfds.records.storage import replacing
 from lensing_tfds.task import Task
 from trainer import checkpoints
@@ -59,6 +60,9 @@ class RunConfig:
     lensing: LensingConfig
     dataset_version: str
     scaling: Scaling
+
+    def __post_init__(self) -> None:
+        check_types(self)
 
     def to_json(self) -> dict[str, Any]:
         """The trainer's fields, and what is known of the dataset and "scaling" beside them."""

@@ -26,6 +26,7 @@ from typing import Any
 
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
+from lensing_tfds.field_types import checked_as
 from lensing_tfds.records.datasets import absolute_data_dir, find_config, open_dataset
 from trainer.config import TrainerConfig
 from trainer.data.stream import num_train_examples
@@ -105,6 +106,7 @@ def whole_epochs(steps: int, lensing: LensingConfig, config: TrainerConfig) -> i
     Raises:
       LensingError: there are no batches.
     """
+    steps = checked_as(int, "train_steps", steps)
     if steps < 1:
         raise LensingError(f"train_steps is {steps}: must be at least 1")
     builder = open_dataset(lensing, config.data_dir)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from pathlib import Path
 from typing import Any
 
+from lensing_tfds import strict_json
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
+from lensing_tfds.field_types import check_types
 from lensing_tfds.versions import dataset_name
 from trainer.config import TrainerConfig, resolve
 from trainer.networks.space import Point, Space
@@ -37,6 +38,7 @@ class Budget:
     max_minutes: float | None = None
 
     def __post_init__(self) -> None:
+        check_types(self)
         for name, value in dataclasses.asdict(self).items():
             if value is not None and not (value > 0 and math.isfinite(value)):
                 raise LensingError(f"{name} is {value}: must be positive")
@@ -80,6 +82,7 @@ class SearchConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        check_types(self)
         dataset_name(self.dataset)
         for name, value, allowed, valid in (
             ("tuner", self.tuner, ", ".join(TUNERS), self.tuner in TUNERS),
@@ -162,13 +165,8 @@ def read_space(path: str | Path, version: str) -> Space:
       LensingError: the file cannot be read; a hyperparameter is unknown, has no values, or has
         one that no network can be built or trained with.
     """
-    try:
-        values = json.loads(Path(path).read_text())
-    except OSError as error:
-        raise LensingError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise LensingError(f"{path} is not JSON: {error}") from error
-    if not isinstance(values, dict) or not values:
+    values = strict_json.read(str(path))
+    if not values:
         raise LensingError(f'{path} holds no space: expected {{"depth": [4, 6], ...}}')
     try:
         return changed(space_for(version), values)

@@ -23,7 +23,7 @@ from lensing_tfds.records.storage import replacing
 from trainer.checkpoints import read_epochs
 from trainer.config import TrainerConfig
 from trainer.history import Row
-from trainer.hparams import FIELDS, Found, HParams
+from trainer.hparams import FIELDS, FoundTrial, HParams
 from tuning.config import OBJECTIVES, SearchConfig
 
 
@@ -213,7 +213,7 @@ def best_hyperparameters(workdir: Path, record: SearchRecord, trial: Trial) -> H
     settings = trial.settings.to_json()
     return HParams(
         {name: settings[name] for name in FIELDS},
-        Found(
+        FoundTrial(
             dataset=record.config.dataset,
             workdir=str(workdir),
             trial=trial.number,

@@ -84,3 +84,27 @@ def test_what_may_change_between_sessions_leaves_the_default_folder():
 def test_the_default_folder_says_what_is_not_the_studys():
     config = resolve("lensing/v8", "/data", VERSIONS["v8"], model="7x64-3", learning_rate=3e-3)
     assert default_workdir(config, VERSIONS["v8"]) == "runs/v8-7x64-3-learning_rate=0.003"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "allowed"),
+    [
+        ("dataset", 8, "text"),
+        ("data_dir", None, "text"),
+        ("model", 4, "text"),
+        ("optimizer", True, "text"),
+        ("learning_rate", "1e-3", "a number"),
+        ("momentum", "0", "a number"),
+        ("nesterov", 1, "true or false"),
+        ("clipnorm", "none", "a number or null"),
+        ("batch_size", 32.5, "a whole number"),
+        ("epochs", 2.5, "a whole number"),
+        ("max_examples", "all", "a whole number or null"),
+        ("seed", None, "a whole number"),
+        ("augment", "no", "true or false"),
+    ],
+)
+def test_a_value_of_another_type_is_refused_in_every_field(field, value, allowed):
+    base = resolve("lensing/v8", "/data", VERSIONS["v8"])
+    with pytest.raises(LensingError, match=f"{field} is {value!r}: must be {allowed}$"):
+        dataclasses.replace(base, **{field: value})

@@ -5,10 +5,10 @@ import pytest
 
 from lensing_tfds.versions import VERSIONS
 from trainer.__main__ import main
-from trainer.hparams import Found, HParams, compared, read_hparams, write_hparams
+from trainer.hparams import FoundTrial, HParams, compared, read_hparams, write_hparams
 from trainer.run import load_run
 
-FOUND = Found(
+FOUND = FoundTrial(
     dataset="lensing/tiny",
     workdir="runs/tune",
     trial="0007",
@@ -45,14 +45,21 @@ def test_none_in_the_file_is_a_value():
     ("content", "message"),
     [
         ("{", "holds no hyperparameters"),
-        ("[]", 'expected {"hyperparameters": {...}}'),
+        ("[]", "holds no hyperparameters"),
         ('{"model": "4x64-9"}', 'expected {"hyperparameters": {...}}'),
         ('{"hyperparameters": {"depth": 3}}', "unknown hyperparameter 'depth': known are model"),
         ('{"hyperparameters": {"dataset": "lensing/v1"}}', "unknown hyperparameter 'dataset'"),
         ('{"hyperparameters": {}, "score": 1}', "unknown ['score']"),
-        ('{"hyperparameters": {}, "found": {"trial": "1"}}', "missing"),
+        ('{"hyperparameters": {}, "found": {"trial": "1"}}', "must have exactly dataset, workdir"),
+        ('{"hyperparameters": {}, "found": 3}', '"found" is 3: must have exactly dataset'),
         ('{"hyperparameters": {"epochs": 0}}', "epochs is 0: must be at least 1"),
-        ('{"hyperparameters": {"epochs": "3"}}', "impossible hyperparameters {'epochs': '3'}"),
+        ('{"hyperparameters": {"epochs": "3"}}', "epochs is '3': must be a whole number"),
+        ('{"hyperparameters": {"epochs": 2.5}}', "epochs is 2.5: must be a whole number"),
+        ('{"hyperparameters": {"epochs": true}}', "epochs is True: must be a whole number"),
+        ('{"hyperparameters": {"augment": "no"}}', "augment is 'no': must be true or false"),
+        ('{"hyperparameters": {"clipnorm": "x"}}', "clipnorm is 'x': must be a number or null"),
+        ('{"hyperparameters": {"seed": 1, "seed": 2}}', "the key 'seed' is there twice: 1 and 2"),
+        ('{"hyperparameters": {"learning_rate": NaN}}', "NaN is not a number in JSON"),
     ],
 )
 def test_a_file_of_something_else_is_one_line(content, message, tmp_path, capsys):

@@ -40,6 +40,10 @@ def test_a_trial_is_a_point_of_the_space_on_what_the_versions_study_used():
         ("max_epochs", 0, "at least 1"),
         ("max_examples", 0, "at least 1"),
         ("seed", -1, r"in \[0, 2\^31\)"),
+        ("seed", "0", "a whole number"),
+        ("max_epochs", 2.5, "a whole number"),
+        ("dataset", 3, "text"),
+        ("space", {}, "Space"),
     ],
 )
 def test_an_impossible_value_names_field_and_value(field, value, allowed):
@@ -49,7 +53,7 @@ def test_an_impossible_value_names_field_and_value(field, value, allowed):
 
 @pytest.mark.parametrize("field", ["max_trials", "max_total_epochs", "max_minutes"])
 def test_a_budget_is_positive(field):
-    with pytest.raises(LensingError, match=f"{field} is 0: must be positive"):
+    with pytest.raises(LensingError, match=rf"{field} is 0(\.0)?: must be positive"):
         Budget(**{field: 0})
 
 
@@ -78,9 +82,10 @@ def test_a_space_file_changes_the_versions_space(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{", "space.json is not JSON"),
+        ("{", "space.json: not valid JSON"),
         ("{}", "space.json holds no space"),
-        ("[3]", "space.json holds no space"),
+        ("[3]", "space.json: not a JSON object"),
+        ('{"depth": [3], "depth": [4]}', "space.json: the key 'depth' is there twice"),
         ('{"dropout": [0.1]}', "space.json: unknown hyperparameter 'dropout'"),
         ('{"depth": []}', "space.json: depth has no values"),
     ],

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from lensing_tfds.errors import LensingError
+from lensing_tfds.field_types import check_types
 from trainer.optimization import check_optimization
 
 Value = str | int | float | bool
@@ -26,6 +27,7 @@ class Choice:
     values: tuple[Value, ...]
 
     def __post_init__(self) -> None:
+        check_types(self)
         if not self.values:
             raise LensingError("has no values")
         if len({type(value) for value in self.values}) > 1:
@@ -56,6 +58,7 @@ class LogRange:
     high: float
 
     def __post_init__(self) -> None:
+        check_types(self)
         if not 0 < self.low < self.high < math.inf:
             raise LensingError(
                 f"is from {self.low} to {self.high}: must be 0 < min < max, both finite"
@@ -96,6 +99,7 @@ class Space(abc.ABC):
     augment: Choice = Choice((True, False))
 
     def __post_init__(self) -> None:
+        check_types(self)
         kinds = self._kinds()
         for name, dimension in self.dimensions().items():
             if any(type(value) is not kinds[name] for value in dimension.extremes):
