@@ -49,8 +49,7 @@ def curves(trials: Sequence[Trial], objective: str, column: str) -> Figure:
         axes.set_ylim(top=usual)  # a trial that went wrong must not flatten all others
     axes.set(xlabel="epoch", ylabel=_NAMES[column])
     style.whole_numbers(axes)
-    if looks:
-        axes.legend(fontsize=8)
+    style.legend(axes, fontsize=8)
     return figure
 
 
@@ -67,7 +66,7 @@ def progress(trials: Sequence[Trial], objective: str) -> Figure:
         points(axes, Series(style.BLUE, "o", ""), numbers, values, label="trial", ms=4)
         so_far, colour = best.accumulate(values), style.VERMILION
         axes.step(numbers, so_far, "-", where="post", color=colour, label="best so far")
-        axes.legend(fontsize=8)
+        style.legend(axes, fontsize=8)
     else:
         style.nothing(axes)
     axes.set(xlabel="trial", ylabel=_NAMES[objective])

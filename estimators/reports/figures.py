@@ -91,7 +91,7 @@ def spectra(evaluation: Evaluation, lensing: LensingConfig) -> Figure:
         # An estimate without power at high L would squeeze everything else to a line.
         low, high = axes.get_ylim()
         axes.set_ylim(bottom=min(max(low, 1e-4 * true[true > 0].min()), 0.1 * high))
-    axes.legend()
+    style.legend(axes)
     style.multipoles(axes)
     return figure
 
@@ -119,7 +119,7 @@ def transfer(evaluation: Evaluation) -> Figure:
     axes.axhline(1, **_REFERENCE)
     axes.set(ylabel=r"$T_L$")
     _bounded(axes, (-math.inf, 0.0), (1.05, math.inf))
-    axes.legend()
+    style.legend(axes)
     style.multipoles(axes)
     return figure
 
@@ -224,7 +224,7 @@ def overlay(
       ylabel: its name.
       logarithmic: draw it so.
     """
-    figure = Figure(figsize=(style.WIDE[0], max(style.WIDE[1], 0.21 * len(names))))
+    figure = Figure(figsize=(style.WIDE[0], max(style.WIDE[1], 0.25 + 0.215 * len(names))))
     figure.set_layout_engine("constrained")
     axes = figure.subplots()
     for number, (label, value) in enumerate(zip(style.labels(names), values, strict=True)):
@@ -241,9 +241,10 @@ def overlay(
 def pixels(evaluation: Evaluation) -> Figure:
     """True against estimated κ in all pixels, with the mean truth at each estimate."""
     figure, axes = _single()
-    edges, counts = evaluation.histogram.edges, evaluation.histogram.counts
+    edges, counts = map(style.finite, (evaluation.histogram.edges, evaluation.histogram.counts))
+    counts = np.nan_to_num(counts)
     axes.set(xlabel="estimated κ", ylabel="true κ")
-    if not (np.diff(style.finite(edges)) > 0).all() or not counts.sum() > 0:
+    if not (np.diff(edges) > 0).all() or not counts.sum() > 0:
         style.nothing(axes)
         return figure
     centres = evaluation.histogram.centres
@@ -257,7 +258,7 @@ def pixels(evaluation: Evaluation) -> Figure:
     look = Series(style.VERMILION, "s", "")
     points(axes, look, centres[enough], mean_truth, None, "mean truth", ms=3.2)
     axes.set(aspect="equal")
-    axes.legend(loc="upper left")
+    style.legend(axes, loc="upper left")
     return figure
 
 
@@ -278,7 +279,7 @@ def history(columns: Mapping[str, NDArray[np.float64]]) -> Figure:
         if np.isfinite(losses).any():
             axes.axvline(epochs[np.nanargmin(losses)], color=style.GREY, lw=0.8, ls=":")
         axes.set(ylabel=ylabel)
-    panels[0].legend()
+    style.legend(panels[0])
     panels[1].set_xlabel("epoch")
     style.whole_numbers(panels[1])
     return figure

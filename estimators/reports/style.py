@@ -84,7 +84,7 @@ def save(figure: Figure, kind: str, dpi: int = 130) -> bytes:
 
 
 class Series(NamedTuple):
-    """How a curve looks; no two of the first 224 look the same, in a grey print either."""
+    """How a curve looks."""
 
     colour: str
     marker: str
@@ -93,10 +93,14 @@ class Series(NamedTuple):
 
 
 def series(number: int) -> Series:
-    """Returns the look of a figure's curve by its place, from 0 on."""
+    """Returns the look of a figure's curve by its place, from 0 on.
+
+    No two of the first 56 look the same, with or without their lines, and no two of the first
+    seven in a grey print.
+    """
     rounds, place = divmod(number, len(_COLOURS))
-    shift, line = divmod(rounds, len(_LINES))
-    return Series(_COLOURS[place], _MARKERS[(place + shift) % len(_MARKERS)], _LINES[line])
+    marker = _MARKERS[(place + rounds) % len(_MARKERS)]
+    return Series(_COLOURS[place], marker, _LINES[rounds % len(_LINES)])
 
 
 def finite(values: ArrayLike) -> NDArray[np.float64]:
@@ -120,7 +124,7 @@ def literal(text: str) -> str:
     if len(shown) > _LONGEST:
         half = _LONGEST // 2
         shown = f"{shown[: half - 1]}…{shown[-half:]}"
-    return (" " if shown.startswith("_") else "") + shown.replace("$", r"\$")
+    return (" " if shown.startswith("_") else "") + shown.replace("$", r"\$") or "(no name)"
 
 
 def labels(names: Sequence[str]) -> list[str]:
@@ -192,6 +196,12 @@ def nothing(axes: Axes, words: str = "nothing to draw") -> None:
     middle: dict[str, Any] = {"transform": axes.transAxes, "ha": "center", "va": "center"}
     axes.text(0.5, 0.5, words, color=GREY, **middle)
     axes.set(xticks=[], yticks=[])
+
+
+def legend(axes: Axes, **options: Any) -> None:
+    """Draws the legend, if there is anything to name."""
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(**options)
 
 
 def whole_numbers(axes: Axes) -> None:

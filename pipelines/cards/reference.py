@@ -113,6 +113,5 @@ def figure(theory: Reference) -> Figure:
         style.points(axes, look, theory.ell, rho, label=name, lw=1.8)
     axes.set(ylim=(0, 1.02), ylabel=r"$\rho_L$ with κ")
     style.multipoles(axes)
-    if len(theory.rho) > 1:
-        axes.legend()
+    style.legend(axes)
     return drawing

@@ -63,7 +63,7 @@ def deviations(curves: Sequence[Curve]) -> Figure:
         points(axes, look, ell * shift, 100 * relative, 100 * bars, curve.spectrum.name, ms=4)
     axes.axhline(0, color=style.GREY, lw=0.8)
     axes.set(ylabel="measured / theory − 1  [%]")
-    axes.legend(fontsize=8)
+    style.legend(axes, fontsize=8)
     style.multipoles(axes, "ℓ")
     return figure
 
@@ -83,7 +83,7 @@ def nyquist(curves: Sequence[Curve]) -> Figure:
     names = [curve.spectrum.name.removesuffix(", Nyquist") for curve in curves]
     axes.set_xticks(range(len(names)), names, rotation=30, ha="right")
     axes.set(ylabel="measured / theory")
-    axes.legend(fontsize=8)
+    style.legend(axes, fontsize=8)
     return figure
 
 
@@ -107,7 +107,7 @@ def responses(found: Sequence[Response], tolerance: float) -> Figure:
             xerr=[middle - low, high - middle],
         )
     axes.set(ylabel=r"$\langle\hat\kappa\kappa^*\rangle / \langle|\kappa|^2\rangle$")
-    axes.legend()
+    style.legend(axes)
     style.multipoles(axes)
     return figure
 
@@ -156,7 +156,7 @@ def _tested(curve: Curve) -> tuple[NDArray[np.float64], ...]:
 
 
 def _finish(above: Axes, below: Axes, curves: Sequence[Curve]) -> None:
-    above.legend(fontsize=8)
+    style.legend(above, fontsize=8)
     compared = [np.abs(style.finite(c.sigmas[c.tested])) for c in curves if c.compared]
     if compared:
         limit = max(_SIGMAS, 1.1 * float(np.nanmax(np.concatenate([[0.0], *compared]))))

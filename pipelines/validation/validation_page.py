@@ -181,8 +181,8 @@ def _tiles(verdict: Verdict) -> Iterator[tuple[str, str]]:
 def _failures(verdict: Verdict) -> Html | str:
     if verdict.passed:
         return ""
-    lines = [page.join(Html("<br>"), test.message) for test in verdict.failures]
-    return element("p", element("b", "What is off."), *lines, kind="note")
+    lines = (element("p", test.message) for test in verdict.failures)
+    return element("div", element("b", "What is off."), *lines, kind="note")
 
 
 def _figures(verdict: Verdict) -> Iterator[Html]:

@@ -78,6 +78,18 @@ def test_runs_and_what_they_were_judged_beside_are_overlaid(runs, tmp_path, caps
     assert "<script" not in html
 
 
+@pytest.mark.parametrize(
+    "name", [r"$\frac{$", "<script>", 'a "b"\nc', "x" * 200, "裏面", "_hidden"]
+)
+def test_a_weak_run_of_any_name_has_a_page(runs, tmp_path, name):
+    """Its response is nowhere above zero: there is no noise to draw."""
+    weak = runs[1].rename(tmp_path / name)
+    output = tmp_path / "page.html"
+    main([str(weak), "--output", str(output)])
+    html = output.read_text()
+    assert html.count("data:image/svg+xml") == 3 and "<script" not in html
+
+
 def test_skies_off_the_training_distribution_are_shown_where_they_were_tried(
     runs, tmp_path, capsys
 ):

@@ -1,12 +1,15 @@
 import json
 import subprocess
 import sys
+import warnings
 
+import numpy as np
 import pytest
 
+from estimators.reports import style
 from lensing_tfds.versions import VERSIONS
 from trainer.spaces import space_for
-from tuning import leaderboard
+from tuning import figures, leaderboard
 from tuning.config import SearchConfig
 from tuning.report import main
 from tuning.trials import (
@@ -103,6 +106,23 @@ def test_a_search_that_has_just_begun_has_a_report_too(tmp_path, capsys):
     add_trial(tmp_path, "0000", "RUNNING")
     main(["--workdir", str(tmp_path)])
     assert "1 trials (0 completed, 0 failed, 1 unfinished)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("column", ["val_loss", "val_map_correlation"])
+@pytest.mark.parametrize("losses", [[1.0], [-1, -2], [0, 0], ["nan"], ["inf", 2], [1e308, 1e-320]])
+def test_a_search_of_any_numbers_is_drawn(losses, column, tmp_path):
+    for number in ("0000", "0001"):
+        add_trial(tmp_path, number, "COMPLETED", [float(loss) for loss in losses])
+    trials = read_trials(tmp_path, RECORD)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for figure in (
+            figures.curves(trials, "val_loss", column),
+            figures.progress(trials, column),
+        ):
+            style.save(figure, "png", dpi=30)
+            ticks = figure.axes[0].get_xticks()
+            assert np.array_equal(ticks, np.round(ticks))  # no epoch 0.945
 
 
 @pytest.mark.parametrize(
