@@ -22,6 +22,7 @@ from trainer.config import TrainerConfig
 from trainer.data import stream
 from trainer.data.scaling import Scaling, measure_scaling
 from trainer.history import HISTORY, write_history
+from trainer.memory import refuse_too_large
 from trainer.metrics import MapCorrelation
 from trainer.networks import families
 from trainer.resume import stopped_run
@@ -58,11 +59,13 @@ def train(
 
     Raises:
       DivergedError: the loss is no longer a number.
+      TooLargeError: the network does not fit into memory.
       LensingError: `workdir` holds a run with other settings, or another process trains there; a
         folder cannot be written, or the dataset cannot be opened or is damaged.
     """
     workdir = Path(workdir)
     lensing = find_config(config.dataset, config.data_dir)
+    refuse_too_large(config, lensing)
     make_folder(workdir)
     with alone_in(workdir, "training"):
         return _train(config, lensing, workdir, report, live, model, callbacks)

@@ -12,6 +12,7 @@ import keras_tuner
 from lensing_tfds.configs import DATASET_VERSION, LensingConfig
 from lensing_tfds.task import Task
 from trainer.config import TrainerConfig
+from trainer.memory import refuse_too_large
 from trainer.networks.space import Choice, Dimension
 from trainer.run import Run
 from trainer.train import build_compiled, train
@@ -34,7 +35,9 @@ class LensingHyperModel(keras_tuner.HyperModel):
         self.live = live
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        return build_compiled(self.trainer_config(hp), Task(self.lensing, DATASET_VERSION))
+        config = self.trainer_config(hp)
+        refuse_too_large(config, self.lensing)
+        return build_compiled(config, Task(self.lensing, DATASET_VERSION))
 
     def fit(
         self,

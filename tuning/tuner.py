@@ -19,6 +19,7 @@ from lensing_tfds.errors import LensingError
 from lensing_tfds.records.locks import alone_in
 from lensing_tfds.records.storage import replacing
 from trainer.callbacks import DivergedError
+from trainer.memory import TooLargeError
 from tuning import cluster
 from tuning.hypermodel import LensingHyperModel
 from tuning.oracles import LastingOracle
@@ -74,7 +75,7 @@ class SearchTuner(keras_tuner.Tuner):
             try:
                 with _counting_kills(folder):
                     return self._train(trial, folder)
-            except (DivergedError, FailedTrialError) as error:
+            except (DivergedError, TooLargeError, FailedTrialError) as error:
                 raise _recorded(folder, error) from error
             except LensingError:  # no other trial would fare better
                 raise

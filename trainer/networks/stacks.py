@@ -26,7 +26,8 @@ GRAMMAR = (
     "or hires, which is hires-6x64-3, or another hires-LxF-...-K"
 )
 
-_STACK = re.compile(r"(?:[1-9][0-9]*x[1-9][0-9]*-)+[1-9][0-9]*")
+# Of as many digits as a network could have in a computer's memory.
+_STACK = re.compile(r"(?:[1-9][0-9]{0,4}x[1-9][0-9]{0,6}-)+[1-9][0-9]{0,3}")
 
 
 @dataclasses.dataclass(frozen=True)
