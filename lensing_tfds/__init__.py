@@ -12,6 +12,7 @@ The physics is in `lensing_tfds.sky`, module by module.
 import importlib
 import importlib.util
 import os
+import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -58,3 +59,8 @@ if importlib.util.find_spec("tensorflow_datasets") is not None:
 
     # Now if TFDS is imported already, else when it is: who wants maps alone does not wait for it.
     wrapt.register_post_import_hook(_register, "tensorflow_datasets")
+
+if os.path.basename(sys.argv[0]) == "tfds":  # the command line of others, but our users
+    from lensing_tfds import command_line
+
+    command_line.speak_for_tfds()

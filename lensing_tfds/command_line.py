@@ -1,35 +1,212 @@
-"""How the project's commands speak: one clear line for bad input, a traceback for a bug."""
+"""How the project's commands read flags and speak: one clear line for bad input, no dead ends.
 
+A command is a `main` of this form, so that `--help` and a mistyped flag are answered at once:
+
+    parser = CommandParser("trainer", "Train a network ...")
+    parser.add_shared("--dataset", otherwise="lensing/v8")
+    arguments = parser.parse_args(argv)
+    with command(arguments.verbose, extra="trainer"):
+        from trainer.train import train  # what takes long to import
+        ...
+"""
+
+from __future__ import annotations
+
+import argparse
+import codecs
 import contextlib
+import io
 import json
+import re
 import shlex
+import signal
 import sys
+import threading
+import unicodedata
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
-from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
-from lensing_tfds.versions import VERSIONS
+from lensing_tfds.records.storage import expanded
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from lensing_tfds.configs import LensingConfig
+
+_OURS = ("lensing_tfds", "estimators", "trainer", "tuning", "pipelines")
+
+
+_SHARED: dict[str, dict[str, Any]] = {
+    "--dataset": {"help": "lensing/<config>"},
+    "--data_dir": {
+        "type": expanded,
+        "help": "where datasets are",
+        "otherwise": "$TFDS_DATA_DIR, or ~/tensorflow_datasets",
+    },
+    "--workdir": {"type": expanded, "help": "the run's folder"},
+    "--output": {"type": expanded, "help": "where to write to"},
+    "--split": {"help": "test, validation or train"},
+    "--max_examples": {"type": int, "help": "use only the first so many examples"},
+    "--num_shards": {"type": int, "help": "files a split", "otherwise": "by their size"},
+    "--verbose": {"action": "store_true", "help": "show tracebacks of errors"},
+}
+"""Flags that several commands have, in the same words."""
+
+
+class CommandParser(argparse.ArgumentParser):
+    """The command line of `python -m <module>`; every command has `--verbose`.
+
+    Help says in brackets what holds where a flag is not given.
+
+    Args:
+      module: the command's.
+      description: the command in one or two sentences.
+      epilog: what help ends with.
+    """
+
+    def __init__(self, module: str, description: str, epilog: str | None = None):
+        let_any_stream_take_text()
+        super().__init__(
+            prog=f"python -m {module}",
+            description=description,
+            epilog=epilog,
+            allow_abbrev=False,
+            formatter_class=_DefaultsInBrackets,
+        )
+        self.add_shared("--verbose")
+
+    def add_shared(self, flag: str, otherwise: str | None = None, **changes: Any) -> None:
+        """Adds a flag that several commands have.
+
+        Args:
+          flag: its name.
+          otherwise: what holds where it is not given, if that is not a plain default.
+          **changes: what `add_argument` takes, in place of what is usual.
+        """
+        settings = _SHARED[flag] | changes
+        usual = settings.pop("otherwise", None)
+        if otherwise is None and "default" not in settings and not settings.get("required"):
+            otherwise = usual
+        if otherwise is not None:
+            settings["help"] += f" [{otherwise}]"
+        self.add_argument(flag, **settings)
+
+
+class _DefaultsInBrackets(argparse.HelpFormatter):
+    def _get_help_string(self, action: argparse.Action) -> str:
+        text = action.help or ""
+        is_said = text.endswith("]") or action.default in (None, False, argparse.SUPPRESS)
+        return text if is_said else f"{text} [%(default)s]"
 
 
 @contextlib.contextmanager
-def one_line_errors(verbose: bool) -> Iterator[None]:
-    """Turns a `LensingError` into the line `error: ...` and exit status 2.
+def command(verbose: bool, extra: str | None = None) -> Iterator[None]:
+    """Runs a command's work, imports included, and ends with one line where it cannot be done.
 
-    An interruption from the keyboard ends the command with status 130 and one line too.
+    A `LensingError` becomes `error: ...` and exit status 2, and so does a library that is not
+    installed; an interruption from the keyboard exit status 130, and SIGTERM, by which batch
+    systems end a job, 143.
 
     Args:
       verbose: let tracebacks through instead.
+      extra: the package's extra that installs what the command needs; None if it needs none.
     """
     try:
-        yield
-    except (LensingError, KeyboardInterrupt) as error:
-        if verbose:
+        with _terminations_raised():
+            yield
+    except (LensingError, KeyboardInterrupt, ModuleNotFoundError) as error:
+        if verbose or (isinstance(error, ModuleNotFoundError) and not _is_of_others(error)):
             raise
-        if isinstance(error, KeyboardInterrupt):
-            print("\nstopped; what was finished is kept", file=sys.stderr)
-            sys.exit(130)
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        print(_line(error, extra), file=sys.stderr)
+        sys.exit(_status(error))
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends a command just as Ctrl-C does."""
+
+
+@contextlib.contextmanager
+def _terminations_raised() -> Iterator[None]:
+    def terminate(number: int, frame: FrameType | None) -> None:
+        raise Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
+
+
+def _is_of_others(error: ModuleNotFoundError) -> bool:
+    return error.name is not None and error.name.partition(".")[0] not in _OURS
+
+
+def _line(error: BaseException, extra: str | None) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "\nstopped; what was finished is kept"
+    if isinstance(error, ModuleNotFoundError):
+        package = "lensing-tfds" if extra is None else f"lensing-tfds[{extra}]"
+        return f"error: {error.name} is not installed, which this needs: pip install '{package}'"
+    return f"error: {error}"
+
+
+def _status(error: BaseException) -> int:
+    if isinstance(error, Terminated):
+        return 128 + signal.SIGTERM
+    return 130 if isinstance(error, KeyboardInterrupt) else 2
+
+
+def speak_for_tfds() -> None:
+    """Makes the command `tfds`, which is not ours, speak as the project's own commands do."""
+    let_any_stream_take_text()
+
+    def hook(kind: type[BaseException], error: BaseException, traceback: Any) -> None:
+        if isinstance(error, json.JSONDecodeError):  # TFDS reads a config that is JSON itself
+            error = LensingError(f"--config is not valid JSON: {error}")
+        if isinstance(error, LensingError | KeyboardInterrupt):
+            print(_line(error, None), file=sys.stderr)
+        else:
+            sys.__excepthook__(kind, error, traceback)
+
+    sys.excepthook = hook
+
+
+def let_any_stream_take_text() -> None:
+    """Spells out, on standard output and error, what their encoding lacks: `+/-`, `kappa`.
+
+    A letter is no reason for a command to die, which it would where the encoding is ASCII.
+    """
+    codecs.register_error("lensing_tfds.spelled", _spelled)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="lensing_tfds.spelled")
+
+
+_SPELLED = {"±": "+/-", "−": "-", "–": "-", "—": "-", "′": "'", "″": '"', "°": " deg", "×": "x"}
+_SPELLED |= {"µ": "u", "≤": "<=", "≥": ">=", "≈": "~", "√": "sqrt", "→": "->", "∇": "grad "}
+_SPELLED |= {"\N{FRACTION SLASH}": "/"}
+
+
+def _spelled(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end]
+    return "".join(map(_in_ascii, text)), error.end
+
+
+def _in_ascii(letter: str) -> str:
+    if letter in _SPELLED:
+        return _SPELLED[letter]
+    if greek := re.fullmatch(r"GREEK SMALL LETTER (\w+)", unicodedata.name(letter, "")):
+        return greek[1].lower()
+    parts = unicodedata.normalize("NFKD", letter)
+    plain = "".join(part if part.isascii() else _SPELLED.get(part, "") for part in parts)
+    raised = unicodedata.decomposition(letter).startswith("<super>")
+    return f"^{plain}" if raised else plain or "?"
 
 
 def build_command(config: LensingConfig | str, data_dir: str) -> str:
@@ -39,7 +216,9 @@ def build_command(config: LensingConfig | str, data_dir: str) -> str:
       config: the dataset's own, or what is to stand for one that is not known.
       data_dir: the folder that holds the folder `lensing`.
     """
-    if isinstance(config, LensingConfig):
+    from lensing_tfds.versions import VERSIONS  # NumPy, for which `--help` does not wait
+
+    if not isinstance(config, str):
         config = config.name if config.name in VERSIONS else json.dumps(config.to_json())
     return (
         f"tfds build lensing --imports lensing_tfds --config {shlex.quote(config)} "

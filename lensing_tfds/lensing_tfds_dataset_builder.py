@@ -2,10 +2,12 @@
 
 import dataclasses
 import json
+import os
 import pathlib
+import re
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,6 +38,7 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
 
     Attributes:
       executor: what writes the shards.
+      started_by_tfds: whether this process is the command `tfds`.
       check_shards: whether a dataset that is prepared is verified, and repaired.
       summary: what the last build did; None before.
     """
@@ -49,8 +52,16 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
     BUILDER_CONFIGS = list(VERSIONS.values())
 
     executor: shards.Executor = staticmethod(write_locally)
+    started_by_tfds: bool = False
     check_shards: bool = False
     summary: shards.ShardSummary | None = None
+
+    def __init__(self, *, data_dir: str | os.PathLike | None = None, **kwargs: Any):
+        if data_dir is None:
+            data_dir = tfds.core.constants.DATA_DIR
+        if self.started_by_tfds:
+            _require_a_config(sys.argv[1:])
+        super().__init__(data_dir=storage.expanded(os.fspath(data_dir)), **kwargs)
 
     @tfds.core.utils.classproperty
     @classmethod
@@ -95,7 +106,11 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
                 doc=tfds.features.Documentation(desc=description, value_range=unit),
             )
 
-        return self.dataset_info_from_configs(
+        written = self.get_metadata()  # the files beside this one
+        return _Info(
+            builder=self,
+            description=written.description,
+            citation=written.citation,
             features=tfds.features.FeaturesDict(
                 {name: map_feature(name, n) for name, n in config.map_features.items()}
                 | {
@@ -278,6 +293,44 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
             ) from error
 
 
+def _require_a_config(arguments: Sequence[str]) -> None:
+    """Refuses `tfds build lensing_tfds`, by which TFDS means all versions, one after the other.
+
+    Args:
+      arguments: of the command `tfds`.
+    """
+    named = re.compile(r"--?(c|builder_config).*|lensing/.+", re.DOTALL)  # TFDS takes short forms
+    if any(map(named.fullmatch, arguments)):
+        return
+    sizes = {
+        name: sum(shards.maps_bytes(config, split) for split in SPLITS) / 1e9
+        for name, config in VERSIONS.items()
+    }
+    each = ", ".join(f"{name} {size:.1f}" for name, size in sizes.items())
+    raise LensingError(
+        f"which version? Name it, as by: --config v7 (in GB: {each}; together "
+        f"{sum(sizes.values()):.0f}; a loop of the shell builds them all)"
+    )
+
+
+class _Info(tfds.core.DatasetInfo):
+    """A dataset's description, as TFDS has it."""
+
+    def initialize_from_bucket(self) -> None:
+        """Nothing: this dataset is not in TFDS's bucket.
+
+        Looking there, TFDS leaves an empty folder among the temporary files, every time.
+        """
+
+    def __repr__(self) -> str:
+        """What `tfds build` prints at its end, without three pages of BibTeX."""
+        text = super().__repr__()
+        before, citation, _ = text.partition("\n    citation=")
+        count = self.citation.count("@")
+        short = f"{citation}<{count} entries of BibTeX: builder.info.citation>,\n)"
+        return before + short if citation else text
+
+
 def _metadata(config: LensingConfig) -> tfds.core.MetadataDict:
     """What is stored beside the data: the config, and what each channel of each map is."""
     single = {"kappa": ["kappa"], "unlensed_E": ["E"]}
@@ -306,17 +359,5 @@ def _with_new_fields(stored: dict[str, Any]) -> dict[str, Any]:
         return stored
 
 
-def _one_line_errors(kind: type[BaseException], error: BaseException, traceback: Any) -> None:
-    if isinstance(error, LensingError):
-        print(f"error: {error}", file=sys.stderr)
-    elif isinstance(error, json.JSONDecodeError):
-        print(f"error: --config is not valid JSON: {error}", file=sys.stderr)
-    elif isinstance(error, KeyboardInterrupt):
-        print("stopped; finished shards are kept: the same command goes on", file=sys.stderr)
-    else:
-        sys.__excepthook__(kind, error, traceback)
-
-
 if pathlib.Path(sys.argv[0]).name == "tfds":  # the command line of others, but our users
-    sys.excepthook = _one_line_errors
-    Builder.check_shards = True
+    Builder.started_by_tfds = Builder.check_shards = True

@@ -7,50 +7,41 @@ there. All is read from the dataset, and from the `validation.json` in its folde
 `pipelines.validate` has written one; nothing is typed by hand.
 """
 
-import argparse
+from __future__ import annotations
+
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from lensing_tfds.command_line import one_line_errors
-from lensing_tfds.errors import LensingError
+from lensing_tfds.command_line import CommandParser, command
 from lensing_tfds.quiet import quiet_tensorflow
 from lensing_tfds.records import storage
-
-with quiet_tensorflow():
-    import tensorflow  # noqa: F401  TFDS does, when an example is read: here it is quiet
-
-    from lensing_tfds.records.datasets import absolute_data_dir, open_built
-    from lensing_tfds.versions import dataset_name
-    from pipelines.cards import page
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Writes the card of each dataset, from what was built, and the index of all cards."""
-    parser = argparse.ArgumentParser(
-        prog="python -m pipelines.card", description=main.__doc__, allow_abbrev=False
-    )
-    parser.add_argument("--dataset", required=True, nargs="+", help="lensing/<config>, built")
-    parser.add_argument("--data_dir", help="where datasets are (default: TFDS's)")
-    parser.add_argument("--output", default="docs/datasets", help="folder to write to")
-    parser.add_argument("--verbose", action="store_true", help="show tracebacks of errors")
+    parser = CommandParser("pipelines.card", str(main.__doc__))
+    parser.add_shared("--dataset", required=True, nargs="+", help="lensing/<config>, built")
+    parser.add_shared("--data_dir")
+    parser.add_shared("--output", default="docs/datasets", help="folder to write to")
     arguments = parser.parse_args(argv)
-    with one_line_errors(arguments.verbose):
+    with command(arguments.verbose, extra="pipelines"):
+        with quiet_tensorflow():
+            import tensorflow  # noqa: F401  TFDS does, when an example is read: here it is quiet
+
+            from lensing_tfds.records.datasets import absolute_data_dir, open_built
+            from lensing_tfds.versions import dataset_name
+            from pipelines.cards import page
+
         data_dir = absolute_data_dir(arguments.data_dir)
         builders = [open_built(dataset_name(name), data_dir) for name in arguments.dataset]
-        _make_folder(arguments.output)
+        storage.make_folder(Path(arguments.output))
         for builder in builders:
             card = page.card(builder)
             _write(card.files, arguments.output)
             print(f"{arguments.output}/{card.name}.md")
         pages = (name.removesuffix(".md") for name in os.listdir(arguments.output))
         _write({page.INDEX: page.index(pages).encode()}, arguments.output)
-
-
-def _make_folder(folder: str) -> None:
-    try:
-        os.makedirs(folder, exist_ok=True)
-    except OSError as error:
-        raise LensingError(f"--output {folder} cannot be made: {error.strerror}") from error
 
 
 def _write(files: Mapping[str, bytes], folder: str) -> None:

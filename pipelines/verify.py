@@ -5,15 +5,17 @@
 What is damaged is named, with the command that writes just that again; the exit status is then 1.
 """
 
-import argparse
+from __future__ import annotations
+
 import sys
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-from lensing_tfds.command_line import build_command, one_line_errors
-from lensing_tfds.records.datasets import absolute_data_dir, open_built, split_plans
-from lensing_tfds.records.local_executor import each_shard
-from lensing_tfds.records.shards import ShardSpec, SplitPlan, damage
-from lensing_tfds.versions import dataset_name
+from lensing_tfds.command_line import CommandParser, build_command, command
+from lensing_tfds.quiet import quiet_tensorflow
+
+if TYPE_CHECKING:
+    from lensing_tfds.records.shards import ShardSpec, SplitPlan
 
 
 def damaged_shards(plans: Sequence[SplitPlan], workers: int | None = None) -> list[str]:
@@ -26,11 +28,15 @@ def damaged_shards(plans: Sequence[SplitPlan], workers: int | None = None) -> li
     Returns:
       A line for each damaged shard: "shard ... is missing".
     """
+    from lensing_tfds.records.local_executor import each_shard
+
     results = each_shard(_inspect, plans, workers)
     return sorted(f"shard {path} {what}" for path, what in results if what is not None)
 
 
 def _inspect(spec: ShardSpec, on_examples: Callable[[int], object]) -> tuple[str, str | None]:
+    from lensing_tfds.records.shards import damage
+
     what = damage(spec)
     on_examples(spec.num_examples)
     return spec.path, what
@@ -38,14 +44,15 @@ def _inspect(spec: ShardSpec, on_examples: Callable[[int], object]) -> tuple[str
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Verifies every shard of a dataset against its checksum; exit status 1 if any is damaged."""
-    parser = argparse.ArgumentParser(
-        prog="python -m pipelines.verify", description=main.__doc__, allow_abbrev=False
-    )
-    parser.add_argument("--dataset", required=True, help="lensing/<config>")
-    parser.add_argument("--data_dir", help="where datasets are (default: TFDS's)")
-    parser.add_argument("--verbose", action="store_true", help="show tracebacks of errors")
+    parser = CommandParser("pipelines.verify", str(main.__doc__))
+    parser.add_shared("--dataset", required=True)
+    parser.add_shared("--data_dir")
     arguments = parser.parse_args(argv)
-    with one_line_errors(arguments.verbose):
+    with command(arguments.verbose, extra="tfds"):
+        with quiet_tensorflow():
+            from lensing_tfds.records.datasets import absolute_data_dir, open_built, split_plans
+            from lensing_tfds.versions import dataset_name
+
         data_dir = absolute_data_dir(arguments.data_dir)
         builder = open_built(dataset_name(arguments.dataset), data_dir)
         plans = split_plans(builder)
@@ -56,10 +63,10 @@ def main(argv: Sequence[str] | None = None) -> None:
             return
         for line in damaged:
             print(line)
-        command = build_command(plans[0].config, data_dir)
+        again = build_command(plans[0].config, data_dir)
         print(
             f"error: {len(damaged)} of {count} shards are damaged; to write just those again: "
-            f"{command}",
+            f"{again}",
             file=sys.stderr,
         )
         sys.exit(1)

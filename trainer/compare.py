@@ -9,34 +9,31 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from lensing_tfds.command_line import CommandParser, command
+from lensing_tfds.records.storage import expanded
+
 
 def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m trainer.compare",
-        description="Compare runs that were judged on the same examples.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("runs", nargs="+", metavar="RUN", help="a judged run's folder")
-    parser.add_argument("--split", default="test", help="test, validation or train [%(default)s]")
+    parser = CommandParser("trainer.compare", "Compare runs that were judged on the same examples.")
     parser.add_argument(
-        "--output", type=Path, default=Path("comparison.html"), help="the page [%(default)s]"
+        "runs", nargs="+", metavar="RUN", type=expanded, help="a judged run's folder"
     )
-    parser.add_argument("--verbose", action="store_true", help="tracebacks of errors")
+    parser.add_shared("--split", default="test")
+    parser.add_shared("--output", default="comparison.html", help="the page")
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs the command; exits with status 2 for bad input."""
     arguments = parse_arguments(argv)
-    from estimators.reports.comparison import read, summary, write
-    from lensing_tfds.command_line import one_line_errors
+    with command(arguments.verbose, extra="trainer"):
+        from estimators.reports.comparison import read, summary, write
 
-    with one_line_errors(arguments.verbose):
         marks = read(arguments.runs, arguments.split)
-        write(marks, arguments.output)
-    print(summary(marks))
-    print(f"report: {arguments.output}")
+        write(marks, Path(arguments.output))
+        print(summary(marks))
+        print(f"report: {arguments.output}")
 
 
 if __name__ == "__main__":

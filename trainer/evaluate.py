@@ -19,7 +19,9 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from lensing_tfds.command_line import CommandParser, command
 from lensing_tfds.quiet import quiet_tensorflow
+from lensing_tfds.records.storage import expanded
 
 if TYPE_CHECKING:
     from estimators.subject import Subject
@@ -27,24 +29,24 @@ if TYPE_CHECKING:
 
 def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m trainer.evaluate",
-        description="Judge a trained network, or predictions, on a split of a dataset.",
-        allow_abbrev=False,
+    parser = CommandParser(
+        "trainer.evaluate", "Judge a trained network, or predictions, on a split of a dataset."
     )
     judged = parser.add_mutually_exclusive_group(required=True)
-    judged.add_argument("--workdir", help="the run's folder")
-    judged.add_argument("--predictions", help="a folder of predictions, in place of a run")
-    parser.add_argument("--dataset", help="lensing/<config>, if predictions do not say so")
-    parser.add_argument("--split", help="test, validation or train [test, or the predictions']")
-    parser.add_argument("--data_dir", help="where the dataset is, if it has moved [the run's]")
-    parser.add_argument("--max_examples", type=int, help="judge only the first so many [all]")
+    judged.add_argument("--workdir", type=expanded, help="the run's folder")
+    judged.add_argument(
+        "--predictions", type=expanded, help="a folder of predictions, in place of a run"
+    )
+    parser.add_shared("--dataset", otherwise="what the predictions say")
+    parser.add_shared("--split", otherwise="test, or the predictions'")
+    parser.add_shared("--data_dir", otherwise="the run's")
+    parser.add_shared("--max_examples", otherwise="all")
     parser.add_argument(
         "--baselines",
         action=argparse.BooleanOptionalAction,
-        default=True,
         help="judge quadratic estimators and zero on the same examples too [yes]",
     )
+    parser.set_defaults(baselines=True)
     parser.add_argument(
         "--checks",
         action="store_true",
@@ -53,22 +55,20 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--figures", action="store_true", help="write each figure as a PDF and a PNG too"
     )
-    parser.add_argument("--verbose", action="store_true", help="tracebacks of errors")
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs the command; exits with status 2 for bad input."""
     arguments = parse_arguments(argv)
-    # Imported here, so that --help and a mistyped flag answer at once.
-    with quiet_tensorflow():
-        from estimators import checks
-        from estimators.evaluation import evaluate, number_of_examples, summary, write
-        from estimators.null_tests import require_enough
-        from lensing_tfds.command_line import one_line_errors
-        from trainer.run import Run
+    with command(arguments.verbose, extra="trainer"):
+        # Imported here, so that --help and a mistyped flag answer at once.
+        with quiet_tensorflow():
+            from estimators import checks
+            from estimators.evaluation import evaluate, number_of_examples, summary, write
+            from estimators.null_tests import require_enough
+            from trainer.run import Run
 
-    with one_line_errors(arguments.verbose):
         run, split = _subject(arguments)
         if arguments.checks:  # judging takes long: what the checks cannot do is said before it
             require_enough(number_of_examples(run, split, arguments.max_examples))
@@ -78,10 +78,10 @@ def main(argv: Sequence[str] | None = None) -> None:
             assert isinstance(run, Run)  # _subject saw to it
             found = checks.check(run, evaluation, arguments.max_examples)
         page = write(run, evaluation, arguments.figures, found)
-    print(summary(run, evaluation))
-    if found is not None:
-        print(checks.summary(found))
-    print(f"report: {page}")
+        print(summary(run, evaluation))
+        if found is not None:
+            print(checks.summary(found))
+        print(f"report: {page}")
 
 
 def _subject(arguments: argparse.Namespace) -> tuple[Subject, str]:

@@ -6,36 +6,36 @@ import argparse
 import os
 import sys
 
+from lensing_tfds.command_line import CommandParser, command
 from lensing_tfds.quiet import quiet_tensorflow
+from lensing_tfds.records.storage import expanded
 
 _SUPERVISORS = ("workers", "port", "overwrite")  # flags that chief and workers are not given
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tuning",
-        description="Search networks and settings that estimate κ well. The dataset is built if it "
+    parser = CommandParser(
+        "tuning",
+        "Search networks and settings that estimate κ well. The dataset is built if it "
         "is missing, and a search that was stopped goes on when the same command is run again.",
         epilog="What is searched by default is in trainer/spaces.py. With KERASTUNER_TUNER_ID, "
         "KERASTUNER_ORACLE_IP and KERASTUNER_ORACLE_PORT set, this is a chief or a worker of many.",
-        allow_abbrev=False,
     )
-    parser.add_argument("--dataset", default="lensing/v8", help="lensing/<config> [%(default)s]")
-    parser.add_argument("--workdir", help="the search's folder [runs/tune-<config>]")
-    parser.add_argument("--data_dir", help="where datasets are [$TFDS_DATA_DIR, as TFDS]")
+    parser.add_shared("--dataset", default="lensing/v8")
+    parser.add_shared("--workdir", help="the search's folder", otherwise="runs/tune-<config>")
+    parser.add_shared("--data_dir")
+    parser.add_argument("--tuner", default="hyperband", help="hyperband, bayesian or random")
+    parser.add_argument("--objective", default="val_loss", help="val_loss or val_map_correlation")
     parser.add_argument(
-        "--tuner", default="hyperband", help="hyperband, bayesian or random [%(default)s]"
+        "--space",
+        metavar="FILE",
+        type=expanded,
+        help='JSON that changes the version\'s space: {"depth": [4, 6]}',
     )
-    parser.add_argument(
-        "--objective", default="val_loss", help="val_loss or val_map_correlation [%(default)s]"
-    )
-    parser.add_argument(
-        "--space", metavar="FILE", help='JSON that changes the version\'s space: {"depth": [4, 6]}'
-    )
-    parser.add_argument("--max_epochs", type=int, default=30, help="of one trial [%(default)s]")
-    parser.add_argument("--max_examples", type=int, help="use the first so many training examples")
-    parser.add_argument("--seed", type=int, default=0, help="of the search and its trials [0]")
+    parser.add_argument("--max_epochs", type=int, default=30, help="of one trial")
+    parser.add_shared("--max_examples", otherwise="all of the training split")
+    parser.add_argument("--seed", type=int, default=0, help="of the search and its trials")
     budget = parser.add_argument_group(
         "budget", "No trial begins beyond it. Hyperband ends by itself; the others after 20 trials."
     )
@@ -45,11 +45,8 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     many = parser.add_argument_group("many processes")
     many.add_argument("--workers", type=int, help="a chief and so many workers on this machine")
     many.add_argument("--port", type=int, help="the chief's, with --workers [a free one]")
-    many.add_argument(
-        "--chief_timeout", type=float, default=60, help="seconds a worker waits [%(default)s]"
-    )
+    many.add_argument("--chief_timeout", type=float, default=60, help="seconds a worker waits")
     parser.add_argument("--overwrite", action="store_true", help="start anew")
-    parser.add_argument("--verbose", action="store_true", help="tracebacks of errors")
     return parser.parse_args(argv)
 
 
@@ -57,52 +54,57 @@ def main(argv: list[str] | None = None) -> None:
     """Runs the command; exits with status 2 for bad input and 130 when interrupted."""
     arguments = parse_arguments(argv)
     environment = dict(os.environ)  # for chief and workers: they silence TensorFlow themselves
-    # Imported here, so that --help and a mistyped flag answer at once.
+    with command(arguments.verbose, extra="tuning"):
+        # Imported here, so that --help and a mistyped flag answer at once.
+        with quiet_tensorflow():
+            from tuning.supervisor import orderly_end
+        with orderly_end():
+            _search(arguments, environment)
+
+
+def _search(arguments: argparse.Namespace, environment: dict[str, str]) -> None:
     with quiet_tensorflow():
-        from lensing_tfds.command_line import one_line_errors
         from lensing_tfds.records.datasets import absolute_data_dir
         from lensing_tfds.versions import dataset_name
         from trainer.spaces import space_for
         from tuning.cluster import Role, role
         from tuning.config import SearchConfig, read_space
         from tuning.search import search, search_with_workers
-        from tuning.supervisor import orderly_end
 
-    with one_line_errors(arguments.verbose), orderly_end():
-        name = dataset_name(arguments.dataset)
-        config = SearchConfig(
-            dataset=arguments.dataset,
-            data_dir=absolute_data_dir(arguments.data_dir),
-            space=read_space(arguments.space, name) if arguments.space else space_for(name),
-            tuner=arguments.tuner,
-            objective=arguments.objective,
-            max_epochs=arguments.max_epochs,
-            max_examples=arguments.max_examples,
-            seed=arguments.seed,
+    name = dataset_name(arguments.dataset)
+    config = SearchConfig(
+        dataset=arguments.dataset,
+        data_dir=absolute_data_dir(arguments.data_dir),
+        space=read_space(arguments.space, name) if arguments.space else space_for(name),
+        tuner=arguments.tuner,
+        objective=arguments.objective,
+        max_epochs=arguments.max_epochs,
+        max_examples=arguments.max_examples,
+        seed=arguments.seed,
+    )
+    budget = config.budget(
+        max_trials=arguments.max_trials,
+        max_total_epochs=arguments.max_total_epochs,
+        max_minutes=arguments.max_minutes,
+    )
+    workdir = arguments.workdir or f"runs/tune-{name}"
+    overwrite = arguments.overwrite
+    if arguments.workers is None:
+        live = sys.stdout.isatty() and role() is Role.ALONE
+        timeout = arguments.chief_timeout
+        search(config, workdir, budget, _report, live, overwrite, timeout)
+    else:
+        command = _command(arguments)
+        search_with_workers(
+            config,
+            workdir,
+            arguments.workers,
+            command,
+            arguments.port,
+            _report,
+            overwrite,
+            environment,
         )
-        budget = config.budget(
-            max_trials=arguments.max_trials,
-            max_total_epochs=arguments.max_total_epochs,
-            max_minutes=arguments.max_minutes,
-        )
-        workdir = arguments.workdir or f"runs/tune-{name}"
-        overwrite = arguments.overwrite
-        if arguments.workers is None:
-            live = sys.stdout.isatty() and role() is Role.ALONE
-            timeout = arguments.chief_timeout
-            search(config, workdir, budget, _report, live, overwrite, timeout)
-        else:
-            command = _command(arguments)
-            search_with_workers(
-                config,
-                workdir,
-                arguments.workers,
-                command,
-                arguments.port,
-                _report,
-                overwrite,
-                environment,
-            )
 
 
 def _command(arguments: argparse.Namespace) -> list[str]:

@@ -11,15 +11,15 @@ from etils import epath
 from lensing_tfds.command_line import build_command
 from lensing_tfds.configs import LensingConfig, differences
 from lensing_tfds.errors import LensingError
+from lensing_tfds.records import storage
 from lensing_tfds.records.shards import SplitPlan
 from lensing_tfds.versions import VERSIONS, dataset_name
 
 
 def absolute_data_dir(data_dir: str | None) -> str:
     """The folder that holds the folder `lensing`; None is TFDS's own default."""
-    data_dir = data_dir or tfds.core.constants.DATA_DIR
-    is_bucket = "://" in data_dir
-    return data_dir if is_bucket else str(Path(data_dir).expanduser().absolute())
+    data_dir = storage.expanded(data_dir or str(tfds.core.constants.DATA_DIR))
+    return data_dir if storage.is_remote(data_dir) else str(Path(data_dir).absolute())
 
 
 def find_config(dataset: str, data_dir: str) -> LensingConfig:

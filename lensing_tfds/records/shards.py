@@ -237,6 +237,12 @@ Executor = Callable[[Sequence[SplitPlan]], ShardSummary]
 """Writes every shard of the plans, each by `write_shard`, wherever it likes."""
 
 
+def maps_bytes(config: LensingConfig, split: str) -> int:
+    """Returns the size of a split's maps, nearly that of its files."""
+    example_bytes = 4 * config.npix**2 * sum(config.map_features.values())
+    return config.num_examples[split] * example_bytes
+
+
 def default_num_shards(
     config: LensingConfig, split: str, max_shard_bytes: int | None = None
 ) -> int:
@@ -247,8 +253,7 @@ def default_num_shards(
       split: `train`, `validation` or `test`.
       max_shard_bytes: no shard's maps are larger, if they hold more than one example.
     """
-    example_bytes = 4 * config.npix**2 * sum(config.map_features.values())
-    split_bytes = config.num_examples[split] * example_bytes
+    split_bytes = maps_bytes(config, split)
     count = max(1, round(split_bytes / TARGET_SHARD_BYTES))
     if max_shard_bytes is not None:
         count = max(count, math.ceil(split_bytes / max_shard_bytes))

@@ -35,6 +35,11 @@ def is_remote(path: str) -> bool:
     return "://" in path
 
 
+def expanded(path: str) -> str:
+    """Returns a path with `~` expanded, as no shell does within `--data_dir=~/datasets`."""
+    return path if is_remote(path) else os.path.expanduser(path)
+
+
 @contextlib.contextmanager
 def writing(path: str) -> Iterator[BinaryIO]:
     """Yields a file to write to, which appears as `path` when the block ends without an error.

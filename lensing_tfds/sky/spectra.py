@@ -204,7 +204,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--output", type=pathlib.Path, required=True, help="file to write")
     arguments = parser.parse_args(argv)
-    arguments.output.write_text(compute_with_camb(), encoding="utf-8")
+    arguments.output.expanduser().write_text(compute_with_camb(), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from apache_beam.portability.api import beam_runner_api_pb2
 from lensing_tfds import LensingConfig, LensingError
 from lensing_tfds.records.beam_executor import beam_executor
 from lensing_tfds.records.shards import SplitPlan
-from pipelines.generate import beam_options
+from pipelines.beam_flags import beam_options
 
 pytest.importorskip("google.cloud.dataflow", reason="needs apache-beam[gcp]")
 

@@ -1,24 +1,28 @@
 """Commands report bad input in one line, and bugs with their traceback."""
 
+import io
+import os
 import shlex
+import signal
+import sys
 
 import pytest
 
-from lensing_tfds.command_line import build_command, one_line_errors
+from lensing_tfds.command_line import CommandParser, build_command, command
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.versions import VERSIONS, get_config
 
 
 def test_bad_input_is_one_line_and_exit_status_2(capsys):
-    with pytest.raises(SystemExit) as exit, one_line_errors(verbose=False):
+    with pytest.raises(SystemExit) as exit, command(verbose=False):
         raise LensingError("npix is 0")
     assert exit.value.code == 2
     assert capsys.readouterr().err == "error: npix is 0\n"
 
 
 def test_an_interruption_is_one_line_and_exit_status_130(capsys):
-    with pytest.raises(SystemExit) as exit, one_line_errors(verbose=False):
+    with pytest.raises(SystemExit) as exit, command(verbose=False):
         raise KeyboardInterrupt
     assert exit.value.code == 130
     assert capsys.readouterr().err == "\nstopped; what was finished is kept\n"
@@ -34,7 +38,72 @@ def test_the_build_command_is_one_that_a_shell_and_the_config_read_back():
 
 
 def test_verbose_and_bugs_keep_their_traceback():
-    with pytest.raises(LensingError), one_line_errors(verbose=True):
+    with pytest.raises(LensingError), command(verbose=True):
         raise LensingError("npix is 0")
-    with pytest.raises(ZeroDivisionError), one_line_errors(verbose=False):
+    with pytest.raises(ZeroDivisionError), command(verbose=False):
         raise ZeroDivisionError
+
+
+def test_sigterm_ends_a_command_in_an_orderly_way_with_status_143(capsys):
+    before = signal.getsignal(signal.SIGTERM)
+    cleaned_up = False
+    with pytest.raises(SystemExit) as exit, command(verbose=False):
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            signal.pause()
+        finally:
+            cleaned_up = True
+    assert exit.value.code == 143 and cleaned_up
+    assert capsys.readouterr().err == "\nstopped; what was finished is kept\n"
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_missing_library_is_one_line_that_names_the_extra(capsys):
+    with pytest.raises(SystemExit) as exit, command(verbose=False, extra="tuning"):
+        import no_such_library.part  # noqa: F401
+    assert exit.value.code == 2
+    assert capsys.readouterr().err == (
+        "error: no_such_library is not installed, which this needs: "
+        "pip install 'lensing-tfds[tuning]'\n"
+    )
+
+
+def test_a_missing_module_of_our_own_is_a_bug():
+    with pytest.raises(ModuleNotFoundError), command(verbose=False, extra="tuning"):
+        import lensing_tfds.no_such_module  # noqa: F401
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
+def test_a_stream_that_lacks_a_letter_has_it_spelled(monkeypatch, encoding):
+    buffer = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(buffer, encoding=encoding))
+    CommandParser("trainer", "Train a network.")
+    print("κ = −½∇²φ, χ² 0.1 ± 0.2 µK′, café, \udcff 猫")
+    sys.stdout.flush()
+    text = buffer.getvalue().decode(encoding)
+    assert text.startswith("kappa = -")
+    assert "phi, chi" in text and text.endswith("? ?\n")
+    if encoding == "ascii":
+        assert text == "kappa = -1/2grad ^2phi, chi^2 0.1 +/- 0.2 uK', cafe, ? ?\n"
+
+
+def test_flags_that_name_files_expand_the_home_folder(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/somebody")
+    parser = CommandParser("trainer", "Train a network.")
+    for flag in ("--data_dir", "--workdir", "--output"):
+        parser.add_shared(flag)
+    arguments = parser.parse_args(["--data_dir=~/ds", "--workdir=~/run", "--output=s3://b/~/c"])
+    assert arguments.data_dir == "/home/somebody/ds" and arguments.workdir == "/home/somebody/run"
+    assert arguments.output == "s3://b/~/c"
+
+
+def test_help_says_in_brackets_what_holds_otherwise():
+    parser = CommandParser("trainer", "Train a network.")
+    parser.add_shared("--dataset", default="lensing/v8")
+    parser.add_shared("--workdir", otherwise="the newest")
+    parser.add_argument("--epochs", type=int, default=3, help="passes")
+    parser.add_argument("--rows", type=int, help="print so many")
+    text = parser.format_help()
+    for line in ("lensing/<config> [lensing/v8]", "the run's folder [the newest]", "passes [3]"):
+        assert f"{line}\n" in text
+    assert "print so many\n" in text

@@ -257,7 +257,7 @@ def test_a_dataset_that_is_not_built_is_one_line(tmp_path, capsys):
 def test_a_folder_that_cannot_be_written_is_one_line(data_dir, tmp_path, capsys):
     (tmp_path / "file").write_text("in the way")
     line = error_of(capsys, "tiny_t", data_dir, tmp_path / "file" / "docs")
-    assert line == f"error: --output {tmp_path}/file/docs cannot be made: Not a directory"
+    assert line == f"error: cannot write to the folder {tmp_path}/file/docs: Not a directory"
 
 
 @pytest.mark.parametrize(

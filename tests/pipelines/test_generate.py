@@ -9,6 +9,7 @@ import tensorflow_datasets as tfds
 from lensing_tfds import LensingConfig, LensingError, simulate
 from lensing_tfds.records.beam_executor import DASK_RUNNER
 from pipelines import generate
+from pipelines.beam_flags import beam_options
 
 TINY = LensingConfig(
     "tiny", npix=16, lx=5.0, num_examples={"train": 40, "validation": 7, "test": 5}
@@ -31,32 +32,32 @@ def test_the_command_builds_what_is_simulated(tmp_path, capsys):
 
 
 def test_without_a_runner_beam_works_in_this_process():
-    assert generate.beam_options([]).get_all_options()["runner"] == "FnApiRunner"
+    assert beam_options([]).get_all_options()["runner"] == "FnApiRunner"
     for runner in ("FlinkRunner", DASK_RUNNER):
         name = runner.rpartition(".")[2]
-        assert generate.beam_options(["--runner", name]).get_all_options()["runner"] == runner
+        assert beam_options(["--runner", name]).get_all_options()["runner"] == runner
 
 
 def test_a_flag_that_nobody_knows_is_an_error():
     with pytest.raises(LensingError, match="knows the flag --num_shrads"):
-        generate.beam_options(["--num_shrads", "3"])
+        beam_options(["--num_shrads", "3"])
     with pytest.raises(LensingError, match="knows the flag --data-dir"):
-        generate.beam_options(["--runner", "FnApiRunner", "--data-dir=/data"])
+        beam_options(["--runner", "FnApiRunner", "--data-dir=/data"])
     with pytest.raises(LensingError, match="stray argument 'v8'"):
-        generate.beam_options(["--runner", "FnApiRunner", "v8"])
+        beam_options(["--runner", "FnApiRunner", "v8"])
     with pytest.raises(LensingError, match="runner 'SpeedyRunner'"):
-        generate.beam_options(["--runner", "SpeedyRunner"])
+        beam_options(["--runner", "SpeedyRunner"])
 
 
 def test_flags_reach_beam_unsplit():
     labels = ["--labels", "a=1,b=2", "--labels=c=3,4"]
-    options = generate.beam_options(["--runner", "FnApiRunner", *labels]).get_all_options()
+    options = beam_options(["--runner", "FnApiRunner", *labels]).get_all_options()
     assert options["labels"] == ["a=1,b=2", "c=3,4"]
 
 
 def test_a_flag_of_a_job_server_is_left_to_it(capsys):
     flags = ["--runner", "FlinkRunner", "--parallelism", "2", "--flink_conf_dir", "conf"]
-    generate.beam_options(flags)
+    beam_options(flags)
     assert capsys.readouterr().err == (
         "note: --flink_conf_dir is left to the job server of FlinkRunner\n"
     )

@@ -13,7 +13,8 @@ from lensing_tfds.records.datasets import open_built
 from lensing_tfds.records.reading import evaluation_batches
 from lensing_tfds.task import Task
 from pipelines import predicted_shards
-from pipelines.predict import main, predict
+from pipelines.predict import main
+from pipelines.predict_split import predict
 from tests.trainer.runs import keep
 from trainer import evaluate
 from trainer.config import resolve
