@@ -38,7 +38,7 @@ def rings(sky: FlatSky, at_most: int, lowest: float = LOWEST) -> Bins:
             break
     index = np.searchsorted(edges, sky.ell / sky.fundamental) - 1
     index[index == len(edges) - 1] = -1
-    return _relabelled(index, sky)
+    return compact(index, sky)
 
 
 def nyquist_lines(sky: FlatSky) -> Bins | None:
@@ -76,6 +76,7 @@ def _edges(low: float, high: float, relative_width: float) -> NDArray[np.float64
     return np.array(edges)
 
 
-def _relabelled(index: NDArray, sky: FlatSky) -> Bins:
+def compact(index: NDArray, sky: FlatSky) -> Bins:
+    """Returns bins of given numbers, -1 for none, without those that no mode has."""
     found = np.unique(index[index >= 0])
     return Bins(np.where(index >= 0, np.searchsorted(found, index), -1), sky, len(found))

@@ -17,9 +17,12 @@ from numpy.typing import NDArray
 from estimators.quadratic.observation import Observation
 from estimators.quadratic.quadratic_estimator import QuadraticEstimator
 from lensing_tfds.configs import LensingConfig
+from lensing_tfds.cosmology import kappa_power
+from lensing_tfds.realism import is_periodic
 from lensing_tfds.sky import instrument, polarization
 from lensing_tfds.sky.binning import Bins
 from lensing_tfds.sky.spectra import PowerSpectra
+from pipelines.validation.bins import compact
 from pipelines.validation.observables import KAPPA, Field
 
 TOLERANCE = 0.05
@@ -42,7 +45,7 @@ _EDGE = 0.1  # of a patch without periodic edges, as a share of its side: tapere
 
 def tolerance(config: LensingConfig) -> float:
     """How far from 1 the response of a right dataset may be."""
-    return TOLERANCE if config.padding == 1 and config.taper == 0 else TAPERED_TOLERANCE
+    return TOLERANCE if is_periodic(config) else TAPERED_TOLERANCE
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -59,19 +62,22 @@ class Responses:
 
     @functools.cached_property
     def pairs(self) -> tuple[str, ...]:
-        """The estimators, of TT and EB, that the config's channels allow."""
-        stokes = self.config.stokes
-        return ("TT",) * ("T" in stokes) + ("EB",) * ("Q" in stokes)
+        """The estimators, of TT and EB, that the config's channels and modes allow."""
+        return tuple(self.estimators) if self.bands.num else ()
 
     @functools.cached_property
     def bands(self) -> Bins:
-        """Rings of modes of κ."""
+        """Rings of modes of κ, of those that it has and that the maps tell of; none at worst."""
         sky, config = self.config.sky, self.config
         high = min(HIGHEST, self._lmax / 2, config.kappa_lmax or math.inf)
         high = high / sky.fundamental
         low = _LOWEST_TAPERED if self._windows[1] is not None else 1
         edges = np.unique(np.round(np.geomspace(low, max(high, low + 1), _BANDS + 1))) - 0.5
-        return Bins.between(edges * sky.fundamental, sky)
+        rings = Bins.between(edges * sky.fundamental, sky)
+        usable = kappa_power(config, self.table, sky.ell) > 0
+        for estimator in self.estimators.values():
+            usable &= estimator.response > 0
+        return compact(np.where(usable, rings.index, -1), sky)
 
     @functools.cached_property
     def _lmax(self) -> float:
@@ -79,10 +85,13 @@ class Responses:
 
     @functools.cached_property
     def estimators(self) -> dict[str, QuadraticEstimator]:
-        """An estimator a pair."""
+        """An estimator a pair; none where no mode of the patch is left."""
         config = self.config
+        if self._lmax < config.sky.fundamental:
+            return {}
         observation = Observation.of(config, self.table, self._lmax)
-        return {pair: QuadraticEstimator(pair, observation) for pair in self.pairs}
+        pairs = ("TT",) * ("T" in config.stokes) + ("EB",) * ("Q" in config.stokes)
+        return {pair: QuadraticEstimator(pair, observation) for pair in pairs}
 
     @functools.cached_property
     def _windows(self) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
@@ -108,6 +117,8 @@ class Responses:
         Returns:
           For each `response <pair>` the band powers of κ̂ κ*, then those of |κ|².
         """
+        if not self.pairs:
+            return {}
         sky = self.config.sky
         of_lensed, of_kappa = self._windows
         fields = {}

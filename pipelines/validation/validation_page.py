@@ -32,7 +32,7 @@ _POWERS = (
     "Points: the mean over examples, with standard errors. Lines: theory, averaged over each bin's "
     "own modes{}. Below: the difference in units of its error."
 )
-_NO_CAMB = "; dashed, CAMB's spectra, which these maps need not follow"
+_NOT_TESTED = "; dashed where these maps need not follow it"
 _DEVIATIONS = "The same, relative to theory, in per cent. Open: not tested."
 _CROSSES = (
     "Cross-spectra relative to what they are at most. Lines: theory; without one, zero. Below: the "
@@ -193,7 +193,7 @@ def _figures(verdict: Verdict) -> Iterator[Html]:
     of_kappa = [c for c in rings if KAPPA in (c.spectrum.first, c.spectrum.second)]
     others = [c for c in rings if c not in lensed and c not in of_kappa]
     nyquist = [c for c in verdict.curves if c.spectrum.nyquist and c.tested.all()]
-    note = _NO_CAMB if any(not curve.compared for curve in lensed) else ""
+    note = _NOT_TESTED if any(not curve.compared for curve in lensed) else ""
     found: list[tuple[str, Callable[..., Figure], Sequence[Curve], str]] = [
         ("Lensed maps", figures.powers, _autos(lensed), _POWERS.format(note)),
         ("Lensed maps over theory", figures.deviations, _autos(lensed), _DEVIATIONS),
