@@ -35,6 +35,29 @@ def living(session: int) -> dict[int, str]:
     return found
 
 
+def listening(session: int) -> set[str]:
+    """The addresses on which the processes of a session wait for connections, as `/proc/net` says.
+
+    On a little-endian machine `0100007F` is 127.0.0.1, and thirty-two zeros every interface.
+    """
+    sockets, addresses = set(), set()
+    for pid in living(session):
+        with contextlib.suppress(OSError):
+            for file in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+                with contextlib.suppress(OSError):
+                    sockets.add(os.readlink(file))
+    for table in ("tcp", "tcp6"):
+        for line in pathlib.Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            _, local, _, state, *_, inode = line.split()[:10]
+            if state == "0A" and f"socket:[{inode}]" in sockets:
+                addresses.add(local.partition(":")[0])
+    return addresses
+
+
+LOOPBACK = {"0100007F", "00000000000000000000000001000000", "0000000000000000FFFF00000100007F"}
+"""127.0.0.1, ::1 and ::ffff:127.0.0.1, as `listening` has them."""
+
+
 def assert_all_end(session: int, seconds: float = 15) -> None:
     """Waits until no process of a session lives; kills those that stay."""
     deadline = time.monotonic() + seconds

@@ -9,6 +9,7 @@ Apache Beam is imported here and nowhere else in this package; see docs/engines.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import json
@@ -16,8 +17,10 @@ import operator
 import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import apache_beam as beam
+import grpc
 from apache_beam.metrics.metric import Metrics
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 from apache_beam.pvalue import PBegin, PCollection
@@ -94,7 +97,10 @@ def pipeline_runner(
     def run(transform: beam.PTransform, report: str) -> bytes:
         try:
             try:
-                with beam.Pipeline(runner=runner, options=options) as pipeline:
+                with (
+                    _listening_to_this_machine_only(),
+                    beam.Pipeline(runner=runner, options=options) as pipeline,
+                ):
                     pipeline | transform
             except Exception as error:  # each runner has its own
                 raise _as_lensing_error(runner, error, advice) from error
@@ -184,6 +190,28 @@ def _sum(summaries: Iterable[ShardSummary]) -> ShardSummary:
 def _write_report(summary: ShardSummary, path: str) -> None:
     with storage.writing(path) as file:
         file.write(json.dumps(summary.to_json()).encode())
+
+
+@contextlib.contextmanager
+def _listening_to_this_machine_only() -> Iterator[None]:
+    """Lets what Beam serves from this process be reached through the loopback interface alone.
+
+    Beam's servers here give orders, data and pickled code to whoever connects, and take them; they
+    listen on every interface, without a setting for it, though the workers are told `localhost`.
+    """
+    make = grpc.server
+
+    def make_local(*args: Any, **kwargs: Any) -> grpc.Server:
+        server = make(*args, **kwargs)
+        listen = server.add_insecure_port
+        server.add_insecure_port = lambda address: listen(address.replace("[::]", "localhost"))
+        return server
+
+    grpc.server = make_local
+    try:
+        yield
+    finally:
+        grpc.server = make
 
 
 def _set_dask_partitions(options: PipelineOptions) -> None:

@@ -47,7 +47,12 @@ def generate(tmp_path):
         command = [sys.executable, "-m", "pipelines.generate", "--data_dir", str(tmp_path)]
         command += ["--config", json.dumps(config.to_json()), *flags]
         process = subprocess.Popen(
-            command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            command,
+            cwd=ROOT,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
         try:
             yield process
