@@ -7,7 +7,7 @@ import math
 import os
 from pathlib import Path
 
-from estimators.evaluation import evaluate
+from estimators.judge import judge
 from lensing_tfds.records.datasets import absolute_data_dir, find_config
 from trainer.config import resolve
 from trainer.hparams import read_hparams
@@ -21,7 +21,7 @@ from tuning.trials import load_search, read_trials
 def run(config, workdir, test_examples) -> dict:
     """Trains, and judges on the test split, which no search has seen."""
     trained = train(config, workdir)
-    skill = evaluate(trained, "test", test_examples, baselines=False).skill
+    skill = judge(trained, "test", test_examples, baselines=False).skill
     return {
         "settings": f"{config.model} {config.optimizer} {config.learning_rate:g} "
         f"batch {config.batch_size}{'' if config.augment else ' not augmented'}",

@@ -23,20 +23,19 @@ from estimators.delensing import Delensing, residual_b_modes
 from estimators.ensemble import SkyEnsemble
 from estimators.estimator import network
 from estimators.judge import Evaluation
-from estimators.null_tests import CurlEstimator, NullTests, null_tests
+from estimators.null_tests import CurlEstimator, NullTests, null_tests, require_enough
 from estimators.out_of_distribution import OutOfDistribution, out_of_distribution
 from estimators.quadratic.fields import fields_of
 from estimators.quadratic.observation import Observation
 from estimators.quadratic.quadratic_estimator import QuadraticEstimator
 from estimators.resampling import with_error
+from estimators.subject import Subject
 from lensing_tfds import realism
-from lensing_tfds.records.reading import evaluation_batches
-from trainer.run import Run
+from lensing_tfds.errors import LensingError
 
 _MAX_EXAMPLES = 200
 """Of each kind of skies: errors of a few per cent of the scores, in minutes."""
 
-_BATCH_SIZE = 32
 _ROUNDING = 1e-3  # of a quadratic estimate in single precision, generously
 
 
@@ -65,26 +64,42 @@ class Checks:
         }
 
 
-def check(run: Run, evaluation: Evaluation, max_examples: int | None = None) -> Checks:
-    """Runs all checks on a judged run.
+def require_possible(subject: Subject, num_examples: int) -> None:
+    """Refuses checks that could not be made, before any work is done.
 
     Args:
-      run: the network, and the dataset it was trained on.
-      evaluation: how it was judged, and beside what.
-      max_examples: use only the first so many; at most 200 are used anyway.
+      subject: what would be checked.
+      num_examples: how many examples there are for it.
 
     Raises:
-      LensingError: the dataset is not there, there are too few examples for the null tests, or an
-        estimate is not finite.
+      LensingError: it cannot estimate κ of new maps, or there are too few examples for the null
+        tests.
+    """
+    if not subject.estimates_any_map:
+        raise LensingError(
+            "--checks needs a run: null tests and other skies ask for estimates of new maps, "
+            "which a folder of predictions does not hold"
+        )
+    require_enough(num_examples)
+
+
+def check(subject: Subject, evaluation: Evaluation) -> Checks:
+    """Runs all checks on a judged subject, on 200 of the examples it was judged on, or fewer.
+
+    Args:
+      subject: what is checked.
+      evaluation: how it was judged, and beside what.
+
+    Raises:
+      LensingError: the checks are not possible, or an estimate is not finite.
     """
     ensemble, split = evaluation.ensemble, evaluation.split
     lensing = ensemble.config
-    builder = run.builder()
-    number = builder.info.splits[split].num_examples
-    number = min(number, _MAX_EXAMPLES, max_examples or number)
+    number = min(evaluation.skill.num_examples, _MAX_EXAMPLES)
+    require_possible(subject, number)
 
     def batches() -> Iterator[dict[str, NDArray]]:
-        return evaluation_batches(builder, f"{split}[:{number}]", _BATCH_SIZE)
+        return subject.dataset.batches(split, number)
 
     filtered = [j.estimator for j in evaluation.others if j.estimator.name.endswith("_wiener")]
     first = evaluation.judged[0].estimator

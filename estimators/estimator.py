@@ -29,6 +29,8 @@ class Estimator:
         whoever wants κ calls `kappa`, which checks what comes.
       basis: what its normalisation and its filter rest on, a phrase; empty if there is nothing to
         say.
+      normalised_share: share of κ's power in the modes in which it could be normalised; the others
+        are zero in the estimate.
       advice: what to do if an estimate is not finite; empty if there is nothing to say.
     """
 
@@ -36,6 +38,7 @@ class Estimator:
     label: str
     predict: Callable[[Observed], NDArray[np.floating]]
     basis: str = ""
+    normalised_share: float = 1.0
     advice: str = ""
 
     def kappa(self, lensed: NDArray[np.float32], index: NDArray[np.int64]) -> NDArray[np.floating]:

@@ -1,18 +1,31 @@
-"""Judges estimates of κ against the truth and one another, in one pass over a split."""
+"""Judges estimates of κ against the truth and one another, in one pass over a split.
+
+`judge` takes a subject, a run or a folder of predictions, and finds the baselines to put beside it;
+`judge_estimators` takes any estimators and any examples.
+"""
 
 from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from estimators.dataset import Dataset
 from estimators.ensemble import SkyEnsemble
-from estimators.estimator import Estimator
+from estimators.estimator import Estimator, zero
+from estimators.references import references
 from estimators.skill import Skill, SkillMeter
+from estimators.subject import Subject
+from lensing_tfds.errors import LensingError
 from lensing_tfds.sky.spectra import PowerSpectra
+
+_HELD_OUT = 1000  # examples on which baselines are calibrated where theory does not hold
+_SECONDS_BETWEEN_LINES = 10
 
 _GALLERY_SIZE = 4
 _HISTOGRAM_BINS = 81  # odd: one is centred at zero
@@ -103,6 +116,62 @@ class Evaluation:
         return self.judged[1:]
 
 
+def judge(
+    subject: Subject, split: str = "test", max_examples: int | None = None, baselines: bool = True
+) -> Evaluation:
+    """Judges a subject on a split of its dataset, beside the estimators that one would use instead.
+
+    Args:
+      subject: what is judged.
+      split: "train", "validation" or "test".
+      max_examples: judge the first ones by index only; None judges all.
+      baselines: judge quadratic estimators and zero too, on the same examples. The subject's own
+        numbers are the same without.
+
+    Raises:
+      LensingError: the subject has no estimates of these examples, its dataset or the split is not
+        there, the estimates are not finite, or there are too few examples or modes to judge.
+    """
+    number = number_of_examples(subject, split, max_examples)
+    dataset = subject.dataset
+    estimators = [subject.estimator(split, number)]
+    if baselines:
+        estimators += [*_baselines(dataset, split), zero()]
+    return judge_estimators(
+        _with_progress(dataset.batches(split, number), number, f"judging {dataset.name} {split}"),
+        estimators,
+        dataset.ensemble,
+        split,
+        np.random.default_rng(0),  # the same subject and examples give the same errors
+    )
+
+
+def number_of_examples(subject: Subject, split: str, max_examples: int | None = None) -> int:
+    """Counts what `judge` would judge.
+
+    Args:
+      subject: what is judged.
+      split: "train", "validation" or "test".
+      max_examples: as of `judge`.
+
+    Raises:
+      LensingError: the subject is not of this split, its dataset or the split is not there, or
+        `max_examples` is fewer than two or more than there are.
+    """
+    if max_examples is not None and max_examples < 2:
+        raise LensingError(f"max_examples is {max_examples}: must be at least 2")
+    if subject.split not in (None, split):
+        raise LensingError(
+            f"{subject.workdir} holds predictions of {subject.split}, not of {split}"
+        )
+    available = subject.dataset.num_examples(split)
+    if max_examples is not None and max_examples > available:
+        raise LensingError(
+            f"max_examples is {max_examples}: {subject.dataset.name} {split} has {available}"
+        )
+    return max_examples or available
+
+
 def judge_estimators(
     batches: Iterable[Mapping[str, NDArray]],
     estimators: Sequence[Estimator],
@@ -157,3 +226,27 @@ def judge_estimators(
         histogram=PixelHistogram(edges, counts),
         ensemble=ensemble,
     )
+
+
+def _baselines(dataset: Dataset, split: str) -> list[Estimator]:
+    """The quadratic estimators of a dataset, calibrated on examples of another split."""
+    other = "validation" if split == "train" else "train"
+    number = min(_HELD_OUT, dataset.num_examples(other))
+    return references(
+        dataset.ensemble,
+        lambda: dataset.batches(other, number),
+        f"the first {number:,} {'training' if other == 'train' else other} examples",
+    )
+
+
+def _with_progress(
+    batches: Iterable[Mapping[str, NDArray]], total: int, title: str
+) -> Iterator[Mapping[str, NDArray]]:
+    """Prints how far the judging is, now and then."""
+    done, shown = 0, time.monotonic()
+    for batch in batches:
+        yield batch
+        done += len(batch["index"])
+        if time.monotonic() - shown > _SECONDS_BETWEEN_LINES:
+            shown = time.monotonic()
+            print(f"{title}: {done}/{total} examples", file=sys.stderr, flush=True)

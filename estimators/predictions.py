@@ -1,220 +1,128 @@
-"""A folder of predictions: κ maps and their indices, in the format of docs/predictions.md.
-
-Maps are read as they are asked for, and stay on the disk otherwise: memory grows by the indices
-alone, 16 bytes an example.
-"""
+"""A folder of predictions as the judge takes it: κ maps in files, and what they are of."""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
-import json
-from collections.abc import Iterator
+import shlex
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from estimators.estimator import refuse_not_finite
+from estimators.dataset import Dataset
+from estimators.estimator import Estimator
+from estimators.kappa_files import KappaMaps, open_kappa_maps
+from estimators.reports.page import Html
+from estimators.sealed_predictions import DESCRIPTION, PredictionDescription, read_description
+from estimators.subject import SubjectDescription
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
+from lensing_tfds.records.datasets import absolute_data_dir, find_config
 
-DESCRIPTION = "predictions.json"
-"""The file that says what the predictions are of, and what made them; another group's has none."""
-
-_INDEX_HDU = "INDEX"
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Maps:
-    """A file of κ maps.
-
-    Attributes:
-      path: the file, `kappa*.npy` or `kappa*.fits`.
-      shape: of its array, (n, npix, npix) or (n, npix, npix, 1).
-      index: (n,) int64, which examples they are of.
-    """
-
-    path: Path
-    shape: tuple[int, ...]
-    index: NDArray[np.int64]
+_LEAD = (
+    "Estimates, from files, of the convergence κ: the projected matter that lensed a map of the "
+    "cosmic microwave background. Here they meet the truth."
+)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Predictions:
-    """κ maps, found by their indices.
+    """A folder of predictions as the judge takes it, a `subject.Subject`.
 
     Attributes:
-      folder: where they are.
-      description: what `predictions.json` holds; empty where there is none.
-      files: at least one; no index is there twice.
+      workdir: the folder, which metrics and report go to.
+      name: the network's name; of another group's predictions, that of their folder.
+      config: of the dataset that they are of.
+      data_dir: the absolute folder that holds the folder `lensing`.
+      maps: κ.
+      description: what they were made from; None where nothing in the folder says so.
     """
 
-    folder: Path
-    description: dict[str, Any]
-    files: tuple[Maps, ...]
+    workdir: Path
+    name: str
+    config: LensingConfig
+    data_dir: str
+    maps: KappaMaps
+    description: PredictionDescription | None
 
-    def __post_init__(self) -> None:
-        index = self._index[self._order]
-        if (twice := index[1:] == index[:-1]).any():
-            first = index[1:][twice][0]
-            named = " and ".join(m.path.name for m in self.files for i in m.index if i == first)
-            raise LensingError(f"{self.folder} has example {first} more than once: in {named}")
+    estimates_any_map = False
 
     @functools.cached_property
-    def _index(self) -> NDArray[np.int64]:
-        return np.concatenate([maps.index for maps in self.files])
-
-    @functools.cached_property
-    def _order(self) -> NDArray[np.int64]:
-        return np.argsort(self._index, kind="stable")
-
-    def refuse_unfit(self, config: LensingConfig, split: str, count: int) -> None:
-        """Refuses maps that are not those of the first examples of a split.
-
-        Args:
-          config: of the dataset.
-          split: "train", "validation" or "test".
-          count: how many examples are to be judged.
+    def dataset(self) -> Dataset:
+        """The dataset that they are of, opened.
 
         Raises:
-          LensingError: maps have another size; an example is missing, or none of the split's.
+          LensingError: it cannot be opened, or is not the one that they were made from.
         """
-        for maps in self.files:
-            if maps.shape[1:3] != (config.npix, config.npix):
-                raise LensingError(
-                    f"{maps.path} has maps of {maps.shape[1]} x {maps.shape[2]} pixels, "
-                    f"lensing/{config.name} has {config.npix} x {config.npix}"
-                )
-        index, available = self._index[self._order], config.num_examples[split]
-        foreign = (index < 0) | (index >= available)
-        if foreign.any():
-            raise LensingError(
-                f"{self.folder} has example {index[foreign][0]}, lensing/{config.name} {split} has "
-                f"0 to {available - 1}: are these the predictions of another split?"
-            )
-        missing = np.setdiff1d(np.arange(count), index, assume_unique=True)
-        if missing.size:
-            advice = f"; --max_examples {missing[0]} leaves them out" if missing[0] > 1 else ""
-            raise LensingError(
-                f"{self.folder} lacks {missing.size} of the {count} examples of "
-                f"lensing/{config.name} {split}, the first is {missing[0]}{advice}"
-            )
+        version = None if self.description is None else self.description.dataset_version
+        known_as = "what the predictions were made from"
+        return Dataset.open(self.config, self.data_dir, version, known_as)
 
-    def estimate(self, index: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Reads the maps of some examples.
+    @property
+    def split(self) -> str | None:
+        """The split that they are of, if anybody said so."""
+        return None if self.description is None else self.description.split
+
+    def estimator(self, split: str, num_examples: int) -> Estimator:
+        """Returns what gives the predictions of a batch, by its indices.
 
         Args:
-          index: (n,), the examples; all of them are there.
-
-        Returns:
-          (n, npix, npix, 1) float32, dimensionless κ.
+          split: the one that is judged.
+          num_examples: how many of its examples are, the first ones.
 
         Raises:
-          LensingError: a file cannot be read any more, or a map is not finite.
+          LensingError: the predictions are not those of these examples.
         """
-        places = self._order[np.searchsorted(self._index, index, sorter=self._order)]
-        numbers = np.searchsorted(self._ends, places, side="right")
-        kappa = np.empty((len(index), *self.files[0].shape[1:3], 1), np.float32)
-        for number in np.unique(numbers):
-            maps, chosen = self.files[number], numbers == number
-            rows = places[chosen] - (self._ends[number] - len(maps.index))
-            with _opened(maps.path) as (array, _):
-                kappa[chosen] = array[rows].reshape(-1, *kappa.shape[1:])
-            refuse_not_finite(kappa[chosen], index[chosen], f"{maps.path}: κ")
-        return kappa
+        self.maps.refuse_unfit(self.config, split, num_examples)
+        label = f"{'estimate in' if self.description is None else 'network'} {self.name}"
+        return Estimator("predictions", label, lambda batch: self.maps.estimate(batch["index"]))
 
-    @functools.cached_property
-    def _ends(self) -> NDArray[np.int64]:
-        return np.cumsum([len(maps.index) for maps in self.files])
+    def describe(self) -> SubjectDescription:
+        """Returns what the report says of them."""
+        lead = _LEAD
+        if self.description is None:
+            lead += f" {self.caution}"
+        quoted = [shlex.quote(str(self.workdir)), self.dataset.name, shlex.quote(self.data_dir)]
+        option = "--predictions {} --dataset {} --data_dir {}".format(*quoted)
+        return SubjectDescription(lead, (), Html(), {}, (), option)
+
+    @property
+    def caution(self) -> str:
+        """What a reader of the scores has to know; empty if there is nothing."""
+        if self.description is not None:
+            return ""
+        return (
+            f"Nothing in their folder says what they were estimated from: they are taken to be of "
+            f"lensing/{self.config.name} because whoever judged them said so."
+        )
 
 
-def open_predictions(folder: Path) -> Predictions:
-    """Opens a folder of predictions, reading its indices, and no maps.
+def open_predictions(
+    folder: str | Path, dataset: str | None = None, data_dir: str | None = None
+) -> Predictions:
+    """Opens a folder of predictions, and reads all of it where it is sealed.
+
+    Args:
+      folder: in the format of docs/predictions.md.
+      dataset: "lensing/<name>"; None if the predictions say so themselves.
+      data_dir: the folder that holds the folder `lensing`; None is what the predictions say, or
+        else TFDS's own default.
 
     Raises:
-      LensingError: there are none, or a file is not in the format of docs/predictions.md.
+      LensingError: there are no predictions, they are not in the format or not what their
+        description says, their dataset is not known, or they are of another one.
     """
-    paths = sorted([*folder.glob("kappa*.npy"), *folder.glob("kappa*.fits")])
-    if not paths:
-        raise LensingError(
-            f"{folder} holds no predictions: neither kappa*.npy nor kappa*.fits; "
-            "docs/predictions.md has the format"
-        )
-    return Predictions(folder, _description(folder), tuple(map(_look_at, paths)))
-
-
-def _description(folder: Path) -> dict[str, Any]:
-    path = folder / DESCRIPTION
-    if not path.exists():
-        return {}
-    try:
-        description = json.loads(path.read_text())
-        LensingConfig.from_json(description["config"])
-        for name in ("dataset", "dataset_version", "split", "model", "data_dir"):
-            if not isinstance(description[name], str):
-                raise ValueError(f"{name} is not a text")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise LensingError(f"{path} is not a description of predictions: {error}") from error
-    return description
-
-
-def _look_at(path: Path) -> Maps:
-    with _opened(path) as (array, index):
-        shape = array.shape
-        if len(shape) not in (3, 4) or shape[3:] not in ((), (1,)) or array.dtype.kind != "f":
+    folder = Path(folder)
+    maps = open_kappa_maps(folder)
+    if not (folder / DESCRIPTION).exists():
+        if dataset is None:
             raise LensingError(
-                f"{path} holds {array.dtype} of shape {shape}: κ is floating-point, of shape "
-                "(n, npix, npix)"
+                f"{folder} has no {DESCRIPTION} that says what it holds: give --dataset lensing/..."
             )
-        if index.ndim != 1 or index.dtype.kind not in "iu":
-            raise LensingError(
-                f"the indices of {path} are {index.dtype} of shape {index.shape}: they are "
-                "integers, of shape (n,)"
-            )
-        if len(index) != len(array):
-            raise LensingError(f"{path} holds {len(array)} maps, but {len(index)} indices")
-        return Maps(path, shape, index.astype(np.int64))
-
-
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[tuple[NDArray, NDArray]]:
-    """Yields a file's κ, which stays on the disk, and its indices."""
-    with _named(path), contextlib.ExitStack() as stack:
-        if path.suffix == ".fits":
-            yield stack.enter_context(_opened_fits(path))
-        else:
-            yield _npy(path), _npy(path.with_name("index" + path.name.removeprefix("kappa")))
-
-
-@contextlib.contextmanager
-def _named(path: Path) -> Iterator[None]:
-    """Names the file that cannot be read."""
-    try:
-        yield
-    except LensingError:
-        raise
-    except (OSError, ValueError, EOFError, KeyError, TypeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise LensingError(f"cannot read {path}: {reason}") from error
-
-
-def _npy(path: Path) -> NDArray:
-    with _named(path):
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-
-
-@contextlib.contextmanager
-def _opened_fits(path: Path) -> Iterator[tuple[NDArray, NDArray]]:
-    try:
-        from astropy.io import fits
-    except ImportError as error:
-        raise LensingError(f"{path} needs astropy to be read: pip install astropy") from error
-    with fits.open(path, memmap=True) as hdus:
-        if hdus[0].data is None or _INDEX_HDU not in hdus or hdus[_INDEX_HDU].data is None:
-            raise LensingError(
-                f"{path}: κ is the primary image, the indices are an image extension {_INDEX_HDU}"
-            )
-        yield hdus[0].data, hdus[_INDEX_HDU].data
+        data_dir = absolute_data_dir(data_dir)
+        config = find_config(dataset, data_dir)
+        return Predictions(folder, folder.absolute().name, config, data_dir, maps, None)
+    described = read_description(str(folder / DESCRIPTION))
+    if dataset not in (None, described.dataset):
+        raise LensingError(f"{folder} holds predictions of {described.dataset}, not of {dataset}")
+    described.refuse_unless_sealed(maps)
+    data_dir = absolute_data_dir(data_dir or described.data_dir)
+    return Predictions(folder, described.model, described.config, data_dir, maps, described)

@@ -69,22 +69,25 @@ def references(
             )
         return found
     sky = lensing.sky
-    power = measure_power(
+    spectra = measure_power(
         (fields_of(batch["lensed"], lensing.channels, sky) for batch in held_out()), sky
     )
-    kinds = _kinds(lensing, _observations(lensing, theory, power))
+    kinds = _kinds(lensing, _observations(lensing, theory, spectra))
     calibrations = _calibrate(
         kinds, lensing, Bins.between([0, *ensemble.bands.edges, np.inf], sky), held_out
     )
     found = []
     for kind, calibration in zip(kinds, calibrations, strict=True):
         shared = _Shared(kind, lensing, calibration.mean_field)
-        found += shared.estimators(
+        estimators = shared.estimators(
             calibration.unbiased,
             calibration.wiener,
             f"weights and normalisation measured on {held_out_name}",
             f"weights and filter measured on {held_out_name}",
         )
+        power = sky.mode_counts * ensemble.kappa_power
+        share = float(np.sum(power * (calibration.response > 0)) / np.sum(power))
+        found += [dataclasses.replace(e, normalised_share=share) for e in estimators]
     return found
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import functools
 import json
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +19,20 @@ import tensorflow_datasets as tfds
 from apache_beam.options.pipeline_options import PipelineOptions
 from etils import epath
 
-from estimators.predictions import DESCRIPTION
+from estimators.sealed_predictions import (
+    DESCRIPTION,
+    PredictionDescription,
+    PredictionShard,
+    read_description,
+)
 from lensing_tfds.configs import LensingConfig, differences
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records import storage
 from lensing_tfds.records.beam_executor import beam_executor
 from lensing_tfds.records.datasets import stored_config
 from lensing_tfds.records.shards import ShardSummary, SplitPlan
-from pipelines.predicted_shards import (
+from pipelines.predict_worker import (
     NETWORK_FILES,
-    PredictedShard,
     Source,
     digest_of,
     predict_shard,
@@ -70,16 +73,18 @@ def predict(
         raise LensingError(f"the run in {run.workdir} has no finished epoch yet")
     plan = SplitPlan(config, split, builder.info.splits[split].num_shards, f"{output}/kappa")
     digest = digest_of(str(run.workdir))
-    description = {
-        "dataset": f"lensing/{config.name}",
-        "config": config.to_json(),
-        "dataset_version": str(builder.version),
-        "split": split,
-        "num_examples": plan.num_examples,
-        "num_shards": plan.num_shards,
-        "model": run.config.model,
-        "network_sha256": digest,
-    }
+    description = PredictionDescription(
+        dataset=f"lensing/{config.name}",
+        config=config,
+        dataset_version=str(builder.version),
+        split=split,
+        num_examples=plan.num_examples,
+        num_shards=plan.num_shards,
+        model=run.config.model,
+        network_sha256=digest,
+        workdir=str(run.workdir.absolute()),
+        data_dir=_data_dir(builder),
+    )
     _refuse_other_predictions(output, plan, description)
 
     network = f"{output}/network"
@@ -91,9 +96,8 @@ def predict(
             file.write((run.workdir / name).read_bytes())
     source = Source(str(builder.data_path), network, digest)
     summary = beam_executor(options, write=functools.partial(predict_shard, source))([plan])
-    whereabouts = {"workdir": str(run.workdir.absolute()), "data_dir": _data_dir(builder)}
     with storage.writing(f"{output}/{DESCRIPTION}") as file:
-        file.write(f"{json.dumps(description | whereabouts, indent=2)}\n".encode())
+        file.write(f"{json.dumps(description.to_json(), indent=2)}\n".encode())
     return summary
 
 
@@ -107,20 +111,19 @@ def _refuse_other_maps(run: Run, config: LensingConfig) -> None:
         )
 
 
-def _refuse_other_predictions(output: str, plan: SplitPlan, description: Mapping[str, Any]) -> None:
+def _refuse_other_predictions(
+    output: str, plan: SplitPlan, description: PredictionDescription
+) -> None:
     path = f"{output}/{DESCRIPTION}"
     if storage.size(path) is not None:
-        with storage.reading(path) as file:
-            try:
-                found = json.loads(file.read())
-                there = {name: found.get(name) for name in description}
-            except (ValueError, AttributeError) as error:
-                raise LensingError(f"{path} is not a description of predictions") from error
-        if changed := differences(there, description):
+        # Where the run and the dataset are plays no part.
+        nowhere = {"workdir": "", "data_dir": ""}
+        there, here = (d.to_json() | nowhere for d in (read_description(path), description))
+        if changed := differences(there, here):
             raise LensingError(
                 f"{output} holds other predictions: {changed}; choose another --output"
             )
-    ours = {os.path.basename(PredictedShard(spec, "").path) for spec in plan.shards()}
+    ours = {os.path.basename(PredictionShard(spec, "").path) for spec in plan.shards()}
     folder = epath.Path(output)
     for other in sorted(folder.glob("kappa*.npy")) if folder.exists() else ():
         if other.name not in ours:

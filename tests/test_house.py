@@ -39,9 +39,6 @@ WITHOUT_FRAMEWORKS = (
 FRAMEWORKS = {"tensorflow", "tensorflow_datasets", "keras", "apache_beam", "pymaster"}
 
 EXCEPTIONS = {
-    ("estimators.checks", "trainer.run"),
-    ("estimators.reports.run_page", "trainer.run"),
-    ("estimators.subject", "trainer.run"),
     ("benchmarks.estimator_proof", "lensing_tfds.simulation._Scratch"),
 }
 """Arrows that are still to be turned."""

@@ -26,14 +26,14 @@ In Python (nothing is imported here, so that `import trainer` stays instant):
         train(config, workdir)
     trainer.run.load_run
         a run's folder -> Run: its model, history and predictions
-    estimators.evaluation.evaluate
+    estimators.judge.judge
         a run, judged on a split of its dataset
     estimators.checks.check
         null tests, other skies and delensing of a judged run
     estimators.estimator.Estimator
         anything that estimates κ, as the judge takes it
-    estimators.reports.comparison.read
-        the marks of judged runs
+    estimators.compared_runs.read
+        the scores of judged runs
     trainer.spaces.space_for
         what a search may try on a version
     trainer.hparams

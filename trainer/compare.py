@@ -28,11 +28,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Runs the command; exits with status 2 for bad input."""
     arguments = parse_arguments(argv)
     with command(arguments.verbose, extra="trainer"):
-        from estimators.reports.comparison import read, summary, write
+        from estimators.compared_runs import read
+        from estimators.reports.comparison import summary, write
 
-        marks = read(arguments.runs, arguments.split)
-        write(marks, Path(arguments.output))
-        print(summary(marks))
+        compared = read(arguments.runs, arguments.split)
+        write(compared, Path(arguments.output))
+        print(summary(compared))
         print(f"report: {arguments.output}")
 
 

@@ -5,7 +5,7 @@ needs `--dataset lensing/v10` too. docs/predictions.md has the format.
 
 On the very same examples it judges the quadratic estimators that a cosmologist would use instead.
 
-Writes into that folder `metrics.json` (see `estimators.evaluation`), `report.html` (one file,
+Writes into that folder `metrics.json` (see `estimators.metrics_json`), `report.html` (one file,
 figures inside) and `maps.png` (the report's first figure); for another split than test,
 `metrics-validation.json` and so on. With `--checks` both hold null tests, skies off the training
 distribution and delensing too (see `estimators.checks`), with `--figures` each figure is a PDF and
@@ -64,48 +64,38 @@ def main(argv: Sequence[str] | None = None) -> None:
     with command(arguments.verbose, extra="trainer"):
         # Imported here, so that --help and a mistyped flag answer at once.
         with quiet_tensorflow():
-            from estimators import checks
-            from estimators.evaluation import evaluate, number_of_examples, summary, write
-            from estimators.null_tests import require_enough
-            from trainer.run import Run
+            from estimators import checks, judge, results
 
-        run, split = _subject(arguments)
+        subject = _subject(arguments)
+        split = arguments.split or subject.split or "test"
         if arguments.checks:  # judging takes long: what the checks cannot do is said before it
-            require_enough(number_of_examples(run, split, arguments.max_examples))
-        evaluation = evaluate(run, split, arguments.max_examples, arguments.baselines)
-        found = None
-        if arguments.checks:
-            assert isinstance(run, Run)  # _subject saw to it
-            found = checks.check(run, evaluation, arguments.max_examples)
-        page = write(run, evaluation, arguments.figures, found)
-        print(summary(run, evaluation))
-        if found is not None:
-            print(checks.summary(found))
+            number = judge.number_of_examples(subject, split, arguments.max_examples)
+            checks.require_possible(subject, number)
+        evaluation = judge.judge(subject, split, arguments.max_examples, arguments.baselines)
+        checked = checks.check(subject, evaluation) if arguments.checks else None
+        page = results.write(subject, evaluation, arguments.figures, checked)
+        print(results.summary(subject, evaluation))
+        if checked is not None:
+            print(checks.summary(checked))
         print(f"report: {page}")
 
 
-def _subject(arguments: argparse.Namespace) -> tuple[Subject, str]:
-    """What is to be judged, and on which split."""
-    from estimators.subject import load_predicted
+def _subject(arguments: argparse.Namespace) -> Subject:
+    """Opens what is to be judged."""
+    from estimators.predictions import open_predictions
     from lensing_tfds.errors import LensingError
     from lensing_tfds.records.datasets import absolute_data_dir
     from trainer.run import load_run
 
     if arguments.predictions is not None:
-        if arguments.checks:
-            raise LensingError(
-                "--checks needs a run: null tests and other skies ask for estimates of new maps, "
-                "which a folder of predictions does not hold"
-            )
-        predicted = load_predicted(arguments.predictions, arguments.dataset, arguments.data_dir)
-        return predicted, arguments.split or predicted.split or "test"
+        return open_predictions(arguments.predictions, arguments.dataset, arguments.data_dir)
     if arguments.dataset is not None:
         raise LensingError("--dataset is for --predictions: a run has its own")
     run = load_run(arguments.workdir)
     if arguments.data_dir:
         data_dir = absolute_data_dir(arguments.data_dir)
         run = dataclasses.replace(run, config=dataclasses.replace(run.config, data_dir=data_dir))
-    return run, arguments.split or "test"
+    return run
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from estimators.estimator import Estimator, network
 from lensing_tfds import strict_json
 from lensing_tfds.configs import LensingConfig, differences
 from lensing_tfds.errors import LensingError
@@ -38,7 +39,9 @@ from trainer.networks.memory import MemoryEstimate
 
 if TYPE_CHECKING:
     import keras
-    import tensorflow_datasets as tfds
+
+    from estimators.dataset import Dataset
+    from estimators.subject import SubjectDescription
 
 CONFIG = "config.json"
 
@@ -157,17 +160,44 @@ class Run:
         config, task = self.config, Task(self.lensing, self.dataset_version)
         return families.memory(config.model, task, config.batch_size, config.optimizer)
 
-    def builder(self) -> tfds.core.DatasetBuilder:
-        """Opens the dataset that the run was trained on, building a missing version.
+    @property
+    def name(self) -> str:
+        """The network's name."""
+        return self.config.model
+
+    split = None  # it can be judged on any, and on any map: see `estimators.subject.Subject`
+    estimates_any_map = True
+    caution = ""
+
+    @functools.cached_property
+    def dataset(self) -> Dataset:
+        """The dataset that the run was trained on, opened; a missing version is built.
 
         Raises:
           LensingError: it cannot be opened, or is another one now.
         """
-        from lensing_tfds.records.datasets import open_dataset, refuse_another
+        from estimators.dataset import Dataset
 
-        builder = open_dataset(self.lensing, self.config.data_dir)
-        refuse_another(builder, self.lensing, self.dataset_version)
-        return builder
+        known_as = "what the run was trained on"
+        return Dataset.open(self.lensing, self.config.data_dir, self.dataset_version, known_as)
+
+    def estimator(self, split: str = "test", num_examples: int = 0) -> Estimator:
+        """Returns the network as the judge takes it, the same for all examples.
+
+        Raises:
+          LensingError: no epoch is finished yet.
+        """
+        if len(self.history["epoch"]) == 0:
+            raise LensingError(f"the run in {self.workdir} has no finished epoch yet")
+        return network(self.predict, f"network {self.name}")
+
+    def describe(self) -> SubjectDescription:
+        """Returns what the report says of the run."""
+        from trainer import training_section
+
+        return training_section.describe(
+            self.workdir, self.config, self.history, self.model.count_params(), self.memory
+        )
 
     def predict(self, lensed: np.ndarray, batch_size: int = 32) -> np.ndarray:
         """Estimates κ from lensed maps.

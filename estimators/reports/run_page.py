@@ -3,35 +3,25 @@
 from __future__ import annotations
 
 import math
-import shlex
 from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from estimators.baselines import beside_baselines
 from estimators.checks import Checks
 from estimators.judge import Evaluation
 from estimators.reports import checks_section, figures, page, style
 from estimators.reports.page import Html, element
 from estimators.resampling import Measured, with_error
 from estimators.skill import Skill, difference
-from estimators.subject import Predicted, Subject
+from estimators.subject import Subject, SubjectDescription
 from lensing_tfds import realism
 from lensing_tfds.command_line import build_command
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.versions import VERSIONS
-from trainer.run import Run
 
-_LEAD = (
-    "A network sees a lensed map of the cosmic microwave background and estimates the convergence "
-    "κ: the projected matter that lensed it. Here its estimates meet the truth, on skies that it "
-    "was not trained on."
-)
-_PREDICTIONS_LEAD = (
-    "Estimates, from files, of the convergence κ: the projected matter that lensed a map of the "
-    "cosmic microwave background. Here they meet the truth."
-)
 _MAPS = (
     "the first of the split, not chosen. In each row true κ, estimate and residual share one "
     "colour scale, white at zero. The last column is what the estimate missed or made up."
@@ -77,10 +67,6 @@ _PIXELS = (
     "How often each pair of values occurs in a pixel. Squares: the mean of the truth where the "
     "estimate has a certain value. On the line, the estimate is right on average."
 )
-_HISTORY = (
-    "Loss: the mean squared error relative to κ's variance; 1 is as good as estimating zero. "
-    "Dotted: the epoch judged here, which has the lowest validation loss."
-)
 _NOTE = "What a real sky would not give. "
 _CHANNELS = " The input is {}; shown is {}."
 _ERRORS = "Error bars and ± are standard errors over examples, drawn independently (bootstrap)."
@@ -95,8 +81,6 @@ _MODES = (
     "alone has filled, and pairs that add up to L only by aliasing. A network sees them all."
 )
 
-_SIGNIFICANT = 2.0  # sigma, for one estimator to beat another
-
 
 class Pages(NamedTuple):
     """What a report is made of: the page, its first figure, and all figures by name."""
@@ -106,23 +90,23 @@ class Pages(NamedTuple):
     figures: dict[str, Figure]
 
 
-def render(run: Subject, evaluation: Evaluation, checks: Checks | None = None) -> Pages:
-    """Draws a judged run.
+def render(subject: Subject, evaluation: Evaluation, checks: Checks | None = None) -> Pages:
+    """Draws a judged subject.
 
     Args:
-      run: the network, its settings and its history; or predictions, without these.
+      subject: what was judged.
       evaluation: how it did.
       checks: what else was found; None if it was not looked for.
     """
+    lensing, description = evaluation.ensemble.config, subject.describe()
     drawn = {
-        "maps": figures.maps(evaluation, run.lensing),
-        "spectra": figures.spectra(evaluation, run.lensing),
+        "maps": figures.maps(evaluation, lensing),
+        "spectra": figures.spectra(evaluation, lensing),
         "correlation": figures.correlation(evaluation),
         "transfer": figures.transfer(evaluation),
         "pixels": figures.pixels(evaluation),
     }
-    if isinstance(run, Run):
-        drawn["history"] = figures.history(run.history)
+    drawn |= description.figures
     if evaluation.others:
         drawn |= {
             "all_correlation": figures.correlations(evaluation),
@@ -130,7 +114,8 @@ def render(run: Subject, evaluation: Evaluation, checks: Checks | None = None) -
             "all_noise": figures.noises(evaluation),
         }
     maps_png = style.save(drawn["maps"], "png")
-    return Pages(_page(run, evaluation, checks, maps_png, drawn), maps_png, drawn)
+    html = _page(subject, description, evaluation, checks, maps_png, drawn)
+    return Pages(html, maps_png, drawn)
 
 
 def caveats(lensing: LensingConfig) -> list[str]:
@@ -140,40 +125,21 @@ def caveats(lensing: LensingConfig) -> list[str]:
     return [*notes, f"Idealised: {', '.join(idealised)}."]
 
 
-def verdicts(evaluation: Evaluation) -> list[str]:
-    """Says of each Wiener-filtered quadratic estimator whether the first estimator beats it."""
-    lines = []
-    for other in evaluation.others:
-        if not other.estimator.name.endswith("_wiener"):
-            continue
-        above = difference(evaluation.skill, other.skill)
-        sigmas = float(above.value) / float(above.error) if above.error > 0 else 0.0
-        verb = (
-            "matches" if abs(sigmas) < _SIGNIFICANT else "beats" if sigmas > 0 else "is beaten by"
-        )
-        lines.append(
-            f"The {evaluation.judged[0].estimator.label} {verb} {other.estimator.label}: map-level "
-            f"ρ {float(above.value):+.4f} ± {float(above.error):.4f}."
-        )
-    return lines
-
-
 def _page(
-    run: Subject,
+    subject: Subject,
+    description: SubjectDescription,
     evaluation: Evaluation,
     checks: Checks | None,
     maps_png: bytes,
     drawn: Mapping[str, Figure],
 ) -> str:
-    lensing, skill = run.lensing, evaluation.skill
+    lensing, skill = evaluation.ensemble.config, evaluation.skill
     tiles = [
         (_plus_minus(skill.map_correlation), "map-level correlation ρ of true and estimated κ"),
         (_relative_mse(skill), "mean squared error, relative to estimating zero everywhere"),
         (f"{skill.num_examples:,}", f"{evaluation.split} examples judged"),
     ]
-    if isinstance(run, Run):
-        parameters = f"{run.model.count_params():,}"
-        tiles.append((parameters, f"parameters of the network {run.config.model}"))
+    tiles += description.tiles
     maps_caption = f"Examples {', '.join(map(str, evaluation.gallery.index))}: {_MAPS}"
     if len(lensing.channels) > 1:
         maps_caption += _CHANNELS.format(", ".join(lensing.channels), lensing.channels[0])
@@ -182,10 +148,10 @@ def _page(
         spectra_caption += _CUT_OUT
     if lensing.kappa_lmax is not None:
         spectra_caption += _BEYOND_KAPPA_LMAX.format(lensing.kappa_lmax)
-    title = f"{run.config.model} on {run.config.dataset}: estimated κ, judged"
+    title = f"{subject.name} on {subject.dataset.name}: estimated κ, judged"
     return page.document(
         title,
-        page.head(title, _LEAD if isinstance(run, Run) else _PREDICTIONS_LEAD),
+        page.head(title, description.lead),
         page.tiles(tiles),
         page.figure("Maps", maps_png, maps_caption, head=False, wide=True),
         element("p", element("b", _NOTE), " ".join(caveats(lensing)), kind="note"),
@@ -201,9 +167,11 @@ def _page(
             page.card(_band_table(skill), element("p", _ERRORS)),
         ),
         _checks(evaluation, checks),
-        _training(run, drawn["history"]) if isinstance(run, Run) else "",
+        description.section,
         page.section("The dataset", page.card(page.settings(_dataset_rows(lensing)))),
-        page.section("Do it again", element("pre", _commands(run, evaluation, checks))),
+        page.section(
+            "Do it again", element("pre", _commands(subject, description, evaluation, checks))
+        ),
     )
 
 
@@ -212,11 +180,6 @@ def _checks(evaluation: Evaluation, checks: Checks | None) -> str:
         return ""
     labels = {judged.estimator.name: judged.estimator.label for judged in evaluation.judged}
     return checks_section.section(checks, labels)
-
-
-def _training(run: Run, drawn: Figure) -> Html:
-    history = page.figure("Learning history", drawn, _HISTORY)
-    return page.section("Training", page.beside(history, page.card(page.settings(_run_rows(run)))))
 
 
 def _plus_minus(measured: Measured) -> Html:
@@ -256,7 +219,8 @@ def _comparison(evaluation: Evaluation, drawn: Mapping[str, Figure]) -> Html | s
         ("Response R_L of all", "all_response", _RESPONSE_ALL),
         ("Reconstruction noise N_L of all", "all_noise", _NOISE_ALL),
     )
-    lines = [*verdicts(evaluation), _TABLE, *([_MODES] if grouped else [])]
+    verdicts = [comparison.sentence for comparison in beside_baselines(evaluation)]
+    lines = [*verdicts, _TABLE, *([_MODES] if grouped else [])]
     return page.section(
         "Beside the estimators that a cosmologist would use",
         page.card(_estimator_table(evaluation), *(element("p", line) for line in lines)),
@@ -286,23 +250,6 @@ def _estimator_table(evaluation: Evaluation) -> Html:
     return page.grid(heads, rows, text=(0, 5))
 
 
-def _run_rows(run: Run) -> list[tuple[str, object]]:
-    history, config = run.history, run.config
-    best = int(np.argmin(history["val_loss"]))
-    memory = run.memory
-    return [
-        ("epochs trained", f"{len(history['epoch'])}, the best is {history['epoch'][best]:.0f}"),
-        ("time trained", f"{history['seconds'].sum() / 60:.1f} minutes"),
-        ("parameters", f"{run.model.count_params():,}"),
-        (
-            "memory of a training step",
-            f"about {memory.total / 2**20:,.0f} MiB, of which activations "
-            f"{memory.activations / 2**20:,.0f} MiB (estimated)",
-        ),
-        *config.to_json().items(),
-    ]
-
-
 def _dataset_rows(lensing: LensingConfig) -> list[tuple[str, object]]:
     return [
         (
@@ -317,39 +264,17 @@ def _dataset_rows(lensing: LensingConfig) -> list[tuple[str, object]]:
     ]
 
 
-def _commands(run: Subject, evaluation: Evaluation, checks: Checks | None) -> str:
-    config, lensing = run.config, run.lensing
-    data_dir, workdir = shlex.quote(config.data_dir), shlex.quote(str(run.workdir))
-    if isinstance(run, Predicted):
-        lines = []
-        evaluate = (
-            f"python -m trainer.evaluate --predictions {workdir} --dataset {config.dataset} "
-            f"--data_dir {data_dir} --split {evaluation.split}"
-        )
-    else:
-        lines = [_train_command(run)]
-        evaluate = f"python -m trainer.evaluate --workdir {workdir} --split {evaluation.split}"
+def _commands(
+    subject: Subject, description: SubjectDescription, evaluation: Evaluation, checks: Checks | None
+) -> str:
+    lensing, data_dir = evaluation.ensemble.config, subject.dataset.data_dir
+    evaluate = f"python -m trainer.evaluate {description.option} --split {evaluation.split}"
     if evaluation.skill.num_examples < lensing.num_examples[evaluation.split]:
         evaluate += f" --max_examples {evaluation.skill.num_examples}"
     if not evaluation.others:
         evaluate += " --no-baselines"
     if checks is not None:
         evaluate += " --checks"
-    lines.append(evaluate)
-    if lensing.name not in VERSIONS:  # the trainer builds only those by itself
-        lines.insert(0, build_command(lensing, config.data_dir))
-    return "\n".join(lines)
-
-
-def _train_command(run: Run) -> str:
-    config = run.config
-    data_dir, workdir = shlex.quote(config.data_dir), shlex.quote(str(run.workdir))
-    train = (
-        f"python -m trainer --dataset {config.dataset} --data_dir {data_dir} --workdir {workdir} "
-        f"--model {config.model} --epochs {config.epochs} --batch_size {config.batch_size} "
-        f"--learning_rate {config.learning_rate:g} --seed {config.seed} "
-        f"--{'' if config.augment else 'no-'}augment"
-    )
-    if config.max_examples is not None:
-        train += f" --max_examples {config.max_examples}"
-    return train
+    # The trainer builds only the versions by itself.
+    builds = [] if lensing.name in VERSIONS else [build_command(lensing, data_dir)]
+    return "\n".join([*builds, *description.commands, evaluate])

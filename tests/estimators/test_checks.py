@@ -22,22 +22,19 @@ CONFIG = LensingConfig(
 WINDOW = np.linspace(0.9, 1.1, CONFIG.npix)[:, None]
 
 
-def judged_as(config, monkeypatch):
-    """A run and its evaluation: a lopsided network beside a quadratic estimator and zero."""
+def judged_as(config, number=40):
+    """A subject and its evaluation: a lopsided network beside a quadratic estimator and zero."""
     examples = simulate(config, "test", range(40))
     asked = []
 
-    def evaluation_batches(builder, split, batch_size):
-        asked.append(split)
-        number = int(split.removeprefix("test[:").removesuffix("]"))
-        for start in range(0, number, batch_size):
-            chosen = slice(start, min(start + batch_size, number))
-            yield {name: values[chosen] for name, values in examples.items()}
+    def batches(split, number):
+        asked.append((split, number))
+        for start in range(0, number, 32):
+            yield {name: x[start : min(start + 32, number)] for name, x in examples.items()}
 
-    monkeypatch.setattr(checks, "evaluation_batches", evaluation_batches)
-    splits = {"test": types.SimpleNamespace(num_examples=40)}
-    builder = types.SimpleNamespace(info=types.SimpleNamespace(splits=splits))
-    run = types.SimpleNamespace(lensing=config, builder=lambda: builder)
+    subject = types.SimpleNamespace(
+        dataset=types.SimpleNamespace(batches=batches), estimates_any_map=True
+    )
     kappa, _ = quadratic(config, "EB" if "Q" in config.channels else "TT")
     lopsided = network(lambda maps: kappa(maps) * WINDOW[..., None])
     filtered = dataclasses.replace(network(kappa), name="qe_mv_wiener")
@@ -45,15 +42,19 @@ def judged_as(config, monkeypatch):
         types.SimpleNamespace(estimator=estimator) for estimator in (lopsided, filtered, zero())
     ]
     evaluation = types.SimpleNamespace(
-        split="test", ensemble=SkyEnsemble.of(config), judged=judged, others=judged[1:]
+        split="test",
+        ensemble=SkyEnsemble.of(config),
+        judged=judged,
+        others=judged[1:],
+        skill=types.SimpleNamespace(num_examples=number),
     )
-    return run, evaluation, asked
+    return subject, evaluation, asked
 
 
-def test_network_and_quadratic_estimator_are_checked(monkeypatch):
-    run, evaluation, asked = judged_as(CONFIG, monkeypatch)
-    found = checks.check(run, evaluation)
-    assert set(asked) == {"test[:40]"}
+def test_network_and_quadratic_estimator_are_checked():
+    subject, evaluation, asked = judged_as(CONFIG)
+    found = checks.check(subject, evaluation)
+    assert set(asked) == {("test", 40)}
     assert list(found.null_tests) == list(found.out_of_distribution) == ["network", "qe_mv_wiener"]
     ours, quadratic_ones = found.null_tests.values()
     assert ours.curl is None and ours.symmetry.passed is None
@@ -85,16 +86,24 @@ def test_network_and_quadratic_estimator_are_checked(monkeypatch):
     assert '<span class="failed">FAILED</span>' in checks_section.section(spoilt, labels)
 
 
-def test_where_theory_does_not_hold_no_curl_is_made_and_no_symmetry_claimed(monkeypatch):
+def test_where_theory_does_not_hold_no_curl_is_made_and_no_symmetry_claimed():
     config = dataclasses.replace(CONFIG, stokes="T", kappa_exaggeration_factor=2.0)
-    run, evaluation, asked = judged_as(config, monkeypatch)
-    found = checks.check(run, evaluation, max_examples=30)
-    assert set(asked) == {"test[:30]"}
+    subject, evaluation, asked = judged_as(config, number=30)
+    found = checks.check(subject, evaluation)
+    assert set(asked) == {("test", 30)}
     assert found.null_tests["qe_mv_wiener"].curl is None
     assert found.null_tests["qe_mv_wiener"].symmetry.tolerance is None
     assert found.delensing is None
     assert found.to_json()["delensing"] is None
     html = checks_section.section(found, {"network": "network", "qe_mv_wiener": "QE"})
     assert "Null tests" in html and "Delensing" not in html and "rotation" not in html
+
+
+def test_checks_that_are_not_possible_are_refused_before_any_work():
+    subject, evaluation, asked = judged_as(CONFIG, number=20)
     with pytest.raises(LensingError, match="need at least 24 examples, there are 20"):
-        checks.check(run, evaluation, max_examples=20)
+        checks.check(subject, evaluation)
+    subject.estimates_any_map = False
+    with pytest.raises(LensingError, match="--checks needs a run"):
+        checks.require_possible(subject, 1000)
+    assert asked == []

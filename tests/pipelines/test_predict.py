@@ -12,7 +12,7 @@ from lensing_tfds import LensingError
 from lensing_tfds.records.datasets import open_built
 from lensing_tfds.records.reading import evaluation_batches
 from lensing_tfds.task import Task
-from pipelines import predicted_shards
+from pipelines import predict_worker
 from pipelines.predict import main
 from pipelines.predict_split import predict
 from tests.trainer.runs import keep
@@ -157,8 +157,12 @@ def test_other_predictions_are_left_alone(tiny, workdir, output, capsys):
     assert "holds other predictions: split: 'test' -> 'train'" in line
     keep(build("1x4-3", Task(tiny, "1.0.0"), seed=2), workdir)
     assert "network_sha256" in error_line(capsys, *folders)
-    (output / "predictions.json").write_text("{}"[:1])
-    assert "is not a description of predictions" in error_line(capsys, *folders)
+    (output / "predictions.json").write_text("{")
+    assert "predictions.json: not valid JSON" in error_line(capsys, *folders)
+    (output / "predictions.json").write_text("{}")
+    assert "is not a description of predictions: 'config' is missing" in error_line(
+        capsys, *folders
+    )
     (output / "predictions.json").unlink()
     (output / "kappa-00000-of-00002.npy").touch()
     assert "kappa-00000-of-00002.npy is none of the 3 files" in error_line(capsys, *folders)
@@ -167,9 +171,9 @@ def test_other_predictions_are_left_alone(tiny, workdir, output, capsys):
 
 
 def test_a_network_that_changes_under_a_worker_is_refused(workdir, builder, output):
-    source = predicted_shards.Source(str(builder.data_path), str(workdir), "0" * 64)
+    source = predict_worker.Source(str(builder.data_path), str(workdir), "0" * 64)
     with pytest.raises(LensingError, match="has become another network"):
-        predicted_shards._network(source)
+        predict_worker._network(source)
 
 
 def test_the_model_is_loaded_once(workdir, tmp_path, monkeypatch):
@@ -179,8 +183,8 @@ def test_the_model_is_loaded_once(workdir, tmp_path, monkeypatch):
         loads.append(folder)
         return load_run(folder)
 
-    monkeypatch.setattr(predicted_shards, "load_run", counted)
-    predicted_shards._load.cache_clear()
+    monkeypatch.setattr(predict_worker, "load_run", counted)
+    predict_worker._load.cache_clear()
     main(["--workdir", str(workdir), "--output", str(tmp_path / "new"), "--split", "train"])
     assert len(read(tmp_path / "new")[1]) == 50
     assert len(loads) == 1

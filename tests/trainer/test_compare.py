@@ -6,18 +6,10 @@ import numpy as np
 import pytest
 
 from estimators import estimator
-from estimators.evaluation import metrics
 from estimators.judge import judge_estimators
+from estimators.metrics_json import Metrics
 from tests.estimators import skies
 from trainer.compare import main
-
-
-class JudgedRun:
-    """As much of a run as its metrics need."""
-
-    class config:
-        dataset = "lensing/<small>"
-        model = "1x4-3"
 
 
 @pytest.fixture(name="runs")
@@ -42,9 +34,12 @@ def runs_fixture(tmp_path):
         )
         runs.append(tmp_path / name)
         runs[-1].mkdir()
-        text = json.dumps(metrics(JudgedRun, evaluation), allow_nan=False)
+        text = Metrics.of("lensing/<small>", "1x4-3", evaluation).to_text()
         (runs[-1] / "metrics.json").write_text(text)
     return runs
+
+
+EDGES = (np.arange(1 + len(skies.ENSEMBLE.bands.ell)) + 0.5).tolist()
 
 
 def changed(run, **fields):
@@ -127,13 +122,13 @@ def test_folders_of_one_name_are_told_apart(runs, tmp_path, capsys):
     [
         ({"dataset": "lensing/v8"}, "dataset lensing/v8"),
         ({"num_examples": 7}, "num_examples 7"),
-        ({"ell_edges": [1.0, 2.0]}, "bands"),
+        ({"ell_edges": EDGES}, "bands"),
     ],
 )
 def test_other_examples_do_not_compare(runs, tmp_path, capsys, fields, phrase):
     changed(runs[1], **fields)
     line = error_line(runs, tmp_path, capsys)
-    assert phrase in line and "only marks for the same examples compare" in line
+    assert phrase in line and "only scores on the same examples compare" in line
 
 
 def test_a_run_that_was_not_judged_is_named(runs, tmp_path, capsys):
@@ -146,14 +141,19 @@ def test_metrics_of_an_earlier_release_are_named(runs, tmp_path, capsys):
     path = runs[0] / "metrics.json"
     values = json.loads(path.read_text())
     path.write_text(json.dumps({k: v for k, v in values.items() if k != "noise_ell"}))
-    assert "the metrics of good have no 'noise_ell'" in error_line(runs, tmp_path, capsys)
+    line = error_line(runs, tmp_path, capsys)
+    assert f"{path}: 'noise_ell' is missing; judge again, with python -m trainer.evaluate" in line
     path.write_text("{}")
-    assert "metrics.json has no 'dataset'" in error_line(runs, tmp_path, capsys)
+    assert "metrics.json: 'ell' is missing" in error_line(runs, tmp_path, capsys)
 
 
-def test_damaged_metrics_are_named(runs, tmp_path, capsys):
-    (runs[1] / "metrics.json").write_text("{")
-    assert f"{runs[1]}/metrics.json cannot be read" in error_line(runs, tmp_path, capsys)
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b"\xff\x00", b'{"ell": 1, "ell": 2}', b'{"mse": NaN}']
+)
+def test_damaged_metrics_are_named(runs, tmp_path, capsys, content):
+    (runs[1] / "metrics.json").write_bytes(content)
+    line = error_line(runs, tmp_path, capsys)
+    assert line.startswith(f"error: {runs[1]}/metrics.json") and "judge again, with" in line
 
 
 def test_a_page_that_cannot_be_written_is_named(runs, tmp_path, capsys):

@@ -8,12 +8,10 @@ import shutil
 import numpy as np
 import pytest
 
-from estimators import checks, ensemble, evaluation
-from estimators.evaluation import evaluate
+from estimators import checks, dataset, ensemble, judge
 from lensing_tfds.configs import DATASET_VERSION
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records.reading import evaluation_batches
-from lensing_tfds.sky import spectra
 from tests.trainer.runs import keep
 from trainer.evaluate import main
 from trainer.run import RunConfig, load_run, write_config
@@ -106,7 +104,7 @@ def test_checks_that_cannot_be_made_leave_nothing_behind(workdir, capsys, monkey
 
 
 def test_too_few_examples_for_the_checks_are_named_before_judging(workdir, capsys, monkeypatch):
-    monkeypatch.setattr(evaluation, "judge_estimators", None)
+    monkeypatch.setattr(judge, "judge_estimators", None)
     line = error_line(workdir, capsys, "--checks")
     assert "need at least 24 examples, there are 11" in line
 
@@ -120,12 +118,12 @@ def test_figures_can_be_had_as_files(workdir):
 
 def test_what_is_judged_calibrates_nothing(workdir):
     run = load_run(workdir)
-    judged = evaluate(run, "train", max_examples=4)
+    judged = judge.judge(run, "train", max_examples=4)
     assert "first 10 validation examples" in judged.others[0].estimator.basis
 
 
 def test_too_few_examples_to_calibrate_on_are_named(workdir, capsys, monkeypatch):
-    monkeypatch.setattr(evaluation, "_HELD_OUT", 5)
+    monkeypatch.setattr(judge, "_HELD_OUT", 5)
     line = error_line(workdir, capsys)
     assert "at least 8 examples" in line and "--no-baselines" in line
 
@@ -161,29 +159,44 @@ def test_another_split_has_its_own_files(workdir):
 
 def test_the_same_run_gets_the_same_marks(workdir):
     run = load_run(workdir)
-    first, second = evaluate(run).skill, evaluate(run, baselines=False).skill
+    first, second = judge.judge(run).skill, judge.judge(run, baselines=False).skill
     np.testing.assert_array_equal(first.rho_ell, second.rho_ell)
 
 
-def test_the_spectra_are_those_of_the_dataset(workdir, builder, monkeypatch):
-    """A cosmology of a config's own has its table in the dataset's folder."""
-    asked = []
+def test_dataset_theory_bands_and_kappas_spectrum_are_found_once(workdir, builder, monkeypatch):
+    """And theory in the dataset's folder, where the table of a cosmology of its own is."""
+    calls = []
 
-    def spectra_of(config, folder):
-        asked.append((config, folder))
-        return spectra.fiducial()
+    def counted(module, name):
+        function = getattr(module, name)
 
-    monkeypatch.setattr(ensemble, "spectra_of", spectra_of)
-    run = load_run(workdir)
-    evaluate(run, baselines=False)
-    assert asked == [(run.lensing, str(builder.data_path))]
+        def call(*args):
+            calls.append((name, *args))
+            return function(*args)
+
+        monkeypatch.setattr(module, name, call)
+
+    counted(dataset, "open_dataset")
+    counted(ensemble, "spectra_of")
+    counted(ensemble, "kappa_power")
+    counted(ensemble.power_spectra, "choose_bands")
+    main(["--workdir", str(workdir), "--split", "train", "--checks", "--max_examples", "24"])
+    names = [name for name, *_ in calls]
+    assert sorted(names) == ["choose_bands", "kappa_power", "open_dataset", "spectra_of"]
+    assert ("spectra_of", load_run(workdir).lensing, str(builder.data_path)) in calls
 
 
-def test_a_dataset_that_moved_is_found(workdir, data_dir, tmp_path):
+def test_a_dataset_that_moved_is_found(workdir, data_dir, tmp_path, capsys):
+    main(["--workdir", str(workdir), "--no-baselines"])
+    before = (workdir / "metrics.json").read_text()
+    (workdir / "metrics.json").unlink()
+    (workdir / "report.html").unlink()
     run = load_run(workdir)
     moved = dataclasses.replace(run.config, data_dir=str(tmp_path / "old"))
     _describe(workdir, trainer=moved)
+    assert f"{tmp_path}/old" in error_line(workdir, capsys, "--no-baselines")
     main(["--workdir", str(workdir), "--data_dir", data_dir, "--no-baselines"])
+    assert (workdir / "metrics.json").read_text() == before
 
 
 def test_a_folder_without_a_run_is_named(tmp_path, capsys):
@@ -234,6 +247,11 @@ def test_a_run_without_a_finished_epoch_is_named(workdir, capsys):
 
 def test_too_few_examples_are_refused(workdir, capsys):
     assert "must be at least 2" in error_line(workdir, capsys, "--max_examples", "1")
+
+
+def test_more_examples_than_there_are_are_refused(workdir, capsys):
+    line = error_line(workdir, capsys, "--max_examples", "12")
+    assert "max_examples is 12: lensing/tiny test has 11" in line
 
 
 def test_verbose_shows_the_traceback(tmp_path):

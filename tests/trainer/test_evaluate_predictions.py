@@ -6,9 +6,10 @@ import shutil
 
 import numpy as np
 import pytest
+import tensorflow_datasets as tfds
 
-from lensing_tfds.configs import DATASET_VERSION
 from lensing_tfds.records.reading import evaluation_batches
+from tests.estimators.prediction_files import write_predictions
 from tests.estimators.reports.test_run_page import Page
 from trainer.evaluate import main
 from trainer.run import load_run
@@ -44,12 +45,16 @@ def ours_fixture(kappa, tiny, data_dir, tmp_path):
     """What `pipelines.predict` writes."""
     folder = tmp_path / "ours"
     folder.mkdir()
-    np.save(folder / "kappa-00000-of-00001.npy", kappa[..., 0])
-    np.save(folder / "index-00000-of-00001.npy", np.arange(11))
-    said = {"dataset": "lensing/tiny", "config": tiny.to_json(), "split": "test"}
-    said |= {"dataset_version": DATASET_VERSION, "model": "1x4-3", "data_dir": data_dir}
-    (folder / "predictions.json").write_text(json.dumps(said))
+    write_predictions(folder, kappa[..., 0], tiny, data_dir)
     return folder
+
+
+def described(folder):
+    return json.loads((folder / "predictions.json").read_text())
+
+
+def edited(folder, **fields):
+    (folder / "predictions.json").write_text(json.dumps(described(folder) | fields))
 
 
 def judged(folder, *flags):
@@ -68,11 +73,13 @@ def error_line(folder, capsys, *flags):
     return line
 
 
-def test_predictions_get_the_marks_of_their_run(trained, ours, theirs, data_dir, tmp_path):
+def test_predictions_get_the_scores_of_their_run(trained, ours, theirs, data_dir, tmp_path, capsys):
     workdir = shutil.copytree(trained, tmp_path / "run")
     main(["--workdir", str(workdir), "--no-baselines"])
     of_run = json.loads((workdir / "metrics.json").read_text())
+    capsys.readouterr()
     assert judged(ours) == of_run
+    assert "Nothing in their folder" not in capsys.readouterr().out
     of_theirs = judged(theirs, "--dataset", "lensing/tiny", "--data_dir", data_dir)
     assert of_theirs.pop("model") == "theirs & co"
     del of_run["model"]
@@ -81,11 +88,15 @@ def test_predictions_get_the_marks_of_their_run(trained, ours, theirs, data_dir,
 
 def test_the_report_has_no_training(theirs, data_dir, capsys):
     judged(theirs, "--dataset", "lensing/tiny", "--data_dir", data_dir)
-    assert "lensing/tiny test: theirs & co, 11 examples" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "lensing/tiny test: theirs & co, 11 examples" in out
+    caution = "Nothing in their folder says what they were estimated from"
+    assert caution in out
     html = (theirs / "report.html").read_text()
     assert "Training" not in html and "parameters of" not in html
     assert "theirs &amp; co on lensing/tiny" in html
     assert f"--predictions &#x27;{str(theirs).replace('&', '&amp;')}&#x27; --dataset" in html
+    assert caution in html
     assert len(Page(html).images) == 5
     assert (theirs / "maps.png").read_bytes().startswith(b"\x89PNG")
 
@@ -120,11 +131,26 @@ def test_predictions_of_another_dataset_are_refused(ours, data_dir, capsys):
     assert "predictions of lensing/tiny, not of lensing/v8" in error_line(
         ours, capsys, "--dataset", "lensing/v8"
     )
-    path = ours / "predictions.json"
-    said = json.loads(path.read_text())
-    said["config"]["seed"] = 99
-    path.write_text(json.dumps(said))
-    assert "not what the predictions were made from: seed: 99 -> 3" in error_line(ours, capsys)
+    edited(ours, config=described(ours)["config"] | {"seed": 99})
+    line = error_line(ours, capsys)
+    assert "kappa-00000-of-00002.npy holds other examples: predictions.json says that" in line
+
+
+def test_a_description_edited_to_another_dataset_is_refused(ours, capsys):
+    """A version of the same size: all that was tied to the maps once were their shapes."""
+    twin = described(ours)["config"] | {"name": "twin", "seed": 4}
+    edited(ours, dataset="lensing/twin", config=twin)
+    assert "examples 0 to 4 of lensing/twin test" in error_line(ours, capsys)
+
+
+def test_predictions_of_a_dataset_that_changed_are_refused(ours, data_dir, tmp_path, capsys, tiny):
+    """The folder holds another config under the same name."""
+    elsewhere = str(tmp_path / "data")
+    other = dataclasses.replace(tiny, seed=99)
+    tfds.builder("lensing", config=other, data_dir=elsewhere).download_and_prepare()
+    capsys.readouterr()  # the progress of the build
+    line = error_line(ours, capsys, "--data_dir", elsewhere)
+    assert "not what the predictions were made from: seed: 3 -> 99" in line
 
 
 def test_maps_that_nobody_can_judge_are_named(theirs, kappa, data_dir, capsys, tmp_path):
@@ -150,6 +176,7 @@ def test_a_run_has_its_own_dataset(trained, capsys):
     assert "--dataset is for --predictions" in capsys.readouterr().err
 
 
-def test_checks_are_for_runs(theirs, capsys):
-    line = error_line(theirs, capsys, "--checks", "--dataset", "lensing/tiny")
+def test_checks_are_for_runs(theirs, data_dir, capsys):
+    flags = ("--dataset", "lensing/tiny", "--data_dir", data_dir)
+    line = error_line(theirs, capsys, "--checks", *flags)
     assert "--checks needs a run" in line

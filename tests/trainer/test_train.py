@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from estimators.evaluation import evaluate, write
+from estimators.judge import judge
+from estimators.results import write
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records import storage
 from lensing_tfds.records.locks import alone_in
@@ -129,7 +130,7 @@ def test_the_best_model_is_that_of_the_lowest_validation_loss(finished):
 
 
 def _evaluation(run, split: str):
-    return evaluation_batches(run.builder(), split, batch_size=4)
+    return evaluation_batches(run.dataset.builder, split, batch_size=4)
 
 
 def test_predictions_are_kappa_for_any_batch_size(finished):
@@ -172,7 +173,7 @@ def test_the_data_may_move(finished, changed, data_dir, tmp_path):
     moved = shutil.copytree(data_dir, tmp_path / "moved")
     train(changed(data_dir=str(moved), epochs=3), workdir, quiet)
     assert load_run(workdir).config.data_dir == str(moved)
-    assert str(load_run(workdir).builder().data_path).startswith(str(moved))
+    assert str(load_run(workdir).dataset.builder.data_path).startswith(str(moved))
 
 
 def test_a_diverged_run_stops_with_one_line_and_keeps_what_it_had(finished, changed, tmp_path):
@@ -204,7 +205,7 @@ def test_a_network_is_trained_on_t_q_and_u_judged_and_served(polarized_builder, 
     assert q == u and t > 5 * q
     assert run.scaling.lensed_mean[1:] == (0, 0)
 
-    evaluation = evaluate(run)
+    evaluation = judge(run)
     assert evaluation.skill.num_examples == 11
     (batch,) = evaluation_batches(polarized_builder, "test", 11)
     np.testing.assert_array_equal(evaluation.gallery.lensed, batch["lensed"][:4, ..., 0])

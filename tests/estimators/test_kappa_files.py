@@ -1,12 +1,11 @@
 """Maps are found by their indices, wherever they lie; what is not in the format is named."""
 
-import json
 import tracemalloc
 
 import numpy as np
 import pytest
 
-from estimators.predictions import open_predictions
+from estimators.kappa_files import open_kappa_maps
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
 
@@ -41,10 +40,10 @@ def folder_fixture(tmp_path, kappa):
 
 
 def test_each_example_gets_its_map(folder, kappa):
-    predictions = open_predictions(folder)
-    predictions.refuse_unfit(CONFIG, "test", 20)
+    opened = open_kappa_maps(folder)
+    opened.refuse_unfit(CONFIG, "test", 20)
     for batch in (range(20), range(3), [19, 0, 7, 8], [5]):
-        found = predictions.estimate(np.array(batch))
+        found = opened.estimate(np.array(batch))
         assert (found.shape, found.dtype) == ((len(batch), 8, 8, 1), np.float32)
         np.testing.assert_array_equal(found[..., 0], kappa[list(batch)])
 
@@ -56,8 +55,8 @@ def test_maps_that_are_not_asked_for_stay_on_the_disk(tmp_path):
     maps.flush()
     np.save(tmp_path / "index.npy", np.arange(1000))
     tracemalloc.start()
-    predictions = open_predictions(tmp_path)
-    predictions.estimate(np.array([999, 3]))
+    opened = open_kappa_maps(tmp_path)
+    opened.estimate(np.array([999, 3]))
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert most < maps.nbytes / 20
@@ -65,10 +64,10 @@ def test_maps_that_are_not_asked_for_stay_on_the_disk(tmp_path):
 
 def test_the_first_examples_are_enough_if_no_more_are_judged(tmp_path, kappa):
     write_npy(tmp_path, kappa, [*range(12)])
-    predictions = open_predictions(tmp_path)
-    predictions.refuse_unfit(CONFIG, "test", 12)
+    opened = open_kappa_maps(tmp_path)
+    opened.refuse_unfit(CONFIG, "test", 12)
     with pytest.raises(LensingError, match="lacks 8 of the 20 .*--max_examples 12 leaves them out"):
-        predictions.refuse_unfit(CONFIG, "test", 20)
+        opened.refuse_unfit(CONFIG, "test", 20)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +83,7 @@ def test_other_indices_are_named(tmp_path, kappa, order, line):
     np.save(tmp_path / "kappa.npy", kappa[: len(order)])
     np.save(tmp_path / "index.npy", order)
     with pytest.raises(LensingError, match=line):
-        open_predictions(tmp_path).refuse_unfit(CONFIG, "test", 20)
+        open_kappa_maps(tmp_path).refuse_unfit(CONFIG, "test", 20)
 
 
 def test_an_example_that_is_there_twice_is_named(folder, kappa):
@@ -92,7 +91,7 @@ def test_an_example_that_is_there_twice_is_named(folder, kappa):
     with pytest.raises(
         LensingError, match=r"has example 2 more than once: in kappa-b.npy and kappa-c.npy"
     ):
-        open_predictions(folder)
+        open_kappa_maps(folder)
 
 
 @pytest.mark.parametrize("bad", [np.nan, -np.inf])
@@ -100,16 +99,16 @@ def test_an_example_that_is_there_twice_is_named(folder, kappa):
 def test_a_map_that_is_not_finite_is_named(tmp_path, kappa, write, bad):
     kappa[13, 2, 3] = bad
     write(tmp_path, kappa, [*range(20)])
-    predictions = open_predictions(tmp_path)
-    predictions.estimate(np.arange(13))
+    opened = open_kappa_maps(tmp_path)
+    opened.estimate(np.arange(13))
     with pytest.raises(LensingError, match=r"kappa\.\w+: κ for example 13 is not finite"):
-        predictions.estimate(np.arange(10, 20))
+        opened.estimate(np.arange(10, 20))
 
 
 def test_maps_of_another_size_are_named(tmp_path, kappa):
     write_npy(tmp_path, kappa[:, :4], [*range(20)])
     with pytest.raises(LensingError, match="kappa.npy has maps of 4 x 8 pixels, .* has 8 x 8"):
-        open_predictions(tmp_path).refuse_unfit(CONFIG, "test", 20)
+        open_kappa_maps(tmp_path).refuse_unfit(CONFIG, "test", 20)
 
 
 @pytest.mark.parametrize(
@@ -128,33 +127,27 @@ def test_arrays_of_another_kind_are_named(tmp_path, kappa, index, line):
     np.save(tmp_path / "kappa.npy", kappa)
     np.save(tmp_path / "index.npy", index)
     with pytest.raises(LensingError, match=line):
-        open_predictions(tmp_path)
+        open_kappa_maps(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["kappa-a.npy", "index-a.npy", "kappa.fits", "predictions.json"])
+@pytest.mark.parametrize("name", ["kappa-a.npy", "index-a.npy", "kappa.fits"])
 def test_a_file_that_is_damaged_is_named(folder, name):
     for content in (b"", b"not a number", (folder / "kappa-a.npy").read_bytes()[:-7][:150]):
         (folder / name).write_bytes(content)
         with pytest.raises(LensingError, match=name):
-            open_predictions(folder)
+            open_kappa_maps(folder)
 
 
 def test_a_file_that_is_missing_is_named(folder, tmp_path):
     (folder / "index-b.npy").unlink()
     with pytest.raises(LensingError, match="cannot read .*index-b.npy: No such file"):
-        open_predictions(folder)
+        open_kappa_maps(folder)
     with pytest.raises(LensingError, match="nothing holds no predictions: neither kappa"):
-        open_predictions(tmp_path / "nothing")
+        open_kappa_maps(tmp_path / "nothing")
 
 
 def test_a_fits_file_without_indices_says_where_they_should_be(tmp_path, kappa):
     fits = pytest.importorskip("astropy.io.fits")
     fits.PrimaryHDU(kappa).writeto(tmp_path / "kappa.fits")
     with pytest.raises(LensingError, match="the indices are an image extension INDEX"):
-        open_predictions(tmp_path)
-
-
-def test_a_description_needs_its_fields(folder):
-    (folder / "predictions.json").write_text(json.dumps({"config": CONFIG.to_json()}))
-    with pytest.raises(LensingError, match="predictions.json is not a description .*dataset"):
-        open_predictions(folder)
+        open_kappa_maps(tmp_path)

@@ -23,6 +23,8 @@ import numpy as np
 import tensorflow_datasets as tfds
 from numpy.typing import NDArray
 
+from estimators.estimator import TRAIN_AGAIN, refuse_not_finite
+from estimators.sealed_predictions import PredictionShard
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records import storage
 from lensing_tfds.records.reading import evaluation_batches
@@ -52,40 +54,6 @@ class Source:
     digest: str
 
 
-@dataclasses.dataclass(frozen=True)
-class PredictedShard:
-    """Where the estimates of one shard go: κ, its indices, and a seal of κ.
-
-    Attributes:
-      spec: the examples; its path is `<folder>/kappa-00000-of-00005`, which gets an ending here.
-      digest: of the network.
-    """
-
-    spec: ShardSpec
-    digest: str
-
-    @property
-    def path(self) -> str:
-        """The file of κ, (n, npix, npix) float32."""
-        return f"{self.spec.path}.npy"
-
-    @property
-    def index_path(self) -> str:
-        """The file of the indices, (n,) int64."""
-        folder, _, name = self.path.rpartition("/")
-        return f"{folder}/{name.replace('kappa', 'index', 1)}"
-
-    @property
-    def seal_path(self) -> str:
-        """The file that holds the checksum of κ."""
-        return f"{self.path}.crc32c"
-
-    @property
-    def fingerprint(self) -> str:
-        """Hash of all that the estimates are a function of, and of nothing else."""
-        return hashlib.sha256(f"{self.spec.fingerprint} {self.digest}".encode()).hexdigest()
-
-
 def digest_of(network: str) -> str:
     """Returns a hash of the files of a network: its weights and the scaling around them.
 
@@ -109,7 +77,7 @@ def predict_shard(
 
     Args:
       source: the dataset and the network.
-      spec: the shard; see `PredictedShard`.
+      spec: the shard; see `PredictionShard`.
       on_examples: called with the number of examples just estimated.
 
     Returns:
@@ -120,7 +88,7 @@ def predict_shard(
         file cannot be written.
     """
     began = time.monotonic()
-    shard = PredictedShard(spec, source.digest)
+    shard = PredictionShard(spec, source.digest)
 
     def result(reused: bool) -> ShardResult:
         num_bytes, seconds = storage.size(shard.path) or 0, time.monotonic() - began
@@ -144,12 +112,7 @@ def predict_shard(
         examples = f"{spec.split}[{spec.start}:{spec.stop}]"
         for batch in evaluation_batches(_dataset(source.dataset), examples, _BATCH_SIZE):
             kappa = network.predict(batch["lensed"], _BATCH_SIZE)
-            bad = ~np.isfinite(kappa).all(axis=(1, 2, 3))
-            if bad.any():
-                raise LensingError(
-                    f"the network's estimate for example {batch['index'][bad][0]} is not finite "
-                    "(NaN or infinite): train again, with a lower --learning_rate"
-                )
+            refuse_not_finite(kappa, batch["index"], "the network's estimate", TRAIN_AGAIN)
             put(kappa.astype("<f4").tobytes())
             indices.append(batch["index"])
             if on_examples is not None:
@@ -164,7 +127,7 @@ def predict_shard(
     return result(reused=False)
 
 
-def _is_intact(shard: PredictedShard) -> bool:
+def _is_intact(shard: PredictionShard) -> bool:
     if damage(shard) is not None or storage.size(shard.index_path) is None:
         return False
     with storage.reading(shard.index_path) as file:

@@ -1,0 +1,77 @@
+"""Whether what is judged beats the Wiener-filtered quadratic estimators, which need no training."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from estimators.judge import Evaluation, Judged
+from estimators.resampling import Measured
+from estimators.skill import Skill, difference
+
+_SIGNIFICANT = 2.0  # sigma, for one estimator to beat another
+_KNOWN_WELL = 0.1  # largest error of a difference that shows a match, relative to the baseline's ρ
+_NORMALISED = 0.5  # smallest share of κ's power with a normalisation, for a baseline to be one
+_COMPLETE = 0.99  # from here on the share is not worth a word
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class BaselineComparison:
+    """What is judged, beside one baseline.
+
+    Attributes:
+      label: whose estimates are judged.
+      baseline: what stands beside it.
+      above: the map-level correlation less the baseline's, with the error of pairs.
+    """
+
+    label: str
+    baseline: Judged
+    above: Measured
+
+    @property
+    def verdict(self) -> str | None:
+        """A verb: "beats", "matches", "is beaten by", or "cannot be told from".
+
+        None where the baseline could not be normalised: its estimate is then zero by default, and
+        nothing is won by beating it.
+        """
+        if self.baseline.estimator.normalised_share < _NORMALISED:
+            return None
+        above, error = float(self.above.value), float(self.above.error)
+        if error > 0 and abs(above) >= _SIGNIFICANT * error:
+            return "beats" if above > 0 else "is beaten by"
+        rho = float(self.baseline.skill.map_correlation.value)
+        return "matches" if error <= _KNOWN_WELL * abs(rho) else "cannot be told from"
+
+    @property
+    def sentence(self) -> str:
+        """The verdict, with its numbers, as a sentence."""
+        name, share = self.baseline.estimator.label, self.baseline.estimator.normalised_share
+        if self.verdict is None:
+            return (
+                f"No verdict on the {self.label} and {name}: its response to κ was found above "
+                f"zero, so that it can be normalised, for {share:.0%} of κ's power only "
+                f"({self.baseline.estimator.basis})."
+            )
+        numbers = f"map-level ρ {float(self.above.value):+.4f} ± {float(self.above.error):.4f}"
+        partly = f" (normalised for {share:.0%} of κ's power)" if share < _COMPLETE else ""
+        return f"The {self.label} {self.verdict} {name}{partly}: {numbers}."
+
+
+def beside_baselines(evaluation: Evaluation) -> list[BaselineComparison]:
+    """Compares the first estimator with each Wiener-filtered quadratic one."""
+    return [
+        beside(evaluation.judged[0].estimator.label, evaluation.skill, other)
+        for other in evaluation.others
+        if is_baseline(other)
+    ]
+
+
+def is_baseline(judged: Judged) -> bool:
+    """Whether a verdict is due: unfiltered, an estimate is none of a map."""
+    return judged.estimator.name.endswith("_wiener")
+
+
+def beside(label: str, skill: Skill, baseline: Judged) -> BaselineComparison:
+    """Compares one skill with a baseline's, on the same examples."""
+    return BaselineComparison(label, baseline, difference(skill, baseline.skill))

@@ -1,0 +1,110 @@
+"""Scores of several runs that were judged on the same examples, read from their metrics.json."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from estimators.metrics_json import Metrics, file_name
+from estimators.resampling import Measured
+from lensing_tfds.errors import LensingError
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Scores:
+    """The scores of a run, or of an estimator that runs were judged beside.
+
+    Attributes:
+      label: whose they are.
+      basis: the network's name; what its normalisation rests on for another estimator.
+      measured: map_correlation, rho_ell, ... by their names in metrics.json.
+      other_skies: map-level ρ off the training distribution, by the skies' name; empty if the
+        checks were not made.
+    """
+
+    label: str
+    basis: str
+    measured: Mapping[str, Measured]
+    other_skies: Mapping[str, Measured]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ComparedRuns:
+    """Scores on the same examples.
+
+    Attributes:
+      dataset: "lensing/<name>".
+      split: "train", "validation" or "test".
+      num_examples: how many of its examples.
+      ell: mean multipoles of the bands, (num_bands,).
+      scores: the runs' in the order given, then those of the Wiener-filtered estimators that they
+        were judged beside.
+    """
+
+    dataset: str
+    split: str
+    num_examples: int
+    ell: NDArray[np.float64]
+    scores: tuple[Scores, ...]
+
+
+def read(runs: Sequence[str | Path], split: str = "test") -> ComparedRuns:
+    """Reads the scores of runs.
+
+    Args:
+      runs: folders of judged runs.
+      split: which examples they were judged on.
+
+    Raises:
+      LensingError: a run was not judged, its metrics cannot be read, or the runs were judged on
+        different examples.
+    """
+    metrics = [_read(Path(run), split) for run in runs]
+    first = metrics[0]
+    for run, other in zip(runs[1:], metrics[1:], strict=True):
+        for name in ("dataset", "split", "num_examples"):
+            here, there = getattr(other, name), getattr(first, name)
+            _refuse_different(run, runs[0], f"{name} {here}", str(there), here == there)
+        same = np.array_equal(other.ell_edges, first.ell_edges)
+        _refuse_different(run, runs[0], "bands", "others", same)
+    labels = [Path(run).resolve().name for run in runs]
+    if len(set(labels)) < len(labels):
+        labels = [str(run) for run in runs]
+    scores = [
+        Scores(label, m.model, m.measured, m.other_skies("network"))
+        for label, m in zip(labels, metrics, strict=True)
+    ]
+    # The estimators that need no training have the same scores in every run judged beside them.
+    beside = next((m.estimators for m in metrics if m.estimators), {})
+    for name, estimator in beside.items():
+        if name.endswith("_wiener"):
+            skies = next((s for m in metrics if (s := m.other_skies(name))), {})
+            scores.append(Scores(estimator.label, estimator.basis, estimator.measured, skies))
+    return ComparedRuns(first.dataset, first.split, first.num_examples, first.ell, tuple(scores))
+
+
+def _refuse_different(
+    run: str | Path, first: str | Path, here: str, there: str, is_same: bool
+) -> None:
+    if not is_same:
+        raise LensingError(
+            f"{run} was judged with {here}, {first} with {there}: only scores on the same examples "
+            "compare"
+        )
+
+
+def _read(run: Path, split: str) -> Metrics:
+    path = run / file_name(split)
+    command = f"python -m trainer.evaluate --workdir {run}"
+    if split != "test":
+        command += f" --split {split}"
+    if not path.exists():
+        raise LensingError(f"{run} has no {path.name}: judge it first, with {command}")
+    try:
+        return Metrics.read(path)
+    except LensingError as error:
+        raise LensingError(f"{error}; judge again, with {command}") from error

@@ -1,0 +1,92 @@
+"""A built dataset as the judge uses it: opened once, with the ensemble that its skies are from."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from numpy.typing import NDArray
+
+from estimators.ensemble import SkyEnsemble
+from lensing_tfds.configs import LensingConfig
+from lensing_tfds.errors import LensingError
+from lensing_tfds.records.datasets import open_dataset, refuse_another
+from lensing_tfds.records.reading import evaluation_batches
+
+if TYPE_CHECKING:
+    import tensorflow_datasets as tfds
+
+_BATCH_SIZE = 32
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Dataset:
+    """An opened dataset.
+
+    Attributes:
+      config: its own.
+      builder: TFDS's.
+    """
+
+    config: LensingConfig
+    builder: tfds.core.DatasetBuilder
+
+    @classmethod
+    def open(
+        cls, config: LensingConfig, data_dir: str, version: str | None, known_as: str
+    ) -> Dataset:
+        """Opens a dataset, building one of the versions if it is not there.
+
+        Args:
+          config: the dataset's own.
+          data_dir: the folder that holds the folder `lensing`.
+          version: of its data; None takes any.
+          known_as: how the message calls the right dataset.
+
+        Raises:
+          LensingError: it cannot be opened, or holds other examples.
+        """
+        builder = open_dataset(config, data_dir)
+        refuse_another(builder, config, version or str(builder.version), known_as)
+        return cls(config, builder)
+
+    @property
+    def name(self) -> str:
+        """As on the command line: "lensing/v8"."""
+        return f"lensing/{self.config.name}"
+
+    @property
+    def data_dir(self) -> str:
+        """The folder that holds the folder `lensing`."""
+        # Not data_dir_root, which is another one for a dataset opened from its folder.
+        return str(self.builder.data_path.parent.parent.parent)
+
+    @functools.cached_property
+    def ensemble(self) -> SkyEnsemble:
+        """What its skies are drawn from.
+
+        Raises:
+          LensingError: the table of the config's own cosmology is not in the dataset's folder.
+        """
+        return SkyEnsemble.of(self.config, str(self.builder.data_path))
+
+    def num_examples(self, split: str) -> int:
+        """Counts the examples of a split.
+
+        Raises:
+          LensingError: there is no such split.
+        """
+        splits = self.builder.info.splits
+        if split not in splits:
+            raise LensingError(f"{self.name} has no split {split!r}; it has {', '.join(splits)}")
+        return splits[split].num_examples
+
+    def batches(self, split: str, num_examples: int) -> Iterator[dict[str, NDArray]]:
+        """Reads the first examples of a split; see `reading.evaluation_batches`.
+
+        Raises:
+          LensingError: a shard is damaged, or cannot be read.
+        """
+        return evaluation_batches(self.builder, f"{split}[:{num_examples}]", _BATCH_SIZE)

@@ -1,0 +1,335 @@
+"""The schema of metrics.json, to and from.
+
+The file holds
+
+    dataset                 "lensing/<name>"
+    split                   which examples were judged
+    num_examples            how many of them
+    model                   the network's name; of another group's predictions, their folder's
+    mse                     mean squared error of κ per pixel
+    zero_mse                the same for the trivial estimate, zero
+    map_correlation         Pearson's correlation of true and estimated κ over all pixels
+    ell                     mean multipole of a band's modes; one number a band, as all that follow
+    ell_edges               the bands' edges, one more than there are bands
+    num_modes               modes in a band
+    rho_ell                 cross-correlation of true and estimated κ
+    transfer_ell            transfer function, <C^κκ̂>/<C^κκ>
+    true_cl, estimate_cl    mean spectra of true and estimated κ, raw C_l
+    cross_cl, residual_cl   their cross-spectrum, and the spectrum of estimate - truth
+    expected_cl             the spectrum that true κ was drawn from, averaged over each band's modes
+
+    noise_ell               reconstruction noise of the calibrated estimate: the spectrum of
+                            estimate/response - truth, the response measured on other examples
+
+beside each measured value `<name>_error`: its standard error, bootstrapped over examples, and
+
+    estimators              an object a name: what the network was judged beside, on the same
+                            examples; empty if it was judged alone. Each holds
+
+        label               what it is, for people
+        basis               what its normalisation or its filter rests on
+        normalised_share    share of κ's power in modes where its response to κ was found to be
+                            above zero, so that it could be normalised; 1 where theory does it
+        verdict             "beats", "matches", "is beaten by" or "cannot be told from": the network
+                            beside this one; null where this one could not be normalised for half
+                            of κ's power, or is not Wiener-filtered
+        difference          the network's map_correlation - this one's, with its error from pairs
+        mse, map_correlation, rho_ell, ... and their errors, as above
+
+The names are `zero`; `qe_<pairs>` for a quadratic estimator, pairs being tt, eb, or mv for the
+minimum-variance combination; `qe_<pairs>_ordinary` and `qe_<pairs>_all` where the maps carry power
+that a real sky does not (see `estimators.references`); and each of these with `_wiener` added, the
+same Wiener-filtered. noise_ell is null where the response is not above zero by 5 σ.
+
+    checks                  null tests, skies off the training distribution and delensing: see
+                            `estimators.checks`; null if they were not asked for
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from estimators.baselines import beside, is_baseline
+from estimators.checks import Checks
+from estimators.judge import Evaluation
+from estimators.resampling import Measured
+from estimators.skill import Skill
+from lensing_tfds import strict_json
+from lensing_tfds.errors import LensingError
+
+_SCALARS = ("mse", "zero_mse", "map_correlation")
+_SPECTRA = (
+    "true_cl",
+    "estimate_cl",
+    "cross_cl",
+    "residual_cl",
+    "rho_ell",
+    "transfer_ell",
+    "noise_ell",
+)
+
+
+def file_name(split: str) -> str:
+    """Returns the name of the file of a split's metrics: "metrics.json" for test."""
+    return "metrics.json" if split == "test" else f"metrics-{split}.json"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class BaselineMetrics:
+    """An estimator that a subject was judged beside; see the module's docstring.
+
+    Attributes:
+      label: what it is, for people.
+      basis: what its normalisation or its filter rests on.
+      normalised_share: of κ's power.
+      verdict: how the subject does beside it, a verb; None where there is no verdict.
+      difference: the subject's map_correlation less this one's.
+      measured: map_correlation, rho_ell, ... by name.
+    """
+
+    label: str
+    basis: str
+    normalised_share: float
+    verdict: str | None
+    difference: Measured
+    measured: Mapping[str, Measured]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Metrics:
+    """All that metrics.json holds; see the module's docstring.
+
+    Attributes:
+      dataset: "lensing/<name>".
+      split: which examples were judged.
+      num_examples: how many.
+      model: the subject's name.
+      ell: mean multipoles of the bands, (num_bands,).
+      ell_edges: the bands' edges, (num_bands + 1,).
+      num_modes: modes in each band, (num_bands,).
+      expected_cl: the spectrum that true κ was drawn from, (num_bands,).
+      measured: map_correlation, rho_ell, ... by name.
+      estimators: what it was judged beside, by name.
+      checks: what `Checks.to_json` returned; None if they were not asked for.
+    """
+
+    dataset: str
+    split: str
+    num_examples: int
+    model: str
+    ell: NDArray[np.float64]
+    ell_edges: NDArray[np.float64]
+    num_modes: NDArray[np.int64]
+    expected_cl: NDArray[np.float64]
+    measured: Mapping[str, Measured]
+    estimators: Mapping[str, BaselineMetrics]
+    checks: Mapping[str, Any] | None
+
+    @classmethod
+    def of(
+        cls, dataset: str, model: str, evaluation: Evaluation, checks: Checks | None = None
+    ) -> Metrics:
+        """Gathers the metrics of a judged subject.
+
+        Args:
+          dataset: "lensing/<name>".
+          model: the subject's name.
+          evaluation: how it did.
+          checks: what else was found; None if it was not looked for.
+        """
+        skill = evaluation.skill
+        estimators = {}
+        for other in evaluation.others:
+            compared = beside(model, skill, other)
+            estimators[other.estimator.name] = BaselineMetrics(
+                label=other.estimator.label,
+                basis=other.estimator.basis,
+                normalised_share=other.estimator.normalised_share,
+                verdict=compared.verdict if is_baseline(other) else None,
+                difference=compared.above,
+                measured=_measured(other.skill),
+            )
+        return cls(
+            dataset=dataset,
+            split=evaluation.split,
+            num_examples=skill.num_examples,
+            model=model,
+            ell=skill.bands.ell,
+            ell_edges=skill.bands.edges,
+            num_modes=skill.bands.num_modes,
+            expected_cl=evaluation.expected_cl,
+            measured=_measured(skill),
+            estimators=estimators,
+            checks=None if checks is None else checks.to_json(),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns all of it in JSON's types; NaN becomes null."""
+        return {
+            "dataset": self.dataset,
+            "split": self.split,
+            "num_examples": self.num_examples,
+            "model": self.model,
+            "ell": self.ell.tolist(),
+            "ell_edges": self.ell_edges.tolist(),
+            "num_modes": self.num_modes.tolist(),
+            "expected_cl": self.expected_cl.tolist(),
+            **_with_errors(self.measured),
+            "estimators": {
+                name: {
+                    "label": estimator.label,
+                    "basis": estimator.basis,
+                    "normalised_share": estimator.normalised_share,
+                    "verdict": estimator.verdict,
+                    **_with_errors({"difference": estimator.difference}),
+                    **_with_errors(estimator.measured),
+                }
+                for name, estimator in self.estimators.items()
+            },
+            "checks": self.checks,
+        }
+
+    def to_text(self) -> str:
+        """Returns what the file holds."""
+        return f"{json.dumps(self.to_json(), indent=2, allow_nan=False)}\n"
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Metrics:
+        """Reads what `to_json` gave, of this release or an earlier one.
+
+        Raises:
+          LensingError: something is missing, or not what it should be; the message names it.
+        """
+        num_bands = len(_typed(values, "ell", list))
+        estimators = {}
+        for name, entry in _typed(values, "estimators", dict).items():
+            try:
+                estimators[name] = _baseline_from_json(entry, num_bands)
+            except LensingError as error:
+                raise LensingError(f"estimators: {name}: {error}") from error
+        metrics = cls(
+            dataset=_typed(values, "dataset", str),
+            split=_typed(values, "split", str),
+            num_examples=_typed(values, "num_examples", int),
+            model=_typed(values, "model", str),
+            ell=_numbers(values, "ell", num_bands),
+            ell_edges=_numbers(values, "ell_edges", num_bands + 1),
+            num_modes=_numbers(values, "num_modes", num_bands).astype(np.int64),
+            expected_cl=_numbers(values, "expected_cl", num_bands),
+            measured=_measured_from_json(values, num_bands),
+            estimators=estimators,
+            checks=values.get("checks"),
+        )
+        for name in ("network", *estimators):
+            metrics.other_skies(name)  # what is wrong there is said now
+        return metrics
+
+    @classmethod
+    def read(cls, path: Path) -> Metrics:
+        """Reads a file.
+
+        Raises:
+          LensingError: it cannot be read, or is not one of metrics; the message begins with the
+            path.
+        """
+        values = strict_json.read(str(path))
+        try:
+            return cls.from_json(values)
+        except LensingError as error:
+            raise LensingError(f"{path}: {error}") from error
+
+    def other_skies(self, name: str) -> dict[str, Measured]:
+        """Returns an estimator's map-level ρ off the training distribution, by the skies' name.
+
+        Args:
+          name: "network", or one of `estimators`.
+
+        Returns:
+          Nothing if it was not checked.
+
+        Raises:
+          LensingError: what the checks hold is not that.
+        """
+        if self.checks is None:
+            return {}
+        try:
+            table = self.checks["out_of_distribution"].get(name, {"rows": []})
+            return {
+                _typed(row, "name", str): _measured_scalar(row, "map_correlation")
+                for row in table["rows"]
+            }
+        except (KeyError, TypeError, AttributeError) as error:
+            raise LensingError(f"checks: no table of other skies in it ({error!r})") from error
+
+
+def _measured(skill: Skill) -> dict[str, Measured]:
+    fields = {field.name: getattr(skill, field.name) for field in dataclasses.fields(skill)}
+    return {name: value for name, value in fields.items() if isinstance(value, Measured)}
+
+
+def _with_errors(measured: Mapping[str, Measured]) -> dict[str, Any]:
+    values = {}
+    for name, (value, error) in measured.items():
+        values[name], values[f"{name}_error"] = _json(value), _json(error)
+    return values
+
+
+def _json(values: NDArray[np.float64]) -> Any:
+    if np.ndim(values) == 0:
+        return float(values)
+    return [None if math.isnan(value) else value for value in values.tolist()]
+
+
+def _baseline_from_json(values: Any, num_bands: int) -> BaselineMetrics:
+    return BaselineMetrics(
+        label=_typed(values, "label", str),
+        basis=_typed(values, "basis", str),
+        # Earlier releases had neither.
+        normalised_share=_scalar({"normalised_share": 1.0, **values}, "normalised_share"),
+        verdict=None if values.get("verdict") is None else _typed(values, "verdict", str),
+        difference=_measured_scalar(values, "difference"),
+        measured=_measured_from_json(values, num_bands),
+    )
+
+
+def _measured_from_json(values: Mapping[str, Any], num_bands: int) -> dict[str, Measured]:
+    measured = {name: _measured_scalar(values, name) for name in _SCALARS}
+    for name in _SPECTRA:
+        pair = (_numbers(values, key, num_bands) for key in (name, f"{name}_error"))
+        measured[name] = Measured(*pair)
+    return measured
+
+
+def _measured_scalar(values: Mapping[str, Any], name: str) -> Measured:
+    return Measured(*(np.array(_scalar(values, key)) for key in (name, f"{name}_error")))
+
+
+def _scalar(values: Mapping[str, Any], name: str) -> float:
+    return float(_typed(values, name, float, int))
+
+
+def _numbers(values: Mapping[str, Any], name: str, length: int) -> NDArray[np.float64]:
+    """A list of numbers, of a length; null, which only the noise may hold, becomes NaN."""
+    numbers = _typed(values, name, list)
+    kinds = (float, int, type(None)) if name.startswith("noise_ell") else (float, int)
+    if len(numbers) != length or any(type(number) not in kinds for number in numbers):
+        raise LensingError(f"{name!r} is not a list of {length} numbers")
+    return np.array(numbers, np.float64)
+
+
+def _typed(values: Any, name: str, *kinds: type) -> Any:
+    if not isinstance(values, Mapping):
+        raise LensingError(f"{values!r} is not an object")
+    if name not in values:
+        raise LensingError(f"{name!r} is missing")
+    if type(values[name]) not in kinds:
+        raise LensingError(f"{name!r} is {values[name]!r}, not of type {kinds[0].__name__}")
+    return values[name]

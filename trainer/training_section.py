@@ -1,0 +1,83 @@
+"""What a judged run's report says of its training."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from estimators.reports import figures, page
+from estimators.subject import SubjectDescription
+from trainer.config import TrainerConfig
+from trainer.networks.memory import MemoryEstimate
+
+_LEAD = (
+    "A network sees a lensed map of the cosmic microwave background and estimates the convergence "
+    "κ: the projected matter that lensed it. Here its estimates meet the truth, on skies that it "
+    "was not trained on."
+)
+_HISTORY = (
+    "Loss: the mean squared error relative to κ's variance; 1 is as good as estimating zero. "
+    "Dotted: the epoch judged here, which has the lowest validation loss."
+)
+
+
+def describe(
+    workdir: Path,
+    config: TrainerConfig,
+    history: Mapping[str, NDArray[np.float64]],
+    num_parameters: int,
+    memory: MemoryEstimate,
+) -> SubjectDescription:
+    """Describes a run for its report.
+
+    Args:
+      workdir: the run's folder.
+      config: its settings.
+      history: one array a column of history.csv, at least one epoch.
+      num_parameters: of the network.
+      memory: what a training step needs.
+    """
+    drawn = figures.history(history)
+    best = int(np.argmin(history["val_loss"]))
+    settings: list[tuple[str, object]] = [
+        ("epochs trained", f"{len(history['epoch'])}, the best is {history['epoch'][best]:.0f}"),
+        ("time trained", f"{history['seconds'].sum() / 60:.1f} minutes"),
+        ("parameters", f"{num_parameters:,}"),
+        (
+            "memory of a training step",
+            f"about {memory.total / 2**20:,.0f} MiB, of which activations "
+            f"{memory.activations / 2**20:,.0f} MiB (estimated)",
+        ),
+        *config.to_json().items(),
+    ]
+    return SubjectDescription(
+        lead=_LEAD,
+        tiles=((f"{num_parameters:,}", f"parameters of the network {config.model}"),),
+        section=page.section(
+            "Training",
+            page.beside(
+                page.figure("Learning history", drawn, _HISTORY),
+                page.card(page.settings(settings)),
+            ),
+        ),
+        figures={"history": drawn},
+        commands=(_train_command(workdir, config),),
+        option=f"--workdir {shlex.quote(str(workdir))}",
+    )
+
+
+def _train_command(workdir: Path, config: TrainerConfig) -> str:
+    data_dir, folder = shlex.quote(config.data_dir), shlex.quote(str(workdir))
+    train = (
+        f"python -m trainer --dataset {config.dataset} --data_dir {data_dir} --workdir {folder} "
+        f"--model {config.model} --epochs {config.epochs} --batch_size {config.batch_size} "
+        f"--learning_rate {config.learning_rate:g} --seed {config.seed} "
+        f"--{'' if config.augment else 'no-'}augment"
+    )
+    if config.max_examples is not None:
+        train += f" --max_examples {config.max_examples}"
+    return train
