@@ -9,6 +9,7 @@ from typing import Any
 
 from lensing_tfds.errors import LensingError
 from lensing_tfds.sky import spectra
+from lensing_tfds.sky.camb_spectra import PARAMETERS
 from lensing_tfds.sky.flat_sky import FlatSky
 
 DATASET_VERSION = "2.0.0"
@@ -61,8 +62,9 @@ class LensingConfig:
       taper: width of the cosine edge that the lensed map is multiplied by, degrees, at most half
         the patch. Default 0: none.
       unlensed_E: the unlensed E polarization is a label too. Default false.
-      cosmology: CAMB's names of cosmological parameters to values, in place of the fiducial ones
-        (`spectra.COSMOLOGY`), e.g. {"H0": 70, "omch2": 0.115}. Default null: the fiducial.
+      cosmology: CAMB's names of cosmological parameters (`camb_spectra.PARAMETERS`) to values, in
+        place of the fiducial ones (`spectra.COSMOLOGY`), e.g. {"H0": 70, "omch2": 0.115}. Default
+        null: the fiducial.
       seed: seed of all random streams, a non-negative integer. Default 0.
       num_examples: examples of each of the splits train, validation, test. Default 20,000,
         1,000 and 1,000.
@@ -277,6 +279,12 @@ class LensingConfig:
             )
             if not isinstance(name, str) or not is_value:
                 raise self._error("cosmology", f"names and finite values, not {name!r}: {value!r}")
+            if name not in PARAMETERS:
+                raise self._error(
+                    "cosmology",
+                    f"of parameters that the maps follow, not {name!r}: one of "
+                    f"{', '.join(sorted(PARAMETERS))}",
+                )
         in_order = {name: self.cosmology[name] for name in sorted(self.cosmology)}
         object.__setattr__(self, "cosmology", in_order)
 

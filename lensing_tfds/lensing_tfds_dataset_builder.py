@@ -182,9 +182,15 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
         self._make_folder()
         self.info.metadata.update(_metadata(config))
         self.info.metadata["num_shards"] = {plan.split: plan.num_shards for plan in plans}
+        known_spectra = self._stored_metadata().get("spectra")
+        if known_spectra is not None:
+            self.info.metadata["spectra"] = known_spectra
         # First of all: a build that is interrupted says what it was of.
         self._write_metadata(self.info.metadata.save_metadata)
-        cosmology.store(config, str(self.data_path))
+        spectra = cosmology.store(config, str(self.data_path), known_spectra)
+        if spectra != known_spectra:
+            self.info.metadata["spectra"] = spectra
+            self._write_metadata(self.info.metadata.save_metadata)
         try:
             summary = executor(plans)
         finally:

@@ -3,8 +3,8 @@
 One cosmology serves every version: flat ΛCDM, the Planck 2018 best fit (TT,TE,EE+lowE+lensing,
 arXiv:1807.06209, table 2), with CAMB's default massive neutrino. CAMB tabulated it once into the
 packaged file `fiducial_spectra.dat`, whose header holds the provenance; nothing else needs CAMB,
-except a config with a cosmology of its own (see `cosmology`).
-To regenerate the file (extra `camb`, some minutes):
+except a config with a cosmology of its own (see `cosmology`, `camb_spectra`).
+To regenerate the file (extra `camb`, 450 s of a core):
 
     python -m lensing_tfds.sky.spectra --output lensing_tfds/sky/fiducial_spectra.dat
 """
@@ -14,8 +14,7 @@ import dataclasses
 import functools
 import importlib.resources
 import pathlib
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,12 +36,13 @@ COSMOLOGY = {
 }
 """Planck 2018 best fit; `mnu` in eV, one massive eigenstate as CAMB's default."""
 
-_COLUMNS = (
+COLUMNS = (
     "TT", "EE", "TE",
     "lensed_TT", "lensed_EE", "lensed_BB", "lensed_TE",
     "kappa",
     "gradient_TT", "gradient_EE", "gradient_TE",
 )  # fmt: skip
+"""Of a table's rows, after ell."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,9 +91,19 @@ def fiducial() -> PowerSpectra:
 
 
 def parse(text: str) -> PowerSpectra:
-    """Reads a table as `compute_with_camb` writes it."""
-    rows = np.loadtxt(text.splitlines(), dtype=np.float64)
-    columns = np.zeros((len(_COLUMNS), len(rows) + 2))
+    """Reads a table as `camb_spectra.compute` writes it.
+
+    Raises:
+      ValueError: it is no such table, or not the whole of one.
+    """
+    lines = text.splitlines()
+    rows = np.loadtxt([line for line in lines if not line.startswith("#")], ndmin=2)
+    ell = np.arange(2, len(rows) + 2)
+    if rows.shape[1] != len(COLUMNS) + 1 or not np.array_equal(rows[:, 0], ell):
+        raise ValueError("not a table of spectra from ell = 2 on")
+    if not np.isfinite(rows).all():
+        raise ValueError("a table of spectra with numbers that are not finite")
+    columns = np.zeros((len(COLUMNS), len(rows) + 2))
     columns[:, 2:] = rows[:, 1:].T
     columns.flags.writeable = False  # one copy is shared by everybody
     return PowerSpectra(*columns)
@@ -122,81 +132,6 @@ def at_multipoles(
     return np.where(inside, spline(safe) / (safe * (safe + 1)), 0.0)
 
 
-def compute_with_camb(parameters: Mapping[str, Any] | None = None) -> str:
-    """Computes a table with CAMB and returns its text; that of the packaged file by default.
-
-    With both boosts at 1, κ and the lensed spectra differ by less than 0.15 % (at 13 multipoles
-    from 10 to 16,000), unlensed TT by up to 0.6 % to ell = 10,000 and 1.7 % at 16,000, where it
-    is 2e-3 of the lensed power. Unlensed EE from ell = 8,000 on is known to tens of per cent
-    only; there it is below 1e-3 of the lensed power.
-
-    Args:
-      parameters: names that `camb.set_params` knows to values, in place of those of `COSMOLOGY`.
-
-    Raises:
-      ImportError: CAMB is not installed (`pip install lensing-tfds[camb]`).
-      camb.CAMBError: a parameter that CAMB does not know, or an impossible value.
-    """
-    import camb  # an optional extra: only this function needs it
-
-    cosmology = COSMOLOGY | dict(parameters or {})
-    for given, replaced in (("As", "ln10^10As"), ("cosmomc_theta", "H0"), ("thetastar", "H0")):
-        if given in cosmology and replaced not in (parameters or {}):
-            cosmology.pop(replaced, None)
-
-    settings = {
-        "lmax": LMAX + 2000,  # CAMB's lensed spectra are inaccurate at the end of their range
-        "lens_potential_accuracy": 8,
-        "AccuracyBoost": 2,
-        "lAccuracyBoost": 1.5,
-        "halofit_version": "mead2020",
-    }
-    of_camb = {name: value for name, value in cosmology.items() if name != "ln10^10As"}
-    if "ln10^10As" in cosmology:
-        of_camb["As"] = np.exp(cosmology["ln10^10As"]) * 1e-10
-    model = camb.set_params(**{"halofit_version": settings["halofit_version"]} | of_camb)
-    model.set_for_lmax(
-        settings["lmax"], lens_potential_accuracy=settings["lens_potential_accuracy"]
-    )
-    model.set_accuracy(
-        AccuracyBoost=settings["AccuracyBoost"], lAccuracyBoost=settings["lAccuracyBoost"]
-    )
-    model.NonLinear = camb.model.NonLinear_both
-    results = camb.get_results(model)
-    options = {"lmax": LMAX, "CMB_unit": "muK", "raw_cl": True}
-    unlensed = results.get_unlensed_scalar_cls(**options)
-    lensed = results.get_lensed_scalar_cls(**options)
-    gradient = results.get_lensed_gradient_cls(**options)
-    # CAMB's lensing potential column is [l(l+1)]² C_φφ / 2π.
-    kappa = results.get_lens_potential_cls(lmax=LMAX)[:, 0] * 2 * np.pi / 4
-
-    if parameters is None:
-        title = "Fiducial CMB and lensing spectra of lensing-tfds"
-        source = "cosmology (flat LambdaCDM, Planck 2018 arXiv:1807.06209)"
-        again = (
-            "regenerate: python -m lensing_tfds.sky.spectra "
-            "--output lensing_tfds/sky/fiducial_spectra.dat"
-        )
-    else:
-        title, source = "CMB and lensing spectra of lensing-tfds", "cosmology"
-        again = "of a config with a cosmology of its own"
-    header = [
-        f"{title}: raw C_l, no l(l+1)/2pi.",
-        "T, E, B in muK^2; kappa dimensionless, kappa = -1/2 laplacian(phi).",
-        f"{source}: {cosmology}",
-        f"CAMB {camb.__version__}, settings: {settings}",
-        again,
-        "ell " + " ".join(_COLUMNS),
-    ]
-    lines = [f"# {line}" for line in header]
-    table = np.column_stack(
-        [unlensed[:, [0, 1, 3]], lensed, kappa, gradient[:, [0, 1, 4]]]  # TT, EE, TE
-    )
-    for ell in range(2, LMAX + 1):
-        lines.append(f"{ell} " + " ".join(f"{value:.8e}" for value in table[ell]))
-    return "\n".join(lines) + "\n"
-
-
 def main(argv: Sequence[str] | None = None) -> None:
     """Regenerates the packaged table."""
     parser = argparse.ArgumentParser(
@@ -204,7 +139,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--output", type=pathlib.Path, required=True, help="file to write")
     arguments = parser.parse_args(argv)
-    arguments.output.expanduser().write_text(compute_with_camb(), encoding="utf-8")
+    from lensing_tfds.sky import camb_spectra
+
+    arguments.output.expanduser().write_text(camb_spectra.compute(), encoding="utf-8")
 
 
 if __name__ == "__main__":

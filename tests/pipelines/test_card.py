@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import shutil
 import time
 
 import numpy as np
@@ -15,7 +16,7 @@ from PIL import Image
 from lensing_tfds import LensingConfig, cosmology, simulate
 from lensing_tfds.lensing_tfds_dataset_builder import Builder
 from lensing_tfds.records.datasets import open_built
-from lensing_tfds.sky import spectra
+from lensing_tfds.sky import camb_spectra, spectra
 from lensing_tfds.versions import VERSIONS
 from pipelines import card
 from pipelines.cards import citations, example, facts, page, prose, reference, timing, validation
@@ -166,12 +167,14 @@ def test_time_is_measured(pages, data_dir):
 def test_time_with_a_cosmology_of_its_own(data_dir, tmp_path, monkeypatch):
     """Its table is in the dataset's folder: CAMB is not asked again."""
     packaged = importlib.resources.files("lensing_tfds.sky").joinpath(spectra.TABLE).read_text()
-    monkeypatch.setattr(spectra, "compute_with_camb", lambda parameters: packaged)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(camb_spectra, "compute", lambda parameters, accuracy: packaged)
     own = dataclasses.replace(T, name="own", cosmology={"H0": 70.0})
     cosmology._computed.cache_clear()
     Builder(config=own, data_dir=tmp_path).download_and_prepare()
     cosmology._computed.cache_clear()
-    monkeypatch.delattr(spectra, "compute_with_camb")
+    shutil.rmtree(tmp_path / "cache")
+    monkeypatch.delattr(camb_spectra, "compute")
     made = page.card(open_built("own", str(tmp_path)))
     assert rows(made.text)["cosmology"] == ["flat ΛCDM, Planck 2018 best fit, but H0 70.0"]
 
