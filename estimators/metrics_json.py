@@ -50,6 +50,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import reprlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -214,7 +215,7 @@ class Metrics:
             try:
                 estimators[name] = _baseline_from_json(entry, num_bands)
             except LensingError as error:
-                raise LensingError(f"estimators: {name}: {error}") from error
+                raise LensingError(f"estimators: {name!r}: {error}") from error
         metrics = cls(
             dataset=_typed(values, "dataset", str),
             split=_typed(values, "split", str),
@@ -313,7 +314,7 @@ def _measured_scalar(values: Mapping[str, Any], name: str) -> Measured:
 
 
 def _scalar(values: Mapping[str, Any], name: str) -> float:
-    return float(_typed(values, name, float, int))
+    return _float(_typed(values, name, float, int), name)
 
 
 def _numbers(values: Mapping[str, Any], name: str, length: int) -> NDArray[np.float64]:
@@ -322,14 +323,23 @@ def _numbers(values: Mapping[str, Any], name: str, length: int) -> NDArray[np.fl
     kinds = (float, int, type(None)) if name.startswith("noise_ell") else (float, int)
     if len(numbers) != length or any(type(number) not in kinds for number in numbers):
         raise LensingError(f"{name!r} is not a list of {length} numbers")
-    return np.array(numbers, np.float64)
+    return np.array([math.nan if x is None else _float(x, name) for x in numbers])
+
+
+def _float(number: float, name: str) -> float:
+    try:
+        return float(number)
+    except OverflowError as error:
+        raise LensingError(f"{name!r} holds an integer of {len(str(number))} digits") from error
 
 
 def _typed(values: Any, name: str, *kinds: type) -> Any:
     if not isinstance(values, Mapping):
-        raise LensingError(f"{values!r} is not an object")
+        raise LensingError(f"{reprlib.repr(values)} is not an object")
     if name not in values:
         raise LensingError(f"{name!r} is missing")
     if type(values[name]) not in kinds:
-        raise LensingError(f"{name!r} is {values[name]!r}, not of type {kinds[0].__name__}")
+        raise LensingError(
+            f"{name!r} is {reprlib.repr(values[name])}, not of type {kinds[0].__name__}"
+        )
     return values[name]

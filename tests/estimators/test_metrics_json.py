@@ -1,0 +1,142 @@
+"""What metrics.json holds is what was measured, there and back; what is no metrics is named."""
+
+import dataclasses
+import json
+
+import hypothesis
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+
+from estimators.estimator import zero
+from estimators.judge import judge_estimators
+from estimators.metrics_json import Metrics, file_name
+from lensing_tfds.errors import LensingError
+from tests.estimators import skies
+
+SKIES = [
+    {"name": name, "map_correlation": 0.5, "map_correlation_error": 0.01}
+    for name in ("unchanged", "κ x 0.8")
+]
+CHECKS = {"null_tests": {}, "out_of_distribution": {"network": {"rows": SKIES}}, "delensing": None}
+
+
+@pytest.fixture(name="metrics", scope="module")
+def metrics_fixture():
+    kappa = skies.kappa_maps(30, np.random.default_rng(0))
+    evaluation = judge_estimators(
+        skies.batches(kappa),
+        [*skies.oracle(0.8 * kappa), zero()],
+        skies.ENSEMBLE,
+        "test",
+        np.random.default_rng(0),
+    )
+    metrics = Metrics.of("lensing/small", "1x4-3", evaluation)
+    return dataclasses.replace(metrics, checks=CHECKS)
+
+
+def test_there_and_back_nothing_changes(metrics):
+    text = metrics.to_text()
+    again = Metrics.from_json(json.loads(text))
+    assert again.to_text() == text
+    assert np.isnan(again.estimators["zero"].measured["noise_ell"].value).all()
+    assert list(again.other_skies("network")) == ["unchanged", "κ x 0.8"]
+    assert again.other_skies("zero") == {}
+
+
+def test_every_value_stands_beside_its_error(metrics):
+    values = metrics.to_json()
+    errors = {name.removesuffix("_error") for name in values if name.endswith("_error")}
+    assert errors == {
+        "mse", "zero_mse", "map_correlation", "true_cl", "estimate_cl", "cross_cl", "residual_cl",
+        "rho_ell", "transfer_ell", "noise_ell",
+    }  # fmt: skip
+    assert errors < values.keys()
+    assert errors | {"difference"} < values["estimators"]["zero"].keys()
+
+
+def test_metrics_of_earlier_releases_are_read(metrics):
+    values = json.loads(metrics.to_text())
+    for name in ("normalised_share", "verdict"):
+        del values["estimators"]["zero"][name]
+    estimator = Metrics.from_json(values).estimators["zero"]
+    assert (estimator.normalised_share, estimator.verdict) == (1.0, None)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "line"),
+    [
+        (("mse",), None, "'mse' is None, not of type float"),
+        (("mse",), "0.1", "'mse' is '0.1'"),
+        (("mse",), True, "'mse' is True"),
+        (("num_examples",), 3.5, "'num_examples' is 3.5, not of type int"),
+        (("dataset",), 7, "'dataset' is 7, not of type str"),
+        (("ell",), [1.0], r"'true_cl' is not a list of 1 numbers"),
+        (("ell_edges",), [1.0, 2.0], r"'ell_edges' is not a list of \d numbers"),
+        (("ell_edges", 0), 10**400, r"'ell_edges' holds an integer of 401 digits"),
+        (("rho_ell",), None, "'rho_ell' is None"),
+        (("rho_ell", 0), None, r"'rho_ell' is not a list of \d numbers"),
+        (("rho_ell_error",), [], r"'rho_ell_error' is not a list of \d numbers"),
+        (("estimators",), [], r"'estimators' is \[\], not of type dict"),
+        (("estimators", "zero"), 1, "estimators: 'zero': 1 is not an object"),
+        (("estimators", "zero", "difference"), "", "estimators: 'zero': 'difference' is ''"),
+        (("checks",), 1, "checks: no table of other skies"),
+        (("checks", "out_of_distribution"), [], "checks: no table of other skies"),
+        (("checks", "out_of_distribution", "network"), {}, "checks: no table of other skies"),
+        (("checks", "out_of_distribution", "network", "rows", 0), 1, "1 is not an object"),
+    ],
+)
+def test_values_of_another_kind_are_named(metrics, path, value, line):
+    values = json.loads(metrics.to_text())
+    inner = values
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = value
+    with pytest.raises(LensingError, match=line):
+        Metrics.from_json(values)
+
+
+@hypothesis.given(st.data())
+def test_no_edit_of_a_value_is_read_by_a_traceback(metrics, data):
+    """Whatever stands in place of any value is read, or named by a LensingError."""
+    values = json.loads(metrics.to_text())
+    inner, key = values, data.draw(st.sampled_from(sorted(values)))
+    while isinstance(inner[key], dict | list) and inner[key] and data.draw(st.booleans()):
+        inner = inner[key]
+        keys = sorted(inner) if isinstance(inner, dict) else range(len(inner))
+        key = data.draw(st.sampled_from(keys))
+    json_values = st.recursive(
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.just(10**400)
+        | st.floats(allow_nan=False)
+        | st.text(),
+        lambda inside: (
+            st.lists(inside, max_size=2) | st.dictionaries(st.text(), inside, max_size=2)
+        ),
+        max_leaves=3,
+    )
+    if data.draw(st.booleans()) and isinstance(inner, dict):
+        del inner[key]
+    else:
+        inner[key] = data.draw(json_values)
+    try:
+        Metrics.from_json(values)
+    except LensingError as error:
+        assert "\n" not in str(error)
+
+
+def test_files_are_named_by_their_split():
+    assert file_name("test") == "metrics.json"
+    assert file_name("validation") == "metrics-validation.json"
+
+
+def test_a_file_that_is_no_metrics_is_named(tmp_path):
+    path = tmp_path / "metrics.json"
+    path.write_text('{"dataset": 1, "dataset": 2}')
+    with pytest.raises(LensingError, match=r"metrics.json: the key 'dataset' is there twice"):
+        Metrics.read(path)
+    path.write_text("{}")
+    with pytest.raises(LensingError, match=r"metrics.json: 'ell' is missing"):
+        Metrics.read(path)
