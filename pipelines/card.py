@@ -9,7 +9,6 @@ there. All is read from the dataset, and from the `validation.json` in its folde
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -40,8 +39,10 @@ def main(argv: Sequence[str] | None = None) -> None:
             card = page.card(builder)
             _write(card.files, arguments.output)
             print(f"{arguments.output}/{card.name}.md")
-        pages = (name.removesuffix(".md") for name in os.listdir(arguments.output))
-        _write({page.INDEX: page.index(pages).encode()}, arguments.output)
+        pages = (path for path in Path(arguments.output).glob("*.md") if path.name != page.INDEX)
+        configs = (page.config_of(path.stem, path.read_text("utf-8")) for path in pages)
+        index = page.index(config for config in configs if config is not None)
+        _write({page.INDEX: index.encode()}, arguments.output)
 
 
 def _write(files: Mapping[str, bytes], folder: str) -> None:

@@ -20,8 +20,9 @@ N0 is that of the weights as used, TE's too:
 f has neither the unlensed spectra nor the lensed ones, but those of the lensed field with its
 lensed gradient, which make R_L right beyond first order in φ (Lewis, Challinor & Hanson 2011,
 arXiv:1101.2234): with the lensed spectra the estimate from T at 6 µK·arcmin is 3 % low. B's own
-spectrum is left out of f, as in nearly all of the literature, which makes EB 0.2 to 0.4 % low at
-1 µK·arcmin. R_L and N0_L are the sums over the patch's own modes, not integrals.
+such spectrum, and that of E with the gradient across l, are left out of f, as in nearly all of the
+literature, which makes EB 0.3 to 0.4 % and 0.24 % low at 1 µK·arcmin. R_L and N0_L are the sums
+over the patch's own modes, not integrals.
 
 On simulated skies of v9 to v12 the normalisation is right within 2 % at 100 < L < 2000. The noise
 there is more than N0, by up to 65 %: lensing by other modes than L scatters the estimate too (see

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Iterable, Sequence
 
 import tensorflow_datasets as tfds
 
+from lensing_tfds import strict_json
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.cosmology import spectra_of
 from lensing_tfds.records.datasets import stored_config
 from lensing_tfds.versions import VERSIONS
 from pipelines.cards import citations, example, facts, prose, reference, timing, validation
+from pipelines.validation.outcome import Verdict
 
 INDEX = "README.md"
+
+_CONFIG = "<!-- config: "  # where a page holds its config, unseen, for the index
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,23 +72,42 @@ def card(builder: tfds.core.DatasetBuilder) -> Card:
         "## What not to use it for\n\n" + _listed(prose.not_for(config)),
         "## Cite\n\n" + _listed(citations.citations(config)),
         f"---\n\nMade from data of version {builder.version} by "
-        f"`python -m pipelines.card --dataset lensing/{name} --output docs/datasets`.",
+        f"`python -m pipelines.card --dataset lensing/{name} --output docs/datasets`.\n\n"
+        f"{_CONFIG}{json.dumps(config.to_json())} -->",
     ]
     return Card(name, "\n\n".join(sections) + "\n", figures)
 
 
-def index(names: Iterable[str]) -> str:
-    """Returns the page that links those of the versions.
+def config_of(name: str, text: str) -> LensingConfig | None:
+    """Returns the config that a page is of; None if the text is no card.
 
     Args:
-      names: configs that have a page; those that are no version are left out.
+      name: of the page, without `.md`.
+      text: the page.
+
+    Raises:
+      LensingError: the config in it is damaged.
     """
-    given = set(names)
-    rows = [_index_row(config) for name, config in VERSIONS.items() if name in given]
+    if not text.startswith(f"# lensing/{name}\n"):
+        return None
+    for line in text.splitlines():
+        if line.startswith(_CONFIG):
+            fields = strict_json.parse(line[len(_CONFIG) :].removesuffix("-->"), f"{name}.md")
+            config = LensingConfig.from_json(fields)
+            version = VERSIONS.get(name)  # knows its description too
+            return version if version and version.to_json() == config.to_json() else config
+    return VERSIONS.get(name)  # a page from before it held its config
+
+
+def index(configs: Iterable[LensingConfig]) -> str:
+    """Returns the page that links those of all configs: the versions first, then people's own."""
+    order = {name: number for number, name in enumerate(VERSIONS)}
+    given = sorted(configs, key=lambda config: (order.get(config.name, len(order)), config.name))
+    rows = [_index_row(config) for config in given]
     heads = ("version", "maps", "patch", "beam", "noise in T", "labels", "what it is")
     return (
         "# Datasets\n\n"
-        "A page for each version: its numbers, an example, its validation against theory, what the "
+        "A page for each: its numbers, an example, its validation against theory, what the "
         "quadratic estimator reaches on it, and what not to use it for.\n\n"
         + table(heads, rows)
         + "\n\nMade by `python -m pipelines.card`, from built datasets.\n"
@@ -108,7 +132,7 @@ def _index_row(config: LensingConfig) -> tuple[str, ...]:
         f"{config.beam_arcmin:g}′" if config.beam_arcmin else "",
         f"{config.noise_uK_arcmin:g} µK′" if config.noise_uK_arcmin else "",
         "κ, unlensed E" if config.unlensed_E else "κ",
-        config.description,
+        config.description or "A config of its own.",
     )
 
 
@@ -131,7 +155,7 @@ def _contents(builder: tfds.core.DatasetBuilder) -> str:
     return f"## What is in it\n\n{features}\n\n{supervised}\n\n{splits}\n\n{size}"
 
 
-def _validation(config: LensingConfig, verdict: validation.Verdict | None) -> str:
+def _validation(config: LensingConfig, verdict: Verdict | None) -> str:
     head = "## Validation\n\n"
     command = f"`python -m pipelines.validate --dataset lensing/{config.name}`"
     if verdict is None:
@@ -144,7 +168,7 @@ def _validation(config: LensingConfig, verdict: validation.Verdict | None) -> st
             "difference in units of its error.*"
         )
         parts.append(table(("tested", "statistic", "p", "result"), validation.rows(verdict)))
-    if verdict["numbers"]:
+    if verdict.numbers:
         parts.append("Measured, and not judged:\n\n" + _listed(validation.numbers(verdict)))
     return "\n\n".join(parts)
 

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from estimators.reports import style
 from estimators.reports.style import BLACK, BLUE, Series, points
-from lensing_tfds.errors import LensingError
+from lensing_tfds import strict_json
 from lensing_tfds.records import storage
 from pipelines.cards.drawing import drawn
-
-FILE = "validation.json"
-
-Verdict = dict[str, Any]
+from pipelines.validation.outcome import FALSE_ALARMS, FILE, Curve, Verdict
 
 
 def read(folder: str) -> Verdict | None:
-    """Returns the verdict on a dataset, as JSON has it; None if it was not validated.
+    """Returns the verdict on a dataset; None if it was not validated.
 
     Args:
       folder: of the dataset.
@@ -32,52 +26,42 @@ def read(folder: str) -> Verdict | None:
     path = f"{folder}/{FILE}"
     if storage.size(path) is None:
         return None
-    with storage.reading(path) as file:
-        content = file.read()
-    try:
-        verdict = json.loads(content)
-        verdict["passed"], verdict["tests"], verdict["spectra"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise LensingError(
-            f"{path} is not a verdict: write it again by python -m pipelines.validate"
-        ) from error
-    return verdict
+    return Verdict.from_json(strict_json.read(path), path)
 
 
 def summary(verdict: Verdict) -> str:
     """Says how the tests ended, and what failed."""
-    tests = verdict["tests"]
-    examples = f"{sum(verdict['num_examples'].values()):,} examples"
-    if verdict["passed"]:
-        rate = f"{verdict['false_alarm_rate']:.1%}"
+    count = len(verdict.tests)
+    examples = f"{sum(verdict.num_examples.values()):,} examples"
+    if verdict.passed:
         return (
-            f"all {len(tests)} tests passed on {examples} (a right dataset fails one with a "
-            f"probability of {rate})."
+            f"all {count} tests passed on {examples} (a right dataset fails one with a "
+            f"probability of {FALSE_ALARMS:.1%})."
         )
-    failed = [test["message"] for test in tests if not test["passed"]]
-    return f"**{len(failed)} of {len(tests)} tests failed** on {examples}:\n\n" + "\n".join(
-        f"- {message}" for message in failed
+    failed = verdict.failures
+    return f"**{len(failed)} of {count} tests failed** on {examples}:\n\n" + "\n".join(
+        f"- {test.message}" for test in failed
     )
 
 
 def rows(verdict: Verdict) -> list[tuple[str, ...]]:
     """Returns rows of (what, statistic, probability, result): spectra over rings, and responses."""
-    rings = {curve["name"] for curve in verdict["spectra"] if not curve["nyquist"]}
+    rings = {curve.spectrum.name for curve in verdict.curves if not curve.spectrum.nyquist}
     return [
         (
-            test["name"],
-            test["statistic"],
-            "" if test["p_value"] is None else f"{test['p_value']:.2g}",
-            test["message"],
+            test.name,
+            test.statistic,
+            "" if test.p_value is None else f"{test.p_value:.2g}",
+            test.message,
         )
-        for test in verdict["tests"]
-        if test["name"] in rings or "response" in test["name"]
+        for test in verdict.tests
+        if test.name in rings or "response" in test.name
     ]
 
 
 def numbers(verdict: Verdict) -> list[str]:
     """Returns what was measured and is not judged, in words."""
-    return [f"{number['name']}: {number['words']}" for number in verdict["numbers"]]
+    return [f"{name}: {words}" for name, words in verdict.numbers]
 
 
 @drawn
@@ -93,30 +77,29 @@ def figure(verdict: Verdict) -> Figure:
     return drawing
 
 
-def shown_curves(verdict: Verdict) -> list[dict[str, Any]]:
+def shown_curves(verdict: Verdict) -> list[Curve]:
     """Returns the auto-spectra of the lensed maps and of κ, over rings."""
     names = ("lensed TT", "lensed EE", "lensed BB", "κκ")
-    by_name = {curve["name"]: curve for curve in verdict["spectra"] if any(curve["tested"])}
+    by_name = {curve.spectrum.name: curve for curve in verdict.curves if curve.tested.any()}
     return [by_name[name] for name in names if name in by_name]
 
 
-def _draw(curve: dict[str, Any], spectrum: Axes, residual: Axes) -> None:
-    chosen = np.array(curve["tested"])
-    ell, measured, error, expected, expected_error = (
-        np.array(curve[name], float)[chosen]
-        for name in ("ell", "measured", "error", "expected", "expected_error")
+def _draw(curve: Curve, spectrum: Axes, residual: Axes) -> None:
+    chosen, name = curve.tested, curve.spectrum.name
+    ell, measured, error, expected = (
+        values[chosen] for values in (curve.ell, curve.measured, curve.error, curve.expected)
     )
-    factor = 1.0 if curve["name"] == "κκ" else ell**2 / (2 * np.pi)
-    theory, data = Series(BLACK, "", "-" if curve["compared"] else "--"), Series(BLUE, "o", "")
+    factor = 1.0 if name == "κκ" else ell**2 / (2 * np.pi)
+    theory, data = Series(BLACK, "", "-" if curve.compared else "--"), Series(BLUE, "o", "")
     points(spectrum, theory, ell, factor * expected, lw=1.2)
     points(spectrum, data, ell, factor * measured, factor * error, ms=3)
-    spectrum.set(title=curve["name"])
+    spectrum.set(title=name)
     style.logarithmic(spectrum)
-    if curve["compared"]:
+    if curve.compared:
         residual.axhspan(-2, 2, color=style.PALE, lw=0)
         residual.axhline(0, color=BLACK, lw=0.8)
-        points(residual, data, ell, (measured - expected) / np.hypot(error, expected_error), ms=3)
-    else:  # what CAMB's spectra are not the theory of has no residuals
+        points(residual, data, ell, curve.sigmas[chosen], ms=3)
+    else:  # one sky does not follow the mean over skies
         style.nothing(residual, "not compared")
     style.multipoles(spectrum, "ℓ")
     spectrum.set_xlabel("")

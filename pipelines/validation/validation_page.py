@@ -5,22 +5,16 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
-import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from estimators.reports import page, style
 from estimators.reports.page import Html, element
 from lensing_tfds.realism import follows_camb
 from pipelines.validation import figures
 from pipelines.validation.observables import KAPPA
-from pipelines.validation.outcome import FALSE_ALARMS, Curve, Test, Verdict
+from pipelines.validation.outcome import FALSE_ALARMS, FILE, Curve, Test, Verdict
 from pipelines.validation.response import tolerance
-
-SCHEMA = 1
-"""Of `validation.json`; another number if a field is removed or changes its meaning."""
 
 _SHOWN = ("lensed TT", "lensed EE", "lensed BB", "κκ")  # at the top, if tested
 
@@ -77,64 +71,11 @@ def summary(verdict: Verdict) -> str:
 
 def files(verdict: Verdict, dataset_version: str) -> dict[str, bytes]:
     """Returns the report's files by name: JSON, page, and the page's first figure as PNG."""
-    content = {"validation.json": json.dumps(to_json(verdict, dataset_version), indent=1).encode()}
+    content = {FILE: json.dumps(verdict.to_json(dataset_version), indent=1).encode()}
     content["validation.html"] = render(verdict, dataset_version).encode()
     if verdict.curves:
         content["validation.png"] = style.save(figures.overview(verdict.curves), "png")
     return content
-
-
-def to_json(verdict: Verdict, dataset_version: str) -> dict[str, Any]:
-    """Returns what `validation.json` holds.
-
-    Args:
-      verdict: on a dataset.
-      dataset_version: of the data.
-
-    Returns:
-      `schema`: see `SCHEMA`. `dataset`, `dataset_version`, `config` (all its fields),
-      `num_examples` (of each split), `passed`, `false_alarm_rate` (of all tests together).
-      `tests`: objects with `name`, `passed`, `statistic` (text), `p_value` (null for a test without
-      chance), `message`. `spectra`: objects with `name`, `nyquist` (whether over the grid's Nyquist
-      row and column, in this order, rather than rings), `compared` (whether it is tested),
-      `mean_deviation` (the mean of |measured - expected| / scale over tested bins),
-      `chance_deviation` (what that is by the scatter of the examples alone), and lists with
-      a number a bin: `ell` (mean multipole), `ell_min`, `ell_max`, `measured`, `error`, `expected`,
-      `expected_error`, `scale` (sqrt(C11 C22)) in µK² sr, µK sr or sr, and `tested`. `responses`:
-      objects with `pair`, and lists `L_min`, `L_max`, `response`, `error`. `numbers`: `name` and
-      `words` of what is not judged. Numbers that are not finite are null.
-    """
-    return {
-        "schema": SCHEMA,
-        "dataset": f"lensing/{verdict.config.name}",
-        "dataset_version": dataset_version,
-        "config": verdict.config.to_json(),
-        "num_examples": dict(verdict.num_examples),
-        "passed": verdict.passed,
-        "false_alarm_rate": FALSE_ALARMS,
-        "tests": [
-            {
-                "name": test.name,
-                "passed": test.passed,
-                "statistic": test.statistic,
-                "p_value": None if test.p_value is None else _finite(test.p_value),
-                "message": test.message,
-            }
-            for test in verdict.tests
-        ],
-        "spectra": [_curve_to_json(curve) for curve in verdict.curves],
-        "responses": [
-            {
-                "pair": response.pair,
-                "L_min": _list(response.limits[0]),
-                "L_max": _list(response.limits[1]),
-                "response": _list(response.value),
-                "error": _list(response.error),
-            }
-            for response in verdict.responses
-        ],
-        "numbers": [{"name": name, "words": words} for name, words in verdict.numbers],
-    }
 
 
 def render(verdict: Verdict, dataset_version: str) -> str:
@@ -241,31 +182,3 @@ def _dataset_rows(verdict: Verdict, dataset_version: str) -> list[tuple[str, obj
 
 def _p_value(test: Test) -> str:
     return "" if test.p_value is None else f"{test.p_value:.2g}"
-
-
-def _curve_to_json(curve: Curve) -> dict[str, Any]:
-    return {
-        "name": curve.spectrum.name,
-        "nyquist": curve.spectrum.nyquist,
-        "compared": curve.compared,
-        "mean_deviation": _finite(curve.mean_deviation),
-        "chance_deviation": _finite(curve.chance_deviation),
-        "ell": _list(curve.ell),
-        "ell_min": _list(curve.limits[0]),
-        "ell_max": _list(curve.limits[1]),
-        "measured": _list(curve.measured),
-        "error": _list(curve.error),
-        "expected": _list(curve.expected),
-        "expected_error": _list(curve.expected_error),
-        "scale": _list(curve.scale),
-        "tested": curve.tested.tolist(),
-    }
-
-
-def _list(values: NDArray[np.float64]) -> list[float | None]:
-    return [_finite(value) for value in values.tolist()]
-
-
-def _finite(value: float) -> float | None:
-    """JSON has no NaN."""
-    return value if math.isfinite(value) else None

@@ -14,12 +14,16 @@ import pytest
 from PIL import Image
 
 from lensing_tfds import LensingConfig, cosmology, simulate
+from lensing_tfds.errors import LensingError
 from lensing_tfds.lensing_tfds_dataset_builder import Builder
 from lensing_tfds.records.datasets import open_built
 from lensing_tfds.sky import camb_spectra, spectra
 from lensing_tfds.versions import VERSIONS
 from pipelines import card
 from pipelines.cards import citations, example, facts, page, prose, reference, timing, validation
+from pipelines.validation import outcome
+from pipelines.validation.observables import Observables
+from pipelines.validation.outcome import Curve, Response, Verdict
 
 FEW = {"train": 6, "validation": 3, "test": 2}
 TQU = LensingConfig(
@@ -42,42 +46,40 @@ T = LensingConfig(
     kappa_exaggeration_factor=10.0,
     num_examples=FEW,
 )
-VERDICT = {
-    "passed": False,
-    "num_examples": {"train": 1000, "validation": 6, "test": 5},
-    "false_alarm_rate": 1e-3,
-    "tests": [
-        {
-            "name": "lensed TT",
-            "passed": False,
-            "message": "lensed TT: 2.0% above theory at l = 300",
-            "statistic": "χ² 99.0 / 3",
-            "p_value": 1e-9,
-        },
-        {
-            "name": "finite",
-            "passed": True,
-            "message": "no NaN and no infinity",
-            "statistic": "",
-            "p_value": None,
-        },
-    ],
-    "spectra": [
-        {
-            "name": name,
-            "nyquist": "Nyquist" in name,
-            "ell": [200, 400, 800, 900],
-            "measured": [3, 2, 1, None],
-            "error": [0.1, 0.1, 0.1, None],
-            "expected": [3.1, 2, 1.05, 1],
-            "expected_error": [0, 0, 0, 0],
-            "tested": [True, True, True, False],
-            "compared": True,
-        }
-        for name in ("lensed TT", "unlensed TT", "lensed TT, Nyquist")
-    ],
-    "numbers": [{"name": "lensed TT", "words": "1.07% from CAMB's"}],
-}
+
+
+def verdict(passed=False):
+    """A verdict on `T`, made up."""
+    observables = Observables(T, 5)
+    curves = [
+        Curve(
+            spectrum,
+            ell=np.array([200.0, 400.0, 800.0, 900.0]),
+            limits=np.array([[150.0, 300.0, 700.0, 850.0], [250.0, 500.0, 850.0, 950.0]]),
+            measured=np.array([3, 2, 1, np.nan]),
+            error=np.array([0.1, 0.1, 0.1, np.nan]),
+            expected=np.array([3.1, 2, 1.05, 1]),
+            expected_error=np.zeros(4),
+            scale=np.array([3.1, 2, 1.05, 1]),
+            tested=np.array([True, True, True, False]),
+            compared=True,
+        )
+        for spectrum in observables.spectra
+        if spectrum.name in ("lensed TT", "unlensed TT", "lensed TT, Nyquist")
+    ]
+    words = "lensed TT: 2.0% above theory at l = 300"
+    limits = np.array([[20.0], [30.0]])
+    return Verdict(
+        T,
+        {"train": 1000, "validation": 6, "test": 5},
+        (
+            outcome.Test("lensed TT", passed, words, "χ² 99.0 / 3", 1e-9),
+            outcome.Test("finite", True, "no NaN and no infinity"),
+        ),
+        tuple(curves),
+        (Response("TT", limits, np.array([0.99]), np.array([0.01])),),
+        (("lensed TT", "1.07% from CAMB's"),),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -215,7 +217,7 @@ def test_E_and_B_are_those_of_the_shown_Q_and_U():
 def test_a_verdict_is_on_the_page(data_dir, tmp_path, pages):
     folder = data_dir / "lensing/tiny_t/2.0.0"
     try:
-        (folder / validation.FILE).write_text(json.dumps(VERDICT))
+        (folder / validation.FILE).write_text(json.dumps(verdict().to_json("2.0.0")))
         made = page.card(open_built("tiny_t", str(data_dir)))
     finally:
         (folder / validation.FILE).unlink()
@@ -223,19 +225,52 @@ def test_a_verdict_is_on_the_page(data_dir, tmp_path, pages):
     assert "- lensed TT: 1.07% from CAMB's" in made.text
     assert rows(made.text)["lensed TT"][:2] == ["χ² 99.0 / 3", "1e-09"]
     assert "finite" not in rows(made.text)
-    assert validation.summary(VERDICT | {"passed": True}) == (
+    assert validation.summary(verdict(passed=True)) == (
         "all 2 tests passed on 1,011 examples "
         "(a right dataset fails one with a probability of 0.1%)."
     )
     assert "(tiny_t-validation.png)" in made.text and "tiny_t-validation.png" in made.figures
 
 
+def test_a_verdict_comes_back_from_its_file_as_it_was():
+    first = verdict()
+    stored = json.loads(json.dumps(first.to_json("2.0.0")))
+    again = Verdict.from_json(stored, "file")
+    assert again.to_json("2.0.0") == stored
+    assert again.tests == first.tests and again.config == T and again.numbers == first.numbers
+    for ours, theirs in zip(first.curves, again.curves, strict=True):
+        assert theirs.spectrum == ours.spectrum
+        np.testing.assert_array_equal(theirs.measured, ours.measured)
+        np.testing.assert_array_equal(theirs.sigmas, ours.sigmas)
+    np.testing.assert_array_equal(again.responses[0].value, first.responses[0].value)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda found: found.pop("tests"), "is not a verdict ('tests')"),
+        (lambda found: found.update(schema=2), "has the schema 2, not 1"),
+        (lambda found: found.update(passed=True), "its tests and its result differ"),
+        (lambda found: found["spectra"][0].update(name="lensed XX"), "is not a verdict"),
+        (lambda found: found["spectra"][0].update(tested="yes"), "is not a verdict"),
+        (lambda found: found["spectra"][0]["ell"].pop(), "is not a verdict"),
+        (lambda found: found["config"].update(npix=-1), "npix is -1"),
+    ],
+)
+def test_a_verdict_that_was_edited_is_one_line(change, reason):
+    found = verdict().to_json("2.0.0")
+    change(found)
+    with pytest.raises(LensingError) as caught:
+        Verdict.from_json(found, "file")
+    assert reason in str(caught.value) and "\n" not in str(caught.value)
+
+
 def test_a_damaged_verdict_is_one_line(data_dir, tmp_path, capsys):
     path = data_dir / "lensing/tiny_t/2.0.0" / validation.FILE
     try:
         path.write_text('{"passed": true')
-        assert error_of(capsys, "tiny_t", data_dir, tmp_path) == (
-            f"error: {path} is not a verdict: write it again by python -m pipelines.validate"
+        assert error_of(capsys, "tiny_t", data_dir, tmp_path).startswith(
+            f"error: {path}: not valid JSON"
         )
     finally:
         path.unlink()
@@ -283,11 +318,25 @@ def test_what_the_quadratic_estimator_reaches(name, estimator, expected, toleran
 
 
 def test_the_index_links_the_versions_that_have_a_page(pages):
-    text = page.index(["README", "v10", "v1", "tiny_t"])
+    text = page.index([T, VERSIONS["v10"], VERSIONS["v1"]])
     links = re.findall(r"\[(v\d+)\]\((v\d+)\.md\)", text)
     assert links == [("v1", "v1"), ("v10", "v10")]
     assert rows(text)["[v10](v10.md)"][:2] == ["T, Q, U", "256 × 256 at 2′"]
-    assert (pages / page.INDEX).read_text().startswith("# Datasets")
+    assert rows(text)["[tiny_t](tiny_t.md)"][-1] == "A config of its own."
+    assert text.index("tiny_t.md") > text.index("v10.md")
+
+
+def test_the_index_holds_own_configs_made_before_too(pages, data_dir):
+    """Each page holds its config: a second run finds the first one's pages, and no other texts."""
+    (pages / "notes.md").write_text("# Notes\n")
+    card.main(["--dataset", "lensing/tiny_t", "--data_dir", str(data_dir), "--output", str(pages)])
+    (pages / "notes.md").unlink()
+    text = (pages / page.INDEX).read_text()
+    assert text.startswith("# Datasets") and "notes" not in text
+    found = rows(text)
+    assert found["[tiny_tqu](tiny_tqu.md)"][:2] == ["T, Q, U", "24 × 24 at 5′"]
+    assert found["[tiny_t](tiny_t.md)"][:2] == ["T", "16 × 16 at 37.5′"]
+    assert page.config_of("tiny_t", (pages / "tiny_t.md").read_text()) == T
 
 
 @pytest.mark.parametrize("name", VERSIONS)
