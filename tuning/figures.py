@@ -45,8 +45,9 @@ def curves(trials: Sequence[Trial], objective: str, column: str) -> Figure:
         )
     if not values.size:
         style.nothing(axes)
-    elif column == "val_loss" and values.min() < (usual := 1.3 * np.median(values)) < values.max():
-        axes.set_ylim(top=usual)  # a trial that went wrong must not flatten all others
+    elif column == "val_loss" and values.min() < (usual := max(1.1, 1.3 * np.median(values))):
+        # A trial that went wrong must not flatten all others; 1 is as good as estimating zero.
+        axes.set_ylim(top=min(usual, axes.get_ylim()[1]))
     axes.set(xlabel="epoch", ylabel=_NAMES[column])
     style.whole_numbers(axes)
     style.legend(axes, fontsize=8)

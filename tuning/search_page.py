@@ -88,4 +88,4 @@ def render(workdir: Path, record: SearchRecord, trials: Sequence[Trial]) -> str:
 def _rows(record: SearchRecord) -> list[tuple[str, object]]:
     values = record.config.to_json()
     space = values.pop("space")
-    return [*values.items(), *((f"space: {name}", str(value)) for name, value in space.items())]
+    return [*values.items(), *((f"space: {name}", value) for name, value in space.items())]

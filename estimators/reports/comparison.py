@@ -17,7 +17,7 @@ _LEAD = (
     "bars are standard errors over examples. Each run's own report says how these are measured."
 )
 _RHO = "1 is perfect, 0 is chance."
-_RESPONSE = "1 for an unbiased estimate; the best estimate of κ's maps has ρ_L²."
+_RESPONSE = "1 for an unbiased estimate; the estimate of least squared error has ρ_L²."
 _NOISE = "Nothing is drawn where a run's response to κ is not above zero by 5 σ."
 _CURVES = (
     ("rho_ell", "Cross-correlation ρ_L", _RHO, r"$\rho_L$", False),

@@ -132,7 +132,7 @@ def correlations(evaluation: Evaluation) -> Figure:
         axes.axhline(1, **_REFERENCE)
         _bounded(axes, (-1.05, -0.02), (1.05, 1.05))
 
-    return _compared(evaluation, "rho_ell", r"$\rho_L$", finish)
+    return _compared(evaluation, "rho_ell", r"$\rho_L$", finish, once=True)
 
 
 @style.styled
@@ -157,16 +157,21 @@ def noises(evaluation: Evaluation) -> Figure:
         points(axes, true, skill.bands.ell, skill.true_cl.value, None, "true κ, $C_L$", lw=1.4)
         style.logarithmic(axes)
 
-    return _compared(evaluation, "noise_ell", r"$N_L$", finish)
+    return _compared(evaluation, "noise_ell", r"$N_L$", finish, once=True)
 
 
 def _compared(
-    evaluation: Evaluation, name: str, ylabel: str, finish: Callable[[Axes], None]
+    evaluation: Evaluation,
+    name: str,
+    ylabel: str,
+    finish: Callable[[Axes], None],
+    once: bool = False,
 ) -> Figure:
     """One measured value of every estimator but zero, a panel for each group of modes.
 
     The estimator in question is in every panel. Colour and marker tell pairs of fields apart,
-    dashes and open markers what is Wiener-filtered.
+    dashes and open markers what is Wiener-filtered. What a filter does not change is drawn once,
+    of the filtered estimate.
     """
     first, *others = (j for j in evaluation.judged if j.estimator.name != "zero")
     groups: dict[str, dict[str, list[Judged]]] = {}
@@ -182,9 +187,9 @@ def _compared(
     entries: dict[str, Any] = {}
     for axes, group in zip(panels, groups or [""], strict=True):
         shown = [(first, style.series(0))] + [
-            (judged, _look(families.index(family), judged))
+            (judged, _look(families.index(family), judged, once))
             for family, members in groups.get(group, {}).items()
-            for judged in members
+            for judged in members[-1 if once else 0 :]
         ]
         spread = np.linspace(-0.012, 0.012, len(shown))  # error bars do not hide one another
         for shift, (judged, look) in zip(spread, shown, strict=True):
@@ -201,10 +206,11 @@ def _compared(
     return figure
 
 
-def _look(family: int, judged: Judged) -> Series:
-    colour, marker, line, _ = style.series(1 + family)
-    filtered = judged.estimator.name.endswith("_wiener")
-    return Series(colour, marker, "--" if filtered else line, filled=not filtered)
+def _look(family: int, judged: Judged, once: bool) -> Series:
+    look = style.series(1 + family)
+    if once or not judged.estimator.name.endswith("_wiener"):
+        return look
+    return look._replace(line="--", filled=False)
 
 
 @style.styled

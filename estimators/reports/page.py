@@ -20,13 +20,13 @@ CSS = """
 body { margin: 0; background: #f5f6f8; color: var(--ink); overflow-wrap: anywhere;
        font: 16px/1.5 system-ui, "Segoe UI", "Helvetica Neue", Arial, sans-serif; }
 main { max-width: 1180px; margin: 0 auto; padding: 28px 20px 60px; }
-h1 { font-size: 1.75rem; line-height: 1.2; margin: 0 0 4px; letter-spacing: -0.01em; }
+h1 { font-size: 1.75rem; line-height: 1.2; margin: 0 0 8px; letter-spacing: -0.01em; }
 h2 { font-size: 1.2rem; margin: 36px 0 12px; }
 h3 { font-size: 1.02rem; margin: 0 0 6px; }
 p { margin: 0 0 10px; }
 .lead { color: var(--soft); margin-bottom: 18px; max-width: 54rem; }
 .tiles, .pair, .stack { display: grid; gap: 14px; }
-.tiles { grid-template-columns: repeat(auto-fit, minmax(200px, 1fr)); }
+.tiles { grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); }
 .pair { grid-template-columns: repeat(auto-fit, minmax(min(430px, 100%), 1fr)); }
 .stack { grid-template-columns: minmax(0, 1fr); margin-top: 14px; }
 .tile, figure, .card { background: #fff; border: 1px solid var(--line); border-radius: 8px;
@@ -44,8 +44,11 @@ figcaption, .card p { color: var(--soft); font-size: 0.9rem; margin-top: 8px; }
         font-size: 0.93rem; }
 table { border-collapse: collapse; width: 100%; font-size: 0.9rem; }
 td, th { text-align: right; padding: 4px 22px 4px 0; border-bottom: 1px solid var(--line);
-         vertical-align: top; white-space: nowrap; font-variant-numeric: tabular-nums; }
-.text { text-align: left; white-space: normal; min-width: 9rem; }
+         vertical-align: top; white-space: nowrap; font-variant-numeric: tabular-nums;
+         overflow-wrap: break-word; }
+.text { text-align: left; white-space: normal; }
+.long { min-width: 11rem; }
+.settings td { min-width: 0; overflow-wrap: anywhere; }
 .settings th { color: var(--soft); font-weight: normal; }
 .failed { color: #b3261e; font-weight: 600; }
 pre { background: #1d2530; color: #eef2f6; border-radius: 8px; padding: 14px 18px; margin: 0;
@@ -178,7 +181,7 @@ def grid(
         return element(
             "tr",
             *(
-                element(first if n == 0 else other, cell, kind="text" if n in text else "")
+                element(first if n == 0 else other, cell, kind=_kind(cell) if n in text else "")
                 for n, cell in enumerate(cells)
             ),
         )
@@ -199,9 +202,16 @@ def text(value: object) -> str:
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(text, value))
     if isinstance(value, dict):
         return ", ".join(f"{name} {text(item)}" for name, item in value.items())
     return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _kind(cell: object) -> str:
+    """Classes of a cell of words: a sentence must not become a column of letters."""
+    return "text long" if len(_html(cell)) > 24 else "text"
 
 
 def _html(content: object) -> str:

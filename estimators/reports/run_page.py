@@ -51,17 +51,17 @@ _TRANSFER = (
     "cannot represent the posterior mean."
 )
 _RHO_ALL = (
-    "Full markers: the estimate as it is. Open markers and dashes: the same, Wiener-filtered, "
-    "which changes its amplitude, and ρ_L only in wide bands, whose modes it weighs differently."
+    "Quadratic estimates are drawn once, Wiener-filtered: the filter changes their amplitude, and "
+    "ρ_L only in wide bands, whose modes it weighs differently."
 )
 _RESPONSE_ALL = (
-    "R_L = <κ̂κ>/<κκ>: 1 for an unbiased estimate. A Wiener-filtered or a network's estimate is "
-    "right to have less: the best has ρ_L²."
+    "R_L = <κ̂κ>/<κκ>: 1 for an unbiased estimate (full markers). A Wiener-filtered (open markers) "
+    "or a network's estimate is right to have less: that of least squared error has ρ_L²."
 )
 _NOISE_ALL = (
     "N_L is the spectrum of κ̂/R_L − κ: every estimate is first divided by its response, measured "
     "on the other half of the examples. Nothing is drawn where the response is not above zero by "
-    "5 σ. Where N_L is below the spectrum of true κ (black), single modes of κ are seen."
+    "5 σ. Where N_L is below the spectrum of true κ (black), each mode of κ is above its noise."
 )
 _PIXELS = (
     "How often each pair of values occurs in a pixel. Squares: the mean of the truth where the "

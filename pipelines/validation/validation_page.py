@@ -29,8 +29,8 @@ _POWERS = (
 _NOT_TESTED = "; dashed where these maps need not follow it"
 _DEVIATIONS = "The same, relative to theory, in per cent. Open: not tested."
 _CROSSES = (
-    "Cross-spectra relative to what they are at most. Lines: theory; without one, zero. Below: the "
-    "difference in units of its error."
+    "Cross-spectra as correlations, 1 at most. Lines: theory, which is zero by symmetry or of "
+    "independent fields. Below: the difference in units of its error."
 )
 _NYQUIST = (
     "Power on the grid's Nyquist row and column, which half-right code gets wrong by factors of "
@@ -42,7 +42,10 @@ _RESPONSE = (
 )
 _TOLERATED = " Shaded: what is tolerated, for terms beyond first order."
 _ANY_POSITIVE = " Only its sign is tested on a config's own grid."
-_OVERVIEW = "All residuals over rings; grey: nothing is expected there, or rounding matters."
+_OVERVIEW = (
+    "Every tested spectrum, bin by bin: the difference from theory in units of its error. Grey: "
+    "not tested, because nothing is expected there or rounding may matter."
+)
 
 
 def lines(verdict: Verdict) -> Iterator[str]:

@@ -157,7 +157,7 @@ def test_names_are_shown_as_they_are_and_told_apart(drawn):
 
 
 def test_no_two_curves_of_a_comparison_look_the_same(evaluation):
-    figure = figures.correlations(evaluation)
+    figure = figures.responses(evaluation)
     assert [axes.get_title() for axes in figure.axes] == ["Ordinary modes", "All modes"]
     for axes in figure.axes:
         looks = [
@@ -172,6 +172,12 @@ def test_no_two_curves_of_a_comparison_look_the_same(evaluation):
         "network",
         *(f"QE {pair}{end}" for pair in ("MV", "TT", "EB") for end in ("", ", Wiener")),
     ]
+
+
+def test_what_a_filter_does_not_change_is_drawn_once(evaluation):
+    for figure in (figures.correlations(evaluation), figures.noises(evaluation)):
+        shown = [text.get_text() for text in figure.legends[0].get_texts()]
+        assert shown[:4] == ["network", "QE MV, Wiener", "QE TT, Wiener", "QE EB, Wiener"]
 
 
 def test_the_truth_of_the_noise_figure_has_a_name(evaluation):

@@ -1,5 +1,6 @@
 """A real browser shows the report: every figure is drawn, nothing sticks out of the page."""
 
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -7,6 +8,7 @@ import subprocess
 import pytest
 
 from estimators.estimator import zero
+from estimators.reports import page
 from tests.estimators import skies
 from tests.estimators.reports.test_run_page import rendered
 
@@ -14,30 +16,50 @@ _BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 
 pytestmark = pytest.mark.skipif(_BROWSER is None, reason="no chromium")
 
-_LOOK = """<script>addEventListener("load", () => {
-  document.title = JSON.stringify({
+_LOOK = """<script>addEventListener("load", () => parent.postMessage({
     images: [...document.images].map(image => image.naturalWidth),
-    overhang: document.documentElement.scrollWidth - innerWidth})})</script>"""
+    narrowest: Math.min(...[...document.images].map(image => image.width)),
+    tallest: Math.max(...[...document.querySelectorAll("tr")].map(row => row.offsetHeight)),
+    width: innerWidth,
+    overhang: document.documentElement.scrollWidth - innerWidth}, "*"))</script>"""
+
+# A browser's own window is not as narrow as a phone's.
+_FRAME = """<iframe src="page.html" style="border: 0; width: {}px; height: 900px"></iframe>
+<script>onmessage = event => {{ document.title = JSON.stringify(event.data) }}</script>"""
 
 
-def seen(html, folder):
-    """What a browser makes of a page: the widths of its images; pixels that stick out."""
-    path = folder / "page.html"
-    path.write_bytes(html.replace("</body>", f"{_LOOK}</body>").encode())
-    command = [_BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--window-size=1240,900"]
-    command += [f"--user-data-dir={folder / 'profile'}", "--dump-dom", path.as_uri()]
-    page = subprocess.run(command, capture_output=True, text=True, timeout=120).stdout
-    return json.loads(page.partition("<title>")[2].partition("</title>")[0])
+def seen(html, folder, width):
+    """What a browser makes of a page on a screen of some width, pixels."""
+    (folder / "page.html").write_bytes(html.replace("</body>", f"{_LOOK}</body>").encode())
+    path = folder / "frame.html"
+    path.write_text(_FRAME.format(width))
+    command = [_BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--window-size=1300,900"]
+    command += [f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=20000"]
+    command += ["--dump-dom", path.as_uri()]
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=120).stdout
+    return json.loads(shown.partition("<title>")[2].partition("</title>")[0])
 
 
-def test_every_figure_is_drawn_and_nothing_sticks_out(tmp_path):
-    html = rendered(skies.CONFIG, tmp_path, others=(zero(),)).html
-    found = seen(html, tmp_path)
+@pytest.fixture(name="html", scope="module")
+def html_fixture(tmp_path_factory):
+    """A report with a long name and long words in its tables."""
+    other = dataclasses.replace(zero(), name="qe_tt_wiener", label="x" * 80, basis="measured " * 9)
+    html = rendered(skies.CONFIG, tmp_path_factory.mktemp("run"), others=(other, zero())).html
+    cells = ("network", "response to κ of unlensed maps", "0.0095 ± 0.0068", "0.001", "passed")
+    return html.replace("</main>", page.grid((), [cells * 2], text=(0, 1, 4, 5, 6)) + "</main>")
+
+
+@pytest.mark.parametrize("width", [400, 1240])
+def test_every_figure_is_drawn_and_nothing_sticks_out(html, tmp_path, width):
+    found = seen(html, tmp_path, width)
+    assert found["width"] == width
     assert len(found["images"]) == html.count("<img ")
     assert min(found["images"]) > 300
     assert found["overhang"] <= 0
-    # What a damaged figure looks like to this test.
-    damaged = seen(
-        html.replace("data:image/png;base64,", "data:image/png;base64,AAAA", 1), tmp_path
-    )
-    assert damaged["images"][0] < 300
+    assert found["narrowest"] > 300  # of the figures as they are shown
+    assert found["tallest"] < 0.5 * width  # of the tables' rows
+
+
+def test_a_damaged_figure_is_seen(html, tmp_path):
+    damaged = html.replace("data:image/png;base64,", "data:image/png;base64,AAAA", 1)
+    assert seen(damaged, tmp_path, 1240)["images"][0] < 300
