@@ -7,8 +7,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from lensing_tfds.errors import LensingError
-from lensing_tfds.sky import spectra
+from lensing_tfds.sky import instrument, spectra
 from lensing_tfds.sky.camb_spectra import PARAMETERS
 from lensing_tfds.sky.flat_sky import FlatSky
 
@@ -41,7 +43,8 @@ class LensingConfig:
     Attributes:
       name: name of the version, letters, digits, `_`, `-` and `.`.
       npix: pixels on a side of the square patch, 8 to 4096.
-      lx: side of the patch, degrees, at most 90. Default null: from `nside_equiv`.
+      lx: side of the patch, degrees, 0.0225 to 90: a smaller one has no modes within the spectra.
+        Default null: from `nside_equiv`.
       nside_equiv: the pixel area is that of a HEALPix map of this nside, so that
         lx = npix · sqrt(4π / (12 nside²)) rad. Default null: from `lx`.
       T_lmax: the unlensed temperature and polarization have no power above it. Default null: no
@@ -56,7 +59,8 @@ class LensingConfig:
       oversampling: the sky is lensed on pixels so many times smaller along each axis, 1 to 16, then
         smoothed by the beam and cut in Fourier space to the output's pixels. Default 1: lensed on
         its own pixels, which aliases what lensing moves beyond their Nyquist frequency.
-      beam_arcmin: full width at half maximum of a Gaussian beam, arcmin. Default 0: none.
+      beam_arcmin: full width at half maximum of a Gaussian beam, arcmin, at most some 2.5 times the
+        simulated box, which would pass nothing. Default 0: none.
       padding: the side of the simulated box in units of the patch's, 1 to 8; the patch is cut from
         the box's middle, and its edges are not periodic if this is above 1. Default 1.
       taper: width of the cosine edge that the lensed map is multiplied by, degrees, at most half
@@ -110,6 +114,7 @@ class LensingConfig:
         self._check_integer("npix", 8, 4096)
         self._check_patch()
         self._check_box()
+        self._check_longest_wave()
         for field in ("T_lmax", "kappa_lmax"):
             self._check_lmax(field)
         self._check_real("kappa_exaggeration_factor", 1e-6, 1e6)
@@ -121,7 +126,7 @@ class LensingConfig:
             raise self._error("stokes", f"one of {', '.join(map(repr, STOKES))}")
         if self.unlensed_E and "Q" not in self.stokes:
             raise self._error("unlensed_E", "false where stokes has no 'QU'")
-        self._check_real("beam_arcmin", 0.0, 1e4)
+        self._check_beam()
         self._check_real("taper", 0.0, math.degrees(self.side) / 2)
         self._check_cosmology()
         self._check_integer("seed", 0, 2**63 - 1)
@@ -288,17 +293,38 @@ class LensingConfig:
         in_order = {name: self.cosmology[name] for name in sorted(self.cosmology)}
         object.__setattr__(self, "cosmology", in_order)
 
-    def _check_lmax(self, field: str) -> None:
-        if getattr(self, field) is None:
-            return
-        fundamental = self.box.fundamental
-        if fundamental > spectra.LMAX:
+    def _check_longest_wave(self) -> None:
+        """Refuses a box so small that no mode of it has power, and its maps were all zero."""
+        longest = max(self._lowest_multipole("kappa"), self._lowest_multipole("T"))
+        if longest > spectra.LMAX:
             raise self._error(
-                field,
-                f"null: the patch's fundamental mode, l = {fundamental:.1f}, is beyond "
-                f"the table's {spectra.LMAX}",
+                "lx" if self.lx is not None else "nside_equiv",
+                f"such that the patch, of {math.degrees(self.side):.3g} degrees, has power: its "
+                f"longest wave, l = {longest:.0f}, is beyond the spectra's {spectra.LMAX}",
             )
-        self._check_integer(field, math.ceil(fundamental), spectra.LMAX)
+
+    def _check_lmax(self, field: str) -> None:
+        if getattr(self, field) is not None:
+            lowest = self._lowest_multipole(field.removesuffix("_lmax"))
+            self._check_integer(field, math.ceil(lowest), spectra.LMAX)
+
+    def _check_beam(self) -> None:
+        # A Gaussian beam passes exp(-l²σ²/2) of a wave; less than this of the longest is nothing.
+        sigma = math.sqrt(2 * math.log(1e10)) / self._lowest_multipole("T")
+        widest = math.degrees(sigma) * 60 * instrument.FWHM_PER_SIGMA
+        self._check_real("beam_arcmin", 0.0, min(widest, 1e4))
+
+    def _lowest_multipole(self, field: str) -> float:
+        """The least multipole of the internal grid, rounded as there, that gives a map power.
+
+        Args:
+          field: "kappa", or "T" for all that is observed: waves along an axis have no U.
+        """
+        sky = self.internal
+        start = int(field == "T" and "Q" in self.stokes)
+        first = slice(start, math.ceil(2 / sky.fundamental) + 2)
+        ell = np.hypot(sky.lx[:, first], sky.ly[first])
+        return float(ell[ell >= 2].min())  # l of 0 and 1 have no power
 
     def _check_num_examples(self) -> None:
         given = self.num_examples

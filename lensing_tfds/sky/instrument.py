@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from lensing_tfds.sky.flat_sky import FlatSky, as_pairs
 
-_FWHM_PER_SIGMA = math.sqrt(8 * math.log(2))
+FWHM_PER_SIGMA = math.sqrt(8 * math.log(2))
 
 
 def beam(ell: NDArray[np.floating], fwhm_arcmin: float) -> NDArray[np.floating]:
@@ -17,7 +17,7 @@ def beam(ell: NDArray[np.floating], fwhm_arcmin: float) -> NDArray[np.floating]:
       ell: multipoles, any shape.
       fwhm_arcmin: full width at half maximum, arcmin; 0 is no beam.
     """
-    sigma = math.radians(fwhm_arcmin / 60) / _FWHM_PER_SIGMA
+    sigma = math.radians(fwhm_arcmin / 60) / FWHM_PER_SIGMA
     return np.exp(-0.5 * (ell * sigma) ** 2)
 
 

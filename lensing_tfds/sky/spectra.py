@@ -96,8 +96,8 @@ def parse(text: str) -> PowerSpectra:
     Raises:
       ValueError: it is no such table, or not the whole of one.
     """
-    lines = text.splitlines()
-    rows = np.loadtxt([line for line in lines if not line.startswith("#")], ndmin=2)
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    rows = np.loadtxt(lines or ["0"], ndmin=2)
     ell = np.arange(2, len(rows) + 2)
     if rows.shape[1] != len(COLUMNS) + 1 or not np.array_equal(rows[:, 0], ell):
         raise ValueError("not a table of spectra from ell = 2 on")

@@ -129,10 +129,3 @@ def test_an_estimate_that_is_not_finite_is_named(kappa, bad):
 def test_estimates_of_another_shape_are_refused(kappa):
     with pytest.raises(LensingError, match=r"shape \(32, 8, 8, 1\), must be \(32, 16, 16, 1\)"):
         judged(kappa, kappa[:, ::2, ::2])
-
-
-def test_too_few_modes_for_a_spectrum_are_refused(kappa):
-    # A patch so small that its longest wave is beyond the table: κ has no power at all.
-    tiny = dataclasses.replace(skies.CONFIG, lx=0.02, kappa_lmax=None)
-    with pytest.raises(LensingError, match="too few modes"):
-        judged(kappa, kappa, tiny)

@@ -1,9 +1,13 @@
 """Examples: pure functions of (physics, seed, split, index), the same in whatever company."""
 
 import dataclasses
+import math
+import re
 import subprocess
 import sys
 
+import hypothesis
+import hypothesis.strategies as st
 import numpy as np
 import pytest
 
@@ -183,3 +187,45 @@ print(lensing_tfds.simulate("v7", "train", [0])["lensed"].shape)
 """
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert result.stdout.splitlines() == ["False", "(1, 50, 50, 1)"], result.stderr
+
+
+def bound_of(fields, field, impossible):
+    """The bound that a config names, when given what is beyond it."""
+    with pytest.raises(LensingError, match=f"{field} is") as caught:
+        LensingConfig(**fields | {field: impossible})
+    low, high = re.search(r"from (\S+) to (\S+)$", str(caught.value)).groups()
+    return int(low) if isinstance(impossible, int) else float(high)
+
+
+@st.composite
+def extreme_configs(draw):
+    """Configs at the bounds of what is accepted, where modes run out."""
+    number = st.floats(0.0, 1.0)
+    fields = {
+        "name": "x",
+        "npix": draw(st.integers(8, 20)),
+        "lx": 10 ** (math.log10(0.0225) + draw(number) * math.log10(90 / 0.0225)),
+        "stokes": draw(st.sampled_from(["T", "TQU", "QU"])),
+        "padding": draw(st.sampled_from([1, 2, 8])),
+        "oversampling": draw(st.sampled_from([1, 3])),
+    }
+    fields["lx"] = draw(st.sampled_from([fields["lx"], 20.0, 0.0225, 90.0, 5.0, 22.9]))
+    fields["unlensed_E"] = "Q" in fields["stokes"]
+    hypothesis.assume(fields["lx"] > 0.0319 or fields["stokes"] == "T")
+    for field in ("T_lmax", "kappa_lmax"):
+        if draw(st.booleans()):
+            fields[field] = bound_of(fields, field, 1)
+    if draw(st.booleans()):
+        fields["beam_arcmin"] = 0.999 * bound_of(fields, "beam_arcmin", 1e6)
+    return LensingConfig(**fields)
+
+
+@hypothesis.settings(max_examples=60)
+@hypothesis.given(extreme_configs())
+def test_no_config_that_is_accepted_gives_an_empty_map(config):
+    """Every map of an example has something in it, and is finite."""
+    example = simulate(config, "train", [3])
+    for name in config.map_features:
+        for channel in range(example[name].shape[-1]):
+            values = example[name][0, ..., channel]
+            assert np.isfinite(values).all() and np.abs(values).max() > 0, (name, channel)
