@@ -1,7 +1,7 @@
 """The TFDS dataset `lensing`: glue between the simulator and TensorFlow Datasets, nothing else."""
 
+import contextlib
 import dataclasses
-import json
 import os
 import pathlib
 import re
@@ -14,13 +14,13 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from lensing_tfds import cosmology, strict_json
+from lensing_tfds.command_line import build_command
 from lensing_tfds.configs import DATASET_VERSION, SPLITS, LensingConfig, differences
 from lensing_tfds.errors import LensingError
-from lensing_tfds.records import shards, storage
+from lensing_tfds.records import seals, shards, storage
+from lensing_tfds.records.datasets import METADATA, PREPARED, split_plans
 from lensing_tfds.records.local_executor import write_locally
 from lensing_tfds.versions import VERSIONS, get_config
-
-_PREPARED = "dataset_info.json"  # what TFDS knows a prepared dataset by
 
 _MAP_DOCUMENTS = {  # description and unit
     "lensed": ("CMB as observed: lensed, with the config's beam and noise.", "µK"),
@@ -138,8 +138,9 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
         """Builds the dataset, goes on with a build that was interrupted, or finds it built.
 
         Shards are written in place; `dataset_info.json`, by which TFDS knows a dataset that is
-        prepared, comes last. A prepared dataset is taken as it is, unless `check_shards` is set:
-        then every shard is verified, and those that are damaged are written again.
+        prepared, comes last, after the checksums of all other files. A prepared dataset is taken as
+        it is if these agree, unless `check_shards` is set: then every shard is verified too, and
+        what is damaged is written again.
 
         Args:
           download_dir: not used, as there is nothing to download.
@@ -150,7 +151,7 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
 
         Raises:
           LensingError: the folder holds another config under the same name, or another number of
-            shards, or it cannot be written. Finished shards are kept.
+            shards, or is damaged, or cannot be written. Finished shards are kept.
         """
         del download_dir, permissions
         self.assert_is_not_blocked()
@@ -162,14 +163,49 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
         if download_config.num_shards is not None and download_config.num_shards < 1:
             raise LensingError(f"num_shards is {download_config.num_shards}: must be at least 1")
         if download_config.download_mode == tfds.GenerateMode.UPDATE_DATASET_INFO:
-            self._update_dataset_info()
+            self._refuse_damage()
+            self._write_files(self.info.write_to_directory)
             return
         if download_config.download_mode.overwrite_dataset and self.data_path.exists():
-            self.data_path.rmtree()
+            self._remove_folder()
         self._refuse_another_config(self._with_at_most(download_config.max_examples_per_split))
-        prepared = storage.size(str(self.data_path / _PREPARED)) is not None
+        prepared = storage.size(str(self.data_path / PREPARED)) is not None
         if self.check_shards or not prepared:
             self._download_and_prepare(None, download_config)
+        else:
+            self._refuse_damage()
+            split_plans(self)  # which compares its files with one another
+
+    def as_dataset(self, *args: Any, **kwargs: Any) -> Any:
+        self._refuse_damage()
+        return super().as_dataset(*args, **kwargs)
+
+    def as_data_source(self, *args: Any, **kwargs: Any) -> Any:
+        self._refuse_damage()
+        return super().as_data_source(*args, **kwargs)
+
+    def _refuse_damage(self) -> None:
+        if self.info.damage is not None:
+            command = build_command(self.builder_config, str(self._data_dir_root))
+            raise LensingError(
+                f"{self.data_dir}/{self.info.damage}; to write it again (intact shards are kept): "
+                f"{command}"
+            )
+
+    def _remove_folder(self) -> None:
+        """For --overwrite."""
+        if not storage.is_remote(self.data_dir) and pathlib.Path(self.data_dir).is_symlink():
+            raise LensingError(
+                f"{self.data_dir} is a symbolic link, and what it points to is not removed: remove "
+                "the link or what is in the folder, and leave --overwrite out"
+            )
+        try:
+            self.data_path.rmtree()
+        except OSError as error:
+            raise LensingError(
+                f"{self.data_dir} cannot be removed ({error.strerror or error})"
+            ) from error
+        self.info.damage = None
 
     def _download_and_prepare(
         self, dl_manager: Any, download_config: tfds.download.DownloadConfig | None = None
@@ -182,15 +218,26 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
         self._make_folder()
         self.info.metadata.update(_metadata(config))
         self.info.metadata["num_shards"] = {plan.split: plan.num_shards for plan in plans}
-        known_spectra = self._stored_metadata().get("spectra")
+        folder = str(self.data_path)
+        known_spectra = (self._stored_metadata() or {}).get("spectra")
         if known_spectra is not None:
             self.info.metadata["spectra"] = known_spectra
-        # First of all: a build that is interrupted says what it was of.
-        self._write_metadata(self.info.metadata.save_metadata)
-        spectra = cosmology.store(config, str(self.data_path), known_spectra)
-        if spectra != known_spectra:
+        is_new = storage.size(f"{folder}/{PREPARED}") is None
+        if is_new:  # first of all: a build that is interrupted says what it was of
+            self._write_files(self.info.metadata.save_metadata)
+        if cosmology.FILE in seals.faults(folder):
+            storage.remove(f"{folder}/{cosmology.FILE}")
+        spectra = cosmology.store(config, folder, known_spectra)
+        if known_spectra is None and cosmology.FILE in seals.faults(folder):
+            storage.remove(f"{folder}/{cosmology.FILE}")
+            raise LensingError(
+                f"{folder}/{cosmology.FILE} and {METADATA} were damaged, and CAMB gives other "
+                "digits today: put back a copy of one, or start anew: tfds build --overwrite"
+            )
+        if spectra is not None:
             self.info.metadata["spectra"] = spectra
-            self._write_metadata(self.info.metadata.save_metadata)
+            if is_new:
+                self._write_files(self.info.metadata.save_metadata)
         try:
             summary = executor(plans)
         finally:
@@ -204,7 +251,8 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
                     "run the same command again"
                 )
         self.info.set_splits(tfds.core.SplitDict([self._split_info(p, summary) for p in plans]))
-        self._write_metadata(self.info.write_to_directory)
+        self._write_files(self.info.write_to_directory)
+        self.info.damage = None
         self.summary = summary
         print(f"lensing/{config.name}: {summary.total}", file=sys.stderr)
 
@@ -220,7 +268,7 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
         self, config: LensingConfig, split: str, download_config: tfds.download.DownloadConfig
     ) -> shards.SplitPlan:
         asked = download_config.num_shards
-        stored = self._stored_metadata().get("num_shards", {}).get(split)
+        stored = self._stored_num_shards(split)
         if asked is not None:
             count = min(asked, config.num_examples[split])  # no empty shards
             if stored not in (None, count):
@@ -232,9 +280,7 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
             count = stored or shards.default_num_shards(
                 config, split, download_config.max_shard_size
             )
-        template = self._get_filename_template(split)
-        only = template.sharded_filepath(shard_index=0, num_shards=1)
-        return shards.SplitPlan(config, split, count, str(only).removesuffix("-00000-of-00001"))
+        return self._split_plan(config, split, count)
 
     def _executor(self, download_config: tfds.download.DownloadConfig) -> shards.Executor:
         options, runner = download_config.beam_options, download_config.beam_runner
@@ -254,38 +300,100 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
             filename_template=self._get_filename_template(plan.split),
         )
 
-    def _stored_metadata(self) -> dict[str, Any]:
-        """What the folder says that it holds, finished or not; empty if it does not exist."""
-        path = str(self.data_path / "metadata.json")
-        if storage.size(path) is None:
+    def _stored_metadata(self) -> dict[str, Any] | None:
+        """What the folder says that it holds, finished or not.
+
+        Returns:
+          Empty if it does not say so; None if what it says is damaged.
+        """
+        folder = str(self.data_path)
+        if {seals.FILE, METADATA} & seals.faults(folder).keys():
+            return None
+        content = seals.content_of(folder, METADATA)
+        if content is None:
             return {}
-        with storage.reading(path) as file:
-            return json.loads(file.read())
+        with contextlib.suppress(LensingError):
+            stored = strict_json.parse(content, METADATA)
+            if isinstance(stored.get("config"), dict):
+                return stored
+        return None
+
+    def _stored_num_shards(self, split: str) -> int | None:
+        """How many shards a split has, or was to have."""
+        stored = self._stored_metadata()
+        if stored is not None:
+            return stored.get("num_shards", {}).get(split)
+        counts = {count for _, count in self._sealed_shards(split)}
+        return counts.pop() if len(counts) == 1 else None
+
+    def _sealed_shards(self, split: str) -> list[tuple[int, int]]:
+        """Number of each shard of a split that has a seal, and of all, as its name says."""
+        pattern = re.compile(rf"{self.name}-{split}\.tfrecord-(\d+)-of-(\d+)\.crc32c")
+        matches = map(pattern.fullmatch, storage.sizes(str(self.data_path)))
+        return [(int(match[1]), int(match[2])) for match in matches if match]
 
     def _refuse_another_config(self, config: LensingConfig) -> None:
         """TFDS itself would silently reuse whatever stands under the same name."""
+        advice = "choose another name or data_dir, or delete that folder"
         stored = self._stored_metadata()
-        if not stored and storage.size(str(self.data_path / _PREPARED)) is None:
+        if stored is None:
+            ours, others = self._shards_of(config)
+            if others > ours:
+                raise LensingError(
+                    f"{self.data_dir}/{METADATA} is damaged, and the shards there are of another "
+                    f"config named {config.name!r}: give the one that they were built from, or "
+                    f"{advice}"
+                )
+            return
+        if not stored and storage.size(str(self.data_path / PREPARED)) is None:
             return
         differing = differences(_with_new_fields(stored.get("config", {})), config.to_json())
-        if differing:
-            raise LensingError(
-                f"{self.data_dir} holds another config named {config.name!r} "
-                f"({differing}): choose another name or data_dir, or delete that folder"
-            )
+        if not differing:
+            return
+        if not seals.names(str(self.data_path)):
+            # Without a checksum it may be that file which is damaged: the shards know.
+            ours, others = self._shards_of(config)
+            if ours and not others:
+                return
+        raise LensingError(
+            f"{self.data_dir} holds another config named {config.name!r} ({differing}): {advice}"
+        )
 
-    def _write_metadata(self, write: Callable[[str], object]) -> None:
-        """Lets TFDS write its files, and puts each into the dataset's folder whole.
+    def _shards_of(self, config: LensingConfig) -> tuple[int, int]:
+        """Counts the shards whose seal says that they are of a config, and that they are not."""
+        ours = others = 0
+        for split in SPLITS:
+            for number, count in self._sealed_shards(split):
+                spec = self._split_plan(config, split, count).shard(number)
+                with contextlib.suppress(seals.DamagedSealError):
+                    seal = shards.read_seal(spec)
+                    if seal is not None:
+                        is_ours = seal["fingerprint"] == spec.fingerprint
+                        ours, others = ours + is_ours, others + (not is_ours)
+        return ours, others
+
+    def _split_plan(self, config: LensingConfig, split: str, count: int) -> shards.SplitPlan:
+        template = self._get_filename_template(split)
+        only = template.sharded_filepath(shard_index=0, num_shards=1)
+        return shards.SplitPlan(config, split, count, str(only).removesuffix("-00000-of-00001"))
+
+    def _write_files(self, write: Callable[[str], object]) -> None:
+        """Lets TFDS write its files, and puts each into the dataset's folder whole, with a seal.
 
         Two builds may do so at once, and a reader may look on.
         """
-        with tempfile.TemporaryDirectory() as folder:
-            write(folder)
-            # The file that says "prepared" comes last.
-            paths = sorted(pathlib.Path(folder).iterdir(), key=lambda p: p.name == _PREPARED)
-            for path in paths:
-                with storage.writing(str(self.data_path / path.name)) as file:
-                    file.write(path.read_bytes())
+        folder = str(self.data_path)
+        with tempfile.TemporaryDirectory() as temporary:
+            write(temporary)
+            contents = {path.name: path.read_bytes() for path in pathlib.Path(temporary).iterdir()}
+        spectra = seals.content_of(folder, cosmology.FILE)
+        seal = seals.seal_of(contents | ({} if spectra is None else {cosmology.FILE: spectra}))
+        last = contents.pop(PREPARED, None)  # the file that says "prepared"
+        contents |= {seals.FILE: seal} | ({} if last is None else {PREPARED: last})
+        for name, content in contents.items():
+            if seals.content_of(folder, name) != content:
+                with storage.writing(f"{folder}/{name}") as file:
+                    file.write(content)
 
     def _make_folder(self) -> None:
         if storage.is_remote(self.data_dir):
@@ -320,7 +428,29 @@ def _require_a_config(arguments: Sequence[str]) -> None:
 
 
 class _Info(tfds.core.DatasetInfo):
-    """A dataset's description, as TFDS has it."""
+    """A dataset's description, as TFDS has it.
+
+    It takes nothing from files that are damaged: the builder that mends them begins without.
+    """
+
+    _metadata: Any
+    _features: Any
+    damage: str | None = None
+    """What is wrong with the files, as in "<folder>/<damage>"."""
+
+    def read_from_directory(self, dataset_info_dir: Any) -> None:
+        folder = str(dataset_info_dir)
+        for name, fault in seals.faults(folder).items():
+            self.damage = f"{name} {fault}"
+            return
+        metadata, features = self._metadata, self._features
+        try:
+            super().read_from_directory(dataset_info_dir)
+            strict_json.read(f"{folder}/{METADATA}")  # TFDS puts that off
+        except Exception as error:  # TFDS has many, for files that have no checksums yet
+            self._metadata, self._features = metadata, features
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            self.damage = f"{PREPARED}, features.json or {METADATA} is damaged ({reason})"
 
     def initialize_from_bucket(self) -> None:
         """Nothing: this dataset is not in TFDS's bucket.

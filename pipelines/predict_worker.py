@@ -27,8 +27,9 @@ from estimators.estimator import TRAIN_AGAIN, refuse_not_finite
 from estimators.sealed_predictions import PredictionShard
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records import storage
+from lensing_tfds.records.datasets import open_folder
 from lensing_tfds.records.reading import evaluation_batches
-from lensing_tfds.records.shards import ShardResult, ShardSpec, damage
+from lensing_tfds.records.shards import ShardResult, ShardSpec, damage, write_seal
 from trainer.run import Run, load_run
 
 NETWORK_FILES = ("config.json", "best.keras")
@@ -99,13 +100,13 @@ def predict_shard(
             on_examples(spec.num_examples)
         return result(reused=True)
     network = _network(source)
-    crc, num_bytes, indices = google_crc32c.Checksum(), 0, []
+    crc, num_bytes, indices = 0, 0, []
     with storage.writing(shard.path) as file:
 
         def put(piece: bytes) -> None:
-            nonlocal num_bytes
+            nonlocal crc, num_bytes
             file.write(piece)
-            crc.update(piece)
+            crc = google_crc32c.extend(crc, piece)
             num_bytes += len(piece)
 
         put(_npy_header((spec.num_examples, spec.config.npix, spec.config.npix)))
@@ -121,9 +122,7 @@ def predict_shard(
             raise LensingError(f"{source.dataset}: {examples} gave other examples than those")
     with storage.writing(shard.index_path) as file:
         file.write(_npy(np.concatenate(indices)))
-    seal = {"crc32c": crc.hexdigest().decode(), "num_bytes": num_bytes}
-    with storage.writing(shard.seal_path) as file:
-        file.write(json.dumps(seal | {"fingerprint": shard.fingerprint}).encode())
+    write_seal(shard, crc, num_bytes)
     return result(reused=False)
 
 
@@ -174,4 +173,4 @@ def _load(source: Source) -> Run:
 
 @functools.lru_cache(maxsize=1)
 def _dataset(folder: str) -> tfds.core.DatasetBuilder:
-    return tfds.builder_from_directory(folder)
+    return open_folder(folder)

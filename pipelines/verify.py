@@ -1,4 +1,4 @@
-"""Reads every shard of a dataset and compares it with its checksum.
+"""Reads every file of a dataset and compares it with its checksum.
 
     python -m pipelines.verify --dataset lensing/v7 --data_dir ~/tensorflow_datasets
 
@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from lensing_tfds.command_line import CommandParser, build_command, command
+from lensing_tfds.command_line import CommandParser, command
 from lensing_tfds.quiet import quiet_tensorflow
 
 if TYPE_CHECKING:
@@ -43,30 +43,51 @@ def _inspect(spec: ShardSpec, on_examples: Callable[[int], object]) -> tuple[str
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Verifies every shard of a dataset against its checksum; exit status 1 if any is damaged."""
+    """Verifies every file of a dataset against its checksum; exit status 1 if any is damaged."""
     parser = CommandParser("pipelines.verify", str(main.__doc__))
     parser.add_shared("--dataset", required=True)
     parser.add_shared("--data_dir")
     arguments = parser.parse_args(argv)
     with command(arguments.verbose, extra="tfds"):
         with quiet_tensorflow():
-            from lensing_tfds.records.datasets import absolute_data_dir, open_built, split_plans
+            from lensing_tfds.records import seals
+            from lensing_tfds.records.datasets import (
+                absolute_data_dir,
+                built_folder,
+                mending_command,
+                open_folder,
+                split_plans,
+            )
             from lensing_tfds.versions import dataset_name
 
         data_dir = absolute_data_dir(arguments.data_dir)
-        builder = open_built(dataset_name(arguments.dataset), data_dir)
-        plans = split_plans(builder)
+        folder = built_folder(dataset_name(arguments.dataset), data_dir)
+        if faults := seals.faults(folder):
+            # They say which shards there must be, and of which config: these first.
+            for name, fault in faults.items():
+                print(f"{folder}/{name} {fault}")
+            print(
+                f"error: shards were not looked at: first write that again (intact shards are "
+                f"kept): {mending_command(folder)}",
+                file=sys.stderr,
+            )
+            sys.exit(1)
+        plans = split_plans(open_folder(folder))
         damaged = damaged_shards(plans)
         count = sum(plan.num_shards for plan in plans)
+        if not seals.names(folder):
+            print(
+                f"note: {folder} was built without checksums of its files other than shards; to "
+                f"add them: {mending_command(folder)}"
+            )
         if not damaged:
             print(f"{arguments.dataset}: all {count} shards are intact")
             return
         for line in damaged:
             print(line)
-        again = build_command(plans[0].config, data_dir)
         print(
             f"error: {len(damaged)} of {count} shards are damaged; to write just those again: "
-            f"{again}",
+            f"{mending_command(folder)}",
             file=sys.stderr,
         )
         sys.exit(1)

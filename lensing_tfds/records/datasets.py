@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
 import tensorflow_datasets as tfds
 from etils import epath
 
+from lensing_tfds import strict_json
 from lensing_tfds.command_line import build_command
 from lensing_tfds.configs import LensingConfig, differences
 from lensing_tfds.errors import LensingError
-from lensing_tfds.records import storage
+from lensing_tfds.records import seals, storage
 from lensing_tfds.records.shards import SplitPlan
 from lensing_tfds.versions import VERSIONS, dataset_name
+
+PREPARED = "dataset_info.json"
+"""Name of the file that TFDS knows a prepared dataset by."""
+
+METADATA = "metadata.json"
+"""Name of the file that holds a dataset's config."""
 
 
 def absolute_data_dir(data_dir: str | None) -> str:
@@ -45,7 +53,13 @@ def stored_config(builder: tfds.core.DatasetBuilder) -> LensingConfig:
     Raises:
       LensingError: the dataset was not built by `lensing_tfds`.
     """
-    config = (builder.info.metadata or {}).get("config")
+    try:
+        config = (builder.info.metadata or {}).get("config")
+    except ValueError as error:
+        raise LensingError(
+            f"{builder.data_path}/metadata.json is damaged ({error}); to write it again: "
+            f"{mending_command(str(builder.data_path))}"
+        ) from error
     if config is None:
         raise LensingError(f"{builder.data_path} holds no lensing config in its metadata.json")
     return LensingConfig.from_json(config)
@@ -66,16 +80,10 @@ def split_plans(builder: tfds.core.DatasetBuilder) -> list[SplitPlan]:
             raise LensingError(
                 f"{builder.data_path}: dataset_info.json has {split.num_examples:,} {name} "
                 f"examples in shards of other lengths than the {plan.num_examples:,} of "
-                f"metadata.json; to write both again: {rebuild_command(builder)}"
+                f"metadata.json; to write both again: {mending_command(str(builder.data_path))}"
             )
         plans.append(plan)
     return plans
-
-
-def rebuild_command(builder: tfds.core.DatasetBuilder) -> str:
-    """The shell command that mends a built dataset."""
-    # Not data_dir_root, which is another one for a dataset opened from its folder.
-    return build_command(stored_config(builder), str(builder.data_path.parent.parent.parent))
 
 
 def open_dataset(
@@ -132,21 +140,89 @@ def open_built(name: str, data_dir: str) -> tfds.core.DatasetBuilder:
       data_dir: the folder that holds the folder `lensing`.
 
     Raises:
+      LensingError: it is not there, its build was not finished, or it is damaged.
+    """
+    return open_folder(built_folder(name, data_dir))
+
+
+def built_folder(name: str, data_dir: str) -> str:
+    """Returns the folder of a dataset that is built, in its newest data version.
+
+    Args:
+      name: the config's.
+      data_dir: the folder that holds the folder `lensing`.
+
+    Raises:
       LensingError: it is not there, or its build was not finished.
     """
     folder = epath.Path(data_dir) / "lensing" / name
     versions = tfds.core.utils.version.list_all_versions(folder)
-    built = [v for v in versions if (folder / str(v) / "dataset_info.json").exists()]
+    built = [v for v in versions if storage.size(f"{folder / str(v)}/{PREPARED}") is not None]
     if built:
-        return tfds.builder_from_directory(folder / str(built[-1]))
+        return str(folder / str(built[-1]))
+    fields = f'{{"name": "{name}", "npix": ..., "lx": ...}}'
+    command = build_command(VERSIONS.get(name, fields), data_dir)
     if versions:
         raise LensingError(
             f"the build of lensing/{name} in {folder / str(versions[-1])} was not finished: "
             "the command that began it goes on with it"
         )
-    fields = f'{{"name": "{name}", "npix": ..., "lx": ...}}'
-    command = build_command(VERSIONS.get(name, fields), data_dir)
     raise LensingError(f"lensing/{name} is not in {data_dir}; build it with: {command}")
+
+
+def open_folder(folder: str) -> tfds.core.DatasetBuilder:
+    """Opens a built dataset from its own files, once these are found to be intact.
+
+    Args:
+      folder: of the dataset, with its data version.
+
+    Raises:
+      LensingError: one of its files other than shards is damaged; the message names it.
+    """
+    refuse_damaged(folder)
+    try:
+        builder = tfds.builder_from_directory(folder)
+        split_plans(builder)
+    except LensingError:
+        raise
+    except Exception as error:  # TFDS has many, for files that have no checksums yet
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise LensingError(
+            f"{folder}: dataset_info.json, features.json or metadata.json is damaged ({reason}); "
+            f"to write them again: {mending_command(folder)}"
+        ) from error
+    return builder
+
+
+def refuse_damaged(folder: str) -> None:
+    """Compares the files of a dataset, but for its shards, with their checksums.
+
+    Raises:
+      LensingError: one is damaged or missing; the message names it, and says what mends it.
+    """
+    found = seals.faults(folder)
+    for name, fault in found.items():
+        raise LensingError(
+            f"{folder}/{name} {fault}; to write it again (intact shards are kept): "
+            f"{mending_command(folder)}"
+        )
+
+
+def mending_command(folder: str) -> str:
+    """The shell command that writes again what is damaged in a dataset.
+
+    Args:
+      folder: of the dataset, with its data version.
+    """
+    path = epath.Path(folder)
+    name, data_dir = path.parent.name, str(path.parent.parent.parent)
+    config: LensingConfig | str = f'{{"name": "{name}", "npix": ..., "lx": ...}}'
+    if name in VERSIONS:
+        config = VERSIONS[name]
+    elif not {seals.FILE, METADATA} & seals.faults(folder).keys():
+        with contextlib.suppress(LensingError, KeyError):
+            config = LensingConfig.from_json(strict_json.read(f"{folder}/{METADATA}")["config"])
+    return build_command(config, data_dir)
 
 
 def _open_custom(name: str, data_dir: str, command: str) -> tfds.core.DatasetBuilder:

@@ -20,7 +20,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from lensing_tfds.records import storage
-from lensing_tfds.records.datasets import rebuild_command, split_plans
+from lensing_tfds.records.datasets import mending_command, split_plans
 from lensing_tfds.records.remote_records import remote_records
 from lensing_tfds.records.shards import ShardSpec, read_shard
 
@@ -77,7 +77,7 @@ def damage_named(builder: tfds.core.DatasetBuilder) -> Iterator[None]:
 
 def _require_intact(builder: tfds.core.DatasetBuilder, spec: ShardSpec) -> None:
     """Reads a shard from end to end."""
-    remedy = f"to write just that again: {rebuild_command(builder)}"
+    remedy = f"to write just that again: {mending_command(str(builder.data_path))}"
     collections.deque(read_shard(spec, remedy), maxlen=0)
 
 

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from lensing_tfds.configs import DATASET_VERSION, SPLITS, LensingConfig
 from lensing_tfds.cosmology import spectra_of
 from lensing_tfds.errors import LensingError
-from lensing_tfds.records import storage, tfrecord
+from lensing_tfds.records import seals, storage, tfrecord
 from lensing_tfds.simulation import Simulator
 
 TARGET_SHARD_BYTES = 128 * 2**20  # TFDS's guidance is 100 to 200 MiB
@@ -300,9 +300,7 @@ def write_shard(spec: ShardSpec, on_examples: Callable[[int], object] | None = N
                 num_bytes += len(piece)
             if on_examples is not None:
                 on_examples(len(examples["index"]))
-    seal = {"crc32c": f"{crc:08x}", "num_bytes": num_bytes, "fingerprint": spec.fingerprint}
-    with storage.writing(spec.seal_path) as file:
-        file.write(json.dumps(seal).encode())
+    write_seal(spec, crc, num_bytes)
     return result(num_bytes, reused=False)
 
 
@@ -365,6 +363,39 @@ class Sealed(Protocol):
     def fingerprint(self) -> str: ...
 
 
+def write_seal(spec: Sealed, crc: int, num_bytes: int) -> None:
+    """Writes the seal of a file.
+
+    Args:
+      spec: the file.
+      crc: its CRC-32C.
+      num_bytes: its size.
+
+    Raises:
+      LensingError: the seal cannot be written.
+    """
+    fields = {"crc32c": f"{crc:08x}", "num_bytes": num_bytes, "fingerprint": spec.fingerprint}
+    with storage.writing(spec.seal_path) as file:
+        file.write(seals.sealed(fields))
+
+
+def read_seal(spec: Sealed) -> dict[str, Any] | None:
+    """Returns the seal of a file, of `crc32c`, `num_bytes` and `fingerprint`; None without one.
+
+    Raises:
+      DamagedSealError: the seal is damaged.
+      LensingError: it cannot be read.
+    """
+    if storage.size(spec.seal_path) is None:
+        return None
+    with storage.reading(spec.seal_path) as file:
+        fields = seals.unsealed(file.read())
+    kinds = {"crc32c": str, "num_bytes": int, "fingerprint": str}
+    if {name: type(value) for name, value in fields.items()} != kinds:
+        raise seals.DamagedSealError
+    return fields
+
+
 def damage(spec: Sealed) -> str | None:
     """Says what is wrong with a shard, reading all of it.
 
@@ -377,28 +408,20 @@ def damage(spec: Sealed) -> str | None:
     size = storage.size(spec.path)
     if size is None:
         return "is missing"
-    seal = _read_seal(spec.seal_path)
+    try:
+        seal = read_seal(spec)
+    except seals.DamagedSealError:
+        return f"cannot be verified: the checksum beside it is damaged ({spec.seal_path})"
     if seal is None:
         return f"has no checksum beside it ({spec.seal_path})"
-    if seal.get("fingerprint") != spec.fingerprint:
+    if seal["fingerprint"] != spec.fingerprint:
         return "holds other examples"
-    if seal.get("num_bytes") != size:
-        return f"has {size:,} bytes instead of {seal.get('num_bytes'):,}"
+    if seal["num_bytes"] != size:
+        return f"has {size:,} bytes instead of {seal['num_bytes']:,}"
     crc = 0
     with storage.reading(spec.path) as file:
         while chunk := file.read(_CHUNK_BYTES):
             crc = google_crc32c.extend(crc, chunk)
-    if seal.get("crc32c") != f"{crc:08x}":
+    if seal["crc32c"] != f"{crc:08x}":
         return "does not have the bytes that were written: its checksum differs"
     return None
-
-
-def _read_seal(path: str) -> dict[str, Any] | None:
-    if storage.size(path) is None:
-        return None
-    with storage.reading(path) as file:
-        try:
-            seal = json.loads(file.read())
-        except ValueError:
-            return None
-    return seal if isinstance(seal, dict) else None

@@ -146,7 +146,7 @@ def garble_seal(path):
         (truncate, "bytes instead of"),
         (lambda path: path.unlink(), "is missing"),
         (remove_seal, "no checksum beside it"),
-        (garble_seal, "no checksum beside it"),
+        (garble_seal, "the checksum beside it is damaged"),
     ],
 )
 def test_damage_is_found_said_and_mended(tmp_path, tiny, harm, what):
