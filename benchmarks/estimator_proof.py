@@ -28,6 +28,7 @@ import argparse
 import dataclasses
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +39,7 @@ from estimators.quadratic.observation import Observation
 from estimators.quadratic.quadratic_estimator import PAIRS, QuadraticEstimator
 from lensing_tfds import VERSIONS, LensingConfig
 from lensing_tfds.cosmology import kappa_power, spectra_of
-from lensing_tfds.simulation import KAPPA, Simulator, _Scratch
+from lensing_tfds.simulation import KAPPA, Simulator
 from lensing_tfds.sky import polarization
 from lensing_tfds.sky.flat_sky import FlatSky
 
@@ -53,7 +54,7 @@ class PairedSimulator(Simulator):
     """A simulator whose examples 2i and 2i + 1 share κ, and nothing else."""
 
     def _draw(
-        self, indices: Sequence[int], scratch: _Scratch
+        self, indices: Sequence[int], scratch: Any
     ) -> tuple[NDArray[np.complex64], dict[str, NDArray[np.complex64]]]:
         _, fields = super()._draw(indices, scratch)
         self._stream.fill([index // 2 for index in indices], KAPPA, scratch.normals[0])

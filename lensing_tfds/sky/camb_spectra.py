@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from lensing_tfds.sky.spectra import COLUMNS, COSMOLOGY, LMAX
+from lensing_tfds.sky.fiducial import COLUMNS, COSMOLOGY, LMAX
 
 PARAMETERS = frozenset(
     (
