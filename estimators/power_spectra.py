@@ -21,7 +21,6 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-import pymaster as nmt
 from numpy.typing import NDArray
 
 from lensing_tfds.errors import LensingError
@@ -115,6 +114,8 @@ def measure(first: NDArray[np.floating], second: NDArray[np.floating], bands: Ba
     Returns:
       Band powers, in the product of the maps' units times steradian.
     """
+    import pymaster as nmt  # here, so that who draws or reads spectra needs no NaMaster
+
     # On small maps NaMaster's OpenMP threads do little but wait for each other: on a busy machine
     # that makes them ten times slower than one thread. NaMaster itself offers no way to say so.
     ctypes.CDLL(nmt.nmtlib._nmtlib.__file__).omp_set_num_threads(1)

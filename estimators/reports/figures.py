@@ -55,7 +55,8 @@ def maps(evaluation: Evaluation, lensing: LensingConfig) -> Figure:
         _colour_bar(grid[row, 3], image, "κ")
         rho = np.corrcoef(kappa.ravel(), estimate.ravel())[0, 1]
         text = f"ρ = {rho if np.isfinite(rho) else 0.0:.2f}"
-        grid[row, 2].set_title(text, loc="right", fontsize=9, pad=3)
+        corner = {"xycoords": "axes fraction", "ha": "right", "va": "bottom"}
+        grid[row, 2].annotate(text, (1, 1.015), fontsize=9, **corner)
         grid[row, 0].set_ylabel(f"example {index}\ndegrees")
     return figure
 

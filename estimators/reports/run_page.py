@@ -205,7 +205,7 @@ def _band_table(skill: Skill) -> Html:
             strict=True,
         )
     ]
-    return page.grid(("band", "mean L", "modes", "ρ_L", "T_L"), rows)
+    return page.grid(("band", "mean L", "modes", "ρ_L", "T_L"), rows, text=())
 
 
 def _comparison(evaluation: Evaluation, drawn: Mapping[str, Figure]) -> Html | str:
