@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
 
-import tensorflow_datasets as tfds
 from etils import epath
 
 from lensing_tfds import strict_json
@@ -17,6 +18,9 @@ from lensing_tfds.records import seals, storage
 from lensing_tfds.records.shards import SplitPlan
 from lensing_tfds.versions import VERSIONS, dataset_name
 
+if TYPE_CHECKING:
+    import tensorflow_datasets as tfds
+
 PREPARED = "dataset_info.json"
 """Name of the file that TFDS knows a prepared dataset by."""
 
@@ -24,9 +28,16 @@ METADATA = "metadata.json"
 """Name of the file that holds a dataset's config."""
 
 
+def _tfds() -> ModuleType:
+    """TFDS; not imported with this module, which the builder that its import registers needs."""
+    import tensorflow_datasets
+
+    return tensorflow_datasets
+
+
 def absolute_data_dir(data_dir: str | None) -> str:
     """The folder that holds the folder `lensing`; None is TFDS's own default."""
-    data_dir = storage.expanded(data_dir or str(tfds.core.constants.DATA_DIR))
+    data_dir = storage.expanded(data_dir or str(_tfds().core.constants.DATA_DIR))
     return data_dir if storage.is_remote(data_dir) else str(Path(data_dir).absolute())
 
 
@@ -102,7 +113,7 @@ def open_dataset(
     """
     if config.name not in VERSIONS:
         return _open_custom(config.name, data_dir, build_command(config, data_dir))
-    builder = tfds.builder("lensing", config=config, data_dir=data_dir)
+    builder = _tfds().builder("lensing", config=config, data_dir=data_dir)
     if not builder.is_prepared():
         report(f"lensing/{config.name} is not in {data_dir} yet: building it, once")
     builder.download_and_prepare()
@@ -156,7 +167,7 @@ def built_folder(name: str, data_dir: str) -> str:
       LensingError: it is not there, or its build was not finished.
     """
     folder = epath.Path(data_dir) / "lensing" / name
-    versions = tfds.core.utils.version.list_all_versions(folder)
+    versions = _tfds().core.utils.version.list_all_versions(folder)
     built = [v for v in versions if storage.size(f"{folder / str(v)}/{PREPARED}") is not None]
     if built:
         return str(folder / str(built[-1]))
@@ -181,7 +192,7 @@ def open_folder(folder: str) -> tfds.core.DatasetBuilder:
     """
     refuse_damaged(folder)
     try:
-        builder = tfds.builder_from_directory(folder)
+        builder = _tfds().builder_from_directory(folder)
         split_plans(builder)
     except LensingError:
         raise
