@@ -75,4 +75,4 @@ def _finite(digits: str) -> float:
 
 def _shown(text: str) -> str:
     """The text itself, if it is of a length that somebody typed."""
-    return f": {text}" if len(text) <= 200 and "\n" not in text else ""
+    return f": {text}" if 0 < len(text) <= 200 and "\n" not in text else ""

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 
+from lensing_tfds.configs import differences
 from lensing_tfds.errors import LensingError
-from lensing_tfds.records.storage import replacing
 from trainer.networks.space import Point
+from tuning import sealed_json
 from tuning.config import OBJECTIVES, Budget, SearchConfig
 
 _FAILURES_IN_A_ROW = 5  # then it is not the trials that are at fault
@@ -33,6 +33,7 @@ class LastingOracle(keras_tuner.Oracle):
       budget: when no further trial begins.
       epochs: of a trial, where the oracle sets none itself.
       first: the first trial's point; None leaves that to chance too.
+      search: the search's settings, by which its state is told from another's.
       ended: called with the number of each trial that ended.
       stopped: why no further trial begins; None while the oracle decides.
     """
@@ -44,6 +45,7 @@ class LastingOracle(keras_tuner.Oracle):
     budget: Budget = Budget()
     epochs: int = 1
     first: Point | None = None
+    search: Mapping[str, Any] = {}
     stopped: str | None = None
 
     def __init__(self, **kwargs: Any):
@@ -75,10 +77,14 @@ class LastingOracle(keras_tuner.Oracle):
         self.ended(trial.trial_id)
 
     def reload(self) -> None:
+        self._repair()
         try:
             super().reload()
-        except (ValueError, TypeError) as error:
-            raise LensingError(f"{self._project_dir} is damaged: {error!r}") from error
+        except (ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
+            raise LensingError(
+                f"{self._project_dir} is of another version of Keras Tuner ({error!r}): go on with "
+                "that one, or --overwrite to start anew"
+            ) from error
         # Begun, but the oracle was killed before it knew: its number is given again.
         self.trials = {n: trial for n, trial in self.trials.items() if n in self.start_order}
         # Ended, but the oracle was killed before it knew.
@@ -88,6 +94,25 @@ class LastingOracle(keras_tuner.Oracle):
         waiting = dict.fromkeys(self._retry_queue)
         self._retry_queue = [n for n in waiting if self.trials[n].status not in _ENDED]
 
+    def _repair(self) -> None:
+        """Makes all files whole; they must be of this search, and none be missing.
+
+        Raises:
+          LensingError: the message names the file.
+        """
+        sealed_json.repair(Path(self._get_oracle_fname()))
+        state = sealed_json.read(Path(self._get_oracle_fname())) or {}
+        if changed := differences(state.get("search", {}), self.search):
+            raise LensingError(
+                f"{self._get_oracle_fname()} is of another search ({changed}): restore the file, "
+                "or --overwrite to start anew"
+            )
+        for number in state["start_order"]:
+            path = Path(self._get_trial_dir(number)) / "trial.json"
+            sealed_json.repair(path)
+            if not path.exists():
+                raise LensingError(f"{path} is missing: restore it, or --overwrite to start anew")
+
     def save(self) -> None:
         _write(Path(self._get_oracle_fname()), self.get_state())
 
@@ -95,7 +120,7 @@ class LastingOracle(keras_tuner.Oracle):
         _write(Path(self._get_trial_dir(trial.trial_id)) / "trial.json", trial.get_state())
 
     def get_state(self) -> dict[str, Any]:
-        return super().get_state() | {"seconds": self.seconds}
+        return super().get_state() | {"seconds": self.seconds, "search": self.search}
 
     def set_state(self, state: dict[str, Any]) -> None:
         super().set_state(state)
@@ -152,9 +177,9 @@ def build_oracle(config: SearchConfig, budget: Budget, first: Point | None = Non
     else:
         oracle = RandomOracle(max_trials=None, **settings)
     oracle.budget, oracle.epochs, oracle.first = budget, config.max_epochs, first
+    oracle.search = {k: v for k, v in config.to_json().items() if k != "data_dir"}
     return oracle
 
 
 def _write(path: Path, state: dict[str, Any]) -> None:
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(state))
+    sealed_json.write(path, state)

@@ -15,7 +15,7 @@ from lensing_tfds.records.datasets import find_config, open_dataset, refuse_anot
 from lensing_tfds.records.locks import alone_in
 from lensing_tfds.records.storage import make_folder
 from trainer.hparams import write_hparams
-from tuning import cluster
+from tuning import cluster, sealed_json
 from tuning.cluster import Role
 from tuning.config import Budget, SearchConfig
 from tuning.hypermodel import LensingHyperModel
@@ -24,6 +24,9 @@ from tuning.oracles import LastingOracle, build_oracle
 from tuning.supervisor import supervise
 from tuning.tensorboard import write_experiment
 from tuning.trials import (
+    ORACLE,
+    SEARCH,
+    TRIAL,
     SearchRecord,
     Trial,
     best_hyperparameters,
@@ -32,6 +35,7 @@ from tuning.trials import (
     read_search,
     read_trial,
     read_trials,
+    trial_folder,
     write_search,
 )
 from tuning.tuner import SearchTuner
@@ -39,6 +43,8 @@ from tuning.tuner import SearchTuner
 # What may change between two sessions of one search.
 _CHANGEABLE = ("data_dir",)
 _ROWS = 10  # of the leaderboard at the end
+
+BEST = "best_hyperparameters.json"
 
 _SEARCHING = "searching"  # what the folder's lock is held for
 
@@ -151,6 +157,7 @@ def prepare(
     lensing = find_config(config.dataset, config.data_dir)
     if overwrite:
         _remove(workdir)
+    _repair(workdir, report)
     old = _refuse_another_search(workdir, config, lensing)
     if old is None and (workdir / "config.json").exists():
         raise LensingError(f"{workdir} holds a training run: name another --workdir")
@@ -179,12 +186,14 @@ def build_tuner(
       LensingError: the state is damaged.
     """
     with contextlib.redirect_stdout(io.StringIO()):  # "Reloading Tuner from ..."
-        return SearchTuner(
+        tuner = SearchTuner(
             build_oracle(record.config, budget, record.config.default_point(record.lensing)),
             LensingHyperModel(record.config, record.lensing, live),
             directory=str(workdir),
             project_name=project(workdir).name,
         )
+    tuner.save()  # so that trials without the oracle's file are trials whose file was lost
+    return tuner
 
 
 def announce_trials(
@@ -194,7 +203,7 @@ def announce_trials(
     best: list[Trial] = ranked(read_trials(workdir, record), record.config.objective)[:1]
 
     def ended(number: str) -> None:
-        trial = read_trial(project(workdir) / f"trial_{number}", record)
+        trial = read_trial(trial_folder(workdir, number), record)
         best[:] = ranked([*best, trial], record.config.objective)[:1]
         report(trial_line(trial, record.config.objective, best[0] if best else None))
 
@@ -221,7 +230,7 @@ def finish(workdir: Path, record: SearchRecord, stopped: str | None, report: Rep
             f"no trial of {workdir} was completed"
             + (f"; the last failure: {failures[-1]}" if failures else "")
         )
-    path = workdir / "best_hyperparameters.json"
+    path = workdir / BEST
     write_hparams(path, best_hyperparameters(workdir, record, best[0]))
     report(f"ended: {stopped or 'the tuner has nothing more to try'}")
     report(table(trials, record.config.objective, _ROWS))
@@ -258,5 +267,24 @@ def _refuse_another_search(
 
 def _remove(workdir: Path) -> None:
     shutil.rmtree(project(workdir), ignore_errors=True)
-    for name in ("search.json", "best_hyperparameters.json", "report.html"):
-        (workdir / name).unlink(missing_ok=True)
+    search = workdir / SEARCH
+    for path in (search, sealed_json.copy_of(search), workdir / BEST, workdir / "report.html"):
+        path.unlink(missing_ok=True)
+
+
+def _repair(workdir: Path, report: Report) -> None:
+    """Restores files that have a copy, and refuses a folder that lacks one without.
+
+    Raises:
+      LensingError: the message names the file.
+    """
+    search, oracle = workdir / SEARCH, project(workdir) / ORACLE
+    for path in (search, oracle, *(f / TRIAL for f in project(workdir).glob("trial_*"))):
+        line = sealed_json.repair(path)
+        if line is not None:
+            report(line)
+    for path in (search, oracle):
+        if not path.exists() and any(project(workdir).glob("trial_*")):
+            raise LensingError(
+                f"{path} is missing, but there are trials: restore it, or --overwrite to start anew"
+            )

@@ -8,28 +8,32 @@ trials/trial_0000/          one a trial:
   trial.json                Keras Tuner's: hyperparameters and status
   run/                      the trainer's folder of a run, see `trainer.run`
   failure.txt               why it failed: one line, then the traceback
+
+search.json, oracle.json and trial.json are sealed and have copies, see `tuning.sealed_json`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
-from lensing_tfds.records.storage import replacing
 from trainer.checkpoints import read_epochs
 from trainer.config import TrainerConfig
 from trainer.history import Row
 from trainer.hparams import FIELDS, FoundTrial, HParams
+from tuning import sealed_json
 from tuning.config import OBJECTIVES, SearchConfig
+
+SEARCH, ORACLE, TRIAL = "search.json", "oracle.json", "trial.json"
 
 
 @dataclasses.dataclass(frozen=True)
 class SearchRecord:
-    """What search.json holds.
+    """A search's settings and its dataset, as search.json has them.
 
     Attributes:
       config: the search's settings.
@@ -47,6 +51,20 @@ class SearchRecord:
             "lensing": self.lensing.to_json(),
             "dataset_version": self.dataset_version,
         }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> SearchRecord:
+        """Reads what `to_json` gives.
+
+        Raises:
+          LensingError: a field is unknown or missing, or its value is impossible.
+        """
+        search = dict(values)
+        try:
+            lensing, version = search.pop("lensing"), search.pop("dataset_version")
+            return cls(SearchConfig.from_json(search), LensingConfig.from_json(lensing), version)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise LensingError(f"not a search's config: {error!r}") from error
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -103,6 +121,11 @@ def project(workdir: Path) -> Path:
     return workdir / "trials"
 
 
+def trial_folder(workdir: Path, number: str) -> Path:
+    """The folder of a trial in a search's."""
+    return project(workdir) / f"trial_{number}"
+
+
 def run_folder(trial_folder: Path) -> Path:
     """The folder of a trial's run."""
     return trial_folder / "run"
@@ -119,16 +142,8 @@ def read_search(workdir: Path) -> SearchRecord | None:
     Raises:
       LensingError: the file is not a search's config.
     """
-    path = workdir / "search.json"
-    if not path.exists():
-        return None
-    try:
-        values = json.loads(path.read_text())
-        lensing = LensingConfig.from_json(values.pop("lensing"))
-        version = values.pop("dataset_version")
-        return SearchRecord(SearchConfig.from_json(values), lensing, version)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise LensingError(f"{path} is not a search's config: {error}") from error
+    values = sealed_json.read(workdir / SEARCH)
+    return None if values is None else SearchRecord.from_json(values)
 
 
 def load_search(workdir: Path) -> SearchRecord:
@@ -151,18 +166,21 @@ def write_search(workdir: Path, record: SearchRecord) -> None:
     Raises:
       LensingError: it cannot be written.
     """
-    with replacing(workdir / "search.json") as temporary:
-        temporary.write_text(json.dumps(record.to_json(), indent=2) + "\n")
+    sealed_json.write(workdir / SEARCH, record.to_json())
 
 
 def read_trials(workdir: Path, record: SearchRecord) -> list[Trial]:
     """Reads all trials, by number.
 
     Raises:
-      LensingError: a file is damaged.
+      LensingError: a file is damaged, or a trial that was begun is missing.
     """
-    files = sorted(project(workdir).glob("trial_*/trial.json"), key=lambda path: path.parent.name)
-    return [read_trial(path.parent, record) for path in files]
+    files = project(workdir).glob("trial_*/*trial.json*")
+    numbers = {path.parent.name.removeprefix("trial_") for path in files}
+    oracle = sealed_json.read(project(workdir) / ORACLE)
+    if oracle is not None:
+        numbers |= set(oracle["start_order"])
+    return [read_trial(trial_folder(workdir, number), record) for number in sorted(numbers)]
 
 
 def read_trial(folder: Path, record: SearchRecord) -> Trial:
@@ -171,12 +189,16 @@ def read_trial(folder: Path, record: SearchRecord) -> Trial:
     Raises:
       LensingError: a file is damaged.
     """
+    state = sealed_json.read(folder / TRIAL)
+    if state is None:
+        raise LensingError(
+            f"{folder / TRIAL} is missing: restore the folder, or --overwrite to start anew"
+        )
     try:
-        state = json.loads((folder / "trial.json").read_text())
         values = state["hyperparameters"]["values"]
         point = {name: values[name] for name in record.config.space.dimensions()}
         epochs = values.get("tuner/epochs", record.config.max_epochs)
-        return Trial(
+        trial = Trial(
             number=state["trial_id"],
             status=state["status"],
             settings=record.config.trainer_config(record.lensing, point, epochs),
@@ -185,14 +207,22 @@ def read_trial(folder: Path, record: SearchRecord) -> Trial:
             history=read_epochs(run_folder(folder)),
             failure=_failure(folder) if state["status"] == "FAILED" else None,
         )
-    except (ValueError, KeyError, TypeError, OSError) as error:
-        raise LensingError(f"{folder} is not a trial's folder: {error!r}") from error
+    except (KeyError, TypeError) as error:
+        raise LensingError(f"{folder / TRIAL} is not a trial of the search: {error!r}") from error
+    if trial.status == "COMPLETED" and not trial.history:
+        raise LensingError(
+            f"{run_folder(folder)} has lost its epochs: restore the folder, or --overwrite to "
+            "start anew"
+        )
+    return trial
 
 
 def _failure(folder: Path) -> str:
     path = failure_file(folder)
-    # Keras Tuner itself fails a trial only for its score.
-    return path.read_text().splitlines()[0] if path.exists() else "its objective is not a number"
+    if not path.exists():  # Keras Tuner itself fails a trial only for its score
+        return "its objective is not a number"
+    lines = path.read_text(errors="replace").splitlines()
+    return lines[0] if lines else f"{path} is empty"
 
 
 def ranked(trials: list[Trial], objective: str) -> list[Trial]:

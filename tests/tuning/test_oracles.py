@@ -6,10 +6,11 @@ import pytest
 from keras_tuner.engine.trial import TrialStatus
 
 from lensing_tfds.errors import LensingError
+from lensing_tfds.records import storage
 from lensing_tfds.versions import VERSIONS
 from trainer.recipes import recipe_for
 from trainer.spaces import space_for
-from tuning import oracles
+from tuning import oracles, sealed_json
 from tuning.config import Budget, SearchConfig
 from tuning.oracles import build_oracle
 
@@ -23,6 +24,12 @@ CONFIG = SearchConfig(
 
 class Killed(BaseException):
     """The process is gone; nothing catches it."""
+
+
+@pytest.fixture(autouse=True)
+def _no_fsync(monkeypatch):
+    """A kill is not a loss of power, and there are thousands of writes."""
+    monkeypatch.setattr(storage.os, "fsync", lambda descriptor: None)
 
 
 def declared(oracle, space=CONFIG.space):
@@ -130,11 +137,39 @@ def test_the_files_are_whole_whenever_the_process_is_killed(tmp_path, monkeypatc
     assert (tmp_path / "trials" / "oracle.json").read_text() == before
 
 
-def test_a_damaged_state_is_named(tmp_path):
+@pytest.mark.parametrize("file", ["oracle.json", "trial_0001/trial.json"])
+@pytest.mark.parametrize("content", ["", "{", "{}", "[]", "\0", None])
+def test_a_damaged_state_is_mended_from_its_copy_or_named(tmp_path, file, content):
     run(opened(tmp_path, max_trials=2), [])
-    (tmp_path / "trials" / "trial_0001" / "trial.json").write_text("{")
-    with pytest.raises(LensingError, match=f"{tmp_path}/trials is damaged"):
-        opened(tmp_path)
+    path = tmp_path / "trials" / file
+
+    def damage(target):
+        target.unlink() if content is None else target.write_text(content)
+
+    whole = path.read_text()
+    damage(path)
+    oracle = reopened(tmp_path)
+    assert path.read_text() == whole and len(oracle.trials) == 2
+    damage(path)
+    damage(sealed_json.copy_of(path))
+    with pytest.raises(LensingError, match=f"{path}.*--overwrite to start anew"):
+        reopened(tmp_path)
+
+
+def test_another_searchs_state_is_refused(tmp_path):
+    run(opened(tmp_path, max_trials=2), [])
+    oracle = build_oracle(dataclasses.replace(CONFIG, seed=7, tuner="random"), Budget())
+    oracle._set_project_dir(str(tmp_path), "trials")
+    with pytest.raises(LensingError, match=r"oracle.json is of another search \(seed: 0 -> 7\)"):
+        oracle.reload()
+
+
+def reopened(folder):
+    """The oracle of a folder, whatever files it has."""
+    oracle = build_oracle(dataclasses.replace(CONFIG, tuner="random"), Budget())
+    oracle._set_project_dir(str(folder), "trials")
+    oracle.reload()
+    return oracle
 
 
 @pytest.mark.parametrize("tuner", ["random", "hyperband", "bayesian"])

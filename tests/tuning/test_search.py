@@ -1,6 +1,5 @@
 """Real searches on the tiny dataset: resumed, with failures, promoted, used."""
 
-import json
 import re
 import shutil
 
@@ -14,6 +13,7 @@ from trainer import memory
 from trainer.hparams import read_hparams
 from trainer.run import load_run
 from trainer.train import train
+from tuning import sealed_json
 from tuning import tuner as tuner_module
 from tuning.config import Budget
 from tuning.search import search
@@ -243,9 +243,9 @@ def test_a_folder_of_another_dataset_is_refused_before_anything_is_built(finishe
 
 def test_other_data_under_the_same_name_are_refused(finished, config, tmp_path):
     workdir = shutil.copytree(finished[0], tmp_path / "search")
-    values = json.loads((workdir / "search.json").read_text())
+    values = sealed_json.read(workdir / "search.json")
     values["lensing"]["seed"] = 99
-    (workdir / "search.json").write_text(json.dumps(values))
+    sealed_json.write(workdir / "search.json", values)
     with pytest.raises(LensingError, match="seed: 99 -> 3"):
         search(config, workdir, Budget(max_trials=3), quiet)
 

@@ -1,4 +1,3 @@
-import json
 import subprocess
 import sys
 import warnings
@@ -9,7 +8,7 @@ import pytest
 from estimators.reports import style
 from lensing_tfds.versions import VERSIONS
 from trainer.spaces import space_for
-from tuning import figures, leaderboard
+from tuning import figures, leaderboard, sealed_json
 from tuning.config import SearchConfig
 from tuning.report import main
 from tuning.trials import (
@@ -34,7 +33,7 @@ def add_trial(workdir, number, status, losses=(), seconds=30.0, **values):
     run_folder(folder).mkdir(parents=True)
     hyperparameters = {"space": [], "values": POINT | values}
     state = {"trial_id": number, "status": status, "hyperparameters": hyperparameters}
-    (folder / "trial.json").write_text(json.dumps(state))
+    sealed_json.write(folder / "trial.json", state)
     head = "epoch,loss,map_correlation,val_loss,val_map_correlation,seconds,examples_per_second"
     rows = [f"{i},1,0,{loss},{1 - loss},{seconds},9" for i, loss in enumerate(losses, start=1)]
     if rows:
@@ -140,16 +139,34 @@ def test_bad_input_is_one_line(flags, message, tmp_path, capsys):
     assert message in error and error.count("\n") == 1
 
 
-@pytest.mark.parametrize("content", ["{", "{}", "[]"])
-def test_a_damaged_file_is_named(content, workdir, capsys):
-    (project(workdir) / "trial_0001" / "trial.json").write_text(content)
+@pytest.mark.parametrize("content", ["{", "{}", "[]", "", "\0"])
+@pytest.mark.parametrize("file", ["search.json", "trials/trial_0001/trial.json"])
+def test_a_damaged_file_is_read_from_its_copy_or_named(file, content, workdir, capsys):
+    main(["--workdir", str(workdir)])
+    whole = capsys.readouterr().out
+    path = workdir / file
+    path.write_text(content)
+    main(["--workdir", str(workdir)])
+    assert capsys.readouterr().out == whole
+    sealed_json.copy_of(path).write_text(content)
     with pytest.raises(SystemExit):
         main(["--workdir", str(workdir)])
-    assert "trial_0001 is not a trial's folder" in capsys.readouterr().err
-    (workdir / "search.json").write_text(content)
+    error = capsys.readouterr().err
+    assert str(path) in error and "--overwrite to start anew" in error and error.count("\n") == 1
+
+
+def test_a_trial_whose_epochs_are_lost_is_named(workdir, capsys):
+    (run_folder(project(workdir) / "trial_0001") / "history.csv").unlink()
     with pytest.raises(SystemExit):
         main(["--workdir", str(workdir)])
-    assert "search.json is not a search's config" in capsys.readouterr().err
+    assert "trial_0001/run has lost its epochs" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"\n"])
+def test_a_damaged_reason_of_a_failure_hides_nothing_else(content, workdir, capsys):
+    failure_file(project(workdir) / "trial_0003").write_bytes(content)
+    main(["--workdir", str(workdir)])
+    assert "trial 0003 failed: " in capsys.readouterr().out
 
 
 def test_a_report_needs_neither_tensorflow_nor_keras():
