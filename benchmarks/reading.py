@@ -38,18 +38,17 @@ def readers(data_dir: str) -> dict[str, Callable[[], Iterator[object]]]:
 
     from trainer.config import resolve
     from trainer.data import stream
-    from trainer.data.scaling import Scaling
+    from trainer.data.stored import StoredExamples
 
     builder = tfds.builder(f"lensing/{CONFIG.name}", data_dir=data_dir)
     builder.download_and_prepare()
     config = resolve(
         f"lensing/{CONFIG.name}", data_dir, CONFIG, batch_size=BATCH, epochs=10**6, augment=True
     )
-    scaling = Scaling(lensed_mean=(0.0,), lensed_std=(100.0,), kappa_mean=0.0, kappa_std=0.1)
     files = [str(i.filename) for i in builder.info.splits["train"].file_instructions]
 
     def ours():
-        return iter(stream.training_batches(builder, config, scaling))
+        return iter(stream.training_batches(StoredExamples(builder), config))
 
     def decoded_by_tfds():
         examples = builder.as_dataset(split="train").repeat()

@@ -11,7 +11,6 @@ import dataclasses
 import functools
 import hashlib
 import io
-import json
 import tempfile
 import threading
 import time
@@ -30,10 +29,11 @@ from lensing_tfds.records import storage
 from lensing_tfds.records.datasets import open_folder
 from lensing_tfds.records.reading import evaluation_batches
 from lensing_tfds.records.shards import ShardResult, ShardSpec, damage, write_seal
-from trainer.run import Run, load_run
+from trainer.checkpoints import BEST
+from trainer.run import CONFIG, Run, load_run
 
-NETWORK_FILES = ("config.json", "best.keras")
-"""Those of a run's folder that make its estimates."""
+NETWORK_FILES = (CONFIG, BEST)
+"""Those of a run's folder that a worker needs."""
 
 _BATCH_SIZE = 32
 
@@ -56,19 +56,13 @@ class Source:
 
 
 def digest_of(network: str) -> str:
-    """Returns a hash of the files of a network: its weights and the scaling around them.
+    """Returns a hash of a network: of its file, which holds the scaling too.
 
     Raises:
-      LensingError: one cannot be read.
+      LensingError: it cannot be read.
     """
-    digest = hashlib.sha256()
-    for name in NETWORK_FILES:
-        with storage.reading(f"{network}/{name}") as file:
-            content = file.read()
-        if name == "config.json":  # of which only this plays a part
-            content = json.dumps(json.loads(content)["scaling"], sort_keys=True).encode()
-        digest.update(hashlib.sha256(content).digest())
-    return digest.hexdigest()
+    with storage.reading(f"{network}/{BEST}") as file:
+        return hashlib.sha256(file.read()).hexdigest()
 
 
 def predict_shard(
@@ -112,7 +106,7 @@ def predict_shard(
         put(_npy_header((spec.num_examples, spec.config.npix, spec.config.npix)))
         examples = f"{spec.split}[{spec.start}:{spec.stop}]"
         for batch in evaluation_batches(_dataset(source.dataset), examples, _BATCH_SIZE):
-            kappa = network.predict(batch["lensed"], _BATCH_SIZE)
+            kappa = network.predict(batch[network.task.inputs.name], _BATCH_SIZE)
             refuse_not_finite(kappa, batch["index"], "the network's estimate", TRAIN_AGAIN)
             put(kappa.astype("<f4").tobytes())
             indices.append(batch["index"])

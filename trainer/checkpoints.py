@@ -117,9 +117,12 @@ def load(path: Path, compile: bool = True) -> keras.Model:
     """
     import keras
 
+    from trainer.networks.settings import keras_settings
+
     _refuse_damaged(path)
     try:
-        return keras.saving.load_model(path, compile=compile)
+        with keras_settings():
+            return keras.saving.load_model(path, compile=compile)
     except (ValueError, TypeError, OSError, KeyError) as error:
         raise LensingError(
             f"{path} is whole, but Keras {keras.__version__} cannot read it "

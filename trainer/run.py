@@ -2,7 +2,7 @@
 
 The folder holds
 
-    config.json    TrainerConfig, with the dataset's own config under "lensing" and "scaling"
+    config.json    TrainerConfig, with the dataset's own config under "lensing"
     history.csv    one row an epoch, see `trainer.history.COLUMNS`
     best.keras     the model and its optimizer after the epoch with the lowest validation loss
     last.keras     the same after the last finished epoch
@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from estimators.estimator import Estimator, network
 from lensing_tfds import strict_json
@@ -32,7 +33,6 @@ from lensing_tfds.records.storage import replacing
 from lensing_tfds.task import Task
 from trainer import checkpoints
 from trainer.config import RESUMABLE, TrainerConfig
-from trainer.data.scaling import Scaling
 from trainer.history import as_columns
 from trainer.networks import families
 from trainer.networks.memory import MemoryEstimate
@@ -56,26 +56,20 @@ class RunConfig:
       trainer: the settings.
       lensing: the config of the dataset.
       dataset_version: the version of its data: another one holds other examples.
-      scaling: mean and standard deviation of the maps, as the network sees them.
     """
 
     trainer: TrainerConfig
     lensing: LensingConfig
     dataset_version: str
-    scaling: Scaling
 
     def __post_init__(self) -> None:
         check_types(self)
 
     def to_json(self) -> dict[str, Any]:
-        """The trainer's fields, and what is known of the dataset and "scaling" beside them."""
+        """The trainer's fields, and what is known of the dataset beside them."""
         return self.trainer.to_json() | {
             "lensing": self.lensing.to_json(),
             "dataset_version": self.dataset_version,
-            "scaling": {
-                name: list(value) if isinstance(value, tuple) else value
-                for name, value in dataclasses.asdict(self.scaling).items()
-            },
         }
 
     @classmethod
@@ -87,15 +81,8 @@ class RunConfig:
         """
         trainer = dict(values)
         try:
-            lensing, version, scaling = (
-                trainer.pop(name) for name in ("lensing", "dataset_version", "scaling")
-            )
-            return cls(
-                TrainerConfig.from_json(trainer),
-                LensingConfig.from_json(lensing),
-                version,
-                Scaling(**scaling),
-            )
+            lensing, version = (trainer.pop(name) for name in ("lensing", "dataset_version"))
+            return cls(TrainerConfig.from_json(trainer), LensingConfig.from_json(lensing), version)
         except KeyError as error:
             raise LensingError(f"{error} is missing") from error
         except (TypeError, AttributeError) as error:
@@ -111,7 +98,6 @@ class Run:
       config: the trainer's settings.
       lensing: the config of the dataset that it was trained on.
       dataset_version: the version of that dataset's data.
-      scaling: mean and standard deviation of the maps, as the network sees them.
       history: one array a column of history.csv ("epoch" counts from 1).
     """
 
@@ -119,15 +105,19 @@ class Run:
     config: TrainerConfig
     lensing: LensingConfig
     dataset_version: str
-    scaling: Scaling
     history: dict[str, np.ndarray]
+
+    @property
+    def task(self) -> Task:
+        """What goes into the network and what comes out."""
+        return Task(self.lensing, self.dataset_version)
 
     @functools.cached_property
     def model(self) -> keras.Model:
-        """The best epoch's network, from standardised maps to standardised κ.
+        """The best epoch's network, from maps in µK to κ.
 
         Raises:
-          LensingError: no epoch is finished yet, or the file is damaged.
+          LensingError: no epoch is finished yet, or the file is damaged or of another dataset.
         """
         path = self.workdir / checkpoints.BEST
         if not path.exists():
@@ -137,7 +127,12 @@ class Run:
                 else f"{path} is missing: run the command that trained it again, which repairs "
                 "what can be repaired"
             )
-        return checkpoints.load(path, compile=False)
+        from trainer.networks.physical import task_of
+
+        model = checkpoints.load(path, compile=False)
+        if changed := differences(self.task.to_json(), task_of(model).to_json()):
+            raise LensingError(f"{path} is not of the dataset that its run is of: {changed}")
+        return model
 
     def best_epoch(self, objective: str = "val_loss") -> dict[str, float]:
         """The row of history.csv with the lowest loss, or the highest correlation.
@@ -157,8 +152,8 @@ class Run:
     @property
     def memory(self) -> MemoryEstimate:
         """What a training step needs."""
-        config, task = self.config, Task(self.lensing, self.dataset_version)
-        return families.memory(config.model, task, config.batch_size, config.optimizer)
+        config = self.config
+        return families.memory(config.model, self.task, config.batch_size, config.optimizer)
 
     @property
     def name(self) -> str:
@@ -203,21 +198,46 @@ class Run:
         """Estimates κ from lensed maps.
 
         Args:
-          lensed: (n, npix, npix, channels) float32, µK.
+          lensed: (n, npix, npix, channels), of the network's own dataset, µK.
           batch_size: maps that go through the network at once.
 
         Returns:
           (n, npix, npix, 1) float32, dimensionless κ as the dataset stores it.
 
         Raises:
-          LensingError: no epoch is finished yet.
+          LensingError: no epoch is finished yet; or the maps have another shape than the network
+            takes, or are not finite.
         """
-        kappa = np.empty((*lensed.shape[:3], 1), np.float32)
-        for start in range(0, len(lensed), batch_size):
-            batch = slice(start, start + batch_size)
-            scaled = self.model.predict_on_batch(self.scaling.scale_lensed(lensed[batch]))
-            kappa[batch] = self.scaling.unscale_kappa(np.asarray(scaled))
+        from trainer.networks.settings import keras_settings
+
+        lensed = _checked(lensed, self.task)
+        kappa = np.empty((len(lensed), *self.task.label_shape), np.float32)
+        with keras_settings():
+            for start in range(0, len(lensed), batch_size):
+                batch = slice(start, start + batch_size)
+                kappa[batch] = np.asarray(self.model.predict_on_batch(lensed[batch]))
         return kappa
+
+
+def _checked(maps: np.ndarray, task: Task) -> NDArray[np.float32]:
+    """Refuses maps that no estimate can be made from; a network would give one all the same."""
+    maps = np.asarray(maps)
+    if maps.ndim != 4 or maps.shape[1:] != task.input_shape:
+        npix, _, channels = task.input_shape
+        raise LensingError(
+            f"maps have shape {maps.shape}: the network takes (n, {npix}, {npix}, {channels}), of "
+            f"{', '.join(task.inputs.channels)}"
+        )
+    if maps.dtype.kind not in "fiu":
+        raise LensingError(f"maps are of type {maps.dtype}: the network takes real numbers, µK")
+    maps = maps.astype(np.float32, copy=False)
+    bad = ~np.isfinite(maps).all(axis=(1, 2, 3))
+    if bad.any():
+        raise LensingError(
+            f"map {np.argmax(bad)} of {len(maps)} is not finite (NaN or infinite) everywhere: "
+            "there is no estimate from it"
+        )
+    return maps
 
 
 def load_run(workdir: str | Path) -> Run:
@@ -246,7 +266,6 @@ def load_run(workdir: str | Path) -> Run:
         config.trainer,
         config.lensing,
         config.dataset_version,
-        config.scaling,
         as_columns(epochs),
     )
 
@@ -262,8 +281,8 @@ def settings_changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
       A phrase for an error message, empty if they are one run's.
     """
     fixed = [{k: v for k, v in side.items() if k not in RESUMABLE} for side in (old, new)]
-    parts = [[side.pop(name, {}) for side in fixed] for name in ("lensing", "scaling")]
-    return "; ".join(filter(None, (differences(*pair) for pair in (fixed, *parts))))
+    lensing = [side.pop("lensing", {}) for side in fixed]
+    return "; ".join(filter(None, (differences(*fixed), differences(*lensing))))
 
 
 def read_config(workdir: Path) -> RunConfig | None:
@@ -276,9 +295,21 @@ def read_config(workdir: Path) -> RunConfig | None:
     if not path.exists():
         return None
     try:
-        return RunConfig.from_json(strict_json.read(str(path)))
+        values = strict_json.read(str(path))
+        if isinstance(values, dict) and "scaling" in values:
+            raise _OldRunError(
+                f"the run in {workdir} was made before networks took µK, and is not read any more: "
+                "train again in another folder"
+            )
+        return RunConfig.from_json(values)
+    except _OldRunError:
+        raise
     except LensingError as error:
         raise LensingError(f"{path} is not a run's config: {error} ({_TRAIN_AGAIN})") from error
+
+
+class _OldRunError(LensingError):
+    """The run is of an older version of the trainer."""
 
 
 def write_config(workdir: Path, config: RunConfig) -> None:

@@ -29,7 +29,8 @@ from lensing_tfds.errors import LensingError
 from lensing_tfds.field_types import checked_as
 from lensing_tfds.records.datasets import absolute_data_dir, find_config, open_dataset
 from trainer.config import TrainerConfig
-from trainer.data.stream import num_train_examples
+from trainer.data.stored import StoredExamples
+from trainer.data.stream import steps_per_epoch
 from trainer.hparams import FIELDS, HParams
 from trainer.networks.families import FAMILIES
 
@@ -109,9 +110,8 @@ def whole_epochs(steps: int, lensing: LensingConfig, config: TrainerConfig) -> i
     steps = checked_as(int, "train_steps", steps)
     if steps < 1:
         raise LensingError(f"train_steps is {steps}: must be at least 1")
-    builder = open_dataset(lensing, config.data_dir)
-    examples = num_train_examples(builder, config.max_examples)
-    return math.ceil(steps / math.ceil(examples / config.batch_size))
+    source = StoredExamples(open_dataset(lensing, config.data_dir), config.max_examples)
+    return math.ceil(steps / steps_per_epoch(source, config.batch_size))
 
 
 def _dataset_of(train_files: list[str]) -> tuple[str, str]:

@@ -13,18 +13,22 @@ import tensorflow_datasets as tfds
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records import reading
-from lensing_tfds.records.datasets import find_config, open_dataset, refuse_another, stored_config
+from lensing_tfds.records.datasets import find_config, open_dataset, refuse_another, task_of
 from lensing_tfds.records.locks import alone_in
 from lensing_tfds.records.storage import make_folder
 from lensing_tfds.task import Task
 from trainer.callbacks import Checkpoints, Progress, StopOnDivergence, Stopwatch
 from trainer.config import TrainerConfig
 from trainer.data import stream
-from trainer.data.scaling import Scaling, measure_scaling
+from trainer.data.source import Source
+from trainer.data.stored import StoredExamples
 from trainer.history import HISTORY, write_history
+from trainer.losses import StandardisedError
 from trainer.memory import refuse_too_large
 from trainer.metrics import MapCorrelation
 from trainer.networks import families
+from trainer.networks.scaling import Scaling, measure_scaling
+from trainer.networks.settings import keras_settings
 from trainer.resume import stopped_run
 from trainer.run import Run, RunConfig, load_run, settings_changed, write_config
 
@@ -67,7 +71,7 @@ def train(
     lensing = find_config(config.dataset, config.data_dir)
     refuse_too_large(config, lensing)
     make_folder(workdir)
-    with alone_in(workdir, "training"):
+    with alone_in(workdir, "training"), keras_settings():
         return _train(config, lensing, workdir, report, live, model, callbacks)
 
 
@@ -89,18 +93,20 @@ def _train(
     builder = open_dataset(lensing, config.data_dir, report)
     version = str(builder.version) if stopped is None else stopped.config.dataset_version
     refuse_another(builder, lensing, version)
-    scaling = _measure_scaling(builder, config) if stopped is None else stopped.config.scaling
-    steps = stream.steps_per_epoch(builder, config)
+    source = StoredExamples(builder, config.max_examples)
+    steps = stream.steps_per_epoch(source, config.batch_size)
     if stopped is not None:
         done, history, best = stopped.record.epoch, stopped.record.history, stopped.best
         model = stopped.restore(report)
         _refuse_other_steps(model, done, steps, workdir / stopped.name, builder)
     else:
         done, history, best = 0, (), None
-        model = model or build_compiled(config, Task(lensing, version))
+        if model is None:
+            scaling = measured_scaling(builder, config.max_examples)
+            model = build_compiled(config, source.task, scaling)
     # Fewer epochs than a run already has do not make it a shorter run.
     settled = dataclasses.replace(config, epochs=max(config.epochs, done))
-    run_config = RunConfig(settled, lensing, version, scaling)
+    run_config = RunConfig(settled, lensing, version)
     write_config(workdir, run_config)
     write_history(workdir / HISTORY, history)
     if done >= config.epochs:
@@ -109,35 +115,36 @@ def _train(
 
     report(
         f"training {config.model} ({model.count_params():,} parameters) on "
-        f"{stream.num_train_examples(builder, config.max_examples):,} examples of {config.dataset}"
+        f"{source.examples_per_epoch:,} examples of {config.dataset}"
         + (f", resuming after epoch {done}" if done else "")
     )
     all_callbacks = [
-        Stopwatch(stream.num_train_examples(builder, config.max_examples)),
+        Stopwatch(source.examples_per_epoch),
         StopOnDivergence(),
         keras.callbacks.TensorBoard(workdir / "tensorboard", write_graph=False),
         Checkpoints(workdir, run_config.to_json(), history, best),
         Progress(config.epochs, steps, report, live),
         *callbacks,
     ]
-    _fit(model, builder, config, scaling, done, all_callbacks)
+    _fit(model, builder, source, config, done, all_callbacks)
     return load_run(workdir)
 
 
-def build_compiled(config: TrainerConfig, task: Task) -> keras.Model:
+def build_compiled(config: TrainerConfig, task: Task, scaling: Scaling) -> keras.Model:
     """Builds a network, ready to fit.
 
     Args:
       config: its model, seed and optimizer settings are used.
       task: what goes in and what comes out.
+      scaling: of the dataset's maps, as `measured_scaling` finds it.
 
     Raises:
       LensingError: the model's name is not in the grammar.
     """
-    model = families.build(config.model, task, config.seed)
+    model = families.build(config.model, task, scaling, config.seed)
     model.compile(
         optimizer=build_optimizer(config),
-        loss="mse",
+        loss=StandardisedError(scaling.label_std),
         metrics=[MapCorrelation()],
         jit_compile=_jit_compile(),
     )
@@ -159,18 +166,18 @@ def build_optimizer(config: TrainerConfig) -> keras.optimizers.Optimizer:
 def _fit(
     model: keras.Model,
     builder: tfds.core.DatasetBuilder,
+    source: Source,
     config: TrainerConfig,
-    scaling: Scaling,
     initial_epoch: int,
     callbacks: list[keras.callbacks.Callback],
 ) -> None:
     with reading.damage_named(builder):
         model.fit(
-            stream.training_batches(builder, config, scaling, initial_epoch),
-            validation_data=stream.validation_batches(builder, config.batch_size, scaling),
+            stream.training_batches(source, config, initial_epoch),
+            validation_data=stream.validation_batches(builder, config.batch_size),
             initial_epoch=initial_epoch,
             epochs=config.epochs,
-            steps_per_epoch=stream.steps_per_epoch(builder, config),
+            steps_per_epoch=stream.steps_per_epoch(source, config.batch_size),
             shuffle=False,  # the stream does
             verbose=0,
             callbacks=callbacks,
@@ -200,10 +207,19 @@ def _refuse_other_steps(
         )
 
 
-def _measure_scaling(builder: tfds.core.DatasetBuilder, config: TrainerConfig) -> Scaling:
-    n = min(stream.num_train_examples(builder, config.max_examples), _SCALING_EXAMPLES)
-    batches = reading.evaluation_batches(builder, f"train[:{n}]", batch_size=32)
-    return measure_scaling(batches, stored_config(builder).channels)
+def measured_scaling(builder: tfds.core.DatasetBuilder, max_examples: int | None) -> Scaling:
+    """Measures the scaling of a dataset's maps on the first training examples.
+
+    Args:
+      builder: the dataset.
+      max_examples: how many of them a run uses; None for all.
+
+    Raises:
+      LensingError: the dataset is damaged, or its maps are all constant or not finite.
+    """
+    available = StoredExamples(builder, max_examples).examples_per_epoch
+    split = f"train[:{min(available, _SCALING_EXAMPLES)}]"
+    return measure_scaling(reading.evaluation_batches(builder, split, 32), task_of(builder))
 
 
 def _jit_compile() -> bool | str:

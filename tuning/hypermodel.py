@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 import keras_tuner
+import tensorflow_datasets as tfds
 
-from lensing_tfds.configs import DATASET_VERSION, LensingConfig
-from lensing_tfds.task import Task
+from lensing_tfds.configs import LensingConfig
+from lensing_tfds.records.datasets import open_dataset, task_of
 from trainer.config import TrainerConfig
 from trainer.memory import refuse_too_large
+from trainer.networks.scaling import Scaling
 from trainer.networks.space import Choice, Dimension
 from trainer.run import Run
-from trainer.train import build_compiled, train
+from trainer.train import build_compiled, measured_scaling, train
 from tuning.config import SearchConfig
 
 
@@ -37,7 +40,14 @@ class LensingHyperModel(keras_tuner.HyperModel):
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         config = self.trainer_config(hp)
         refuse_too_large(config, self.lensing)
-        return build_compiled(config, Task(self.lensing, DATASET_VERSION))
+        builder, scaling = self._dataset
+        return build_compiled(config, task_of(builder), scaling)
+
+    @functools.cached_property
+    def _dataset(self) -> tuple[tfds.core.DatasetBuilder, Scaling]:
+        """The dataset and its scaling, which is the same for all trials."""
+        builder = open_dataset(self.lensing, self.config.data_dir)
+        return builder, measured_scaling(builder, self.config.max_examples)
 
     def fit(
         self,

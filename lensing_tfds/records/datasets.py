@@ -16,6 +16,7 @@ from lensing_tfds.configs import LensingConfig, differences
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records import seals, storage
 from lensing_tfds.records.shards import SplitPlan
+from lensing_tfds.task import Task
 from lensing_tfds.versions import VERSIONS, dataset_name
 
 if TYPE_CHECKING:
@@ -74,6 +75,15 @@ def stored_config(builder: tfds.core.DatasetBuilder) -> LensingConfig:
     if config is None:
         raise LensingError(f"{builder.data_path} holds no lensing config in its metadata.json")
     return LensingConfig.from_json(config)
+
+
+def task_of(builder: tfds.core.DatasetBuilder) -> Task:
+    """The task that a dataset was made for.
+
+    Raises:
+      LensingError: the dataset was not built by `lensing_tfds`.
+    """
+    return Task(stored_config(builder), str(builder.version))
 
 
 def split_plans(builder: tfds.core.DatasetBuilder) -> list[SplitPlan]:

@@ -13,8 +13,8 @@ from lensing_tfds.configs import DATASET_VERSION
 from lensing_tfds.task import Task
 from tests.trainer.runs import keep
 from trainer.config import resolve
-from trainer.data.scaling import Scaling
 from trainer.networks.families import build
+from trainer.networks.scaling import Scaling
 from trainer.run import RunConfig, load_run, write_config
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -67,11 +67,11 @@ def test_the_same_predictions(generate, flags, small, tmp_path):
     with generate(small, "--num_shards", "5"):
         pass
     settings = resolve(f"lensing/{small.name}", str(tmp_path), small, model="1x4-3")
-    scaling = Scaling((0.0,), (90.0,), 0.0, 0.05)
+    scaling = Scaling((0.0,), (90.0,), (0.0,), (0.05,))
     workdir = tmp_path / "run"
     workdir.mkdir()
-    write_config(workdir, RunConfig(settings, small, DATASET_VERSION, scaling))
-    keep(build("1x4-3", Task(small, DATASET_VERSION), seed=0), workdir)
+    write_config(workdir, RunConfig(settings, small, DATASET_VERSION))
+    keep(build("1x4-3", Task(small, DATASET_VERSION), scaling, seed=0), workdir)
     output = tmp_path / "predictions"
     command = [sys.executable, "-m", "pipelines.predict", "--workdir", str(workdir)]
     command += ["--output", str(output), "--split", "train", *flags, "--dask_npartitions", "3"]

@@ -18,9 +18,15 @@ from pipelines.predict_split import predict
 from tests.trainer.runs import keep
 from trainer import evaluate
 from trainer.config import resolve
-from trainer.data.scaling import Scaling
 from trainer.networks.families import build
+from trainer.networks.scaling import Scaling
 from trainer.run import RunConfig, load_run, write_config
+
+
+def network(lensing, seed):
+    """A network with its first weights."""
+    scaling = Scaling((1.0,), (90.0,), (0.01,), (0.3,))
+    return build("1x4-3", Task(lensing, "1.0.0"), scaling, seed)
 
 
 @pytest.fixture(name="trained", scope="module")
@@ -28,9 +34,8 @@ def trained_fixture(tiny, data_dir, tmp_path_factory):
     """A run as training leaves it, of a network with its first weights."""
     workdir = tmp_path_factory.mktemp("trained")
     settings = resolve("lensing/tiny", data_dir, tiny, model="1x4-3")
-    scaling = Scaling((1.0,), (90.0,), 0.01, 0.3)
-    write_config(workdir, RunConfig(settings, tiny, "1.0.0", scaling))
-    keep(build("1x4-3", Task(tiny, "1.0.0"), seed=1), workdir)
+    write_config(workdir, RunConfig(settings, tiny, "1.0.0"))
+    keep(network(tiny, 1), workdir)
     return workdir
 
 
@@ -144,7 +149,7 @@ def test_another_network_does_not_take_over_what_was_not_finished(tiny, workdir,
     """The seal of a file names the weights that made it."""
     (output / "predictions.json").unlink()
     before, _ = read(output)
-    keep(build("1x4-3", Task(tiny, "1.0.0"), seed=2), workdir)
+    keep(network(tiny, 2), workdir)
     main(["--workdir", str(workdir), "--output", str(output)])
     after, _ = read(output)
     assert np.abs(after - before).max() > 1e-3
@@ -155,7 +160,7 @@ def test_other_predictions_are_left_alone(tiny, workdir, output, capsys):
     folders = ("--workdir", str(workdir), "--output", str(output))
     line = error_line(capsys, *folders, "--split", "train")
     assert "holds other predictions: split: 'test' -> 'train'" in line
-    keep(build("1x4-3", Task(tiny, "1.0.0"), seed=2), workdir)
+    keep(network(tiny, 2), workdir)
     assert "network_sha256" in error_line(capsys, *folders)
     (output / "predictions.json").write_text("{")
     assert "predictions.json: not valid JSON" in error_line(capsys, *folders)

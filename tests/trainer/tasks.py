@@ -2,8 +2,20 @@
 
 from lensing_tfds.configs import DATASET_VERSION, LensingConfig
 from lensing_tfds.task import Task
+from trainer.networks.scaling import Scaling
 
 
 def task(npix: int, stokes: str = "T") -> Task:
     """κ from maps of a dataset that nobody has built."""
     return Task(LensingConfig(name="any", npix=npix, lx=10.0, stokes=stokes), DATASET_VERSION)
+
+
+def scaling(of: Task) -> Scaling:
+    """Means and standard deviations that differ from channel to channel."""
+    channels = range(len(of.inputs.channels))
+    return Scaling(
+        tuple(10.0 - 4 * i for i in channels),
+        tuple(50.0 / (1 + i) for i in channels),
+        (-0.1,),
+        (0.2,),
+    )

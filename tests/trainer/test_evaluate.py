@@ -262,7 +262,7 @@ def test_verbose_shows_the_traceback(tmp_path):
 def _describe(workdir, **changes):
     """Makes the folder one of a run on other data."""
     run = load_run(workdir)
-    config = RunConfig(run.config, run.lensing, run.dataset_version, run.scaling)
+    config = RunConfig(run.config, run.lensing, run.dataset_version)
     write_config(workdir, dataclasses.replace(config, **changes))
     keep(run.model, workdir)
     (workdir / "last.keras").unlink()

@@ -13,9 +13,12 @@ from lensing_tfds.errors import LensingError
 from lensing_tfds.records import storage
 from lensing_tfds.records.locks import alone_in
 from lensing_tfds.records.reading import evaluation_batches
-from tests.trainer.tasks import task
+from lensing_tfds.task import Task
+from tests.trainer.tasks import scaling, task
 from trainer.callbacks import Checkpoints
 from trainer.checkpoints import BEST, LAST, load, read_record, save
+from trainer.networks import families
+from trainer.networks.physical import scaling_of
 from trainer.run import load_run
 from trainer.serving import export
 from trainer.train import build_compiled, build_optimizer, train
@@ -51,7 +54,7 @@ def test_a_run_writes_its_config_history_models_and_tensorboard_events(finished)
     config, workdir = finished
     values = json.loads((workdir / "config.json").read_text())
     assert values["model"] == "1x4-3" and values["lensing"]["npix"] == 16
-    assert values["scaling"]["kappa_std"] > 0
+    assert "scaling" not in values
     run = load_run(workdir)
     assert run.config == config
     assert list(run.history["epoch"]) == [1, 2, 3]
@@ -125,7 +128,8 @@ def test_the_best_model_is_that_of_the_lowest_validation_loss(finished):
     run = load_run(workdir)
     batches = [(b["kappa"], run.predict(b["lensed"])) for b in _evaluation(run, "validation")]
     truth, estimate = (np.concatenate(maps) for maps in zip(*batches, strict=True))
-    mse = np.mean((truth - estimate) ** 2) / run.scaling.kappa_std**2
+    (std,) = scaling_of(run.model).label_std
+    mse = np.mean((truth - estimate) ** 2) / std**2
     np.testing.assert_allclose(mse, run.history["val_loss"].min(), rtol=1e-4)
 
 
@@ -201,15 +205,16 @@ def test_a_network_is_trained_on_t_q_and_u_judged_and_served(polarized_builder, 
     config = changed(dataset="lensing/polarized", epochs=1)
     run = train(config, tmp_path / "run", quiet)
     assert run.model.input_shape == (None, 16, 16, 3)
-    t, q, u = run.scaling.lensed_std
+    measured = scaling_of(run.model)
+    t, q, u = measured.input_std
     assert q == u and t > 5 * q
-    assert run.scaling.lensed_mean[1:] == (0, 0)
+    assert measured.input_mean[1:] == (0, 0)
 
     evaluation = judge(run)
     assert evaluation.skill.num_examples == 11
     (batch,) = evaluation_batches(polarized_builder, "test", 11)
     np.testing.assert_array_equal(evaluation.gallery.lensed, batch["lensed"][:4, ..., 0])
-    assert "The network sees T, Q, U; shown is T." in write(run, evaluation).read_text()
+    assert "The input is T, Q, U; shown is T." in write(run, evaluation).read_text()
 
     expected = run.predict(batch["lensed"])
     export(run, tmp_path / "serving")
@@ -218,13 +223,52 @@ def test_a_network_is_trained_on_t_q_and_u_judged_and_served(polarized_builder, 
     np.testing.assert_allclose(served, expected, atol=1e-5 * expected.std())
 
 
-def test_a_run_whose_scaling_is_of_one_channel_is_refused_in_one_line(finished, tmp_path):
+def test_a_run_whose_scaling_is_beside_its_network_is_refused_in_one_line(finished, tmp_path):
     workdir = shutil.copytree(finished[1], tmp_path / "run")
     values = json.loads((workdir / "config.json").read_text())
-    values["scaling"]["lensed_mean"] = 0.5  # as runs had it before maps had channels
+    values["scaling"] = {"lensed_mean": [0.5], "lensed_std": [90.0]}  # as runs had it
     (workdir / "config.json").write_text(json.dumps(values))
-    with pytest.raises(LensingError, match="is not a run's config: lensed_mean is 0.5: must be"):
+    with pytest.raises(
+        LensingError, match="before networks took µK.*train again in another folder$"
+    ):
         load_run(workdir)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda maps: maps[..., 0], r"shape \(11, 16, 16\): the network takes \(n, 16, 16, 1\)"),
+        (lambda maps: maps[:, :, :8], r"shape \(11, 16, 8, 1\)"),
+        (lambda maps: np.repeat(maps, 3, axis=-1), r"takes \(n, 16, 16, 1\), of T"),
+        (lambda maps: np.where(np.arange(11) == 4, np.nan, maps.T).T, "map 4 of 11 is not finite"),
+        (lambda maps: np.where(np.arange(11) == 4, np.inf, maps.T).T, "map 4 of 11 is not finite"),
+        (lambda maps: maps.astype(str), "maps are of type <U32"),
+        (lambda maps: maps + 1j, "maps are of type complex64"),
+    ],
+)
+def test_maps_that_no_estimate_can_be_made_from_are_refused(finished, change, message):
+    run = load_run(finished[1])
+    lensed = np.concatenate([b["lensed"] for b in _evaluation(run, "test")])
+    with pytest.raises(LensingError, match=message):
+        run.predict(change(lensed))
+
+
+def test_maps_of_double_precision_and_none_at_all_are_estimated(finished):
+    run = load_run(finished[1])
+    lensed = np.concatenate([b["lensed"] for b in _evaluation(run, "test")])
+    np.testing.assert_array_equal(run.predict(lensed.astype(float)), run.predict(lensed))
+    assert run.predict(lensed[:0]).shape == (0, 16, 16, 1)
+
+
+def test_a_network_of_another_dataset_than_its_run_is_refused(finished, tmp_path):
+    """The seal is right, and so is the record beside the network: the network itself says it."""
+    workdir = shutil.copytree(finished[1], tmp_path / "run")
+    run = load_run(workdir)
+    other = dataclasses.replace(run.lensing, noise_uK_arcmin=3.0)
+    of = Task(other, run.dataset_version)
+    save(families.build("1x4-3", of, scaling(of), 0), workdir / BEST, read_record(workdir / BEST))
+    with pytest.raises(LensingError, match="not of the dataset .*noise_uK_arcmin: 0.0 -> 3.0"):
+        load_run(workdir).predict(np.zeros((1, 16, 16, 1)))
 
 
 def test_the_optimizer_is_the_one_that_the_config_names(changed):
@@ -237,9 +281,11 @@ def test_the_optimizer_is_the_one_that_the_config_names(changed):
 
 
 def test_the_loss_is_the_mean_squared_error_of_standardised_kappa(changed):
-    model = build_compiled(changed(), task(16))
+    of = task(16)
+    model = build_compiled(changed(), of, scaling(of))
     x, y = (tf.random.stateless_normal((4, 16, 16, 1), (1, i)) for i in range(2))
-    expected = np.mean((model(x) - y) ** 2)
+    x, y = 50 * x + 10, 0.2 * y - 0.1
+    expected = np.mean((model(x) - y) ** 2) / 0.2**2
     np.testing.assert_allclose(model.evaluate(x, y, verbose=0)[0], expected, rtol=1e-5)
 
 

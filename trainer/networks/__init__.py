@@ -1,1 +1,17 @@
-"""Families of networks."""
+"""Networks: after this import, `keras.saving.load_model` reads every model that a run saved."""
+
+import importlib
+from types import ModuleType
+
+import wrapt
+
+
+def _register(keras: ModuleType) -> None:
+    """Registers layers, losses and metrics with Keras, once it is there."""
+    del keras
+    for module in ("trainer.losses", "trainer.metrics", "trainer.networks.physical"):
+        importlib.import_module(module)
+
+
+# Now if Keras is imported already, else when it is: who reads a name or a space does not wait.
+wrapt.register_post_import_hook(_register, "keras")

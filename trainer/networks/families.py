@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import keras
+from typing import TYPE_CHECKING
 
 from lensing_tfds.errors import LensingError
 from lensing_tfds.task import Task
 from trainer.networks import stacks
 from trainer.networks.family import Family, Network
 from trainer.networks.memory import MemoryEstimate
+from trainer.networks.scaling import Scaling
+
+if TYPE_CHECKING:
+    import keras
 
 _ALL = (
     stacks.FAMILY,
@@ -32,13 +36,28 @@ def parse(name: str) -> Network:
     raise LensingError(f"unknown model {name!r}: expected {grammars}")
 
 
-def build(name: str, task: Task, seed: int) -> keras.Model:
-    """Builds a network from its name, not compiled; see `family.Network.build`.
+def build(name: str, task: Task, scaling: Scaling, seed: int) -> keras.Model:
+    """Builds a network from its name, not compiled, whatever Keras's own settings say.
+
+    Args:
+      name: the network's.
+      task: what goes in and what comes out.
+      scaling: of the dataset's maps.
+      seed: of the initial weights; the same seed gives the same weights.
+
+    Returns:
+      A model from (batch, *task.input_shape) maps, µK, to (batch, *task.label_shape) labels,
+      dimensionless, both float32, which holds the task and the scaling.
 
     Raises:
-      LensingError: the name is in no family's grammar.
+      LensingError: the name is in no family's grammar, or the scaling is of other channels.
     """
-    return parse(name).build(task, seed)
+    # Imported here: who only reads names does not wait for Keras.
+    from trainer.networks.physical import in_physical_units
+    from trainer.networks.settings import keras_settings
+
+    with keras_settings():
+        return in_physical_units(parse(name).build(task, seed), task, scaling)
 
 
 def memory(name: str, task: Task, batch_size: int, optimizer: str) -> MemoryEstimate:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Protocol
-
-import keras
+from typing import TYPE_CHECKING, Protocol
 
 from lensing_tfds.task import Task
 from trainer.networks.memory import Footprint
 from trainer.networks.space import Space
+
+if TYPE_CHECKING:
+    import keras
 
 
 class Network(Protocol):

@@ -11,8 +11,8 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import re
+from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
 
 from lensing_tfds.errors import LensingError
@@ -20,6 +20,9 @@ from lensing_tfds.task import Task
 from trainer.networks.family import Family
 from trainer.networks.memory import Footprint
 from trainer.networks.space import Choice, Point, Space, Value
+
+if TYPE_CHECKING:
+    import keras
 
 GRAMMAR = (
     "LxF-...-K (L layers Conv2D(F, 3), ..., then Conv2D(1, K) with K odd), as in 4x64-1x32-9; "
@@ -62,6 +65,8 @@ class Stack:
 
     def build(self, task: Task, seed: int) -> keras.Model:
         """Builds the network as `family.Network` asks; its kernels start orthogonal."""
+        import keras  # slow: who only reads names does not wait for it
+
         filters = self.filters
         # One seed a layer: Keras would give layers of one shape the same weights from one seed.
         seeds = [int(s) for s in np.random.SeedSequence(seed).generate_state(len(filters) + 1)]
@@ -177,6 +182,8 @@ FAMILY = Family(GRAMMAR, parse, StackSpace)
 def _convolution(
     filters: int, kernel: int, seed: int, activation: str, name: str
 ) -> keras.layers.Layer:
+    import keras
+
     return keras.layers.Conv2D(
         filters,
         kernel,

@@ -13,11 +13,10 @@ from estimators.ensemble import SkyEnsemble
 from estimators.estimator import Estimator, zero
 from estimators.judge import judge_estimators
 from estimators.reports import figures, run_page
-from lensing_tfds.task import Task
 from lensing_tfds.versions import VERSIONS
 from tests.estimators import skies
+from tests.trainer.tasks import scaling
 from trainer.config import resolve
-from trainer.data.scaling import Scaling
 from trainer.networks.families import build
 from trainer.run import Run
 
@@ -57,11 +56,10 @@ def rendered(config, workdir, others=()):
         settings,
         config,
         "1.0.0",
-        Scaling((0.0,), (1.0,), 0.0, 1.0),
         history,
     )
     # As if read from best.keras.
-    vars(run)["model"] = build("1x4-3", Task(config, "1.0.0"), seed=0)
+    vars(run)["model"] = build("1x4-3", run.task, scaling(run.task), seed=0)
     vars(run)["dataset"] = types.SimpleNamespace(name="lensing/small", data_dir="/data & more")
     return run_page.render(run, evaluation)
 

@@ -18,10 +18,7 @@ from lensing_tfds.records import reading, shards, storage, tfrecord
 from lensing_tfds.records.datasets import open_built, split_plans
 from trainer.config import resolve
 from trainer.data import stream
-from trainer.data.scaling import Scaling
-
-SCALING = Scaling(lensed_mean=(10.0,), lensed_std=(50.0,), kappa_mean=-0.1, kappa_std=0.2)
-
+from trainer.data.stored import StoredExamples
 
 TINY = LensingConfig(
     "tiny", npix=16, lx=5.0, num_examples={"train": 50, "validation": 10, "test": 11}
@@ -102,13 +99,13 @@ def a_slice(builder, split):
     return list(reading.evaluation_batches(builder, f"{split}[-2:]", 8))
 
 
-def training_stream(builder, split):
+def training_stream(builder, split, max_examples=None):
     settings = resolve("lensing/tiny", "", TINY, model="1x4-3", batch_size=16, epochs=2)
-    return list(stream.training_batches(builder, settings, SCALING))
+    return list(stream.training_batches(StoredExamples(builder, max_examples), settings))
 
 
 def validation_stream(builder, split):
-    return list(stream.validation_batches(builder, 4, SCALING))
+    return list(stream.validation_batches(builder, 4))
 
 
 def without_tensorflow(builder, split):
@@ -198,7 +195,6 @@ def test_two_files_that_do_not_agree_on_the_number_of_examples_are_refused(datas
 
 def test_an_epoch_of_fewer_batches_is_an_error_not_an_epoch(dataset, monkeypatch):
     """Keras only warns; the run would have a row of zeros, and go on for ever."""
-    monkeypatch.setattr(stream, "steps_per_epoch", lambda builder, config: 3)
+    monkeypatch.setattr(stream, "steps_per_epoch", lambda source, batch_size: 3)
     with pytest.raises(tf.errors.FailedPreconditionError, match="contained only 4"):
-        monkeypatch.setattr(stream, "num_train_examples", lambda builder, n: 20)
-        training_stream(opened(dataset), "train")
+        training_stream(opened(dataset), "train", max_examples=20)

@@ -7,9 +7,7 @@ from lensing_tfds import LensingError
 from lensing_tfds.records import reading
 from lensing_tfds.records.datasets import open_built
 from trainer.data import stream
-from trainer.data.scaling import Scaling
-
-SCALING = Scaling(lensed_mean=(10.0,), lensed_std=(50.0,), kappa_mean=-0.1, kappa_std=0.2)
+from trainer.data.stored import StoredExamples
 
 
 @pytest.fixture
@@ -22,7 +20,8 @@ def bucket(s3, data_dir):
 
 
 def read(builder, config, initial_epoch=0):
-    batches = stream.training_batches(builder, config, SCALING, initial_epoch)
+    source = StoredExamples(builder, config.max_examples)
+    batches = stream.training_batches(source, config, initial_epoch)
     return [np.concatenate(pair, axis=-1) for pair in batches.as_numpy_iterator()]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from lensing_tfds.errors import LensingError
 from lensing_tfds.task import Task
-from tests.trainer.tasks import task
+from tests.trainer.tasks import scaling, task
 from trainer.networks import families
 from trainer.networks.family import Family
 from trainer.networks.memory import Footprint
@@ -58,9 +58,12 @@ def _registered(monkeypatch):
 
 
 def test_its_names_are_read_built_and_counted():
-    assert families.build("linear-5", task(16), seed=0).count_params() == 26
+    assert families.build("linear-5", task(16), scaling(task(16)), seed=0).count_params() == 26
     assert families.memory("linear-5", task(16), 1, "sgd").parameters == 4 * 26
-    assert families.build("2x4-3", task(16), seed=0).count_params() == 4 * 10 + 4 * 37 + 37
+    assert (
+        families.build("2x4-3", task(16), scaling(task(16)), seed=0).count_params()
+        == 4 * 10 + 4 * 37 + 37
+    )
 
 
 def test_a_wrong_name_is_told_every_grammar():

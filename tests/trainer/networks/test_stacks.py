@@ -5,8 +5,12 @@ import pytest
 from lensing_tfds.errors import LensingError
 from tests.trainer.tasks import task
 from trainer.networks import families, stacks
-from trainer.networks.families import build
 from trainer.recipes import RECIPES
+
+
+def core(name: str, npix: int, seed: int) -> keras.Model:
+    """The network between the layers that standardise."""
+    return families.parse(name).build(task(npix), seed)
 
 
 def test_a_name_gives_its_layers():
@@ -52,46 +56,46 @@ PARAMETERS = {
 
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_parameter_counts_are_those_counted_by_hand(name):
-    assert build(name, task(50), seed=0).count_params() == PARAMETERS[name]
+    assert core(name, 50, seed=0).count_params() == PARAMETERS[name]
 
 
 @pytest.mark.parametrize("name", sorted({r.model for rs in RECIPES.values() for r in rs}))
 def test_every_studied_network_maps_a_patch_to_a_patch(name):
-    model = build(name, task(15), seed=0)
+    model = core(name, 15, seed=0)
     assert model.output_shape == (None, 15, 15, 1)
 
 
 def test_layers_are_relu_with_same_padding_and_the_last_is_linear():
-    convolutions = build("2x8-1x4-5", task(16), seed=0).layers[1:]
+    convolutions = core("2x8-1x4-5", 16, seed=0).layers[1:]
     assert [layer.kernel_size for layer in convolutions] == [(3, 3)] * 3 + [(5, 5)]
     assert [layer.activation.__name__ for layer in convolutions] == ["relu"] * 3 + ["linear"]
     assert {layer.padding for layer in convolutions} == {"same"}
 
 
 def test_kernels_start_orthogonal():
-    kernel = build("2x8-3", task(16), seed=0).layers[2].kernel
+    kernel = core("2x8-3", 16, seed=0).layers[2].kernel
     columns = np.asarray(kernel).reshape(-1, 8)
     np.testing.assert_allclose(columns.T @ columns, np.eye(8), atol=1e-5)
 
 
 def test_the_seed_decides_the_initial_weights_and_nothing_else_does():
     keras.utils.set_random_seed(1)
-    weights = build("3x8-3", task(16), seed=4).get_weights()
+    weights = core("3x8-3", 16, seed=4).get_weights()
     keras.utils.set_random_seed(2)
-    again = build("3x8-3", task(16), seed=4).get_weights()
-    other = build("3x8-3", task(16), seed=5).get_weights()
+    again = core("3x8-3", 16, seed=4).get_weights()
+    other = core("3x8-3", 16, seed=5).get_weights()
     for a, b in zip(weights, again, strict=True):
         np.testing.assert_array_equal(a, b)
     assert not np.allclose(weights[0], other[0])
 
 
 def test_layers_of_one_shape_start_with_different_weights():
-    weights = build("3x8-3", task(16), seed=4).get_weights()
+    weights = core("3x8-3", 16, seed=4).get_weights()
     assert weights[2].shape == weights[4].shape
     assert not np.allclose(weights[2], weights[4])
 
 
 def test_hires_convolves_on_the_fine_grid_and_ends_on_the_coarse_one():
-    model = build("hires", task(10), seed=0)
+    model = core("hires", 10, seed=0)
     sides = [layer.output.shape[1] for layer in model.layers]
     assert sides == [10, 20] + [20] * 6 + [10, 10]

@@ -1,0 +1,87 @@
+import json
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from lensing_tfds.errors import LensingError
+from tests.trainer.tasks import scaling, task
+from trainer.networks.families import build
+from trainer.networks.physical import Standardise, scaling_of, task_of
+
+TQU = task(16, "TQU")
+
+
+@pytest.fixture(name="model", scope="module")
+def model_fixture() -> keras.Model:
+    return build("2x4-3", TQU, scaling(TQU), seed=1)
+
+
+def maps(n: int) -> np.ndarray:
+    values = scaling(TQU)
+    standardised = np.random.default_rng(0).normal(size=(n, 16, 16, 3))
+    return (standardised * values.input_std + values.input_mean).astype(np.float32)
+
+
+def test_standardisation_is_the_first_and_the_last_layer(model):
+    inner = next(layer for layer in model.layers if isinstance(layer, keras.Model))
+    values, lensed = scaling(TQU), maps(5)
+    standardised = (lensed - np.array(values.input_mean)) / values.input_std
+    np.testing.assert_allclose(standardised.std(axis=(0, 1, 2)), [1, 1, 1], atol=0.1)
+    expected = np.asarray(inner(standardised.astype(np.float32))) * 0.2 - 0.1
+    np.testing.assert_allclose(model(lensed), expected, atol=1e-6)
+
+
+def test_it_adds_no_weights(model):
+    assert model.count_params() == 4 * (9 * 3 + 1) + 4 * (9 * 4 + 1) + (9 * 4 + 1)
+
+
+def test_a_file_alone_says_what_it_is_for(model, tmp_path):
+    """Another process, which has nothing but the file and `import trainer.networks`."""
+    model.save(tmp_path / "model.keras")
+    lensed = maps(3)
+    np.save(tmp_path / "maps.npy", lensed)
+    script = (
+        "import json, keras, numpy as np, trainer.networks\n"
+        "model = keras.saving.load_model('model.keras')\n"
+        "np.save('kappa.npy', model.predict(np.load('maps.npy'), verbose=0))\n"
+        "from trainer.networks.physical import task_of\n"
+        "task = task_of(model)\n"
+        "json.dump(task.to_json(), open('task.json', 'w'))\n"
+    )
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True)
+    np.testing.assert_allclose(np.load(tmp_path / "kappa.npy"), model(lensed), atol=1e-6)
+    said = json.loads((tmp_path / "task.json").read_text())
+    assert said == TQU.to_json()
+    assert (said["name"], said["stokes"], said["dataset_version"]) == ("any", "TQU", "2.0.0")
+
+
+def test_task_and_scaling_are_those_that_it_was_built_with(model):
+    assert (task_of(model), scaling_of(model)) == (TQU, scaling(TQU))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("name", ["1x4-3", "hires-2x4-3"])
+def test_a_map_that_is_not_finite_gives_nan_everywhere_and_its_neighbours_do_not(name, value):
+    model = build(name, TQU, scaling(TQU), seed=1)
+    lensed = maps(3)
+    expected = model.predict_on_batch(lensed)
+    lensed[1, 4, 5, 2] = value
+    kappa = model.predict_on_batch(lensed)
+    assert np.isnan(kappa[1]).all()
+    np.testing.assert_array_equal(kappa[[0, 2]], expected[[0, 2]])
+
+
+def test_a_scaling_of_other_channels_is_refused():
+    with pytest.raises(LensingError, match="maps of T, Q, U cannot be standardised by means"):
+        build("2x4-3", TQU, scaling(task(16)), seed=0)
+
+
+def test_a_task_that_is_none_is_refused_when_a_file_is_loaded():
+    config = Standardise(TQU, (0.0,) * 3, (1.0,) * 3).get_config()
+    with pytest.raises(LensingError, match="npix is -1"):
+        Standardise.from_config(config | {"task": config["task"] | {"npix": -1}})
+    with pytest.raises(LensingError, match="unknown field 'colour'"):
+        Standardise.from_config(config | {"task": config["task"] | {"colour": 1}})

@@ -1,0 +1,46 @@
+"""Where training pairs come from."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import tensorflow as tf
+
+from lensing_tfds.task import Task
+
+_stateless = tf.random.experimental
+
+
+class Source(Protocol):
+    """Examples to train on, in epochs of one size."""
+
+    @property
+    def task(self) -> Task:
+        """What the maps are."""
+
+    @property
+    def examples_per_epoch(self) -> int:
+        """How many examples an epoch has."""
+
+    def batches(self, epoch: tf.Tensor, seed: int, batch_size: int) -> tf.data.Dataset:
+        """Streams one epoch, shuffled.
+
+        Which examples, and in which order, depends on (seed, epoch) alone.
+
+        Args:
+          epoch: counted from 0, int64.
+          seed: of the run.
+          batch_size: examples a batch; the last is smaller where it does not divide the epoch.
+
+        Returns:
+          Batches as `maps` takes them.
+        """
+
+    def maps(self, *batch: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The maps of a batch: the task's inputs and labels by name, in physical units, float32."""
+
+
+def epoch_keys(seed: int, epoch: tf.Tensor) -> list[tf.Tensor]:
+    """Keys of an epoch's random numbers: two for its source, one for its augmentation."""
+    key = _stateless.stateless_fold_in([seed, 0], epoch)
+    return tf.unstack(_stateless.stateless_split(key, 3))

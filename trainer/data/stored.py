@@ -1,0 +1,53 @@
+"""The training split of a built dataset, as a source of training pairs."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from lensing_tfds.records.datasets import task_of
+from lensing_tfds.records.reading import Shards, decoder, interleaved, record_bytes, shards_of
+from trainer.data.source import epoch_keys
+
+# Serialised records that wait to be drawn at random: enough to mix many shards of small maps, and
+# bounded for large ones.
+_SHUFFLE_BYTES = 32 * 2**20
+
+
+class StoredExamples:
+    """The first examples of a dataset's training split, by index; a `source.Source`.
+
+    Records stay serialised until they are in a batch, which `maps` decodes at once.
+
+    Args:
+      builder: the dataset.
+      max_examples: how many; None for all.
+    """
+
+    def __init__(self, builder: tfds.core.DatasetBuilder, max_examples: int | None = None):
+        self.task = task_of(builder)
+        available = builder.info.splits["train"].num_examples
+        self.examples_per_epoch = min(max_examples or available, available)
+        self._builder = builder
+        self._shards = shards_of(builder, f"train[:{self.examples_per_epoch}]")
+        self._window = max(1, _SHUFFLE_BYTES // record_bytes(builder))
+        self._decode = decoder(builder, (self.task.inputs.name, self.task.labels.name))
+
+    def batches(self, epoch: tf.Tensor, seed: int, batch_size: int) -> tf.data.Dataset:
+        file_key, record_key, _ = epoch_keys(seed, epoch)
+        order = tf.random.experimental.stateless_shuffle(
+            tf.range(len(self._shards.files)), file_key
+        )
+        shards = Shards(*(tf.gather(column, order) for column in self._shards))
+        # Dataset.shuffle mixes TensorFlow's global seed in: here it is the one of the graph that
+        # this is called in, and no other's.
+        tf.random.set_seed(1)
+        shuffle_seed = tf.random.stateless_uniform([], record_key, None, None, tf.int64)
+        return (
+            interleaved(self._builder, shards)
+            .shuffle(self._window, shuffle_seed, reshuffle_each_iteration=False)
+            .batch(batch_size)
+        )
+
+    def maps(self, *batch: tf.Tensor) -> dict[str, tf.Tensor]:
+        return self._decode(*batch)

@@ -1,0 +1,138 @@
+"""Networks in physical units: µK in, κ out, with the dataset that they were made for inside.
+
+Standardisation is the first and the last layer of a model, and nowhere else. The first carries the
+task: a saved model needs no other file to say what it may be used on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from lensing_tfds.errors import LensingError
+from lensing_tfds.task import Task
+from trainer.networks.scaling import Scaling
+
+_DTYPE = "float32"  # whatever precision is between them
+
+
+@keras.saving.register_keras_serializable(package="lensing_tfds")
+class Standardise(keras.layers.Layer):
+    """Takes the physical units off: (map - mean) / std, channel by channel.
+
+    Args:
+      task: what goes in and what comes out.
+      mean: µK, one a channel.
+      std: µK, one a channel.
+      **options: Keras's own.
+
+    Raises:
+      LensingError: the task has another number of channels.
+    """
+
+    def __init__(self, task: Task, mean: Sequence[float], std: Sequence[float], **options: Any):
+        super().__init__(**{"dtype": _DTYPE} | options)
+        self.task = task
+        self.mean, self.std = tuple(mean), tuple(std)
+        channels = self.task.inputs.channels
+        if not len(self.mean) == len(self.std) == len(channels):
+            raise LensingError(
+                f"maps of {', '.join(channels)} cannot be standardised by means {self.mean} and "
+                f"standard deviations {self.std}: must be one a channel"
+            )
+
+    def call(self, maps: Any) -> Any:
+        return (maps - _constant(self.mean)) / _constant(self.std)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        own = {"task": self.task.to_json(), "mean": list(self.mean), "std": list(self.std)}
+        return super().get_config() | own
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Standardise:
+        return cls(**config | {"task": Task.from_json(config["task"])})
+
+
+@keras.saving.register_keras_serializable(package="lensing_tfds")
+class Destandardise(keras.layers.Layer):
+    """Puts the labels' physical units back: x · std + mean, channel by channel.
+
+    An example whose input is not finite in all its pixels becomes NaN: inside a network, where ReLU
+    takes the larger of NaN and 0, it would not stay one.
+
+    Args:
+      mean: dimensionless, one a channel.
+      std: dimensionless, one a channel.
+      **options: Keras's own.
+    """
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float], **options: Any):
+        super().__init__(**{"dtype": _DTYPE} | options)
+        self.mean, self.std = tuple(mean), tuple(std)
+
+    def call(self, standardised: Any, maps: Any) -> Any:
+        labels = standardised * _constant(self.std) + _constant(self.mean)
+        finite = ops.all(ops.isfinite(maps), axis=(1, 2, 3), keepdims=True)
+        return ops.where(finite, labels, ops.full_like(labels, float("nan")))
+
+    def compute_output_shape(
+        self, standardised_shape: tuple[int | None, ...], maps_shape: tuple[int | None, ...]
+    ) -> tuple[int | None, ...]:
+        return standardised_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"mean": list(self.mean), "std": list(self.std)}
+
+
+def in_physical_units(network: keras.Model, task: Task, scaling: Scaling) -> keras.Model:
+    """Puts a scaling around a network.
+
+    Args:
+      network: from standardised maps to standardised labels.
+      task: what goes in and what comes out.
+      scaling: of the dataset's maps.
+
+    Returns:
+      A model from (batch, *task.input_shape) maps, µK, to (batch, *task.label_shape) labels,
+      dimensionless, both float32.
+
+    Raises:
+      LensingError: the scaling is of another number of channels.
+    """
+    maps = keras.Input(task.input_shape, name=task.inputs.name, dtype=_DTYPE)
+    standardised = Standardise(task, scaling.input_mean, scaling.input_std, name="standardise")(
+        maps
+    )
+    restored = Destandardise(scaling.label_mean, scaling.label_std, name="destandardise")
+    return keras.Model(maps, restored(network(standardised), maps), name=network.name)
+
+
+def task_of(model: keras.Model) -> Task:
+    """The task that a model in physical units was made for."""
+    task: Task = _layer(model, Standardise).task
+    return task
+
+
+def scaling_of(model: keras.Model) -> Scaling:
+    """The scaling around a model in physical units."""
+    first, last = _layer(model, Standardise), _layer(model, Destandardise)
+    return Scaling(first.mean, first.std, last.mean, last.std)
+
+
+def _layer(model: keras.Model, kind: type) -> Any:
+    layers = (layer for layer in model.layers if isinstance(layer, kind))
+    layer = next(layers, None)
+    if layer is None:
+        raise LensingError(f"{model.name} is not in physical units: it has no {kind.__name__}")
+    return layer
+
+
+def _constant(values: tuple[float, ...]) -> Any:
+    return ops.convert_to_tensor(np.asarray(values, np.float32))

@@ -1,0 +1,63 @@
+"""Keras's global settings, which a person may have set for other work, held for our networks."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+
+_SETTINGS: dict[str, Any] = {
+    "floatx": "float32",
+    "image_data_format": "channels_last",
+    "epsilon": 1e-7,
+    "max_epochs": None,
+    "max_steps_per_epoch": None,
+}
+"""Of a process; `keras.config.NAME` reads one and `keras.config.set_NAME` writes it."""
+
+_lock = threading.Lock()
+_users = 0
+_before: dict[str, Any] = {}
+
+
+@contextlib.contextmanager
+def keras_settings() -> Iterator[None]:
+    """Holds the settings under which this project's networks are defined.
+
+    `keras.json`, KERAS_MAX_EPOCHS, KERAS_MAX_STEPS_PER_EPOCH and a dtype policy that somebody set
+    would change a network, its training or what it is given without a word. What was there before
+    comes back when the last thread leaves the block.
+    """
+    policy = keras.config.dtype_policy()  # of a thread, unlike the others
+    _enter()
+    try:
+        keras.config.set_dtype_policy("float32")
+        yield
+    finally:
+        _leave()
+        keras.config.set_dtype_policy(policy)
+
+
+def _enter() -> None:
+    global _users
+    with _lock:
+        _users += 1
+        if _users == 1:
+            _before.update({name: getattr(keras.config, name)() for name in _SETTINGS})
+            _set(_SETTINGS)
+
+
+def _leave() -> None:
+    global _users
+    with _lock:
+        _users -= 1
+        if _users == 0:
+            _set(_before)
+
+
+def _set(values: dict[str, Any]) -> None:
+    for name, value in values.items():
+        getattr(keras.config, f"set_{name}")(value)
