@@ -19,15 +19,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lensing_tfds.configs import LensingConfig
     from lensing_tfds.errors import LensingError
+    from lensing_tfds.own_maps import lens
     from lensing_tfds.simulation import simulate
     from lensing_tfds.versions import VERSIONS
 
-__all__ = ["VERSIONS", "LensingConfig", "LensingError", "simulate"]
+__all__ = ["VERSIONS", "LensingConfig", "LensingError", "lens", "simulate"]
 
 _MODULES = {
     "LensingConfig": "configs",
     "LensingError": "errors",
     "VERSIONS": "versions",
+    "lens": "own_maps",
     "simulate": "simulation",
 }
 

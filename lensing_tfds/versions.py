@@ -86,7 +86,8 @@ _VERSION_LIST = (
         beam_arcmin=1.0,
         noise_uK_arcmin=1.0,
         unlensed_E=True,
-        description="Polarization, after the set-up of the published residual U-Nets.",
+        description="Polarization, after the set-up of the published residual U-Nets, without its "
+        "taper and modulation.",
     ),
     LensingConfig(
         name="v12",
@@ -94,7 +95,8 @@ _VERSION_LIST = (
         stokes="QU",
         beam_arcmin=2.0,
         noise_uK_arcmin=1.0,
-        description="Polarization, after the set-up of the published score-based model.",
+        description="Polarization, after the set-up of the published score-based model, without "
+        "its mask, 1/f noise and r.",
     ),
 )
 
