@@ -1,1 +1,1 @@
-"""Estimators of κ that need no training, and judges of any estimate."""
+"""Estimators of κ that need no training, and the judge of any estimate."""

@@ -1,4 +1,4 @@
-"""Whether what is judged beats the Wiener-filtered quadratic estimators, which need no training."""
+"""Verdicts: does an estimator beat the Wiener-filtered quadratic ones, which need no training?"""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _COMPLETE = 0.99  # from here on the share is not worth a word
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class BaselineComparison:
-    """What is judged, beside one baseline.
+    """An estimator beside one baseline.
 
     Attributes:
-      label: whose estimates are judged.
+      label: of the estimator in question.
       baseline: what stands beside it.
       above: the map-level correlation less the baseline's, with the error of pairs.
     """
@@ -68,7 +68,7 @@ def beside_baselines(evaluation: Evaluation) -> list[BaselineComparison]:
 
 
 def is_baseline(judged: Judged) -> bool:
-    """Whether a verdict is due: unfiltered, an estimate is none of a map."""
+    """Whether a verdict is due: a Wiener-filtered estimate, which is meant to be near κ itself."""
     return judged.estimator.name.endswith("_wiener")
 
 

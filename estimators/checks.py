@@ -41,7 +41,7 @@ _ROUNDING = 1e-3  # of a quadratic estimate in single precision, generously
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Checks:
-    """What was found.
+    """The results.
 
     Attributes:
       null_tests: by the estimator's name.
@@ -127,7 +127,7 @@ def check(subject: Subject, evaluation: Evaluation) -> Checks:
 
 
 def summary(checks: Checks) -> str:
-    """Returns the result in some lines of text."""
+    """Returns the results in some lines of text."""
     lines = []
     for name, tests in checks.null_tests.items():
         lines.append(f"null tests of {name}")
@@ -159,7 +159,7 @@ def summary(checks: Checks) -> str:
 
 
 def verdict(passed: bool | None) -> str:
-    """Says how a test ended; None is one that nothing was asked of."""
+    """Names the outcome of a test: passed, failed, or (None) measured without a limit."""
     return {None: "measured", True: "passed", False: "FAILED"}[passed]
 
 

@@ -65,7 +65,7 @@ class Dataset:
 
     @functools.cached_property
     def ensemble(self) -> SkyEnsemble:
-        """What its skies are drawn from.
+        """The ensemble that its skies are drawn from.
 
         Raises:
           LensingError: the table of the config's own cosmology is not in the dataset's folder.

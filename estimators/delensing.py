@@ -1,4 +1,4 @@
-"""How much of the lensing B modes an estimate of κ can remove.
+"""Delensing: the share of the lensing B modes that an estimate of κ can remove.
 
 B modes made by lensing hide those of primordial gravitational waves, and removing them is what κ
 from polarization is for: the B part of a template (see `lensing_template`) is subtracted.
@@ -42,7 +42,7 @@ L_RANGE = (100.0, 1000.0)
 
 @dataclasses.dataclass(frozen=True)
 class Delensing:
-    """What is left of the lensing B modes.
+    """The lensing B modes that are left.
 
     Attributes:
       num_examples: how many skies.

@@ -1,4 +1,4 @@
-"""The ensemble of skies that a config draws from: what κ maps and their estimates are judged by."""
+"""The ensemble of skies that a config draws from, by which estimates of κ are judged."""
 
 from __future__ import annotations
 

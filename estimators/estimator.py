@@ -42,7 +42,7 @@ class Estimator:
     advice: str = ""
 
     def kappa(self, lensed: NDArray[np.float32], index: NDArray[np.int64]) -> NDArray[np.floating]:
-        """Estimates κ, and refuses what nothing can be said about.
+        """Estimates κ, and refuses estimates that cannot be judged.
 
         Args:
           lensed: (n, npix, npix, channels) float32, µK.
@@ -72,7 +72,7 @@ def network(
 
 
 def zero() -> Estimator:
-    """The trivial answer, κ̂ = 0, which has the least squared error of all that look at nothing."""
+    """Returns κ̂ = 0: of all estimates that ignore the maps, the one of least squared error."""
 
     def predict(batch: Observed) -> NDArray[np.float32]:
         return np.zeros((*batch["lensed"].shape[:3], 1), np.float32)

@@ -1,4 +1,4 @@
-"""Tests that an estimator of κ passes unless something is wrong with it, or with who judges it.
+"""Null tests: quantities that are zero unless an estimator of κ, or its judge, is wrong.
 
     unlensed    estimates from maps that were not lensed know nothing of κ: zero mean response
     shuffled    estimates know nothing of another example's κ: zero correlation

@@ -1,4 +1,4 @@
-"""How an estimator does on skies that it was not made for.
+"""The scores of an estimator on skies that it was not made for.
 
 The dataset's own simulator draws the same examples again, from the same random numbers, with one
 thing changed: κ's amplitude, the noise, or the primordial spectrum. The estimator is not told.
@@ -47,7 +47,7 @@ class ChangedSkies:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class SkyScores:
-    """What estimates are worth on one kind of skies.
+    """The scores of estimates on one kind of skies.
 
     Attributes:
       name: what is changed.
@@ -70,7 +70,7 @@ class SkyScores:
 
 @dataclasses.dataclass(frozen=True)
 class OutOfDistribution:
-    """The table.
+    """The scores on all kinds of skies.
 
     Attributes:
       num_examples: of each kind of skies.
@@ -95,7 +95,7 @@ class OutOfDistribution:
 
 
 def tilted(table: PowerSpectra, change: float = TILT) -> PowerSpectra:
-    """Gives the spectra that skies are drawn from another primordial spectral index.
+    """Returns spectra of another primordial spectral index.
 
     A multipole shows waves of about one length, k = l / distance, so that n_s + Δ, at the same
     amplitude at k = 0.05 / Mpc, multiplies C_l by (l / l₀)^Δ. With l₀ = 600 for T and E and 350 for

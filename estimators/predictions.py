@@ -1,4 +1,4 @@
-"""A folder of predictions as the judge takes it: κ maps in files, and what they are of."""
+"""Folders of predictions as subjects of the judge."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ class Predictions:
 
     @property
     def split(self) -> str | None:
-        """The split that they are of, if anybody said so."""
+        """The split that they are of, where they have a description."""
         return None if self.description is None else self.description.split
 
     def estimator(self, split: str, num_examples: int) -> Estimator:
-        """Returns what gives the predictions of a batch, by its indices.
+        """Returns an estimator that looks the predictions of a batch up, by its indices.
 
         Args:
           split: the one that is judged.
@@ -76,7 +76,7 @@ class Predictions:
         return Estimator("predictions", label, lambda batch: self.maps.estimate(batch["index"]))
 
     def describe(self) -> SubjectDescription:
-        """Returns what the report says of them."""
+        """Returns their presentation for the report."""
         lead = _LEAD
         if self.description is None:
             lead += f" {self.caution}"
@@ -86,7 +86,7 @@ class Predictions:
 
     @property
     def caution(self) -> str:
-        """What a reader of the scores has to know; empty if there is nothing."""
+        """A warning to the reader of the scores where the maps have no description."""
         if self.description is not None:
             return ""
         return (

@@ -60,26 +60,26 @@ def references(
     lensing, theory = ensemble.config, ensemble.theory
     if realism.estimator_theory_holds(lensing):
         observation = Observation.of(lensing, theory)
-        found = []
-        for kind in _kinds(lensing, {"": observation}):
-            wiener = wiener_filter(ensemble.kappa_power, kind.quadratic.noise)
-            shared = _Shared(kind, lensing, np.zeros(()))
-            found += shared.estimators(
+        by_theory: list[Estimator] = []
+        for combination in _combinations(lensing, {"": observation}):
+            wiener = wiener_filter(ensemble.kappa_power, combination.quadratic.noise)
+            estimate = _QuadraticEstimate(combination, lensing, np.zeros(()))
+            by_theory += estimate.estimators(
                 None, wiener, "normalised by theory", "filtered by theory, C/(C + N0)"
             )
-        return found
+        return by_theory
     sky = lensing.sky
     spectra = measure_power(
         (fields_of(batch["lensed"], lensing.channels, sky) for batch in held_out()), sky
     )
-    kinds = _kinds(lensing, _observations(lensing, theory, spectra))
+    combinations = _combinations(lensing, _observations(lensing, theory, spectra))
     calibrations = _calibrate(
-        kinds, lensing, Bins.between([0, *ensemble.bands.edges, np.inf], sky), held_out
+        combinations, lensing, Bins.between([0, *ensemble.bands.edges, np.inf], sky), held_out
     )
-    found = []
-    for kind, calibration in zip(kinds, calibrations, strict=True):
-        shared = _Shared(kind, lensing, calibration.mean_field)
-        estimators = shared.estimators(
+    measured: list[Estimator] = []
+    for combination, calibration in zip(combinations, calibrations, strict=True):
+        estimate = _QuadraticEstimate(combination, lensing, calibration.mean_field)
+        both = estimate.estimators(
             calibration.unbiased,
             calibration.wiener,
             f"weights and normalisation measured on {held_out_name}",
@@ -87,11 +87,11 @@ def references(
         )
         power = sky.mode_counts * ensemble.kappa_power
         share = float(np.sum(power * (calibration.response > 0)) / np.sum(power))
-        found += [dataclasses.replace(e, normalised_share=share) for e in estimators]
-    return found
+        measured += [dataclasses.replace(e, normalised_share=share) for e in both]
+    return measured
 
 
-class _Kind(NamedTuple):
+class _Combination(NamedTuple):
     """A combination of pairs, from some of the modes."""
 
     name: str
@@ -99,12 +99,14 @@ class _Kind(NamedTuple):
     quadratic: MinimumVariance
 
 
-def _kinds(lensing: LensingConfig, observations: Mapping[str, Observation]) -> list[_Kind]:
+def _combinations(
+    lensing: LensingConfig, observations: Mapping[str, Observation]
+) -> list[_Combination]:
     """The best combination and, of more than one pair, TT and EB alone, for each observation."""
     best = pairs_of(lensing)
     combinations = [best] + [(pair,) for pair in ("TT", "EB") if len(best) > 1 and pair in best]
     return [
-        _Kind(
+        _Combination(
             f"qe_{_short(pairs).lower()}{'_' * bool(modes)}{modes}",
             f"QE {_short(pairs)}{_MODES[modes]}",
             MinimumVariance(pairs, observation),
@@ -140,14 +142,14 @@ def _observations(
 
 
 def _calibrate(
-    kinds: list[_Kind], lensing: LensingConfig, rings: Bins, held_out: HeldOut
+    combinations: list[_Combination], lensing: LensingConfig, rings: Bins, held_out: HeldOut
 ) -> list[Calibration]:
-    calibrators = [Calibrator(rings, _has_mean_field(lensing)) for _ in kinds]
+    calibrators = [Calibrator(rings, _has_mean_field(lensing)) for _ in combinations]
     for batch in held_out():
         fields = fields_of(batch["lensed"], lensing.channels, lensing.sky)
         kappa = lensing.sky.to_modes(np.ascontiguousarray(batch["kappa"][..., 0]))
-        for kind, calibrator in zip(kinds, calibrators, strict=True):
-            calibrator.add(kappa, kind.quadratic.kappa(fields))
+        for combination, calibrator in zip(combinations, calibrators, strict=True):
+            calibrator.add(kappa, combination.quadratic.kappa(fields))
     return [calibrator.result() for calibrator in calibrators]
 
 
@@ -155,11 +157,11 @@ def _has_mean_field(lensing: LensingConfig) -> bool:
     return lensing.fixed_unlensed or not realism.is_periodic(lensing)
 
 
-class _Shared:
+class _QuadraticEstimate:
     """The modes of one quadratic estimate, computed once a batch for all that are made of it."""
 
-    def __init__(self, kind: _Kind, lensing: LensingConfig, mean_field: NDArray):
-        self._kind = kind
+    def __init__(self, combination: _Combination, lensing: LensingConfig, mean_field: NDArray):
+        self._combination = combination
         self._lensing = lensing
         self._mean_field = mean_field
         self._lensed: NDArray | None = None
@@ -173,7 +175,7 @@ class _Shared:
         filtered: str,
     ) -> list[Estimator]:
         """The estimate with either factor of its modes; None is 1."""
-        name, label, _ = self._kind
+        name, label, _ = self._combination
         return [
             Estimator(name, label, self._times(unbiased), normalised),
             Estimator(f"{name}_wiener", f"{label}, Wiener", self._times(wiener), filtered),
@@ -193,7 +195,7 @@ class _Shared:
     def _estimate(self, lensed: NDArray) -> NDArray:
         if lensed is not self._lensed:
             fields = fields_of(lensed, self._lensing.channels, self._lensing.sky)
-            modes = self._kind.quadratic.kappa(fields)
+            modes = self._combination.quadratic.kappa(fields)
             self._modes = modes - self._mean_field.astype(modes.dtype)
             self._lensed = lensed
         return self._modes

@@ -1,4 +1,4 @@
-"""What is left of a judged subject: metrics, report and figures in its folder, and some lines."""
+"""Writes the metrics, the report and the figures of a judged subject, and sums them up."""
 
 from __future__ import annotations
 

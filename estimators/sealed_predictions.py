@@ -1,9 +1,10 @@
 """Seals that tie κ maps in files to the dataset, split and network that they were made from.
 
 `pipelines.predict` writes beside each file of κ a seal: its checksum, and a hash of all that the
-maps are a function of. `predictions.json` says the same in words, and whoever reads it checks every
-seal against it: neither the maps nor what is said of them can become another's unseen. A folder of
-another group's maps has no `predictions.json`; what they are of is then only what its reader says.
+maps are a function of. `predictions.json` says the same in words, and every seal is checked
+against it when it is read, so that neither the maps nor their description can be exchanged
+unnoticed. A folder of another group's maps has no `predictions.json`: which dataset they are of is
+then taken from the command line.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _SHA256 = re.compile("[0-9a-f]{64}")
 
 @dataclasses.dataclass(frozen=True)
 class PredictionShard:
-    """Where the estimates of one shard go: κ, its indices, and a seal of κ.
+    """The files of one shard of predictions: κ, its indices, and a seal of κ.
 
     Attributes:
       spec: the examples; its path is `<folder>/kappa-00000-of-00005`, which gets an ending here.
@@ -65,7 +66,7 @@ class PredictionShard:
 
 @dataclasses.dataclass(frozen=True)
 class PredictionDescription:
-    """What `predictions.json` says.
+    """The content of `predictions.json`.
 
     Attributes:
       dataset: "lensing/<name>".

@@ -35,7 +35,7 @@ NUM_MOMENTS = 5
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Skill:
-    """What a set of estimates is worth.
+    """The statistics of a set of estimates.
 
     Attributes:
       num_examples: pairs of maps judged.

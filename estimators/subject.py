@@ -1,4 +1,4 @@
-"""What can be judged: a trained network's run, or a folder of predictions."""
+"""Subjects of the judge: a trained network's run, a folder of predictions, any estimate of κ."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class SubjectDescription:
-    """What the report says of a subject, beside its scores.
+    """A subject as its report presents it, beside the scores.
 
     Attributes:
       lead: the first paragraph.
@@ -50,7 +50,7 @@ class Subject(Protocol):
 
     @property
     def dataset(self) -> Dataset:
-        """What it estimates κ of; opened when first asked for, and once.
+        """The dataset whose κ it estimates; opened when first asked for, and once.
 
         Raises:
           LensingError: it is not there, or holds other examples.
@@ -66,7 +66,7 @@ class Subject(Protocol):
 
     @property
     def caution(self) -> str:
-        """What a reader of the scores has to know first; empty if there is nothing."""
+        """A warning to the reader of the scores; empty if there is none."""
 
     def estimator(self, split: str, num_examples: int) -> Estimator:
         """Returns the estimator.
@@ -80,4 +80,4 @@ class Subject(Protocol):
         """
 
     def describe(self) -> SubjectDescription:
-        """Returns what the report says of it."""
+        """Returns its presentation for the report."""

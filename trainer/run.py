@@ -187,7 +187,7 @@ class Run:
         return network(self.predict, f"network {self.name}")
 
     def describe(self) -> SubjectDescription:
-        """Returns what the report says of the run."""
+        """Returns the run's presentation for the report."""
         from trainer import training_section
 
         return training_section.describe(

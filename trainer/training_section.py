@@ -1,4 +1,4 @@
-"""What a judged run's report says of its training."""
+"""The section of a judged run's report on its training."""
 
 from __future__ import annotations
 
