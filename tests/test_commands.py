@@ -131,3 +131,28 @@ def test_help_is_printed_on_streams_of_any_encoding(module, encoding):
     )
     assert ended.returncode == 0 and not ended.stderr
     assert ended.stdout.decode(encoding).startswith("usage: ")
+
+
+INTERRUPTED = """
+import os, signal, sys, threading
+from trainer import __main__
+# A shell that runs the tests in the background lets its children ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+threading.Timer(float(sys.argv[1]), os.kill, (os.getpid(), signal.SIGINT)).start()
+__main__.main(["--dataset", "lensing/v9", "--data_dir", sys.argv[2], "--workdir", sys.argv[2]])
+"""
+
+
+@pytest.mark.parametrize("seconds", [0.05, 0.4, 2.5])
+def test_ctrl_c_ends_a_command_in_one_line_while_libraries_are_imported_too(seconds, tmp_path):
+    ended = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, str(seconds), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        timeout=120,
+    )
+    assert ended.returncode == 130
+    assert ended.stderr.endswith("\nstopped; what was finished is kept\n")
+    assert "Traceback" not in ended.stderr

@@ -121,3 +121,14 @@ def test_workers_of_several_builds_at_once_end_with_tfds(tmp_path):
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     assert_all_end(process.pid)
+
+
+def test_ctrl_c_ends_a_build_that_just_starts_in_one_line(tmp_path):
+    process = start("--config", "v9", "--data_dir", str(tmp_path))
+    while "Loading dataset" not in process.stdout.readline():
+        assert process.poll() is None
+    time.sleep(1)  # until then TFDS is at work by itself
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert errors.endswith("stopped; what was finished is kept\n") and "Traceback" not in errors
+    assert_all_end(process.pid)
