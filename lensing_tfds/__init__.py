@@ -14,7 +14,9 @@ import importlib.util
 import os
 import sys
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from lensing_tfds.public_names import imported_when_used
 
 if TYPE_CHECKING:
     from lensing_tfds.configs import LensingConfig
@@ -23,26 +25,24 @@ if TYPE_CHECKING:
     from lensing_tfds.simulation import simulate
     from lensing_tfds.versions import VERSIONS
 
-__all__ = ["VERSIONS", "LensingConfig", "LensingError", "lens", "simulate"]
+__all__ = [
+    "LensingConfig",
+    "LensingError",
+    "VERSIONS",
+    "lens",
+    "simulate",
+]
 
-_MODULES = {
-    "LensingConfig": "configs",
-    "LensingError": "errors",
-    "VERSIONS": "versions",
-    "lens": "own_maps",
-    "simulate": "simulation",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Imports a public name at its first use: `--help` need not wait for NumPy and SciPy."""
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+__getattr__, __dir__ = imported_when_used(
+    __name__,
+    {
+        "LensingConfig": "configs",
+        "LensingError": "errors",
+        "VERSIONS": "versions",
+        "lens": "own_maps",
+        "simulate": "simulation",
+    },
+)
 
 
 def _register(tfds: ModuleType) -> None:

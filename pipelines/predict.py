@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             from lensing_tfds.records.datasets import absolute_data_dir, open_built
             from lensing_tfds.versions import dataset_name
             from pipelines.beam_flags import beam_options, prepare_beam
-            from pipelines.predict_split import predict
+            from pipelines.predictor import predict_split
             from trainer.run import load_run
 
         prepare_beam(arguments.verbose)
@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         data_dir = absolute_data_dir(arguments.data_dir or run.config.data_dir)
         builder = open_built(dataset_name(arguments.dataset or run.config.dataset), data_dir)
         output = absolute_data_dir(arguments.output)
-        summary = predict(run, builder, arguments.split, output, options)
+        summary = predict_split(run, builder, arguments.split, output, options)
         name = builder.info.metadata["config"]["name"]
         print(f"lensing/{name} {arguments.split}: {summary.total}")
         print(f"predictions: {output}")

@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             from lensing_tfds.versions import dataset_name
             from pipelines.beam_flags import beam_options, prepare_beam
             from pipelines.validation import validation_page
-            from pipelines.validation.validated import validate
+            from pipelines.validation.validated import validate_shards
 
         prepare_beam(arguments.verbose)
         options = beam_options(flags)
@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         output = folder if arguments.output is None else absolute_data_dir(arguments.output)
         if not storage.is_remote(output):
             storage.make_folder(Path(output))
-        verdict = validate(plans, folder, output, options)
+        verdict = validate_shards(plans, folder, output, options)
         for name, content in validation_page.files(verdict, str(builder.version)).items():
             with storage.writing(f"{output}/{name}") as file:
                 file.write(content)

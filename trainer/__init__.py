@@ -6,49 +6,49 @@ On the command line:
     python -m trainer.evaluate --workdir runs/v8-...       # judge on the test split
     python -m trainer.compare runs/v8-a runs/v8-b          # judged runs, side by side
 
-In Python (nothing is imported here, so that `import trainer` stays instant):
+In Python:
 
-    trainer.config.TrainerConfig
-        one run's settings, resolved and checked
-    trainer.config.resolve
-        a version's studied settings, with overrides
-    trainer.recipes.recipe_for
-        the settings that a version's own study used
-    lensing_tfds.records.datasets.open_dataset
-        `lensing/v8` -> TFDS builder, building it if missing
-    trainer.networks.families.build
-        "4x64-1x32-9" -> keras.Model
-    trainer.networks.families.memory
-        what training a network needs
-    trainer.data.stream
-        shards -> tf.data batches
-    trainer.train.train
-        train(config, workdir)
-    trainer.run.load_run
-        a run's folder -> Run: its model, history and predictions
-    estimators.judge.judge
-        a run, judged on a split of its dataset
-    estimators.checks.check
-        null tests, other skies and delensing of a judged run
-    estimators.estimator.Estimator
-        anything that estimates κ, as the judge takes it
-    estimators.compared_runs.read
-        the scores of judged runs
-    trainer.spaces.space_for
-        what a search may try on a version
-    trainer.hparams
-        settings that a search found, for `--hparams`
-    trainer.run_fn
-        the contract of TFX's Trainer component
+    from trainer import load_run, resolve  # nothing is imported before a name is used
+    from trainer.train import train        # train(config, workdir)
 """
 
-from __future__ import annotations
+from typing import TYPE_CHECKING
 
-from typing import Any
+from lensing_tfds.public_names import imported_when_used
 
+if TYPE_CHECKING:
+    from trainer.config import TrainerConfig, resolve
+    from trainer.hparams import HParams, read_hparams
+    from trainer.recipes import Recipe, recipe_for
+    from trainer.run import Run, load_run
+    from trainer.spaces import space_for
+    from trainer.tfx import run_fn
 
-def run_fn(fn_args: Any) -> None:
-    """Trains as a TFX Trainer component asks, see `trainer.tfx`."""
-    from trainer import tfx
+__all__ = [
+    "HParams",
+    "Recipe",
+    "Run",
+    "TrainerConfig",
+    "load_run",
+    "read_hparams",
+    "recipe_for",
+    "resolve",
+    "run_fn",
+    "space_for",
+]
 
-    tfx.run_fn(fn_args)
+__getattr__, __dir__ = imported_when_used(
+    __name__,
+    {
+        "HParams": "hparams",
+        "Recipe": "recipes",
+        "Run": "run",
+        "TrainerConfig": "config",
+        "load_run": "run",
+        "read_hparams": "hparams",
+        "recipe_for": "recipes",
+        "resolve": "config",
+        "run_fn": "tfx",
+        "space_for": "spaces",
+    },
+)

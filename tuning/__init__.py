@@ -6,27 +6,49 @@ On the command line:
     python -m tuning.report --workdir runs/tune-v8                 # leaderboard, at any time
     python -m trainer --hparams runs/tune-v8/best_hyperparameters.json
 
-In Python (nothing is imported here, so that `import tuning` stays instant):
+In Python:
 
-    tuning.config.SearchConfig       one search's settings, checked
-    tuning.search.search             search(config, workdir)
-    tuning.hypermodel.LensingHyperModel   the trainer's networks and its `train`, for Keras Tuner
-    tuning.trials.read_trials        a search's folder -> its trials
-    tuning.tuner_fn                  the contract of TFX's Tuner component
+    from tuning import SearchConfig, read_trials  # nothing is imported before a name is used
+    from tuning.search import search              # search(config, workdir)
 
-The spaces themselves are data of the trainer's, beside its networks: `trainer.spaces`.
+The spaces themselves are data of the trainer's, beside its networks: `trainer.space_for`.
 """
 
-from __future__ import annotations
+from typing import TYPE_CHECKING
 
-from typing import TYPE_CHECKING, Any
+from lensing_tfds.public_names import imported_when_used
 
 if TYPE_CHECKING:
-    from tuning.tfx import TunerFnResult
+    from tuning.config import Budget, SearchConfig, read_space
+    from tuning.hypermodel import LensingHyperModel
+    from tuning.tfx import tuner_fn
+    from tuning.trials import SearchRecord, Trial, load_search, ranked, read_trials
 
+__all__ = [
+    "Budget",
+    "LensingHyperModel",
+    "SearchConfig",
+    "SearchRecord",
+    "Trial",
+    "load_search",
+    "ranked",
+    "read_space",
+    "read_trials",
+    "tuner_fn",
+]
 
-def tuner_fn(fn_args: Any) -> TunerFnResult:
-    """Gives a TFX Tuner component its tuner, see `tuning.tfx`."""
-    from tuning import tfx
-
-    return tfx.tuner_fn(fn_args)
+__getattr__, __dir__ = imported_when_used(
+    __name__,
+    {
+        "Budget": "config",
+        "LensingHyperModel": "hypermodel",
+        "SearchConfig": "config",
+        "SearchRecord": "trials",
+        "Trial": "trials",
+        "load_search": "trials",
+        "ranked": "trials",
+        "read_space": "config",
+        "read_trials": "trials",
+        "tuner_fn": "tfx",
+    },
+)

@@ -18,7 +18,7 @@ from pipelines.validation.transform import MeasureShards
 from pipelines.validation.verdict import judge
 
 
-def validate(
+def validate_shards(
     plans: Sequence[SplitPlan], folder: str, scratch: str, options: PipelineOptions | None = None
 ) -> Verdict:
     """Measures the shards of a dataset, and judges them.

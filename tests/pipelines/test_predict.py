@@ -14,7 +14,7 @@ from lensing_tfds.records.reading import evaluation_batches
 from lensing_tfds.task import Task
 from pipelines import predict_worker
 from pipelines.predict import main
-from pipelines.predict_split import predict
+from pipelines.predictor import predict_split
 from tests.trainer.runs import keep
 from trainer import evaluate
 from trainer.config import resolve
@@ -224,7 +224,9 @@ def test_maps_that_the_network_cannot_see_are_refused(workdir, builder, tmp_path
     run = load_run(workdir)
     other = dataclasses.replace(run.lensing, npix=32, stokes="QU")
     with pytest.raises(LensingError, match="npix: 32 -> 16; stokes: 'QU' -> 'T'"):
-        predict(dataclasses.replace(run, lensing=other), builder, "test", str(tmp_path / "new"))
+        predict_split(
+            dataclasses.replace(run, lensing=other), builder, "test", str(tmp_path / "new")
+        )
     assert not (tmp_path / "new").exists()
 
 
@@ -246,10 +248,10 @@ def test_a_damaged_shard_of_the_dataset_is_named(workdir, data_dir, tmp_path, ca
 
 def test_a_bucket_holds_the_same(workdir, builder, s3, predicted):
     s3.mkdir("predictions")
-    summary = predict(load_run(workdir), builder, "test", "s3://predictions/v1")
+    summary = predict_split(load_run(workdir), builder, "test", "s3://predictions/v1")
     assert summary.total.shards == 3
     for path in predicted.glob("*-of-00003.npy"):
         with s3.open(f"predictions/v1/{path.name}") as file:
             np.testing.assert_allclose(np.load(file), np.load(path), atol=1e-6)
-    again = predict(load_run(workdir), builder, "test", "s3://predictions/v1")
+    again = predict_split(load_run(workdir), builder, "test", "s3://predictions/v1")
     assert again.total.reused == 3

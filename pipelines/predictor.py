@@ -40,7 +40,7 @@ from pipelines.predict_worker import (
 from trainer.run import Run
 
 
-def predict(
+def predict_split(
     run: Run,
     builder: tfds.core.DatasetBuilder,
     split: str,
