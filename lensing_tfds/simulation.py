@@ -19,12 +19,13 @@ from numpy.typing import NDArray
 from lensing_tfds.configs import DATASET_VERSION, SPLITS, LensingConfig
 from lensing_tfds.cosmology import kappa_power, spectra_of
 from lensing_tfds.errors import LensingError
+from lensing_tfds.records.stored_config import read_stored_config
 from lensing_tfds.sky import instrument, polarization, spectra
 from lensing_tfds.sky.flat_sky import as_pairs, pairs_of
 from lensing_tfds.sky.gaussian_fields import GaussianField
 from lensing_tfds.sky.lensing import Lens
 from lensing_tfds.sky.spectra import PowerSpectra
-from lensing_tfds.versions import get_config
+from lensing_tfds.versions import VERSIONS, dataset_name, get_config
 
 Examples = dict[str, NDArray[Any]]
 """`lensed`, `unlensed` (µK): float32 of shape (batch, npix, npix, channels); `kappa`, and
@@ -288,7 +289,10 @@ def _channels_last(maps: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def simulate(
-    config: str | Mapping[str, Any] | LensingConfig, split: str, indices: Iterable[int]
+    config: str | Mapping[str, Any] | LensingConfig,
+    split: str,
+    indices: Iterable[int],
+    data_dir: str | None = None,
 ) -> Examples:
     """Simulates examples as NumPy arrays: those that the built dataset holds, bit for bit.
 
@@ -296,10 +300,13 @@ def simulate(
     very many, call it for one range of indices after the other.
 
     Args:
-      config: a version's name, a JSON mapping, or a `LensingConfig`.
+      config: a version's name, as "v8" or "lensing/v8"; a JSON mapping; a `LensingConfig`; or the
+        name of a dataset that was built of a config of your own, as "wide" or "lensing/wide".
       split: `train`, `validation` or `test`.
       indices: which examples: non-negative integers, in any order. `num_examples` does not limit
         them: it says how many a built dataset holds.
+      data_dir: where such a dataset was built, the folder that holds the folder `lensing`. Default:
+        TFDS's own.
 
     Returns:
       `lensed` and `unlensed` (µK), float32 of shape (len(indices), npix, npix, channels), with a
@@ -308,9 +315,16 @@ def simulate(
       of shape (len(indices),).
 
     Raises:
-      LensingError: unknown version or split, an impossible config, or a bad index.
+      LensingError: unknown version, dataset or split, an impossible config, or a bad index.
     """
-    simulator = Simulator(get_config(config), split)
+    table = None
+    if isinstance(config, str) and not config.lstrip().startswith("{"):
+        name = dataset_name(config) if "/" in config else config
+        config = name
+        if name not in VERSIONS:
+            config, folder = read_stored_config(name, data_dir)
+            table = spectra_of(config, folder)
+    simulator = Simulator(get_config(config), split, table)
     try:
         chosen = [operator.index(index) for index in indices]
     except TypeError as error:
