@@ -9,56 +9,48 @@ from lensing_tfds.versions import VERSIONS
 from trainer.config import resolve
 from trainer.networks import families
 from trainer.recipes import RECIPES, Recipe, recipe_for
+from trainer.spaces import space_for
 
-# What the versions' own study trained: the first is the version's default.
-STUDIED = {
-    "v1": ["2x64-1x32-9"],
-    "v2": ["4x64-9"],
-    "v3": ["4x64-1x32-9"],
-    "v4": ["4x64-1x32-9", "3x64-1x32-9", "5x64-1x32-9"],
-    "v5": ["6x64-3", "7x64-3", "6x64-7", "10x32-3", "hires"],
-    "v6": ["12x32-3", "24x16-3", "48x8-3"],
-    "v7": ["6x64-3", "6x64-9", "8x64-3", "8x64-9", "10x64-3", "10x64-9"],
-    "v8": ["5x64-1x32-3", "7x64-3"],
-}
 SURVEYS = ["v9", "v10", "v11", "v12"]
 
 
-def test_every_version_has_the_networks_that_its_study_used():
-    studied = {v: [r.model for r in RECIPES[v]] for v in RECIPES if v not in SURVEYS}
-    assert studied == STUDIED
+def test_every_version_has_recipes_each_found_by_its_network():
     assert RECIPES.keys() == VERSIONS.keys()
-
-
-@pytest.mark.parametrize(
-    ("versions", "rate", "clipnorm", "batch_size"),
-    [("v1 v2 v3", 1e-3, None, 32), ("v4 v5 v7", 1e-3, 1, 128), ("v6", 1e-4, 1, 128)],
-)
-def test_every_network_has_the_optimizer_that_its_study_used(versions, rate, clipnorm, batch_size):
-    for version in versions.split():
-        for recipe in RECIPES[version]:
-            assert recipe.optimizer == "adam"
-            assert recipe.learning_rate == rate
-            assert recipe.clipnorm == clipnorm
-            assert recipe.batch_size == batch_size
-
-
-def test_on_v8_one_network_has_adam_and_the_other_sgd_with_nesterov_momentum():
-    adam, sgd = recipe_for("v8"), recipe_for("v8", "7x64-3")
-    assert (adam.model, adam.optimizer, adam.clipnorm) == ("5x64-1x32-3", "adam", 1)
-    assert (sgd.optimizer, sgd.momentum, sgd.nesterov, sgd.clipnorm) == ("sgd", 0.9, True, None)
-    assert adam.batch_size == sgd.batch_size == 128
+    for version, recipes in RECIPES.items():
+        assert recipe_for(version) == recipes[0]
+        assert [recipe_for(version, recipe.model) for recipe in recipes] == list(recipes)
 
 
 def test_a_network_that_the_version_never_studied_gets_the_default_optimizer():
-    expected = dataclasses.replace(recipe_for("v6"), model="4x64-9")
-    assert recipe_for("v6", "4x64-9") == expected
-    assert expected.learning_rate == 1e-4
+    for version, (default, *_) in RECIPES.items():
+        assert recipe_for(version, "3x7-5") == dataclasses.replace(default, model="3x7-5")
 
 
-def test_a_custom_config_has_a_recipe():
-    assert recipe_for("wide").optimizer == "adam"
-    assert recipe_for("wide", npix=100) == recipe_for("wide")
+def test_a_studied_networks_optimizer_is_its_own():
+    """On v8 the study changed the optimizer with the network: the one must bring the other."""
+    adam, sgd = recipe_for("v8"), recipe_for("v8", "7x64-3")
+    assert (adam.optimizer, sgd.optimizer) == ("adam", "sgd")
+    assert (
+        resolve("lensing/v8", "/data", VERSIONS["v8"], model="7x64-3").momentum == sgd.momentum > 0
+    )
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_search_can_find_every_versions_default(version):
+    config = resolve(f"lensing/{version}", "/data", VERSIONS[version])
+    point = space_for(version).locate(config.to_json())
+    assert point is not None
+    settings = space_for(version).settings(point)
+    assert settings == {name: config.to_json()[name] for name in settings}
+
+
+@pytest.mark.parametrize("npix", [8, 50, 128, 256, 1000, 4096])
+def test_a_custom_configs_batches_are_those_that_fit(npix):
+    recipe = recipe_for("wide", npix=npix)
+    assert recipe == dataclasses.replace(recipe_for("wide"), batch_size=recipe.batch_size)
+    pixels = 128 * 128**2
+    assert recipe.batch_size * npix**2 <= max(pixels, npix**2)
+    assert recipe.batch_size == 128 or (recipe.batch_size + 1) * npix**2 > pixels
 
 
 @pytest.mark.parametrize("version", SURVEYS)

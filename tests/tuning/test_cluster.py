@@ -65,12 +65,23 @@ def test_a_worker_without_a_chief_says_so_and_does_not_wait_an_hour(monkeypatch)
         cluster.refuse_lost_chief()
 
 
-def test_a_worker_finds_its_chief(listener, monkeypatch):
+def test_a_worker_asks_its_chief_where_that_listens(listener, monkeypatch):
     port = str(listener.getsockname()[1])
     become(monkeypatch, TUNER_ID="worker-0", ORACLE_IP="127.0.0.1", ORACLE_PORT=port)
-    cluster.wait_for_chief(0.5)
-    cluster.refuse_lost_chief()
+    listener.settimeout(5)
+    for ask in (lambda: cluster.wait_for_chief(0.5), cluster.refuse_lost_chief):
+        ask()
+        connection, (ip, _) = listener.accept()  # fails if nobody asked
+        connection.close()
+        assert ip == "127.0.0.1"
 
 
-def test_a_process_alone_looks_for_no_chief():
+@pytest.mark.parametrize("role", [Role.ALONE, Role.CHIEF])
+def test_a_process_that_has_no_chief_looks_for_none(role, monkeypatch):
+    if role is Role.CHIEF:
+        become(monkeypatch, TUNER_ID="chief", ORACLE_IP="127.0.0.1", ORACLE_PORT="8000")
+    assert cluster.role() is role
+    asked = []
+    monkeypatch.setattr(cluster, "answers", lambda ip, port: asked.append(port) or True)
     cluster.refuse_lost_chief()
+    assert not asked
