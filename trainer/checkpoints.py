@@ -1,4 +1,4 @@
-"""Checkpoints that know their run: a network, the run's settings and the epochs so far in one file.
+"""Checkpoints: a network with its run's settings and the epochs so far, in one sealed file.
 
 A `.keras` file is a zip archive, to which a member and a seal are added:
 
@@ -33,7 +33,7 @@ _BLOCK_BYTES = 2**20
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-    """What a checkpoint is of.
+    """The run and the epochs that a checkpoint is of.
 
     Attributes:
       config: the run's settings, as config.json has them.
@@ -67,7 +67,7 @@ def save(model: keras.Model, path: Path, record: Record) -> None:
 
 
 def read_record(path: Path) -> Record | None:
-    """Reads what a checkpoint is of; None where there is no file.
+    """Reads the record in a checkpoint; None where there is no file.
 
     Raises:
       LensingError: the file is damaged, or was not written by `save`.
@@ -81,7 +81,7 @@ def read_record(path: Path) -> Record | None:
 
 
 def read_whole_record(path: Path) -> Record | None:
-    """Reads what a checkpoint is of; None where there is no file, or a damaged one."""
+    """Reads the record in a checkpoint; None where there is no file, or a damaged one."""
     try:
         return read_record(path)
     except LensingError:

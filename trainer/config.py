@@ -11,12 +11,12 @@ from lensing_tfds.versions import dataset_name
 from trainer.recipes import Recipe, recipe_for
 
 RESUMABLE = ("epochs", "data_dir")
-"""What may change between two sessions of one run: more epochs go on, and data may move."""
+"""Settings that may change between two sessions of one run: epochs are added, data move."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainerConfig(Recipe):
-    """Everything that decides what a run computes, resolved: no field waits for a default.
+    """All settings of a run, none left to a default.
 
     Attributes:
       dataset: "lensing/<name>".

@@ -1,4 +1,4 @@
-"""How each version's own study trained: networks, optimizers and batch sizes, as data.
+"""Recipes of each version's own study: networks, optimizers and batch sizes, as data.
 
 Where the study names no value, the choice made here stands beside it as a comment. The surveys'
 versions, v9 on, have no study, and all is such a choice.

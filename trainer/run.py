@@ -109,7 +109,7 @@ class Run:
 
     @property
     def task(self) -> Task:
-        """What goes into the network and what comes out."""
+        """The maps that go into the network, and those that come out."""
         return Task(self.lensing, self.dataset_version)
 
     @functools.cached_property
@@ -151,7 +151,7 @@ class Run:
 
     @property
     def memory(self) -> MemoryEstimate:
-        """What a training step needs."""
+        """Memory that a training step needs."""
         config = self.config
         return families.memory(config.model, self.task, config.batch_size, config.optimizer)
 

@@ -1,4 +1,4 @@
-"""What a search may try on each version."""
+"""Search spaces of the versions."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ def dataset_and_settings(fn_args: Any, known: tuple[str, ...]) -> tuple[str, str
 
 
 def whole_epochs(steps: int, lensing: LensingConfig, config: TrainerConfig) -> int:
-    """How many epochs hold so many batches.
+    """Counts the epochs that hold so many batches.
 
     Raises:
       LensingError: there are no batches.

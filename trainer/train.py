@@ -1,4 +1,4 @@
-"""train(config, workdir): stream, model and checkpoints put together; run again, it goes on."""
+"""Training: stream, network and checkpoints put together; run again, it goes on."""
 
 from __future__ import annotations
 

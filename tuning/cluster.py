@@ -22,7 +22,7 @@ _LOST_SECONDS = 30.0  # without an answer: then the chief is gone
 
 
 class Role(Enum):
-    """What a process does in a search."""
+    """A process's part in a search."""
 
     ALONE = "alone"
     CHIEF = "chief"
@@ -46,7 +46,7 @@ def role() -> Role:
 
 
 def address() -> tuple[str, int]:
-    """Where the chief listens.
+    """Reads where the chief listens.
 
     Raises:
       LensingError: the port is no port.
@@ -81,7 +81,7 @@ def free_port(ip: str) -> int:
 
 
 def answers(ip: str, port: int) -> bool:
-    """Whether somebody listens at an address."""
+    """Tries whether somebody listens at an address."""
     try:
         with socket.create_connection((ip, port), timeout=_CONNECT_SECONDS):
             return True

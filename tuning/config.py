@@ -25,7 +25,7 @@ _DEFAULT_TRIALS = 20
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Budget:
-    """When no further trial begins; one that runs is finished. None is no limit.
+    """Limits beyond which no further trial begins; one that runs is finished. None is no limit.
 
     Attributes:
       max_trials: trials that were begun.
@@ -65,7 +65,7 @@ class SearchConfig:
       data_dir: the absolute folder that holds the folder `lensing`.
       space: what may be tried.
       tuner: "hyperband" trains many networks shortly and the best of them longer; "bayesian"
-        models the objective over the space; "random" does what it says.
+        models the objective over the space; "random" draws each trial independently.
       objective: "val_loss" or "val_map_correlation", of a trial's best epoch.
       max_epochs: of one trial; Hyperband gives most trials fewer.
       max_examples: how many training examples are used, the first ones by index; None for all.
@@ -139,7 +139,7 @@ class SearchConfig:
         return dataclasses.replace(base, epochs=epochs, **self.space.settings(point))
 
     def default_point(self, lensing: LensingConfig) -> Point | None:
-        """What the version's study trained; None where that is outside the space.
+        """Places the version's studied settings in the space; None where they are outside.
 
         Args:
           lensing: the dataset's own config.

@@ -95,4 +95,4 @@ def _value(hp: keras_tuner.HyperParameters, name: str, dimension: Dimension) -> 
 
 
 def _nobody(line: str) -> None:
-    """Hears a run's lines: a search prints one a trial."""
+    """Drops a run's lines: a search prints one a trial."""

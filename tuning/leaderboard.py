@@ -66,7 +66,7 @@ def cells(trial: Trial, objective: str) -> tuple[str, ...]:
 
 
 def counts(trials: Sequence[Trial]) -> str:
-    """How many trials there are of each kind, and what they cost."""
+    """Counts trials by how they ended, and their epochs and time."""
     kinds = [(trial.status, trial) for trial in trials]
     named = (("COMPLETED", "completed"), ("FAILED", "failed"), ("RUNNING", "unfinished"))
     numbers = ", ".join(
@@ -78,7 +78,7 @@ def counts(trials: Sequence[Trial]) -> str:
 
 
 def duration(seconds: float) -> str:
-    """As 1h 02m, 2m 05s or 12s."""
+    """Writes seconds as 1h 02m, 2m 05s or 12s."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:

@@ -22,7 +22,7 @@ _ENDED = (TrialStatus.COMPLETED, TrialStatus.FAILED)
 
 
 class LastingOracle(keras_tuner.Oracle):
-    """What all oracles here share; comes before one of Keras Tuner's in a class's bases.
+    """A state that survives kills, and a budget; the first base of each oracle here.
 
     Keras Tuner writes its state in place and in two steps, a trial's file and then the oracle's.
     Killed within a step it cannot read its own files again; between them it forgets that a trial
@@ -58,7 +58,7 @@ class LastingOracle(keras_tuner.Oracle):
 
     @property
     def seconds(self) -> float:
-        """How long the search took, all its sessions together."""
+        """Time of the search, all its sessions together."""
         return self._seconds_before + time.monotonic() - self._began
 
     def create_trial(self, tuner_id: str) -> Trial:

@@ -1,4 +1,4 @@
-"""search(config, workdir): trials, one after another, until the budget or the oracle ends them."""
+"""A search: trials, one after another, until the budget or the oracle ends them."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def prepare(
 
 
 def ended_trials(workdir: Path, record: SearchRecord) -> int:
-    """How many trials of a search are completed or have failed."""
+    """Counts the trials of a search that are completed or have failed."""
     return sum(trial.status != "RUNNING" for trial in read_trials(workdir, record))
 
 

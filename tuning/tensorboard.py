@@ -1,4 +1,4 @@
-"""What TensorBoard's HParams tab shows: each trial's settings beside its validation metrics."""
+"""TensorBoard's HParams tab: each trial's settings beside its validation metrics."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SETTINGS = ("model", "optimizer", "learning_rate", "batch_size", "augment")
 
 
 def write_experiment(folder: Path, space: Space) -> None:
-    """Writes once for a search what its trials' settings and metrics are.
+    """Declares the settings and metrics of a search's trials, once.
 
     Args:
       folder: the one that holds the trials.

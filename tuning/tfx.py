@@ -38,7 +38,7 @@ _SEARCH = tuple(
 
 
 class TunerFnResult(NamedTuple):
-    """What TFX expects back.
+    """The tuner, as TFX expects it.
 
     Attributes:
       tuner: its `search` runs the trials.

@@ -237,7 +237,7 @@ def ranked(trials: list[Trial], objective: str) -> list[Trial]:
 
 
 def best_hyperparameters(workdir: Path, record: SearchRecord, trial: Trial) -> HParams:
-    """What `python -m trainer --hparams` reads to train a trial's network."""
+    """Collects a trial's settings and scores, for `python -m trainer --hparams`."""
     row = trial.best(record.config.objective)
     assert row is not None, "an unfinished trial is not the best"
     settings = trial.settings.to_json()
