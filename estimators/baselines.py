@@ -10,8 +10,6 @@ from estimators.skill import Skill, difference
 
 _SIGNIFICANT = 2.0  # sigma, for one estimator to beat another
 _KNOWN_WELL = 0.1  # largest error of a difference that shows a match, relative to the baseline's ρ
-_NORMALISED = 0.5  # smallest share of κ's power with a normalisation, for a baseline to be one
-_COMPLETE = 0.99  # from here on the share is not worth a word
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -35,7 +33,7 @@ class BaselineComparison:
         None where the baseline could not be normalised: its estimate is then zero by default, and
         nothing is won by beating it.
         """
-        if self.baseline.estimator.normalised_share < _NORMALISED:
+        if not self.baseline.estimator.is_normalised:
             return None
         above, error = float(self.above.value), float(self.above.error)
         if error > 0 and abs(above) >= _SIGNIFICANT * error:
@@ -46,16 +44,14 @@ class BaselineComparison:
     @property
     def sentence(self) -> str:
         """The verdict, with its numbers, as a sentence."""
-        name, share = self.baseline.estimator.label, self.baseline.estimator.normalised_share
+        name, basis = self.baseline.estimator.label, self.baseline.estimator.basis
         if self.verdict is None:
             return (
-                f"No verdict on the {self.label} and {name}: its response to κ was found above "
-                f"zero, so that it can be normalised, for {share:.0%} of κ's power only "
-                f"({self.baseline.estimator.basis})."
+                f"No verdict on the {self.label} and {name}, which could not be normalised: its "
+                f"response to κ was not found above zero ({basis})."
             )
         numbers = f"map-level ρ {float(self.above.value):+.4f} ± {float(self.above.error):.4f}"
-        partly = f" (normalised for {share:.0%} of κ's power)" if share < _COMPLETE else ""
-        return f"The {self.label} {self.verdict} {name}{partly}: {numbers}."
+        return f"The {self.label} {self.verdict} {name}: {numbers}."
 
 
 def beside_baselines(evaluation: Evaluation) -> list[BaselineComparison]:

@@ -6,8 +6,8 @@ In metrics.json `checks` holds
     out_of_distribution an object an estimator: see `out_of_distribution.OutOfDistribution.to_json`
     delensing           see `delensing.Delensing.to_json`; null where there are no B modes to delens
 
-The network is checked, and the best Wiener-filtered quadratic estimator if it was judged beside
-one. Delensing is measured for every estimator that is meant to be used as it is, filtered.
+The network is checked, and the best Wiener-filtered quadratic estimator that it was judged beside,
+if that could be normalised. Delensing is measured for every filtered estimator.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from estimators.baselines import is_baseline
 from estimators.delensing import Delensing, residual_b_modes
 from estimators.ensemble import SkyEnsemble
 from estimators.estimator import network
@@ -101,7 +102,12 @@ def check(subject: Subject, evaluation: Evaluation) -> Checks:
     def batches() -> Iterator[dict[str, NDArray]]:
         return subject.dataset.batches(split, number)
 
-    filtered = [j.estimator for j in evaluation.others if j.estimator.name.endswith("_wiener")]
+    # What could not be normalised is next to zero, and zero passes every null test.
+    filtered = [
+        other.estimator
+        for other in evaluation.others
+        if is_baseline(other) and other.estimator.is_normalised
+    ]
     first = evaluation.judged[0].estimator
     tests, tables = {}, {}
     for estimator in (first, *filtered[:1]):

@@ -14,6 +14,8 @@ Observed = Mapping[str, NDArray]
 """A batch as an estimator sees it: "lensed" (n, npix, npix, channels) µK, "index" (n,)."""
 
 
+_NORMALISED = 0.5  # least share of κ's power
+
 TRAIN_AGAIN = "train again, with a lower --learning_rate"
 """Advice for a network whose estimates are not finite."""
 
@@ -40,6 +42,11 @@ class Estimator:
     basis: str = ""
     normalised_share: float = 1.0
     advice: str = ""
+
+    @property
+    def is_normalised(self) -> bool:
+        """Whether it was normalised for most of κ's power; if not, it is nearly zero by default."""
+        return self.normalised_share >= _NORMALISED
 
     def kappa(self, lensed: NDArray[np.float32], index: NDArray[np.int64]) -> NDArray[np.floating]:
         """Estimates κ, and refuses estimates that cannot be judged.

@@ -38,6 +38,8 @@ from lensing_tfds.configs import LensingConfig
 from lensing_tfds.sky.binning import Bins
 from lensing_tfds.sky.spectra import PowerSpectra
 
+_COMPLETE = 0.99  # the share of κ's power from which on it is not worth a word
+
 HeldOut = Callable[[], Iterable[Mapping[str, NDArray]]]
 """A function that streams examples with "lensed" and "kappa", from the first on, each time."""
 
@@ -79,14 +81,17 @@ def references(
     measured: list[Estimator] = []
     for combination, calibration in zip(combinations, calibrations, strict=True):
         estimate = _QuadraticEstimate(combination, lensing, calibration.mean_field)
+        power = sky.mode_counts * ensemble.kappa_power
+        share = float(np.sum(power * (calibration.response > 0)) / np.sum(power))
+        source = f"measured on {held_out_name}"
+        if share < _COMPLETE:
+            source += f", in modes with {share:.0%} of κ's power"
         both = estimate.estimators(
             calibration.unbiased,
             calibration.wiener,
-            f"weights and normalisation measured on {held_out_name}",
-            f"weights and filter measured on {held_out_name}",
+            f"weights and normalisation {source}",
+            f"weights and filter {source}",
         )
-        power = sky.mode_counts * ensemble.kappa_power
-        share = float(np.sum(power * (calibration.response > 0)) / np.sum(power))
         measured += [dataclasses.replace(e, normalised_share=share) for e in both]
     return measured
 

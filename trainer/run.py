@@ -176,7 +176,7 @@ class Run:
         known_as = "what the run was trained on"
         return Dataset.open(self.lensing, self.config.data_dir, self.dataset_version, known_as)
 
-    def estimator(self, split: str = "test", num_examples: int = 0) -> Estimator:
+    def estimator(self, split: str, num_examples: int) -> Estimator:
         """Returns the network as the judge takes it, the same for all examples.
 
         Raises:

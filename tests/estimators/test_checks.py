@@ -99,6 +99,16 @@ def test_where_theory_does_not_hold_no_curl_is_made_and_no_symmetry_claimed():
     assert "Null tests" in html and "Delensing" not in html and "rotation" not in html
 
 
+def test_a_baseline_that_could_not_be_normalised_is_not_checked():
+    """It is zero, and would pass."""
+    config = dataclasses.replace(CONFIG, stokes="T")
+    subject, evaluation, _ = judged_as(config, number=24)
+    evaluation.others[0].estimator = dataclasses.replace(
+        evaluation.others[0].estimator, normalised_share=0.3
+    )
+    assert list(checks.check(subject, evaluation).null_tests) == ["network"]
+
+
 def test_checks_that_are_not_possible_are_refused_before_any_work():
     subject, evaluation, asked = judged_as(CONFIG, number=20)
     with pytest.raises(LensingError, match="need at least 24 examples, there are 20"):
