@@ -192,11 +192,10 @@ def _compared(
             for family, members in groups.get(group, {}).items()
             for judged in members[-1 if once else 0 :]
         ]
-        spread = np.linspace(-0.012, 0.012, len(shown))  # error bars do not hide one another
-        for shift, (judged, look) in zip(spread, shown, strict=True):
+        for shift, (judged, look) in zip(style.spread(len(shown)), shown, strict=True):
             label = judged.estimator.label.replace(f", {GROUPS.get(group)}", "")
             value, error = getattr(judged.skill, name)
-            points(axes, look, ell * np.exp(shift), value, error, style.literal(label))
+            points(axes, look, ell * shift, value, error, style.literal(label))
         finish(axes)
         axes.set_title(GROUPS.get(group, "").capitalize())
         style.multipoles(axes)
@@ -234,8 +233,9 @@ def overlay(
     figure = Figure(figsize=(style.WIDE[0], max(style.WIDE[1], 0.25 + 0.215 * len(names))))
     figure.set_layout_engine("constrained")
     axes = figure.subplots()
-    for number, (label, value) in enumerate(zip(style.labels(names), values, strict=True)):
-        points(axes, style.series(number), ell, *value, label)
+    looks, shifts = map(style.series, range(len(names))), style.spread(len(names))
+    for label, value, look, shift in zip(style.labels(names), values, looks, shifts, strict=True):
+        points(axes, look, ell * shift, *value, label)
     axes.set(ylabel=ylabel)
     if logarithmic:
         style.logarithmic(axes)

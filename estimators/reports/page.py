@@ -48,6 +48,7 @@ td, th { text-align: right; padding: 4px 22px 4px 0; border-bottom: 1px solid va
          overflow-wrap: break-word; }
 .text { text-align: left; white-space: normal; }
 .long { min-width: 11rem; }
+.longer { min-width: 22rem; }
 .settings td { min-width: 0; overflow-wrap: anywhere; }
 .settings th { color: var(--soft); font-weight: normal; }
 .failed { color: #b3261e; font-weight: 600; }
@@ -211,7 +212,8 @@ def text(value: object) -> str:
 
 def _kind(cell: object) -> str:
     """Classes of a cell of words: a sentence must not become a column of letters."""
-    return "text long" if len(_html(cell)) > 24 else "text"
+    length = len(_html(cell))
+    return "text longer" if length > 48 else "text long" if length > 24 else "text"
 
 
 def _html(content: object) -> str:

@@ -127,6 +127,11 @@ def literal(text: str) -> str:
     return (" " if shown.startswith("_") else "") + shown.replace("$", r"\$") or "(no name)"
 
 
+def spread(count: int) -> NDArray[np.float64]:
+    """Returns a factor on the multipoles of each curve, so that error bars do not hide others."""
+    return np.exp(0.008 * (np.arange(count) - (count - 1) / 2))
+
+
 def labels(names: Sequence[str]) -> list[str]:
     """Returns `literal` names for a legend, numbered from 1 if they would not be told apart."""
     shown = [literal(name) for name in names]

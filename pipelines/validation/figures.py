@@ -143,10 +143,9 @@ def _two_panels() -> tuple[Figure, Axes, Axes]:
 
 
 def _shown(curves: Sequence[Curve]) -> Iterator[tuple[Curve, Series, float]]:
-    """Each curve with its look, and a factor on ℓ that keeps error bars from hiding others."""
-    for number, curve in enumerate(curves):
-        look = style.series(number)._replace(line="", filled=curve.compared)
-        yield curve, look, 1 + 0.008 * (number - (len(curves) - 1) / 2)
+    """Each curve with its look, and its factor on ℓ."""
+    for number, (curve, shift) in enumerate(zip(curves, style.spread(len(curves)), strict=True)):
+        yield curve, style.series(number)._replace(line="", filled=curve.compared), shift
 
 
 def _tested(curve: Curve) -> tuple[NDArray[np.float64], ...]:

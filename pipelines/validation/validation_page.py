@@ -29,8 +29,8 @@ _POWERS = (
 _NOT_TESTED = "; dashed where these maps need not follow it"
 _DEVIATIONS = "The same, relative to theory, in per cent. Open: not tested."
 _CROSSES = (
-    "Cross-spectra as correlations, 1 at most. Lines: theory, which is zero by symmetry or of "
-    "independent fields. Below: the difference in units of its error."
+    "Cross-spectra as correlations, 1 at most. Lines: theory, zero for independent fields and for "
+    "B with T or E. Below: the difference in units of its error."
 )
 _NYQUIST = (
     "Power on the grid's Nyquist row and column, which half-right code gets wrong by factors of "
