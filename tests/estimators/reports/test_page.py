@@ -75,7 +75,8 @@ def test_no_other_module_makes_html_of_text():
     for path in modules:
         tree = ast.parse(path.read_text())
         for node in ast.walk(tree):
-            made = isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == "Html"
+            named = ast.unparse(node.func).split(".")[-1] if isinstance(node, ast.Call) else ""
+            made = named == "Html" and node.args
             escaped = isinstance(node, ast.ImportFrom | ast.Import) and (
                 getattr(node, "module", "") == "html" or node.names[0].name == "html"
             )

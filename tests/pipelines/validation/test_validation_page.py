@@ -8,9 +8,9 @@ import pytest
 from estimators.reports import style
 from lensing_tfds.configs import LensingConfig
 from pipelines.cards import validation as card
-from pipelines.validation import figures, validation_page
+from pipelines.validation import figures, outcome, validation_page
 from pipelines.validation.observables import Observables
-from pipelines.validation.outcome import Curve, Response, Test, Verdict
+from pipelines.validation.outcome import Curve, Response, Verdict
 from tests.estimators.reports.test_figures import NASTY
 
 CONFIG = LensingConfig("any", npix=32, lx=2.0, stokes="TQU", oversampling=2)
@@ -60,7 +60,7 @@ def test_no_two_spectra_of_a_figure_look_the_same():
 
 def verdict(**fields):
     curves = tuple(curves_of(lambda n: np.full(n, 1.0), 6, **fields))
-    tests = (Test("finite", True, "all <b>"), Test("κκ", False, "1 & 2 off"))
+    tests = (outcome.Test("finite", True, "all <b>"), outcome.Test("κκ", False, "1 & 2 off"))
     return Verdict(CONFIG, {"train": 9}, tests, curves)
 
 
