@@ -2,7 +2,8 @@
 
 Computes the fiducial cosmology by each of them (`camb_spectra.TIERS`), which takes minutes, and
 compares it with the packaged table: rms of the relative difference in bands of multipoles (TE's
-relative to sqrt(TT EE)), time of all cores together and memory.
+relative to sqrt(TT EE), gradient spectra's to the lensed ones), time of all cores together and
+memory.
 """
 
 import resource
@@ -28,7 +29,9 @@ def main() -> None:
         print(f"{'l below':>12}" + "".join(f"{band.stop:>9}" for band in bands))
         for name in spectra.COLUMNS:
             expected = getattr(packaged, name)[: tier.lmax + 1]
-            scale = np.sqrt(packaged.TT * packaged.EE) if name.endswith("TE") else expected
+            of = name.replace("gradient", "lensed")
+            first, second = (of.replace("TE", pair) for pair in ("TT", "EE"))
+            scale = np.sqrt(getattr(packaged, first) * getattr(packaged, second))
             errors = (
                 np.sqrt(np.mean(((getattr(table, name) - expected)[band] / scale[band]) ** 2))
                 for band in bands

@@ -160,6 +160,10 @@ def _computed(cosmology: str, lmax: int) -> str:
     except Exception as error:  # CAMB's own kinds, and those of its compiled code
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise LensingError(f"cosmology {cosmology}: CAMB refuses it: {reason}") from error
+    try:
+        spectra.parse(text)
+    except ValueError as error:
+        raise LensingError(f"cosmology {cosmology}: of what CAMB computed, {error}") from error
     kept = _keep(entry, text)
     print(
         f"CAMB took {time.monotonic() - began:.0f} s; "

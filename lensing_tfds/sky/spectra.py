@@ -76,7 +76,7 @@ def parse(text: str) -> PowerSpectra:
     """Reads a table as `camb_spectra.compute` writes it.
 
     Raises:
-      ValueError: it is no such table, or not the whole of one.
+      ValueError: it is no such table, or not the whole of one, or no fields have such spectra.
     """
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
     rows = np.loadtxt(lines or ["0"], ndmin=2)
@@ -88,7 +88,12 @@ def parse(text: str) -> PowerSpectra:
     columns = np.zeros((len(COLUMNS), len(rows) + 2))
     columns[:, 2:] = rows[:, 1:].T
     columns.flags.writeable = False  # one copy is shared by everybody
-    return PowerSpectra(*columns)
+    table = PowerSpectra(*columns)
+    powers = np.minimum(np.minimum(table.TT, table.EE), table.kappa)[2:]
+    impossible = (powers <= 0) | (table.TE**2 > table.TT * table.EE)[2:]
+    if impossible.any():
+        raise ValueError(f"no fields have these TT, EE, TE or κκ at l = {2 + impossible.argmax()}")
+    return table
 
 
 def at_multipoles(

@@ -225,6 +225,26 @@ def test_a_dataset_records_camb_and_is_not_mended_by_another_release(camb_calls,
         repair()
 
 
+@pytest.mark.parametrize(
+    ("name", "values"), [("TE", 1e6), ("TT", 0.0), ("kappa", -1e-9), ("EE", np.nan)]
+)
+def test_spectra_that_no_fields_have_are_refused_and_not_drawn_from(
+    name, values, camb_calls, monkeypatch, cache
+):
+    """Their square roots would be NaN, and so would whole maps."""
+    compute = camb_spectra.compute
+
+    def impossible(parameters, accuracy):
+        rows = [line.split() for line in compute(parameters, accuracy).splitlines()[2:]]
+        rows[98][1 + spectra.COLUMNS.index(name)] = str(values)
+        return "\n".join(map(" ".join, rows)) + "\n"
+
+    monkeypatch.setattr(camb_spectra, "compute", impossible)
+    with pytest.raises(LensingError, match=r"of what CAMB computed, .*(at l = 100|not finite)"):
+        cosmology.spectra_of(CONFIG)
+    assert not cache.exists()
+
+
 def test_defaults_of_cambs_releases_change_nothing(monkeypatch):
     """Every accuracy setting of CAMB is perturbed, as a release might; what is computed is not."""
     camb = pytest.importorskip("camb")
