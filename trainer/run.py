@@ -137,6 +137,9 @@ class Run:
     def best_epoch(self, objective: str = "val_loss") -> dict[str, float]:
         """The row of history.csv with the lowest loss, or the highest correlation.
 
+        By "val_loss" it is the epoch of best.keras: where the network of the very lowest loss was
+        lost, another one has taken its place.
+
         Args:
           objective: a column of history.csv.
 
@@ -147,6 +150,9 @@ class Run:
         if len(values) == 0:
             raise LensingError(f"the run in {self.workdir} has no finished epoch yet")
         best = int(np.argmin(values) if objective.endswith("loss") else np.argmax(values))
+        if objective == "val_loss":
+            kept = checkpoints.read_whole_record(self.workdir / checkpoints.BEST)
+            best = kept.epoch - 1 if kept is not None and kept.history else best
         return {name: float(column[best]) for name, column in self.history.items()}
 
     @property
@@ -191,7 +197,12 @@ class Run:
         from trainer import training_section
 
         return training_section.describe(
-            self.workdir, self.config, self.history, self.model.count_params(), self.memory
+            self.workdir,
+            self.config,
+            self.history,
+            int(self.best_epoch()["epoch"]),
+            self.model.count_params(),
+            self.memory,
         )
 
     def predict(self, lensed: np.ndarray, batch_size: int = 32) -> np.ndarray:

@@ -21,7 +21,7 @@ _LEAD = (
 )
 _HISTORY = (
     "Loss: the mean squared error relative to κ's variance; 1 is as good as estimating zero. "
-    "Dotted: the epoch judged here, which has the lowest validation loss."
+    "Dotted: the epoch judged here, the best on the validation split."
 )
 
 
@@ -29,6 +29,7 @@ def describe(
     workdir: Path,
     config: TrainerConfig,
     history: Mapping[str, NDArray[np.float64]],
+    judged: int,
     num_parameters: int,
     memory: MemoryEstimate,
 ) -> SubjectDescription:
@@ -38,13 +39,13 @@ def describe(
       workdir: the run's folder.
       config: its settings.
       history: one array a column of history.csv, at least one epoch.
+      judged: the epoch whose network is kept as the best one.
       num_parameters: of the network.
       memory: what a training step needs.
     """
-    drawn = figures.history(history)
-    best = int(np.argmin(history["val_loss"]))
+    drawn = figures.history(history, judged)
     settings: list[tuple[str, object]] = [
-        ("epochs trained", f"{len(history['epoch'])}, the best is {history['epoch'][best]:.0f}"),
+        ("epochs trained", f"{len(history['epoch'])}, judged is {judged}"),
         ("time trained", f"{history['seconds'].sum() / 60:.1f} minutes"),
         ("parameters", f"{num_parameters:,}"),
         (

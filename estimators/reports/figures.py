@@ -270,11 +270,16 @@ def pixels(evaluation: Evaluation) -> Figure:
 
 
 @style.styled
-def history(columns: Mapping[str, NDArray[np.float64]]) -> Figure:
-    """Loss and map-level correlation, epoch by epoch."""
+def history(columns: Mapping[str, NDArray[np.float64]], judged: float) -> Figure:
+    """Loss and map-level correlation, epoch by epoch.
+
+    Args:
+      columns: of history.csv.
+      judged: the epoch whose network is judged, marked by a dotted line.
+    """
     figure = Figure(figsize=style.SMALL, layout="constrained")
     panels = figure.subplots(2, 1, sharex=True)
-    epochs, losses = columns["epoch"], style.finite(columns["val_loss"])
+    epochs = columns["epoch"]
     for axes, name, ylabel in zip(
         panels, ("loss", "map_correlation"), ("loss", "map-level ρ"), strict=True
     ):
@@ -283,8 +288,7 @@ def history(columns: Mapping[str, NDArray[np.float64]]) -> Figure:
             ("val_", _ESTIMATE._replace(line="--"), "validation"),
         ):
             points(axes, look, epochs, columns[prefix + name], None, label, ms=3.5, lw=1.8)
-        if np.isfinite(losses).any():
-            axes.axvline(epochs[np.nanargmin(losses)], color=style.GREY, lw=0.8, ls=":")
+        axes.axvline(judged, color=style.GREY, lw=0.8, ls=":")
         axes.set(ylabel=ylabel)
     style.legend(panels[0])
     panels[1].set_xlabel("epoch")

@@ -108,7 +108,9 @@ def test_a_lost_best_network_is_said_and_replaced_by_the_last(whole, workdir, da
     lines = retrained(whole[0], workdir)
     assert "the network of epoch 2 is lost, and that of epoch 3 replaces it" in lines[0]
     assert read_record(path).epoch == 3
-    _ = load_run(workdir).model
+    run = load_run(workdir)
+    assert run.best_epoch()["epoch"] == 3 and len(run.history["epoch"]) == 3
+    assert "3, judged is 3" in run.describe().section
 
 
 def test_a_later_epoch_replaces_the_one_that_took_a_lost_networks_place(whole, workdir):

@@ -108,7 +108,7 @@ def test_a_report_of_any_numbers_is_drawn(evaluation, drawn, kind, count):
 def test_a_history_of_any_numbers_is_drawn(drawn, kind, epochs):
     names = ("loss", "val_loss", "map_correlation", "val_map_correlation")
     columns = {name: NASTY[kind](epochs) for name in names} | {"epoch": np.arange(1.0, epochs + 1)}
-    figure = figures.history(columns)
+    figure = figures.history(columns, judged=1)
     drawn(figure)
     ticks = figure.axes[1].get_xticks()
     assert np.array_equal(ticks, np.round(ticks))
