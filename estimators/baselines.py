@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
-from estimators.judge import Evaluation, Judged
 from estimators.resampling import Measured
 from estimators.skill import Skill, difference
+
+if TYPE_CHECKING:
+    from estimators.judge import Evaluation, Judged
 
 _SIGNIFICANT = 2.0  # sigma, for one estimator to beat another
 _KNOWN_WELL = 0.1  # largest error of a difference that shows a match, relative to the baseline's ρ

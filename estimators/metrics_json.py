@@ -53,18 +53,20 @@ import math
 import reprlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from estimators.baselines import beside, is_baseline
-from estimators.checks import Checks
-from estimators.judge import Evaluation
 from estimators.resampling import Measured
 from estimators.skill import Skill
 from lensing_tfds import strict_json
 from lensing_tfds.errors import LensingError
+
+if TYPE_CHECKING:
+    from estimators.checks import Checks
+    from estimators.judge import Evaluation
 
 _SCALARS = ("mse", "zero_mse", "map_correlation")
 _SPECTRA = (

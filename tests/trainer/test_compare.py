@@ -1,6 +1,8 @@
 """`python -m trainer.compare` overlays judged runs, or says in one line why it cannot."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -107,6 +109,14 @@ def test_skies_off_the_training_distribution_are_shown_where_they_were_tried(
     html = output.read_text()
     assert "κ x &lt;0.8&gt;" in html and "<td>0.8000 ± 0.0100</td>" in html
     assert html.count(">useless</th>") == 1  # it was not tried
+
+
+def test_comparing_waits_for_no_tensorflow(runs, tmp_path):
+    arguments = [*map(str, runs), "--output", str(tmp_path / "page.html")]
+    code = f"import sys; from trainer.compare import main; main({arguments}); print(*sys.modules)"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = out.stdout.split()
+    assert "estimators.compared_runs" in loaded and "tensorflow" not in loaded
 
 
 def test_folders_of_one_name_are_told_apart(runs, tmp_path, capsys):
