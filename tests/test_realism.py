@@ -1,20 +1,21 @@
-"""What a config's maps are is said once: report, card, validation and references never disagree."""
+"""What a config's maps are is said once: report, card, validation and references never disagree.
+
+Validation's part is in tests/pipelines/validation/test_combinations.py.
+"""
 
 import dataclasses
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from estimators import references
+from estimators.ensemble import SkyEnsemble
 from estimators.reports import run_page
 from lensing_tfds import LensingConfig, realism
-from lensing_tfds.cosmology import kappa_power, spectra_of
 from lensing_tfds.errors import LensingError
 from lensing_tfds.versions import VERSIONS
 from pipelines.cards import prose
-from pipelines.validation import powers
 
 V12 = dataclasses.replace(VERSIONS["v12"], name="like-v12")
 
@@ -53,8 +54,7 @@ def test_pages_and_tests_never_disagree(config):
         assert departure.text in report and departure.text in card
     # Each says it in its own place, and all say the same.
     is_sky = "those of the lensed sky" in card
-    compared = powers.follows_camb(config)
-    assert is_sky == compared == (not realism.why_not_camb(config))
+    assert is_sky == realism.follows_camb(config)
     for phrase in ("comes back aliased", "by lensing alone", "κ has no power above", "exaggerated"):
         assert (phrase in report) == (phrase in card)
         assert not (phrase in report and is_sky)
@@ -72,11 +72,8 @@ def test_references_are_from_theory_only_where_validation_compares_with_it(confi
     def held_out():
         raise Asked
 
-    table = spectra_of(config)
-    power = kappa_power(config, table, config.sky.ell)
-    edges = np.geomspace(config.sky.fundamental, config.sky.nyquist, 5)
     try:
-        found = references.references(config, table, power, edges, held_out, "some")
+        found = references.references(SkyEnsemble.of(config), held_out, "some")
     except Asked:
         found = []
     assert bool(found) == realism.estimator_theory_holds(config)

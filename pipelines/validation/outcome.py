@@ -94,7 +94,8 @@ class Curve:
       expected: by theory: that of CAMB's table even where the maps do not follow it.
       expected_error: what theory leaves open.
       scale: sqrt(C₁₁ C₂₂) by theory, what deviations are relative to.
-      tested: whether the bin's power is above what rounding may do to it; bool.
+      tested: whether the bin's power is above what rounding may do to it, and of modes enough to
+        scatter like a Gaussian number; bool.
       compared: whether the spectrum is tested against `expected` at all.
     """
 

@@ -151,6 +151,20 @@ class Theory:
         total = np.sum(power * self._box.mode_counts) / self._box.area
         return float(total * np.mean(window**2))
 
+    def correlation(self, field: Field, order: int) -> float:
+        """Returns the mean of ρ^order over all pairs of a map's pixels, ρ their correlation.
+
+        One over it is how many independent pixels have the scatter of the map's in a moment of that
+        order. Of κ and the unlensed maps, on which there is no window.
+        """
+        power, npix, box = self._box_power(field, field), self.config.npix, self._box
+        assert power is not None
+        rho = box.to_map(power.astype(np.complex128)) / (box.area * self.variance(field))
+        lags = np.arange(1 - npix, npix)
+        pairs = npix - abs(lags)
+        rho = rho[np.ix_(lags % box.npix, lags % box.npix)]
+        return float((pairs @ rho**order @ pairs) / npix**4)
+
     def _power(self, first: Field, second: Field) -> Plane:
         """Expected power of the patch's modes."""
         total: Plane = np.zeros(self.config.sky.ell.shape)

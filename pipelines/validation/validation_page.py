@@ -44,7 +44,7 @@ _TOLERATED = " Shaded: what is tolerated, for terms beyond first order."
 _ANY_POSITIVE = " Only its sign is tested on a config's own grid."
 _OVERVIEW = (
     "Every tested spectrum, bin by bin: the difference from theory in units of its error. Grey: "
-    "not tested, because nothing is expected there or rounding may matter."
+    "not tested, because nothing is expected there, rounding may matter or there are too few modes."
 )
 
 

@@ -54,7 +54,9 @@ def _judge(
     trials: list[Trial] = []
     for curve in curves:
         trials += powers.trials(curve, statistics, observables, theory)
-    trials += [_response_trial(response, config) for response in responses]
+    for response in responses:
+        count = statistics.moments[f"response {response.pair}"].count
+        trials.append(_response_trial(response, config, count))
     for field in observables.channels:
         trials += pixels.trials(field, statistics.moments[f"pixels {field.name}"], theory)
     tests += [trial.among(len(trials)) for trial in trials]
@@ -76,17 +78,17 @@ def _responses(statistics: Statistics, measured: Responses) -> Iterator[Response
         yield Response(pair, measured.bands.limits, cross / power, np.sqrt(variance))
 
 
-def _response_trial(response: Response, config: LensingConfig) -> Trial:
+def _response_trial(response: Response, config: LensingConfig, count: int) -> Trial:
     """Tests that the response is near 1 in each band; or, on a config's own grid, not negative."""
     mean, error = _mean(response)
     words = f"{mean:.3f} ± {error:.3f} in the mean"
     if follows_camb(config):
         allowed = tolerance(config)
         excess = np.maximum(np.abs(response.value - 1) - allowed, 0) / response.error
-        p_value = min(1.0, len(excess) * float(2 * stats.norm.sf(excess.max())))
+        p_value = min(1.0, len(excess) * float(2 * stats.t.sf(excess.max(), count - 1)))
         should = f"1 within {allowed:g}"
     else:
-        p_value = float(stats.norm.cdf(mean / error))
+        p_value = float(stats.t.cdf(mean / error, count - 1))
         should = "positive"
     return Trial(
         f"{response.pair} response to κ",
@@ -126,12 +128,12 @@ def _numbers(
     for curve in curves:
         spectrum = curve.spectrum
         if spectrum.first.feature == "lensed" and spectrum.is_auto and curve.tested.any():
-            deviation = curve.measured / of_camb.expected(spectrum) - 1
-            mean = float(np.abs(deviation[curve.tested]).mean())
+            deviation = (curve.measured / of_camb.expected(spectrum) - 1)[curve.tested]
+            low, high = curve.limits[:, curve.tested][:, -1]
             yield (
                 spectrum.name,
-                f"{mean:.2%} from CAMB's, mean over bins; {deviation[-1]:+.1%} at l = "
-                f"{curve.limits[0, -1]:.0f}–{curve.limits[1, -1]:.0f}",
+                f"{np.abs(deviation).mean():.2%} from CAMB's, mean over bins; "
+                f"{deviation[-1]:+.1%} at l = {low:.0f}–{high:.0f}",
             )
     if config.T_lmax is None:
         return
