@@ -13,8 +13,9 @@ import math
 import os
 import pathlib
 import sys
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,8 @@ FILE = "spectra.dat"
 """Name of the table in a dataset's folder."""
 
 Provenance = dict[str, str]
+
+_SECONDS_BETWEEN_LINES = 30.0
 
 
 def spectra_of(config: LensingConfig, folder: str | None = None) -> PowerSpectra:
@@ -156,7 +159,8 @@ def _computed(cosmology: str, lmax: int) -> str:
     )
     began = time.monotonic()
     try:
-        text = camb_spectra.compute(parameters, accuracy)
+        with _saying_how_long(began):
+            text = camb_spectra.compute(parameters, accuracy)
     except Exception as error:  # CAMB's own kinds, and those of its compiled code
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise LensingError(f"cosmology {cosmology}: CAMB refuses it: {reason}") from error
@@ -172,6 +176,24 @@ def _computed(cosmology: str, lmax: int) -> str:
         flush=True,
     )
     return text
+
+
+@contextlib.contextmanager
+def _saying_how_long(began: float) -> Iterator[None]:
+    """Prints the seconds since then every half minute, for as long as the block runs."""
+    over = threading.Event()
+
+    def say() -> None:
+        while not over.wait(_SECONDS_BETWEEN_LINES):
+            print(f"CAMB: {time.monotonic() - began:.0f} s so far", file=sys.stderr, flush=True)
+
+    thread = threading.Thread(target=say, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def _cache_entry(address: str) -> pathlib.Path:

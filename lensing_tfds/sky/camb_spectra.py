@@ -70,7 +70,7 @@ class Accuracy:
       lmax: the table's largest multipole.
       margin: how far beyond it CAMB goes: its lensed spectra are inaccurate at their end.
       boosts: settings of CAMB's `Accuracy` that are not at 1.
-      core_seconds: time on one core of an AMD EPYC; two cores take little more than half of it.
+      core_seconds: time on one core of an AMD EPYC that nobody else uses.
       gigabytes: memory at most.
     """
 
@@ -108,8 +108,8 @@ FIDUCIAL = Accuracy(LMAX, 2000, 450, 3.5, {"AccuracyBoost": 2.0, "lAccuracyBoost
 """That of the packaged table."""
 
 TIERS = (
-    Accuracy(4000, 2000, 17, 1.2),
-    Accuracy(8000, 3000, 41, 1.3),
+    Accuracy(4000, 2000, 20, 1.2),
+    Accuracy(8000, 3000, 45, 1.3),
     Accuracy(LMAX, 2000, 125, 3.0),
 )
 """Those of a cosmology of a config's own. Few, so that configs whose grids differ share a table."""

@@ -3,6 +3,7 @@
 import concurrent.futures
 import dataclasses
 import json
+import time
 
 import numpy as np
 import pytest
@@ -137,7 +138,7 @@ def test_a_table_that_is_gone_is_named(tmp_path):
 def test_datasets_share_a_table_that_was_computed_once(camb_calls, cache, capsys):
     first = cosmology.spectra_of(CONFIG)
     told = capsys.readouterr().err.splitlines()
-    assert "CAMB computes its spectra to l = 4,000, once: about 17 s" in told[0]
+    assert "CAMB computes its spectra to l = 4,000, once: about 20 s" in told[0]
     assert str(cache) in told[1]
     cosmology._computed.cache_clear()
     again = cosmology.spectra_of(dataclasses.replace(CONFIG, name="other", npix=20))
@@ -170,6 +171,15 @@ def test_a_damaged_entry_of_the_cache_is_made_again(damage, camb_calls, cache):
     np.testing.assert_array_equal(cosmology.spectra_of(CONFIG).TT, first.TT)
     assert len(camb_calls) == 2
     assert entry.read_bytes() == content
+
+
+def test_who_waits_is_told_how_long_already(camb_calls, monkeypatch, capsys):
+    compute = camb_spectra.compute
+    monkeypatch.setattr(cosmology, "_SECONDS_BETWEEN_LINES", 0.05)
+    monkeypatch.setattr(camb_spectra, "compute", lambda *a: (time.sleep(0.3), compute(*a))[1])
+    cosmology.spectra_of(CONFIG)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[1] == "CAMB: 0 s so far" and lines[-1].startswith("CAMB took")
 
 
 def test_where_nothing_can_be_kept_the_table_is_computed_all_the_same(
