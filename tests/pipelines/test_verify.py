@@ -69,3 +69,18 @@ def test_a_dataset_that_is_not_there_or_not_finished_is_one_line(tmp_path, capsy
     with pytest.raises(SystemExit):
         run(tmp_path)
     assert "was not finished" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "module", ["lensing_tfds.records.datasets", "lensing_tfds.lensing_tfds_dataset_builder"]
+)
+def test_what_tfds_registers_can_be_imported_first_or_last(module):
+    """TFDS imports the builder while whoever needs TFDS is imported."""
+    subprocess.run([sys.executable, "-c", f"import {module}"], check=True)
+
+
+def test_the_command_as_it_is_typed(tmp_path, built):
+    command = [sys.executable, "-m", "pipelines.verify", "--dataset", "lensing/tiny"]
+    command += ["--data_dir", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "lensing/tiny: all 9 shards are intact\n"
