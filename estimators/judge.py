@@ -164,12 +164,8 @@ def number_of_examples(subject: Subject, split: str, max_examples: int | None = 
         raise LensingError(
             f"{subject.workdir} holds predictions of {subject.split}, not of {split}"
         )
-    available = subject.dataset.num_examples(split)
-    if max_examples is not None and max_examples > available:
-        raise LensingError(
-            f"max_examples is {max_examples}: {subject.dataset.name} {split} has {available}"
-        )
-    return max_examples or available
+    subject.dataset.num_examples(split)  # if there is such a split
+    return subject.dataset.config.number_of_first(split, max_examples)
 
 
 def judge_estimators(

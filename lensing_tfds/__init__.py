@@ -55,6 +55,10 @@ if importlib.util.find_spec("fsspec") is not None:
     # TFDS reaches buckets through epath, and epath through TensorFlow where it is installed, which
     # knows no s3:// any more. Epath's other way is fsspec, and is what `storage` uses too.
     os.environ.setdefault("EPATH_USE_TF", "false")
+    if (epath := sys.modules.get("etils.epath.gpath")) is not None:  # as within `tfds build`
+        forget = getattr(getattr(epath, "_is_tf_installed", None), "cache_clear", None)
+        if forget is not None:  # what it found before it could know better
+            forget()
 
 if importlib.util.find_spec("tensorflow_datasets") is not None:
     import wrapt

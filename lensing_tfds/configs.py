@@ -188,6 +188,23 @@ class LensingConfig:
         wrapped = any(low <= npix <= high for low, high in _ONCE_WRAPPED_WRONGLY)
         return ("periodic wrap",) if wrapped else ()
 
+    def number_of_first(self, split: str, max_examples: int | None) -> int:
+        """Counts the examples of a split, or its first so many.
+
+        Args:
+          split: "train", "validation" or "test".
+          max_examples: how many are asked for; None for all.
+
+        Raises:
+          LensingError: there are fewer.
+        """
+        available = self.num_examples[split]
+        if max_examples is not None and max_examples > available:
+            raise LensingError(
+                f"max_examples is {max_examples}: lensing/{self.name} {split} has {available}"
+            )
+        return available if max_examples is None else max_examples
+
     @property
     def side(self) -> float:
         """Side of the patch, radians."""

@@ -1,5 +1,6 @@
 """The TFDS dataset `lensing`: glue between the simulator and TensorFlow Datasets, nothing else."""
 
+import argparse
 import contextlib
 import dataclasses
 import os
@@ -61,7 +62,11 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
             data_dir = tfds.core.constants.DATA_DIR
         if self.started_by_tfds:
             _require_a_config(sys.argv[1:])
-        super().__init__(data_dir=storage.expanded(os.fspath(data_dir)), **kwargs)
+        data_dir = storage.expanded(os.fspath(data_dir))
+        storage.require_reachable(data_dir)
+        super().__init__(data_dir=data_dir, **kwargs)
+        if self.started_by_tfds and self._typed("overwrite"):
+            self._refuse_link()  # or TFDS would stumble over it
 
     @tfds.core.utils.classproperty
     @classmethod
@@ -160,8 +165,11 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
             self.info.set_file_format(file_format, override=True)
         if self.info.file_format != tfds.core.FileFormat.TFRECORD:
             raise LensingError(f"file format {self.info.file_format}: lensing is TFRecord only")
-        if download_config.num_shards is not None and download_config.num_shards < 1:
-            raise LensingError(f"num_shards is {download_config.num_shards}: must be at least 1")
+        num_shards = download_config.num_shards
+        if num_shards is None and self.started_by_tfds:
+            num_shards = self._typed("num_shards")  # a zero, which TFDS takes for no number
+        if num_shards is not None and num_shards < 1:
+            raise LensingError(f"num_shards is {num_shards}: must be at least 1")
         if download_config.download_mode == tfds.GenerateMode.UPDATE_DATASET_INFO:
             self._refuse_damage()
             self._write_files(self.info.write_to_directory)
@@ -192,13 +200,23 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
                 f"{command}"
             )
 
-    def _remove_folder(self) -> None:
-        """For --overwrite."""
+    def _refuse_link(self) -> None:
         if not storage.is_remote(self.data_dir) and pathlib.Path(self.data_dir).is_symlink():
             raise LensingError(
                 f"{self.data_dir} is a symbolic link, and what it points to is not removed: remove "
                 "the link or what is in the folder, and leave --overwrite out"
             )
+
+    def _typed(self, flag: str) -> Any:
+        """Returns a flag of the command `tfds`; None if it is not there."""
+        parser = argparse.ArgumentParser(add_help=False)
+        parser.add_argument("--overwrite", action="store_true", default=None)
+        parser.add_argument("--num_shards", type=int)
+        return getattr(parser.parse_known_args(sys.argv[1:])[0], flag)
+
+    def _remove_folder(self) -> None:
+        """For --overwrite."""
+        self._refuse_link()
         try:
             self.data_path.rmtree()
         except OSError as error:
@@ -249,6 +267,13 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
                     f"{self.data_dir}: of {plan.num_shards} {plan.split} shards with "
                     f"{plan.num_examples} examples, {found[0]} with {found[1]} were reported: "
                     "run the same command again"
+                )
+        sizes = storage.sizes(folder)
+        for spec in (spec for plan in plans for spec in plan.shards()):
+            if spec.path.rpartition("/")[2] not in sizes:
+                raise LensingError(
+                    f"{spec.path} was written, and is gone: does anybody remove the dataset while "
+                    "it is built? Run the same command again"
                 )
         self.info.set_splits(tfds.core.SplitDict([self._split_info(p, summary) for p in plans]))
         self._write_files(self.info.write_to_directory)

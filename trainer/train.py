@@ -69,6 +69,7 @@ def train(
     """
     workdir = Path(workdir)
     lensing = find_config(config.dataset, config.data_dir)
+    lensing.number_of_first("train", config.max_examples)  # refused before the dataset is built
     refuse_too_large(config, lensing)
     make_folder(workdir)
     with alone_in(workdir, "training"), keras_settings():

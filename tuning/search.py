@@ -155,6 +155,7 @@ def prepare(
     """
     make_folder(workdir)
     lensing = find_config(config.dataset, config.data_dir)
+    lensing.number_of_first("train", config.max_examples)  # refused before the dataset is built
     if overwrite:
         _remove(workdir)
     _repair(workdir, report)

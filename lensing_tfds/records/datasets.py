@@ -37,8 +37,13 @@ def _tfds() -> ModuleType:
 
 
 def absolute_data_dir(data_dir: str | None) -> str:
-    """The folder that holds the folder `lensing`; None is TFDS's own default."""
+    """The folder that holds the folder `lensing`; None is TFDS's own default.
+
+    Raises:
+      LensingError: it is in a bucket that cannot be reached.
+    """
     data_dir = storage.expanded(data_dir or str(_tfds().core.constants.DATA_DIR))
+    storage.require_reachable(data_dir)
     return data_dir if storage.is_remote(data_dir) else str(Path(data_dir).absolute())
 
 

@@ -284,11 +284,10 @@ def write_shard(spec: ShardSpec, on_examples: Callable[[int], object] | None = N
         seconds = time.monotonic() - began
         return ShardResult(spec.split, spec.path, spec.num_examples, num_bytes, seconds, reused)
 
-    size = storage.size(spec.path)
-    if size is not None and damage(spec) is None:
+    if damage(spec) is None:
         if on_examples is not None:
             on_examples(spec.num_examples)
-        return result(size, reused=True)
+        return result(storage.size(spec.path) or 0, reused=True)
     num_bytes = crc = 0
     table = spectra_of(spec.config, spec.path.rpartition("/")[0])
     simulator = Simulator(spec.config, spec.split, table)
@@ -403,8 +402,17 @@ def damage(spec: Sealed) -> str | None:
       None if the shard is finished and intact; otherwise what is wrong, as in "shard ... <damage>".
 
     Raises:
-      LensingError: the storage cannot be read.
+      LensingError: a bucket cannot be read.
     """
+    try:
+        return _damage(spec)
+    except LensingError as error:  # a folder in its place, or no right to read it
+        if storage.is_remote(spec.path):
+            raise
+        return f"cannot be verified: {error}"
+
+
+def _damage(spec: Sealed) -> str | None:
     size = storage.size(spec.path)
     if size is None:
         return "is missing"

@@ -10,6 +10,7 @@ import hashlib
 import os
 import re
 import socket
+import stat
 import tempfile
 import time
 import uuid
@@ -30,6 +31,16 @@ _OBJECT_BLOCK_BYTES = 2**23  # of an object in a bucket, sent or fetched at a ti
 _OBJECT_ERRORS = ("aiobotocore", "aiohttp", "botocore", "gcsfs", "google")  # packages that raise
 
 
+_ADVICE = {
+    errno.EISDIR: ": a file belongs there; move the folder away, and run the same command again",
+    errno.EACCES: ": let your user (chmod, chown), and run the same command again",
+    errno.EPERM: ": let your user (chmod, chown), and run the same command again",
+}
+_NO_CREDENTIALS = ("NoCredentialsError", "PartialCredentialsError")
+
+_BUCKETS = ("s3", "gs", "az")
+
+
 def is_remote(path: str) -> bool:
     """Whether a path is in a bucket: `s3://...`, `gs://...`."""
     return "://" in path
@@ -38,6 +49,16 @@ def is_remote(path: str) -> bool:
 def expanded(path: str) -> str:
     """Returns a path with `~` expanded, as no shell does within `--data_dir=~/datasets`."""
     return path if is_remote(path) else os.path.expanduser(path)
+
+
+def require_reachable(folder: str) -> None:
+    """Refuses a folder in a bucket that cannot be asked for anything; not one that is not there.
+
+    Raises:
+      LensingError: the kind of bucket is not known, it needs a package, or it does not let us in.
+    """
+    if is_remote(folder):
+        size(f"{folder.rstrip('/')}/lensing")
 
 
 @contextlib.contextmanager
@@ -51,6 +72,8 @@ def writing(path: str) -> Iterator[BinaryIO]:
       LensingError: the file cannot be written; the message holds its path and the reason.
     """
     with _errors_named("write", path):
+        if not is_remote(path) and os.path.isdir(path):  # found out before any work is done
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if is_remote(path):
             with _writing_object(path) as file:
                 yield file
@@ -79,11 +102,16 @@ def size(path: str) -> int | None:
     """Returns the bytes of a file, or None if there is none.
 
     Raises:
-      LensingError: its folder cannot be read.
+      LensingError: its folder cannot be read, or it is a folder itself.
     """
     with _errors_named("read", path):
         try:
-            return _bucket(path).size(path) if is_remote(path) else os.stat(path).st_size
+            if is_remote(path):
+                return _bucket(path).size(path)
+            found = os.stat(path)
+            if stat.S_ISDIR(found.st_mode):
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            return found.st_size
         except (FileNotFoundError, NotADirectoryError):
             return None
 
@@ -115,7 +143,10 @@ def remove_abandoned(folder: str) -> None:
     """Removes what killed processes left half-written in a folder; others' work is left alone."""
     if is_remote(folder):
         return  # nothing is ever half-written there
-    for entry in os.scandir(folder):
+    entries: list[os.DirEntry[str]] = []
+    with contextlib.suppress(FileNotFoundError):  # somebody removed it, with all that was in it
+        entries += os.scandir(folder)
+    for entry in entries:
         if match := _UNFINISHED.fullmatch(entry.name):
             with contextlib.suppress(OSError):  # somebody else may have removed it, or may only
                 _remove_if_abandoned(entry.path, match["machine"])
@@ -160,8 +191,11 @@ def _errors_named(verb: str, path: str) -> Iterator[None]:
         package = type(error).__module__.partition(".")[0]
         if not isinstance(error, OSError) and package not in _OBJECT_ERRORS:
             raise
-        reason = getattr(error, "strerror", None) or error or type(error).__name__
-        raise LensingError(f"cannot {verb} {path}: {reason}") from error
+        reason = getattr(error, "strerror", None) or str(error).strip() or type(error).__name__
+        advice = _ADVICE.get(getattr(error, "errno", None) or 0, "")
+        if type(error).__name__ in _NO_CREDENTIALS:
+            advice = ": set the bucket's credentials, as AWS_ACCESS_KEY_ID and the like"
+        raise LensingError(f"cannot {verb} {path}: {reason.splitlines()[0]}{advice}") from error
 
 
 @contextlib.contextmanager
@@ -221,6 +255,9 @@ def _bucket(path: str) -> Any:
     import fsspec
 
     protocol = path.partition("://")[0]
+    if protocol not in _BUCKETS:
+        known = ", ".join(f"{known}://" for known in _BUCKETS)
+        raise LensingError(f"{path}: {protocol}:// is no bucket that is known ({known})")
     try:
         bucket = fsspec.filesystem(protocol)
     except (ImportError, ValueError) as error:

@@ -69,6 +69,7 @@ def test_an_unknown_flag_is_an_error(flag, capsys):
         (["--batch_size", "-1"], "batch_size is -1: must be at least 1"),
         (["--learning_rate", "0"], "learning_rate is 0.0: must be a positive number"),
         (["--max_examples", "0"], "max_examples is 0: must be at least 1"),
+        (["--max_examples", "20001"], "max_examples is 20001: lensing/v8 train has 20000"),
         (["--seed", "-1"], "seed is -1: must be in [0, 2^31)"),
         (["--workdir", "/dev/null/run"], "cannot write to the folder /dev/null/run: Not a dir"),
         (["--data_dir", "/dev/null/data"], "/dev/null/data"),

@@ -72,6 +72,7 @@ def test_one_command_searches_and_its_result_goes_straight_into_the_trainer(
         (["--tuner", "grid"], "tuner is 'grid': must be hyperband, bayesian, random"),
         (["--objective", "accuracy"], "objective is 'accuracy': must be val_loss"),
         (["--max_epochs", "0"], "max_epochs is 0: must be at least 1"),
+        (["--max_examples", "51"], "max_examples is 51: lensing/tiny train has 50"),
         (["--max_trials", "0"], "max_trials is 0: must be positive"),
         (["--max_minutes", "-1"], "max_minutes is -1.0: must be positive"),
         (["--space", "/none.json"], "cannot read /none.json: No such file"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from lensing_tfds.records.datasets import task_of
+from lensing_tfds.records.datasets import stored_config, task_of
 from lensing_tfds.records.reading import Shards, decoder, interleaved, record_bytes, shards_of
 from trainer.data.source import epoch_keys
 
@@ -22,12 +22,14 @@ class StoredExamples:
     Args:
       builder: the dataset.
       max_examples: how many; None for all.
+
+    Raises:
+      LensingError: there are fewer, or a shard is missing or damaged.
     """
 
     def __init__(self, builder: tfds.core.DatasetBuilder, max_examples: int | None = None):
         self.task = task_of(builder)
-        available = builder.info.splits["train"].num_examples
-        self.examples_per_epoch = min(max_examples or available, available)
+        self.examples_per_epoch = stored_config(builder).number_of_first("train", max_examples)
         self._builder = builder
         self._shards = shards_of(builder, f"train[:{self.examples_per_epoch}]")
         self._window = max(1, _SHUFFLE_BYTES // record_bytes(builder))

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import fsspec
 import numpy as np
 import pytest
 import s3fs
@@ -109,6 +110,10 @@ def test_a_server_that_does_not_answer_is_named(bucket, tiny, monkeypatch):
         shards.write_shard(spec)
 
 
-def test_a_protocol_without_its_library_is_named():
-    with pytest.raises(LensingError, match=r"no way to reach xyz:// .*lensing-tfds\[buckets\]"):
-        storage.size("xyz://bucket/file")
+def test_a_protocol_without_its_library_is_named(monkeypatch):
+    def no_library(protocol):
+        raise ImportError("Install adlfs")
+
+    monkeypatch.setattr(fsspec, "filesystem", no_library)
+    with pytest.raises(LensingError, match=r"no way to reach az:// .*lensing-tfds\[buckets\]"):
+        storage.size("az://bucket/file")

@@ -110,11 +110,11 @@ def test_augmentation_turns_lensed_map_and_kappa_together(builder, config, chang
     assert elements[:batch] != elements[batch : 2 * batch]  # every batch draws anew
 
 
-@pytest.mark.parametrize("n", [1, 7, 20, 50, 1000])
+@pytest.mark.parametrize("n", [1, 7, 20, 50])
 def test_max_examples_uses_the_first_examples_by_index(builder, changed, n):
     config = changed(max_examples=n, augment=False, epochs=1)
     (epoch,) = read(builder, config)
-    expected = pairs(load_with_tfds(builder, f"train[:{min(n, 50)}]"))
+    expected = pairs(load_with_tfds(builder, f"train[:{n}]"))
     np.testing.assert_array_equal(by_first_pixel(epoch), by_first_pixel(expected))
 
 
