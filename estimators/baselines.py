@@ -53,7 +53,8 @@ class BaselineComparison:
                 f"No verdict on the {self.label} and {name}, which could not be normalised: its "
                 f"response to κ was not found above zero ({basis})."
             )
-        numbers = f"map-level ρ {float(self.above.value):+.4f} ± {float(self.above.error):.4f}"
+        above, error = float(self.above.value), float(self.above.error)
+        numbers = f"map-level ρ differs by {above:+.4f} ± {error:.4f}"
         return f"The {self.label} {self.verdict} {name}: {numbers}."
 
 

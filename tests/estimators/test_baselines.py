@@ -43,7 +43,7 @@ def compared(difference, error, rho=0.5, share=1.0):
 def test_a_verdict_needs_a_significant_difference_or_a_small_error(difference, error, rho, verdict):
     comparison = compared(difference, error, rho)
     assert comparison.verdict == verdict
-    assert f"The network 1x4-3 {verdict} QE TT: map-level ρ {difference:+.4f}" in (
+    assert f"The network 1x4-3 {verdict} QE TT: map-level ρ differs by {difference:+.4f}" in (
         comparison.sentence
     )
 
