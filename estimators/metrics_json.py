@@ -38,8 +38,9 @@ beside each measured value `<name>_error`: its standard error, bootstrapped over
 
 The names are `zero`; `qe_<pairs>` for a quadratic estimator, pairs being tt, eb, or mv for the
 minimum-variance combination; `qe_<pairs>_ordinary` and `qe_<pairs>_all` where the maps carry power
-that a real sky does not (see `estimators.references`); and each of these with `_wiener` added, the
-same Wiener-filtered. noise_ell is null where the response is not above zero by 5 σ.
+that a real sky does not (see `estimators.references`); each of these with `_wiener` added, the
+same Wiener-filtered; and `qe_iterated_wiener`, the iterated estimator. noise_ell is null where the
+response is not above zero by 5 σ.
 
     checks                  null tests, skies off the training distribution and delensing: see
                             `estimators.checks`; null if they were not asked for

@@ -3,7 +3,7 @@
 Where theory holds (`realism.estimator_theory_holds`) they are as in the literature: weights,
 normalisation and Wiener filter from the spectra that the skies were drawn from. Elsewhere weights
 come from measured spectra, and normalisation and Wiener filter from one gain a ring of modes,
-measured on examples that are not judged.
+measured on examples that are not judged. Where theory holds there is the iterated estimator too.
 
 Where maps carry power that a real sky does not (`realism.has_excess_power`) each is there twice:
 with the ordinary modes, l <= T_lmax and pairs that add up to L, and with all modes. The latter has
@@ -14,7 +14,8 @@ sampling.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +23,8 @@ from numpy.typing import NDArray
 
 from estimators.ensemble import SkyEnsemble
 from estimators.estimator import Estimator, Observed
+from estimators.iterated.fitting import fit
+from estimators.iterated.ring_regression import TooFewExamplesError
 from estimators.quadratic.fields import fields_of
 from estimators.quadratic.measured import (
     Calibration,
@@ -40,6 +43,9 @@ from lensing_tfds.sky.spectra import PowerSpectra
 
 _COMPLETE = 0.99  # the share of κ's power from which on it is not worth a word
 
+_FITTED = 64
+"""Examples on which the iterated estimator is fitted: with 300 it is better by 0.0006 on v11."""
+
 HeldOut = Callable[[], Iterable[Mapping[str, NDArray]]]
 """A function that streams examples with "lensed" and "kappa", from the first on, each time."""
 
@@ -53,7 +59,7 @@ def references(
 
     Args:
       ensemble: what the version's skies are drawn from.
-      held_out: streams examples that are not judged; not called where theory holds.
+      held_out: streams examples that are not judged.
       held_out_name: what they are, for people.
 
     Raises:
@@ -69,7 +75,7 @@ def references(
             by_theory += estimate.estimators(
                 None, wiener, "normalised by theory", "filtered by theory, C/(C + N0)"
             )
-        return by_theory
+        return by_theory + _iterated(ensemble, held_out, held_out_name)
     sky = lensing.sky
     spectra = measure_power(
         (fields_of(batch["lensed"], lensing.channels, sky) for batch in held_out()), sky
@@ -94,6 +100,32 @@ def references(
         )
         measured += [dataclasses.replace(e, normalised_share=share) for e in both]
     return measured
+
+
+def _iterated(ensemble: SkyEnsemble, held_out: HeldOut, held_out_name: str) -> list[Estimator]:
+    """Fits the iterated estimator; there is none where there are too few examples for its gains."""
+    config = ensemble.config
+
+    def examples() -> Iterator[Mapping[str, NDArray]]:
+        left = _FITTED
+        for batch in held_out():
+            yield {name: values[:left] for name, values in batch.items()}
+            left -= len(batch["lensed"])
+            if left <= 0:
+                return
+
+    try:
+        fitted = fit(config, ensemble.theory, examples)
+    except TooFewExamplesError as error:
+        print(f"without the iterated estimator: of {held_out_name}, {error}", file=sys.stderr)
+        return []
+
+    def predict(batch: Observed) -> NDArray[np.floating]:
+        fields = fields_of(batch["lensed"], config.channels, config.sky)
+        return config.sky.to_map(fitted.kappa(fields))[..., None]
+
+    basis = f"gains of {len(fitted.stages)} stages fitted on the first {_FITTED} of {held_out_name}"
+    return [Estimator("qe_iterated_wiener", "iterated QE", predict, basis)]
 
 
 class _Combination(NamedTuple):

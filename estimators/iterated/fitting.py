@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from estimators.iterated.iterated_estimator import IteratedEstimator, Stage, StageFeatures, rings_of
-from estimators.iterated.ring_regression import RingRegression
+from estimators.iterated.ring_regression import RingRegression, TooFewExamplesError
 from estimators.quadratic.fields import fields_of
 from estimators.quadratic.observation import Observation
 from estimators.quadratic.quadratic_estimator import pairs_of
@@ -44,7 +44,7 @@ def fit(
       report: told of each stage's number and its correlation on these examples.
 
     Raises:
-      LensingError: there are too few examples for the gains.
+      TooFewExamplesError: there are too few examples for the gains.
     """
     sky = config.sky
     rings = rings_of(sky)
@@ -73,7 +73,8 @@ def fit(
                 features += [previous, *step.again(fields, previous)]
             regression = regression or RingRegression(rings, len(features))
             regression.add(kappa, features)
-        assert regression is not None
+        if regression is None:
+            raise TooFewExamplesError("there is none, and gains need examples")
         stages.append(Stage(regression.gains(), residual_b))
         rho = regression.correlation()
         report(len(stages) - 1, rho)

@@ -10,6 +10,11 @@ from lensing_tfds.sky.binning import Bins
 
 Modes = NDArray[np.complexfloating]
 
+
+class TooFewExamplesError(LensingError):
+    """The examples do not determine the gains."""
+
+
 _RIDGE = 1e-6  # of a feature's own power: what rounding and chance leave of a redundant feature
 
 
@@ -50,7 +55,7 @@ class RingRegression:
         """Returns the gains, (features, rings); zero in rings where nothing is known of κ.
 
         Raises:
-          LensingError: a ring has fewer modes than four times its gains.
+          TooFewExamplesError: a ring has fewer modes than four times its gains.
         """
         features = self._right.shape[1]
         independent = self._examples * self._rings.num_modes / 2
@@ -58,7 +63,7 @@ class RingRegression:
         known = np.einsum("rii->ri", self._normal).any(axis=1)
         if np.any(independent[known] < 4 * features):
             needed = int(np.ceil(np.max(8 * features / self._rings.num_modes[known])))
-            raise LensingError(
+            raise TooFewExamplesError(
                 f"{self._examples} examples are too few for {features} gains in each ring of "
                 f"multipoles: at least {needed} are needed"
             )

@@ -81,8 +81,25 @@ def test_the_best_combination_comes_first_and_needs_no_examples(stokes, names):
     assert all("theory" in estimator.basis for estimator in found)
 
 
+@pytest.mark.parametrize("n", [0, 1])
+def test_without_examples_enough_the_iterated_estimator_is_left_out_in_one_line(n, capsys):
+    names = [estimator.name for estimator in references_of(SURVEY, n)]
+    assert "qe_mv_wiener" in names and "qe_iterated_wiener" not in names
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("without the iterated estimator: of some, ")
+
+
+def test_the_iterated_estimator_is_fitted_on_what_is_held_out():
+    *_, iterated = references_of(SURVEY, n=80)
+    assert iterated.name == "qe_iterated_wiener"
+    assert iterated.basis.endswith("stages fitted on the first 64 of some")
+    alone = references_of(SURVEY, n=64)[-1]
+    batch = simulate(SURVEY, "test", range(2))
+    np.testing.assert_array_equal(iterated.predict(batch), alone.predict(batch))
+
+
 def test_both_factors_share_one_estimate(monkeypatch):
-    found = references_of(dataclasses.replace(SURVEY, stokes="T"))
+    found = references_of(dataclasses.replace(SURVEY, stokes="T"), n=0)
     calls = []
     compute = module.fields_of
     monkeypatch.setattr(module, "fields_of", lambda *args: calls.append(0) or compute(*args))
@@ -103,6 +120,8 @@ def test_theory_normalises_and_filters_a_survey():
         assert filtered.mse.value < min(raw.mse.value, filtered.zero_mse.value)
     for name in ("qe_tt_wiener", "qe_eb_wiener"):
         assert difference(skills["qe_mv_wiener"], skills[name]).value > 0
+    above = difference(skills["qe_iterated_wiener"], skills["qe_mv_wiener"])
+    assert above.value > 4 * above.error
 
 
 def test_gains_are_measured_where_lensing_is_exaggerated_and_modes_are_extra():
