@@ -92,6 +92,7 @@ def _subject(arguments: argparse.Namespace) -> Subject:
     if arguments.dataset is not None:
         raise LensingError("--dataset is for --predictions: a run has its own")
     run = load_run(arguments.workdir)
+    run.best_epoch()  # a run without one is refused before its dataset is opened, or built
     if arguments.data_dir:
         data_dir = absolute_data_dir(arguments.data_dir)
         run = dataclasses.replace(run, config=dataclasses.replace(run.config, data_dir=data_dir))

@@ -83,16 +83,22 @@ def test_a_network_is_judged_beside_quadratic_estimators(workdir, capsys):
 
 
 def test_checks_are_made_when_asked(workdir, capsys):
+    """Of the network alone: ten validation examples do not normalise a quadratic estimator."""
     main(["--workdir", str(workdir), "--split", "train", "--checks"])
-    values = json.loads((workdir / "metrics-train.json").read_text())["checks"]
-    names = ["network", "qe_tt_ordinary_wiener"]
-    assert list(values["null_tests"]) == list(values["out_of_distribution"]) == names
+    metrics = json.loads((workdir / "metrics-train.json").read_text())
+    values = metrics["checks"]
+    assert list(values["null_tests"]) == list(values["out_of_distribution"]) == ["network"]
     assert values["delensing"] is None
-    assert "null tests of network" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "null tests of network" in out
     html = (workdir / "report-train.html").read_text()
     p_value = values["null_tests"]["network"]["unlensed"]["p_value"]
     assert "Null tests" in html and f"<td>{p_value:.2g}</td><td>0.001</td>" in html
     assert "--split train --checks" in html  # the command that does it again
+    no_verdict = "QE TT, ordinary modes, Wiener, which could not be normalised"
+    assert f"No verdict on the network 1x4-3 and {no_verdict}" in out and no_verdict in html
+    ordinary = metrics["estimators"]["qe_tt_ordinary_wiener"]
+    assert (ordinary["normalised_share"], ordinary["verdict"]) == (0, None)
 
 
 def test_checks_that_cannot_be_made_leave_nothing_behind(workdir, capsys, monkeypatch):
@@ -239,7 +245,10 @@ def test_predictions_that_are_not_numbers_leave_nothing_behind(workdir, capsys):
     assert "example 0 is not finite" in error_line(workdir, capsys)
 
 
-def test_a_run_without_a_finished_epoch_is_named(workdir, capsys):
+def test_a_run_without_a_finished_epoch_is_named_before_its_dataset_is_opened(
+    workdir, capsys, monkeypatch
+):
+    monkeypatch.setattr(dataset, "open_dataset", None)  # a version would be built
     for name in ("history.csv", "best.keras", "last.keras"):
         (workdir / name).unlink()
     assert "no finished epoch" in error_line(workdir, capsys)
