@@ -18,7 +18,7 @@ from lensing_tfds import cosmology, strict_json
 from lensing_tfds.command_line import build_command
 from lensing_tfds.configs import DATASET_VERSION, SPLITS, LensingConfig, differences
 from lensing_tfds.errors import LensingError
-from lensing_tfds.records import seals, shards, storage
+from lensing_tfds.records import seals, shards, storage, visualizer
 from lensing_tfds.records.datasets import METADATA, PREPARED, split_plans
 from lensing_tfds.records.local_executor import write_locally
 from lensing_tfds.versions import VERSIONS, get_config
@@ -519,6 +519,8 @@ def _with_new_fields(stored: dict[str, Any]) -> dict[str, Any]:
     except LensingError:
         return stored
 
+
+visualizer.register()
 
 if pathlib.Path(sys.argv[0]).name == "tfds":  # the command line of others, but our users
     Builder.started_by_tfds = Builder.check_shards = True

@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+from matplotlib import pyplot
 
 import lensing_tfds
 from lensing_tfds import LensingConfig, LensingError
@@ -223,3 +224,27 @@ def test_the_tfds_command_builds_a_custom_config_and_reports_bad_ones_in_one_lin
     assert twice.returncode != 0
     assert twice.stderr.splitlines()[-1].endswith("the key 'npix' is there twice: 16 and 20")
     assert not (tmp_path / "lensing" / "x").exists()
+
+
+@pytest.mark.parametrize(("stokes", "panels"), [("T", 3), ("TQU", 8)])
+@pytest.mark.parametrize("by_name", [True, False])
+def test_tfds_shows_examples(tmp_path, stokes, panels, by_name):
+    config = LensingConfig(
+        "shown",
+        npix=16,
+        lx=5.0,
+        stokes=stokes,
+        unlensed_E=stokes == "TQU",
+        num_examples={"train": 4, "validation": 2, "test": 2},
+    )
+    builder = build(config, tmp_path)
+    if by_name:
+        builder = tfds.builder("lensing/shown", data_dir=tmp_path)  # knows only what is on disk
+    figure = tfds.show_examples(builder.as_dataset(split="train"), builder.info, rows=2)
+    titles = [panel.get_title() for panel in figure.axes]
+    assert len(titles) == 2 * panels
+    assert any(title.startswith("kappa (±") for title in titles)
+    (image,) = figure.axes[0].get_images()
+    first = next(iter(tfds.as_numpy(builder.as_dataset(split="train"))))
+    np.testing.assert_array_equal(image.get_array(), first["lensed"][..., 0])
+    pyplot.close(figure)
