@@ -15,10 +15,10 @@ TEST_PROCESSES ?= 4
 TEST_FLAGS ?=
 DEMO_FLAGS ?= --max_examples 4000 --epochs 5
 
-.PHONY: help demo test test-engines lint bench install lock clean
+.PHONY: help demo test test-engines test-installs lint bench install lock clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(STAMP)  ## simulate a dataset, train a network on it, judge it, write a report
 	$(RUN) -m trainer --dataset lensing/v2 --data_dir demo/data --workdir demo/run $(DEMO_FLAGS)
@@ -26,10 +26,13 @@ demo: $(STAMP)  ## simulate a dataset, train a network on it, judge it, write a 
 
 test: $(STAMP)  ## run the tests (TEST_FLAGS='-k lensing' selects)
 	$(RUN) -m pytest -n logical --maxprocesses $(TEST_PROCESSES) --dist loadfile \
-	  --ignore tests/engines $(TEST_FLAGS)
+	  --ignore tests/engines --ignore tests/installs $(TEST_FLAGS)
 
 test-engines: $(STAMP)  ## run the builds on Beam, Dask and, with Java and Maven, Flink
 	$(RUN) -m pytest tests/engines $(TEST_FLAGS)
+
+test-installs: $(STAMP)  ## install each extra alone and run its commands (slow)
+	$(RUN) -m pytest tests/installs $(TEST_FLAGS)
 
 lint: $(STAMP)  ## ruff and mypy, through pre-commit
 	$(RUN) -m pre_commit run --all-files --show-diff-on-failure

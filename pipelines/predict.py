@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_shared("--split", default="test")
     parser.add_shared("--output", required=True, help="folder that the predictions go to")
     arguments, flags = parser.parse_known_args(argv)
-    with command(arguments.verbose, extra="pipelines,trainer"):
+    with command(arguments.verbose, extra="pipelines"):
         with quiet_tensorflow():
             from lensing_tfds.records.datasets import absolute_data_dir, open_built
             from lensing_tfds.versions import dataset_name

@@ -20,7 +20,7 @@ COMMANDS = {
     "pipelines.generate": ("pipelines", ["--config", "v7"]),
     "pipelines.verify": ("tfds", ["--dataset", "lensing/v7"]),
     "pipelines.validate": ("pipelines", ["--dataset", "lensing/v7"]),
-    "pipelines.predict": ("pipelines,trainer", ["--workdir", "run", "--output", "out"]),
+    "pipelines.predict": ("pipelines", ["--workdir", "run", "--output", "out"]),
     "pipelines.card": ("pipelines", ["--dataset", "lensing/v7"]),
 }
 """The extra that installs what a command needs, and the least that it must be told."""
