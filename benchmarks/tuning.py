@@ -116,7 +116,7 @@ def main(argv=None) -> None:
     for version in arguments.versions:
         rows += compare(version, arguments)
     path = Path(arguments.workdir) / "results.json"
-    path.write_text(json.dumps(rows, indent=2) + "\n")
+    path.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
     print(f"\n{table(rows)}\n\n({path}; {len(os.sched_getaffinity(0))} cores)")
 
 

@@ -34,7 +34,7 @@ def measure(workers: int, arguments: argparse.Namespace, workdir: Path) -> Rate:
     """
     space = workdir / "space.json"
     workdir.mkdir(parents=True)
-    space.write_text(json.dumps(SPACE | TRAINING))
+    space.write_text(json.dumps(SPACE | TRAINING), encoding="utf-8")
     command = [sys.executable, "-m", "tuning", f"--dataset={arguments.dataset}"]
     command += [
         f"--data_dir={absolute_data_dir(arguments.data_dir)}",

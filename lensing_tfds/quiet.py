@@ -24,7 +24,7 @@ def quiet_tensorflow() -> Iterator[None]:
     logging.getLogger("absl").setLevel(logging.ERROR)  # TFDS warns of what is as it should be
     sys.stderr.flush()
     stderr = os.dup(2)
-    with open(os.devnull, "w") as devnull:
+    with open(os.devnull, "w", encoding="utf-8") as devnull:
         os.dup2(devnull.fileno(), 2)
     try:
         yield

@@ -66,7 +66,7 @@ def read_history(path: Path) -> list[Row]:
 
 def write_history(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
     """Writes the rows, whole or not at all, to full precision."""
-    with replacing(path) as temporary, temporary.open("w", newline="") as file:
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
         for row in rows:

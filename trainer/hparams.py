@@ -141,7 +141,7 @@ def write_hparams(path: Path, hparams: HParams) -> None:
     if hparams.found is not None:
         content["found"] = dataclasses.asdict(hparams.found)
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n")
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def name_of_dataset(hparams: HParams | None) -> str | None:

@@ -59,7 +59,7 @@ def _limits() -> Iterator[int]:
     yield os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     for file in _cgroup_files():
         try:
-            text = file.read_text().strip()
+            text = file.read_text(encoding="utf-8").strip()
         except OSError:
             continue
         if text.isdecimal():  # not "max"
@@ -72,7 +72,7 @@ def _limits() -> Iterator[int]:
 def _cgroup_files() -> Iterator[Path]:
     """Files that may limit this process, of both versions of Linux's control groups."""
     own = Path("/proc/self/cgroup")
-    for line in own.read_text().splitlines() if own.exists() else ():
+    for line in own.read_text(encoding="utf-8").splitlines() if own.exists() else ():
         _, controllers, group = line.split(":", 2)
         if controllers not in ("", "memory"):
             continue

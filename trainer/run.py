@@ -330,4 +330,4 @@ def write_config(workdir: Path, config: RunConfig) -> None:
       LensingError: it cannot be written.
     """
     with replacing(workdir / CONFIG) as temporary:
-        temporary.write_text(json.dumps(config.to_json(), indent=2) + "\n")
+        temporary.write_text(json.dumps(config.to_json(), indent=2) + "\n", encoding="utf-8")

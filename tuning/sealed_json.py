@@ -29,7 +29,7 @@ def write(path: Path, values: Mapping[str, Any]) -> None:
     sealed = {**json.loads(text), _SEAL: _seal(json.loads(text))}
     for target in (path, copy_of(path)):
         with replacing(target) as temporary:
-            temporary.write_text(json.dumps(sealed, indent=2) + "\n")
+            temporary.write_text(json.dumps(sealed, indent=2) + "\n", encoding="utf-8")
 
 
 def read(path: Path) -> dict[str, Any] | None:

@@ -221,7 +221,7 @@ def _failure(folder: Path) -> str:
     path = failure_file(folder)
     if not path.exists():  # Keras Tuner itself fails a trial only for its score
         return "its objective is not a number"
-    lines = path.read_text(errors="replace").splitlines()
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     return lines[0] if lines else f"{path} is empty"
 
 

@@ -136,7 +136,7 @@ def _counting_kills(folder: Path) -> Iterator[None]:
     if begun >= _KILLS:
         file.unlink()
         raise FailedTrialError(f"the process was killed {begun} times in a row (out of memory?)")
-    with file.open("a") as appended:
+    with file.open("a", encoding="utf-8") as appended:
         appended.write(".")
     try:
         yield
@@ -163,5 +163,7 @@ def _recorded(folder: Path, error: Exception) -> FailedTrialError:
         # TensorFlow's messages begin with {{where in the graph}}.
         line = f"{type(error).__name__}: {re.sub(r'{{.*?}} *', '', line)}"
     with replacing(failure_file(folder)) as temporary:
-        temporary.write_text(f"{line}\n\n{''.join(traceback.format_exception(error))}")
+        temporary.write_text(
+            f"{line}\n\n{''.join(traceback.format_exception(error))}", encoding="utf-8"
+        )
     return FailedTrialError(line)

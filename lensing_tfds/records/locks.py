@@ -65,7 +65,7 @@ def alone_in(folder: Path, doing: str, wait: bool = False) -> Iterator[None]:
 def _locked(path: Path, wait: bool) -> TextIO:
     """Opens and locks the file that has the path."""
     while True:
-        file = path.open("a+")
+        file = path.open("a+", encoding="utf-8")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except OSError as error:
@@ -92,7 +92,7 @@ def _has_path(file: TextIO, path: Path) -> bool:
 
 def _holder(path: Path) -> str:
     try:
-        holder = path.read_text(errors="replace").strip()
+        holder = path.read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
         return ""
     return f" ({holder})" if holder else ""
