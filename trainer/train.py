@@ -23,6 +23,7 @@ from trainer.data import stream
 from trainer.data.source import Source
 from trainer.data.stored import StoredExamples
 from trainer.history import HISTORY, write_history
+from trainer.interruption import ending_between_steps
 from trainer.losses import StandardisedError
 from trainer.memory import refuse_too_large
 from trainer.metrics import MapCorrelation
@@ -91,6 +92,7 @@ def _train(
         _refuse_changes(stopped.config, config, lensing, workdir)
     elif (workdir / HISTORY).exists():
         report(f"{workdir} has a {HISTORY} but no checkpoint: training from the beginning")
+        (workdir / HISTORY).unlink()
     builder = open_dataset(lensing, config.data_dir, report)
     version = str(builder.version) if stopped is None else stopped.config.dataset_version
     refuse_another(builder, lensing, version)
@@ -109,7 +111,8 @@ def _train(
     settled = dataclasses.replace(config, epochs=max(config.epochs, done))
     run_config = RunConfig(settled, lensing, version)
     write_config(workdir, run_config)
-    write_history(workdir / HISTORY, history)
+    if history:
+        write_history(workdir / HISTORY, history)
     if done >= config.epochs:
         report(f"already finished: {done} epochs (more: --epochs)")
         return load_run(workdir)
@@ -172,7 +175,7 @@ def _fit(
     initial_epoch: int,
     callbacks: list[keras.callbacks.Callback],
 ) -> None:
-    with reading.damage_named(builder):
+    with reading.damage_named(builder), ending_between_steps() as ending:
         model.fit(
             stream.training_batches(source, config, initial_epoch),
             validation_data=stream.validation_batches(builder, config.batch_size),
@@ -181,7 +184,7 @@ def _fit(
             steps_per_epoch=stream.steps_per_epoch(source, config.batch_size),
             shuffle=False,  # the stream does
             verbose=0,
-            callbacks=callbacks,
+            callbacks=[*callbacks, ending],
         )
 
 
