@@ -129,7 +129,7 @@ def literal(text: str) -> str:
 
 def spread(count: int) -> NDArray[np.float64]:
     """Returns a factor on the multipoles of each curve, so that error bars do not hide others."""
-    return np.exp(0.008 * (np.arange(count) - (count - 1) / 2))
+    return np.exp(np.linspace(-1, 1, count) * min(0.004 * (count - 1), 0.015))
 
 
 def labels(names: Sequence[str]) -> list[str]:

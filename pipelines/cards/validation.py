@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from estimators.reports import style
-from estimators.reports.style import BLACK, BLUE, Series, points
 from lensing_tfds import strict_json
 from lensing_tfds.records import storage
 from pipelines.cards.drawing import drawn
+from pipelines.validation.figures import powers_in_columns
 from pipelines.validation.outcome import FALSE_ALARMS, FILE, Curve, Verdict
 
 
@@ -67,14 +64,8 @@ def numbers(verdict: Verdict) -> list[str]:
 @drawn
 def figure(verdict: Verdict) -> Figure:
     """Draws the lensed maps' and κ's spectra on theory's, and their residuals in σ."""
-    curves = shown_curves(verdict)
-    drawing = Figure(figsize=(2.5 * len(curves) + 0.4, 3.6), layout="constrained")
-    grid = drawing.subplots(2, len(curves), sharex="col", squeeze=False, height_ratios=(2, 1))
-    for column, curve in enumerate(curves):
-        _draw(curve, grid[0, column], grid[1, column])
-    grid[0, 0].set_ylabel("l² C / 2π, µK²; κ: C")
-    grid[1, 0].set_ylabel("residual, σ")
-    return drawing
+    columns = [[curve] for curve in shown_curves(verdict)]
+    return powers_in_columns(columns, (2.7 * len(columns) + 0.2, 3.6))
 
 
 def shown_curves(verdict: Verdict) -> list[Curve]:
@@ -82,25 +73,3 @@ def shown_curves(verdict: Verdict) -> list[Curve]:
     names = ("lensed TT", "lensed EE", "lensed BB", "κκ")
     by_name = {curve.spectrum.name: curve for curve in verdict.curves if curve.tested.any()}
     return [by_name[name] for name in names if name in by_name]
-
-
-def _draw(curve: Curve, spectrum: Axes, residual: Axes) -> None:
-    chosen, name = curve.tested, curve.spectrum.name
-    ell, measured, error, expected = (
-        values[chosen] for values in (curve.ell, curve.measured, curve.error, curve.expected)
-    )
-    factor = 1.0 if name == "κκ" else ell**2 / (2 * np.pi)
-    theory, data = Series(BLACK, "", "-" if curve.compared else "--"), Series(BLUE, "o", "")
-    points(spectrum, theory, ell, factor * expected, lw=1.2)
-    points(spectrum, data, ell, factor * measured, factor * error, ms=3)
-    spectrum.set(title=name)
-    style.logarithmic(spectrum)
-    if curve.compared:
-        residual.axhspan(-2, 2, color=style.PALE, lw=0)
-        residual.axhline(0, color=BLACK, lw=0.8)
-        points(residual, data, ell, curve.sigmas[chosen], ms=3)
-    else:  # one sky does not follow the mean over skies
-        style.nothing(residual, "not compared")
-    style.multipoles(spectrum, "ℓ")
-    spectrum.set_xlabel("")
-    residual.set_xlabel("multipole ℓ")

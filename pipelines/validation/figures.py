@@ -17,22 +17,29 @@ _SIZE = (5.6, 4.6)  # inches
 _SIGMAS = 4.0  # that the residuals' axis shows at least
 
 
-@style.styled
 def powers(curves: Sequence[Curve]) -> Figure:
     """Auto-spectra over their theory, residuals in σ below."""
-    figure, above, below = _two_panels()
-    kappa = all(curve.spectrum.first.feature == "kappa" for curve in curves)
-    for curve, look, _ in _shown(curves):
-        ell, measured, error, expected, sigmas = _tested(curve)
-        factor = 1.0 if kappa else ell * (ell + 1) / (2 * np.pi)
-        theory = Series(look.colour, "", "-" if curve.compared else "--")
-        points(above, theory, ell, factor * expected)
-        points(above, look, ell, factor * measured, factor * error, curve.spectrum.name, ms=4)
-        if curve.compared:
-            points(below, look, ell, sigmas, ms=4)
-    above.set_ylabel(r"$C_\ell$" if kappa else r"$\ell(\ell+1)C_\ell/2\pi$  [µK²]")
-    style.logarithmic(above)
-    _finish(above, below, curves)
+    return powers_in_columns([curves], _SIZE)
+
+
+@style.styled
+def powers_in_columns(columns: Sequence[Sequence[Curve]], size: tuple[float, float]) -> Figure:
+    """The same, some of them in each column; size in inches."""
+    figure = Figure(figsize=size, layout="constrained")
+    panels = figure.subplots(2, len(columns), sharex="col", squeeze=False, height_ratios=(2.4, 1))
+    for above, below, curves in zip(*panels, columns, strict=True):
+        kappa = all(curve.spectrum.first.feature == "kappa" for curve in curves)
+        for curve, look, _ in _shown(curves):
+            ell, measured, error, expected, sigmas = _tested(curve)
+            factor = 1.0 if kappa else ell * (ell + 1) / (2 * np.pi)
+            theory = Series(look.colour, "", "-" if curve.compared else "--")
+            points(above, theory, ell, factor * expected)
+            points(above, look, ell, factor * measured, factor * error, curve.spectrum.name, ms=4)
+            if curve.compared:
+                points(below, look, ell, sigmas, ms=4)
+        above.set_ylabel(r"$C_\ell$" if kappa else r"$\ell(\ell+1)C_\ell/2\pi$  [µK²]")
+        style.logarithmic(above)
+        _finish(above, below, curves)
     return figure
 
 
