@@ -66,11 +66,7 @@ def read(runs: Sequence[str | Path], split: str = "test") -> ComparedRuns:
     metrics = [_read(Path(run), split) for run in runs]
     first = metrics[0]
     for run, other in zip(runs[1:], metrics[1:], strict=True):
-        for name in ("dataset", "split", "num_examples"):
-            here, there = getattr(other, name), getattr(first, name)
-            _refuse_different(run, runs[0], f"{name} {here}", str(there), here == there)
-        same = np.array_equal(other.ell_edges, first.ell_edges)
-        _refuse_different(run, runs[0], "bands", "others", same)
+        _refuse_other_examples(run, other, runs[0], first)
     labels = [Path(run).resolve().name for run in runs]
     if len(set(labels)) < len(labels):
         labels = [str(run) for run in runs]
@@ -87,14 +83,17 @@ def read(runs: Sequence[str | Path], split: str = "test") -> ComparedRuns:
     return ComparedRuns(first.dataset, first.split, first.num_examples, first.ell, tuple(scores))
 
 
-def _refuse_different(
-    run: str | Path, first: str | Path, here: str, there: str, is_same: bool
+def _refuse_other_examples(
+    run: str | Path, metrics: Metrics, first_run: str | Path, first: Metrics
 ) -> None:
-    if not is_same:
-        raise LensingError(
-            f"{run} was judged with {here}, {first} with {there}: only scores on the same examples "
-            "compare"
-        )
+    for name in ("dataset", "split", "num_examples", "ell_edges"):
+        value, expected = getattr(metrics, name), getattr(first, name)
+        if not np.array_equal(value, expected):
+            difference = "other bands" if name == "ell_edges" else f"{name} {value}, not {expected}"
+            raise LensingError(
+                f"{run} was judged with {difference} as {first_run}: only scores on the same "
+                "examples compare"
+            )
 
 
 def _read(run: Path, split: str) -> Metrics:

@@ -145,11 +145,11 @@ class PredictionDescription:
                 f"is {DATASET_VERSION} now: predict again"
             )
         plan = SplitPlan(self.config, self.split, self.num_shards, f"{maps.folder}/kappa")
-        found = {str(file.path): file for file in maps.files}
+        files = {str(file.path): file for file in maps.files}
         for spec in plan.shards():
             shard = PredictionShard(spec, self.network_sha256)
             wrong = damage(shard)
-            file = found.pop(shard.path, None)
+            file = files.pop(shard.path, None)
             if wrong is None and file is not None:
                 expected = np.arange(spec.start, spec.stop)
                 wrong = None if np.array_equal(file.index, expected) else "has other indices"
@@ -158,8 +158,8 @@ class PredictionDescription:
                     f"{shard.path} {wrong}: {DESCRIPTION} says that it holds examples {spec.start} "
                     f"to {spec.stop - 1} of {what}; predict again"
                 )
-        if found:
-            raise LensingError(f"{min(found)} is not one of the {self.num_shards} files of {what}")
+        if files:
+            raise LensingError(f"{min(files)} is not one of the {self.num_shards} files of {what}")
 
 
 def read_description(path: str) -> PredictionDescription:

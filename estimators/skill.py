@@ -168,20 +168,20 @@ def _calibrated_noise(powers: NDArray[np.float64], generator: np.random.Generato
     shares = [len(half) / len(powers) for half in halves]
     means = [half.mean(axis=0) for half in halves]
     resampled = [resampled_means(half, generator) for half in halves]
-    found = np.ones(powers.shape[1] // 3, bool)
+    significant = np.ones(powers.shape[1] // 3, bool)
     for mean, scatter in zip(means, resampled, strict=True):
-        found &= _response(mean) > _SIGNIFICANT * _response(scatter).std(axis=0)
+        significant &= _response(mean) > _SIGNIFICANT * _response(scatter).std(axis=0)
 
     def noise(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
-        total = np.zeros(np.broadcast(first, second).shape[:-1] + found.shape)
+        total = np.zeros(np.broadcast(first, second).shape[:-1] + significant.shape)
         for share, half, held_out in zip(shares, (first, second), (second, first), strict=True):
             true_cl, cross_cl, estimate_cl = np.split(half, 3, axis=-1)
-            gain = 1 / np.where(found, _response(held_out), np.nan)
+            gain = 1 / np.where(significant, _response(held_out), np.nan)
             total += share * (true_cl - 2 * gain * cross_cl + gain**2 * estimate_cl)
         return total
 
     if min(map(len, halves)) < 2:  # nothing to tell a response's error from
-        found[:] = False
+        significant[:] = False
     return Measured(noise(*means), noise(*resampled).std(axis=0))
 
 

@@ -1,4 +1,4 @@
-"""Estimates of known quality get the marks that theory gives them."""
+"""Estimates of known quality get the scores that theory gives them."""
 
 import numpy as np
 import pytest

@@ -163,7 +163,7 @@ def test_another_split_has_its_own_files(workdir):
     assert not (workdir / "metrics.json").exists()
 
 
-def test_the_same_run_gets_the_same_marks(workdir):
+def test_the_same_run_gets_the_same_scores(workdir):
     run = load_run(workdir)
     first, second = judge.judge(run).skill, judge.judge(run, baselines=False).skill
     np.testing.assert_array_equal(first.rho_ell, second.rho_ell)
