@@ -28,7 +28,7 @@ from estimators.estimator import Estimator
 from estimators.lensing_template import LensingTemplate
 from estimators.quadratic.observation import Observation
 from estimators.resampling import ExampleMeans, Measured
-from lensing_tfds.configs import LensingConfig
+from lensing_tfds.configs import KAPPA, LENSED, LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.simulation import Simulator
 from lensing_tfds.sky import instrument, polarization
@@ -97,19 +97,19 @@ def residual_b_modes(
 
     means = ExampleMeans()
     for batch in batches:
-        index, kappa = batch["index"], batch["kappa"][..., 0]
+        index, kappa = batch["index"], batch[KAPPA][..., 0]
         blocks = list(simulator.examples(index.tolist()))
-        truth = np.concatenate([block["kappa"][..., 0] for block in blocks])
+        truth = np.concatenate([block[KAPPA][..., 0] for block in blocks])
         if truth.shape != kappa.shape or np.abs(truth - kappa).max() > 1e-3 * kappa.std():
             raise LensingError(
                 f"the true κ of examples {index[0]} to {index[-1]} is not that of {split} of "
                 f"{lensing.name!r}: the B modes cannot be simulated"
             )
-        lensed = np.concatenate([block["lensed"] for block in blocks])
+        lensed = np.concatenate([block[LENSED] for block in blocks])
         true_b = _e_and_b(lensed, lensing)[1] * deconvolve
-        e = _e_and_b(batch["lensed"], lensing)[0]
+        e = _e_and_b(batch[LENSED], lensing)[0]
         guesses = {TRUE_KAPPA: kappa} | {
-            estimator.name: estimator.kappa(batch["lensed"], index) for estimator in estimators
+            estimator.name: estimator.kappa(batch[LENSED], index) for estimator in estimators
         }
         kappas = (sky.to_modes(guess.astype(np.float64)) for guess in guesses.values())
         templates = (template.polarization(e, modes)[1] for modes in kappas)

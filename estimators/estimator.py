@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from lensing_tfds.configs import LENSED
 from lensing_tfds.errors import LensingError
 
 Observed = Mapping[str, NDArray]
@@ -61,7 +62,7 @@ class Estimator:
         Raises:
           LensingError: the estimates have another shape, or one is not finite.
         """
-        estimates = np.asarray(self.predict({"lensed": lensed, "index": index}))
+        estimates = np.asarray(self.predict({LENSED: lensed, "index": index}))
         expected = (*lensed.shape[:3], 1)
         if estimates.shape != expected:
             raise LensingError(
@@ -75,14 +76,14 @@ def network(
     predict: Callable[[NDArray[np.float32]], NDArray[np.float32]], label: str = "network"
 ) -> Estimator:
     """Makes an estimator of a function from lensed maps to κ."""
-    return Estimator("network", label, lambda batch: predict(batch["lensed"]), advice=TRAIN_AGAIN)
+    return Estimator("network", label, lambda batch: predict(batch[LENSED]), advice=TRAIN_AGAIN)
 
 
 def zero() -> Estimator:
     """Returns κ̂ = 0: of all estimates that ignore the maps, the one of least squared error."""
 
     def predict(batch: Observed) -> NDArray[np.float32]:
-        return np.zeros((*batch["lensed"].shape[:3], 1), np.float32)
+        return np.zeros((*batch[LENSED].shape[:3], 1), np.float32)
 
     return Estimator("zero", "zero", predict, "κ̂ = 0 everywhere")
 

@@ -21,6 +21,7 @@ from estimators.estimator import Estimator, zero
 from estimators.references import references
 from estimators.skill import Skill, SkillMeter
 from estimators.subject import Subject
+from lensing_tfds.configs import KAPPA, LENSED
 from lensing_tfds.errors import LensingError
 from lensing_tfds.sky.spectra import PowerSpectra
 
@@ -195,9 +196,9 @@ def judge_estimators(
     edges = np.empty(0)
     counts = np.zeros((_HISTOGRAM_BINS, _HISTOGRAM_BINS))
     for batch in batches:
-        kappa = batch["kappa"][..., 0]
+        kappa = batch[KAPPA][..., 0]
         for meter, estimator in zip(meters, estimators, strict=True):
-            estimate = estimator.kappa(batch["lensed"], batch["index"])
+            estimate = estimator.kappa(batch[LENSED], batch["index"])
             meter.add(kappa, estimate)
             if meter is not meters[0]:
                 continue
@@ -207,7 +208,7 @@ def judge_estimators(
             pixels = (kappa.ravel(), estimate.ravel())
             counts += np.histogram2d(*pixels, bins=(edges, edges))[0]
             if len(first) < _GALLERY_SIZE:
-                lensed = batch["lensed"][..., 0]
+                lensed = batch[LENSED][..., 0]
                 first += zip(batch["index"], lensed, kappa, estimate, strict=True)
                 first = first[:_GALLERY_SIZE]
 

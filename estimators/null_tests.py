@@ -32,7 +32,7 @@ from estimators.ensemble import SkyEnsemble
 from estimators.estimator import Estimator
 from estimators.power_spectra import Bands
 from estimators.resampling import ExampleMeans, Measured, rows_needed, sign_flip_p_value
-from lensing_tfds.configs import LensingConfig
+from lensing_tfds.configs import KAPPA, LENSED, LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.sky import instrument
 from lensing_tfds.symmetries import ORDER, transform
@@ -197,8 +197,8 @@ def null_tests(
     squares, differences = np.zeros(_SYMMETRIES), np.zeros(_SYMMETRIES)
     done = 0
     for batch in batches:
-        lensed, index = batch["lensed"], batch["index"]
-        kappa, guess = batch["kappa"][..., 0], estimator.kappa(lensed, index)
+        lensed, index = batch[LENSED], batch["index"]
+        kappa, guess = batch[KAPPA][..., 0], estimator.kappa(lensed, index)
         unlensed.add(kappa, estimator.kappa(observed_unlensed(batch, lensing), index))
         for one_kappa, one_guess in zip(kappa, guess, strict=True):
             if first is None:
@@ -210,7 +210,7 @@ def null_tests(
             rotation.add(kappa, curl.estimator.kappa(lensed, index))
         elements = 1 + (done + np.arange(len(index))) % _SYMMETRIES
         turned = estimator.kappa(transform(lensed, lensing.channels, elements), index)
-        expected = transform(guess[..., None], ("kappa",), elements)[..., 0]
+        expected = transform(guess[..., None], (KAPPA,), elements)[..., 0]
         np.add.at(squares, elements - 1, np.sum(np.square(guess, dtype=np.float64), axis=(1, 2)))
         np.add.at(
             differences,

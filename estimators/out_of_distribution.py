@@ -19,6 +19,7 @@ from estimators.ensemble import SkyEnsemble
 from estimators.estimator import Estimator
 from estimators.resampling import ExampleMeans, Measured
 from estimators.skill import NUM_MOMENTS, map_correlation, moments
+from lensing_tfds.configs import KAPPA, LENSED
 from lensing_tfds.simulation import Examples, Simulator
 from lensing_tfds.sky.spectra import PowerSpectra
 
@@ -201,8 +202,8 @@ def _moments(
     """Estimates κ of examples and returns their `moments`, (n, 5)."""
     rows = [np.empty((0, NUM_MOMENTS))]
     for batch in _batches(kind, split, indices):
-        estimates = estimator.kappa(batch["lensed"], batch["index"])
-        rows.append(moments(batch["kappa"][..., 0], estimates))
+        estimates = estimator.kappa(batch[LENSED], batch["index"])
+        rows.append(moments(batch[KAPPA][..., 0], estimates))
     return np.concatenate(rows)
 
 

@@ -37,7 +37,7 @@ from estimators.quadratic.observation import Observation
 from estimators.quadratic.quadratic_estimator import pairs_of
 from estimators.quadratic.wiener import wiener_filter
 from lensing_tfds import realism
-from lensing_tfds.configs import LensingConfig
+from lensing_tfds.configs import KAPPA, LENSED, LensingConfig
 from lensing_tfds.sky.binning import Bins
 from lensing_tfds.sky.spectra import PowerSpectra
 
@@ -78,7 +78,7 @@ def references(
         return by_theory + _iterated(ensemble, held_out, held_out_name)
     sky = lensing.sky
     spectra = measure_power(
-        (fields_of(batch["lensed"], lensing.channels, sky) for batch in held_out()), sky
+        (fields_of(batch[LENSED], lensing.channels, sky) for batch in held_out()), sky
     )
     combinations = _combinations(lensing, _observations(lensing, theory, spectra))
     calibrations = _calibrate(
@@ -110,7 +110,7 @@ def _iterated(ensemble: SkyEnsemble, held_out: HeldOut, held_out_name: str) -> l
         left = _FITTED
         for batch in held_out():
             yield {name: values[:left] for name, values in batch.items()}
-            left -= len(batch["lensed"])
+            left -= len(batch[LENSED])
             if left <= 0:
                 return
 
@@ -121,7 +121,7 @@ def _iterated(ensemble: SkyEnsemble, held_out: HeldOut, held_out_name: str) -> l
         return []
 
     def predict(batch: Observed) -> NDArray[np.floating]:
-        fields = fields_of(batch["lensed"], config.channels, config.sky)
+        fields = fields_of(batch[LENSED], config.channels, config.sky)
         return config.sky.to_map(fitted.kappa(fields))[..., None]
 
     basis = f"gains of {len(fitted.stages)} stages fitted on the first {_FITTED} of {held_out_name}"
@@ -183,8 +183,8 @@ def _calibrate(
 ) -> list[Calibration]:
     calibrators = [Calibrator(rings, _has_mean_field(lensing)) for _ in combinations]
     for batch in held_out():
-        fields = fields_of(batch["lensed"], lensing.channels, lensing.sky)
-        kappa = lensing.sky.to_modes(np.ascontiguousarray(batch["kappa"][..., 0]))
+        fields = fields_of(batch[LENSED], lensing.channels, lensing.sky)
+        kappa = lensing.sky.to_modes(np.ascontiguousarray(batch[KAPPA][..., 0]))
         for combination, calibrator in zip(combinations, calibrators, strict=True):
             calibrator.add(kappa, combination.quadratic.kappa(fields))
     return [calibrator.result() for calibrator in calibrators]
@@ -222,7 +222,7 @@ class _QuadraticEstimate:
         sky = self._lensing.sky
 
         def predict(batch: Observed) -> NDArray[np.float32]:
-            modes = self._estimate(batch["lensed"])
+            modes = self._estimate(batch[LENSED])
             if factor is not None:
                 modes = modes * factor.astype(modes.real.dtype)
             return sky.to_map(modes)[..., None]

@@ -17,6 +17,9 @@ from lensing_tfds.sky.flat_sky import FlatSky
 DATASET_VERSION = "2.0.0"
 """Version of the *data*: any change of an example's values changes it, and the random streams."""
 
+LENSED, KAPPA = "lensed", "kappa"
+"""Features of an example: what estimates are made from, and what they are of."""
+
 SPLITS = ("train", "validation", "test")
 
 STOKES = ("T", "TQU", "QU")
@@ -237,7 +240,7 @@ class LensingConfig:
     @property
     def map_features(self) -> dict[str, int]:
         """The maps of an example, and their numbers of channels."""
-        maps = {"lensed": len(self.channels), "unlensed": len(self.channels), "kappa": 1}
+        maps = {LENSED: len(self.channels), "unlensed": len(self.channels), KAPPA: 1}
         return maps | {"unlensed_E": 1} if self.unlensed_E else maps
 
     @property

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from lensing_tfds.configs import LensingConfig
+from lensing_tfds.configs import KAPPA, LENSED, LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.symmetries import spin
 
@@ -44,12 +44,12 @@ class Task:
     @property
     def inputs(self) -> MapFeature:
         """The lensed maps, µK."""
-        return MapFeature("lensed", self.lensing.channels)
+        return MapFeature(LENSED, self.lensing.channels)
 
     @property
     def labels(self) -> MapFeature:
         """The convergence κ, dimensionless."""
-        return MapFeature("kappa", ("kappa",))
+        return MapFeature(KAPPA, (KAPPA,))
 
     @property
     def npix(self) -> int:

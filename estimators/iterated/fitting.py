@@ -13,7 +13,7 @@ from estimators.iterated.ring_regression import RingRegression, TooFewExamplesEr
 from estimators.quadratic.fields import fields_of
 from estimators.quadratic.observation import Observation
 from estimators.quadratic.quadratic_estimator import pairs_of
-from lensing_tfds.configs import LensingConfig
+from lensing_tfds.configs import KAPPA, LENSED, LensingConfig
 from lensing_tfds.sky.spectra import PowerSpectra
 
 Examples = Callable[[], Iterable[Mapping[str, NDArray]]]
@@ -53,8 +53,8 @@ def fit(
 
     def batches() -> Iterator[tuple[dict[str, NDArray], NDArray]]:
         for batch in examples():
-            fields = fields_of(batch["lensed"], config.channels, sky)
-            yield fields, sky.to_modes(np.ascontiguousarray(batch["kappa"][..., 0]))
+            fields = fields_of(batch[LENSED], config.channels, sky)
+            yield fields, sky.to_modes(np.ascontiguousarray(batch[KAPPA][..., 0]))
 
     stages: list[Stage] = []
     last = 0.0
