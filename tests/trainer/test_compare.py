@@ -141,6 +141,16 @@ def test_other_examples_do_not_compare(runs, tmp_path, capsys, fields, phrase):
     assert phrase in line and "only scores on the same examples compare" in line
 
 
+def test_other_examples_under_one_name_do_not_compare(runs, tmp_path, capsys):
+    """As of another seed: their number and their bands are the same."""
+    true_cl = json.loads((runs[1] / "metrics.json").read_text())["true_cl"]
+    changed(runs[1], true_cl=[value * (1 + 1e-6) for value in true_cl])  # another processor
+    main([*map(str, runs), "--output", str(tmp_path / "same.html")])
+    changed(runs[1], true_cl=[true_cl[0] * 1.001, *true_cl[1:]])
+    line = error_line(runs, tmp_path, capsys)
+    assert f"{runs[1]} was judged on other examples than {runs[0]}: their true κ" in line
+
+
 def test_a_run_that_was_not_judged_is_named(runs, tmp_path, capsys):
     line = error_line(runs, tmp_path, capsys, "--split", "validation")
     assert f"{runs[0]} has no metrics-validation.json" in line
