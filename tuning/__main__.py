@@ -56,8 +56,8 @@ def main(argv: list[str] | None = None) -> None:
     environment = dict(os.environ)  # for chief and workers: they silence TensorFlow themselves
     with command(arguments.verbose, extra="tuning"):
         # Imported here, so that --help and a mistyped flag answer at once.
-        with quiet_tensorflow():
-            from tuning.supervisor import orderly_end
+        from tuning.supervisor import orderly_end  # no TensorFlow: `_search` imports and quiets it
+
         with orderly_end():
             _search(arguments, environment)
 
