@@ -60,7 +60,9 @@ def test_a_containers_limit_counts(cgroup, file, expected, tmp_path, monkeypatch
     monkeypatch.setattr(
         memory.Path,
         "read_text",
-        lambda self: cgroup if str(self) == "/proc/self/cgroup" else read(self),
+        lambda self, encoding=None: (
+            cgroup if str(self) == "/proc/self/cgroup" else read(self, encoding=encoding)
+        ),
     )
     assert (memory_limit() == 10**6) == (expected is not None)
     (tmp_path / file).write_text("max\n")
