@@ -8,6 +8,8 @@ import os
 import sys
 from collections.abc import Iterator
 
+_level_is_ours = False  # an earlier block has set it
+
 
 @contextlib.contextmanager
 def quiet_tensorflow() -> Iterator[None]:
@@ -17,9 +19,11 @@ def quiet_tensorflow() -> Iterator[None]:
     of its first moment ignore TF_CPP_MIN_LOG_LEVEL, so they are caught at the file descriptor.
     Who sets that variable wants to see them: nothing is silenced then. Exceptions pass.
     """
-    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+    global _level_is_ours
+    if "TF_CPP_MIN_LOG_LEVEL" in os.environ and not _level_is_ours:
         yield
         return
+    _level_is_ours = True
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     logging.getLogger("absl").setLevel(logging.ERROR)  # TFDS warns of what is as it should be
     sys.stderr.flush()
