@@ -1,8 +1,11 @@
 """The README's Python runs as it stands."""
 
 import math
+import os
 import pathlib
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -13,25 +16,51 @@ README = pathlib.Path(__file__).parents[1] / "README.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
 
 
-def test_maps_alone_are_saved_as_npz_and_as_a_picture(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MPLBACKEND", "agg")
-    exec(compile(BLOCKS[0], "README.md", "exec"), {})
-    saved = np.load("maps.npz")
-    expected = lensing_tfds.simulate("v7", "train", range(16))
-    for name in expected:
-        np.testing.assert_array_equal(saved[name], expected[name])
-    assert pathlib.Path("maps.png").read_bytes().startswith(b"\x89PNG")
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory):
+    """A folder with the first examples of `lensing/v7`, built as the README says."""
+    folder = tmp_path_factory.mktemp("data")
+    build = next(
+        line
+        for line in README.read_text(encoding="utf-8").splitlines()
+        if line.startswith("tfds build")
+    )
+    tfds = pathlib.Path(sys.executable).with_name("tfds")
+    flags = ["--data_dir", str(folder), "--max_examples_per_split", "4"]
+    subprocess.run([tfds, *build.split()[1:], *flags], check=True, cwd=README.parent)
+    return folder
 
 
-def test_every_python_block_is_tested():
-    assert len(BLOCKS) == 2
-    assert 'tfds.load("lensing/v7"' in BLOCKS[1]  # test_lensing_tfds_dataset_builder loads v7
+@pytest.mark.parametrize("number", range(len(BLOCKS)))
+def test_every_python_block_runs_as_it_stands(number, data_dir, tmp_path):
+    """In an empty folder, by a new process, as a reader would."""
+    environment = os.environ | {
+        "TFDS_DATA_DIR": str(data_dir),
+        "MPLBACKEND": "agg",
+        "PYTHONPATH": str(README.parent),
+    }
+    program = BLOCKS[number] + "\nassert 'train' not in dir() or len(train) == 4\n"
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=tmp_path, env=environment)
+    if "maps.npz" in BLOCKS[number]:
+        saved = np.load(tmp_path / "maps.npz")
+        expected = lensing_tfds.simulate("v7", "train", range(16))
+        for name in expected:
+            np.testing.assert_array_equal(saved[name], expected[name])
+        assert (tmp_path / "maps.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_tested_python_is_all_that_there_is():
+    assert len(BLOCKS) == README.read_text(encoding="utf-8").count("```python") >= 2
+    assert "maps.npz" in BLOCKS[0] and "tfds.load" in BLOCKS[1]
 
 
 def row_of(version):
     """The cells of a version's row."""
-    row = next(line for line in README.read_text().splitlines() if line.startswith(f"| {version} "))
+    row = next(
+        line
+        for line in README.read_text(encoding="utf-8").splitlines()
+        if line.startswith(f"| {version} ")
+    )
     return [cell.strip() for cell in row.split("|")[1:-1]]
 
 
