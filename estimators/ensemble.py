@@ -50,7 +50,7 @@ class SkyEnsemble:
           LensingError: κ has too few modes for a spectrum.
         """
         lmax = min(self.config.kappa_lmax or spectra.LMAX, spectra.LMAX)
-        return power_spectra.choose_bands(self.config.npix, self.config.side, lmax)
+        return power_spectra.choose_bands(self.config.sky, lmax)
 
     @functools.cached_property
     def kappa_power(self) -> NDArray[np.float64]:
@@ -60,6 +60,4 @@ class SkyEnsemble:
     @functools.cached_property
     def expected_cl(self) -> NDArray[np.float64]:
         """The same, averaged over each band's modes, (num_bands,)."""
-        half_plane = self.kappa_power.astype(np.complex128)
-        full_plane = self.config.sky.full_plane(half_plane).real.astype(np.float64)
-        return self.bands.average(full_plane)
+        return self.bands.average(self.kappa_power)

@@ -318,7 +318,7 @@ class _Crosses:
         """The estimates' power over a noise spectrum, given on the half plane."""
         # Modes that are not estimated have no power, and infinite noise.
         finite = np.where(np.isfinite(noise), noise, 0.0)
-        expected = self._bands.average(np.real(lensing.sky.full_plane(finite)).astype(np.float64))
+        expected = self._bands.average(finite)
 
         def ratio(means: NDArray[np.float64]) -> NDArray[np.float64]:
             power = np.split(means, 3, axis=-1)[2][..., :-1]

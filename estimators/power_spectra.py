@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import ctypes
 import dataclasses
+import functools
 import math
 from typing import NamedTuple
 
@@ -24,6 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lensing_tfds.errors import LensingError
+from lensing_tfds.sky.binning import Bins
+from lensing_tfds.sky.flat_sky import FlatSky
 
 _RELATIVE_WIDTH = 0.2  # of a band, where that is wider than the fundamental
 
@@ -33,22 +36,30 @@ class Bands:
     """Rings of Fourier modes on a square periodic patch.
 
     Attributes:
-      npix: pixels on a side.
-      side: side in radians.
+      sky: the patch.
       edges: (num_bands + 1,) float64 multipoles, none of them a mode's own |l|.
-      ell: (num_bands,) float64, the mean |l| of a band's modes.
-      num_modes: (num_bands,) int64, the modes in a band; half of them are independent.
     """
 
-    npix: int
-    side: float
+    sky: FlatSky
     edges: NDArray[np.float64]
-    ell: NDArray[np.float64]
-    num_modes: NDArray[np.int64]
+
+    @functools.cached_property
+    def _bins(self) -> Bins:
+        return Bins.between(self.edges, self.sky)
+
+    @property
+    def ell(self) -> NDArray[np.float64]:
+        """(num_bands,) float64, the mean |l| of a band's modes."""
+        return self._bins.ell
+
+    @property
+    def num_modes(self) -> NDArray[np.int64]:
+        """(num_bands,) int64, the modes in a band; half of them are independent."""
+        return self._bins.num_modes.astype(np.int64)
 
     def average(self, c_ell: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Averages a spectrum given at `grid_multipoles` over each band's modes."""
-        return _sum_in_rings(self.edges, self.npix, self.side, c_ell) / self.num_modes
+        """Averages a spectrum on the half plane, (npix, npix // 2 + 1), over each band's modes."""
+        return self._bins.mean(c_ell)
 
 
 class BandPowers(NamedTuple):
@@ -59,13 +70,7 @@ class BandPowers(NamedTuple):
     second: NDArray[np.float64]
 
 
-def grid_multipoles(npix: int, side: float) -> NDArray[np.float64]:
-    """Returns |l| of every mode of a patch of side `side` radians, (npix, npix), FFT order."""
-    axis = np.fft.fftfreq(npix, 1 / npix)
-    return np.hypot(axis[:, None], axis) * (2 * np.pi / side)
-
-
-def choose_bands(npix: int, side: float, lmax: float | None = None) -> Bands:
+def choose_bands(sky: FlatSky, lmax: float | None = None) -> Bands:
     """Divides a patch's modes into bands, whole multiples of the fundamental wide.
 
     Widths grow in proportion to l, from one fundamental on. The bands hold every mode with
@@ -73,15 +78,14 @@ def choose_bands(npix: int, side: float, lmax: float | None = None) -> Bands:
     the corners beyond the circle, where rings are incomplete, are left out.
 
     Args:
-      npix: pixels on a side.
-      side: side in radians.
+      sky: the patch.
       lmax: the largest multipole of interest; None is the grid's Nyquist frequency.
 
     Raises:
       LensingError: no complete ring of modes lies between the fundamental and the limit.
     """
-    fundamental = 2 * np.pi / side
-    radii = np.unique(grid_multipoles(npix, side) / fundamental)
+    npix, fundamental = sky.npix, sky.fundamental
+    radii = np.unique(sky.ell / fundamental)
     limit = npix / 2 if lmax is None else min(npix / 2, lmax / fundamental)
     # The margins are for rounding: squared radii are whole numbers.
     inside = (radii < npix / 2 - 1e-9) & (radii <= limit * (1 + 1e-9))
@@ -89,7 +93,7 @@ def choose_bands(npix: int, side: float, lmax: float | None = None) -> Bands:
     if num_inside < 2:  # the monopole alone
         raise LensingError(
             f"too few modes for a power spectrum: {npix} x {npix} pixels on "
-            f"{math.degrees(side):.4g} deg have none between the fundamental, "
+            f"{math.degrees(sky.side):.4g} deg have none between the fundamental, "
             f"l = {fundamental:.4g}, and l = {limit * fundamental:.4g}"
         )
     top = (radii[num_inside - 1] + radii[num_inside]) / 2
@@ -97,10 +101,7 @@ def choose_bands(npix: int, side: float, lmax: float | None = None) -> Bands:
     while (step := steps[-1] + max(1, round(_RELATIVE_WIDTH * steps[-1]))) < top - 0.5:
         steps.append(step)
     # What remains, at least half the fundamental wide, is the last band.
-    edges = np.array([*steps, top]) * fundamental
-    num_modes = _sum_in_rings(edges, npix, side, np.ones((npix, npix)))
-    ell = _sum_in_rings(edges, npix, side, grid_multipoles(npix, side)) / num_modes
-    return Bands(npix, side, edges, ell, num_modes.astype(np.int64))
+    return Bands(sky, np.array([*steps, top]) * fundamental)
 
 
 def measure(first: NDArray[np.floating], second: NDArray[np.floating], bands: Bands) -> BandPowers:
@@ -120,10 +121,11 @@ def measure(first: NDArray[np.floating], second: NDArray[np.floating], bands: Ba
     # that makes them ten times slower than one thread. NaMaster itself offers no way to say so.
     ctypes.CDLL(nmt.nmtlib._nmtlib.__file__).omp_set_num_threads(1)
     binning = nmt.NmtBinFlat(bands.edges[:-1], bands.edges[1:])
-    mask = np.ones((bands.npix, bands.npix))
+    sky = bands.sky
+    mask = np.ones((sky.npix, sky.npix))
 
     def field(image: NDArray[np.floating]) -> nmt.NmtFieldFlat:
-        return nmt.NmtFieldFlat(bands.side, bands.side, mask, [image], masked_on_input=True)
+        return nmt.NmtFieldFlat(sky.side, sky.side, mask, [image], masked_on_input=True)
 
     powers = np.empty((3, len(first), len(bands.ell)))
     for row, pair in enumerate(zip(first, second, strict=True)):
@@ -131,10 +133,3 @@ def measure(first: NDArray[np.floating], second: NDArray[np.floating], bands: Ba
         for column, (x, y) in enumerate(((a, a), (a, b), (b, b))):
             powers[column, row] = nmt.compute_coupled_cell_flat(x, y, binning)[0]
     return BandPowers(*powers)
-
-
-def _sum_in_rings(
-    edges: NDArray[np.float64], npix: int, side: float, values: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    sums, _ = np.histogram(grid_multipoles(npix, side), bins=edges, weights=values)
-    return sums

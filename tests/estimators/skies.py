@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from estimators import estimator, power_spectra
+from estimators import estimator
 from estimators.ensemble import SkyEnsemble
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.cosmology import kappa_power
@@ -10,6 +10,19 @@ from lensing_tfds.sky import spectra
 
 CONFIG = LensingConfig(name="small", npix=16, lx=20.0, kappa_lmax=100)
 ENSEMBLE = SkyEnsemble.of(CONFIG)
+
+
+def grid_multipoles(npix, side):
+    """|l| of every mode of the whole plane, (npix, npix), FFT order: not the project's."""
+    axis = 2 * np.pi * np.fft.fftfreq(npix, side / npix)
+    return np.hypot(axis[:, None], axis)
+
+
+def band_average(bands, c_ell):
+    """The mean of a spectrum at `grid_multipoles` over each band's modes, one by one."""
+    ell = grid_multipoles(bands.sky.npix, bands.sky.side)
+    edges = zip(bands.edges[:-1], bands.edges[1:], strict=True)
+    return np.array([c_ell[(ell > low) & (ell < high)].mean() for low, high in edges])
 
 
 def gaussian_maps(c_ell, side, n, rng):
@@ -27,7 +40,7 @@ def filtered(maps, gain):
 
 
 def kappa_maps(n, rng):
-    ell = power_spectra.grid_multipoles(CONFIG.npix, CONFIG.side)
+    ell = grid_multipoles(CONFIG.npix, CONFIG.side)
     return gaussian_maps(kappa_power(CONFIG, spectra.fiducial(), ell), CONFIG.side, n, rng)
 
 

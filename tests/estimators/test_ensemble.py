@@ -17,8 +17,8 @@ def test_the_expected_spectrum_is_the_mean_over_all_modes_of_the_bands(npix):
     """By the whole plane's multipoles, of which the half plane's are mirrored."""
     config = dataclasses.replace(skies.CONFIG, npix=npix)
     ensemble = SkyEnsemble.of(config)
-    ell = power_spectra.grid_multipoles(npix, config.side)
-    expected = ensemble.bands.average(kappa_power(config, ensemble.theory, ell))
+    ell = skies.grid_multipoles(npix, config.side)
+    expected = skies.band_average(ensemble.bands, kappa_power(config, ensemble.theory, ell))
     np.testing.assert_allclose(ensemble.expected_cl, expected, rtol=1e-12)
 
 
