@@ -81,7 +81,8 @@ def _responses(statistics: Statistics, measured: Responses) -> Iterator[Response
 def _response_trial(response: Response, config: LensingConfig, count: int) -> Trial:
     """Tests that the response is near 1 in each band; or, on a config's own grid, not negative."""
     mean, error = _mean(response)
-    words = f"{mean:.3f} ± {error:.3f} in the mean"
+    digits = 3 if error >= 1e-3 else 4
+    words = f"{mean:.{digits}f} ± {error:.{digits}f} in the mean"
     if follows_camb(config):
         allowed = tolerance(config)
         excess = np.maximum(np.abs(response.value - 1) - allowed, 0) / response.error
