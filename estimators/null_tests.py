@@ -284,9 +284,7 @@ class _Crosses:
 
     def add(self, kappa: NDArray[np.floating], estimate: NDArray[np.floating]) -> None:
         """Adds maps, both (n, npix, npix)."""
-        powers = power_spectra.measure(
-            kappa.astype(np.float64), estimate.astype(np.float64), self._bands
-        )
+        powers = power_spectra.measure(kappa, estimate, self._bands)
         # Beside each spectrum what all modes of its bands hold.
         self._means.add(
             *(np.column_stack([c_ell, c_ell @ self._bands.num_modes]) for c_ell in powers)

@@ -125,7 +125,9 @@ def measure(first: NDArray[np.floating], second: NDArray[np.floating], bands: Ba
     mask = np.ones((sky.npix, sky.npix))
 
     def field(image: NDArray[np.floating]) -> nmt.NmtFieldFlat:
-        return nmt.NmtFieldFlat(sky.side, sky.side, mask, [image], masked_on_input=True)
+        return nmt.NmtFieldFlat(
+            sky.side, sky.side, mask, [image.astype(np.float64)], masked_on_input=True
+        )
 
     powers = np.empty((3, len(first), len(bands.ell)))
     for row, pair in enumerate(zip(first, second, strict=True)):

@@ -79,10 +79,9 @@ class SkillMeter:
 
     def add(self, kappa: NDArray[np.floating], estimate: NDArray[np.floating]) -> None:
         """Adds true maps and their estimates, both (n, npix, npix), dimensionless."""
-        powers = power_spectra.measure(
-            kappa.astype(np.float64), estimate.astype(np.float64), self._bands
+        self._means.add(
+            moments(kappa, estimate), *power_spectra.measure(kappa, estimate, self._bands)
         )
-        self._means.add(moments(kappa, estimate), *powers)
 
     def result(self, generator: np.random.Generator) -> Skill:
         """Judges all that was added.

@@ -41,6 +41,23 @@ def check_types(instance: Any) -> None:
         object.__setattr__(instance, field.name, value)
 
 
+def check_names(cls: type, values: Mapping[str, Any], source: str) -> None:
+    """Checks that a mapping has exactly the fields of a dataclass.
+
+    Args:
+      cls: the dataclass.
+      values: by the fields' names.
+      source: of the values, as an error's first words.
+
+    Raises:
+      LensingError: a field is unknown or missing.
+    """
+    fields = {field.name for field in dataclasses.fields(cls)}
+    unknown, missing = sorted(values.keys() - fields), sorted(fields - values.keys())
+    if unknown or missing:
+        raise LensingError(f"{source}: unknown {unknown}, missing {missing}")
+
+
 def checked(cls: type, name: str, value: Any) -> Any:
     """Checks a value for one field of a dataclass.
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
+from lensing_tfds.field_types import check_names
 from lensing_tfds.versions import dataset_name
 from trainer.recipes import Recipe, recipe_for
 
@@ -51,10 +52,7 @@ class TrainerConfig(Recipe):
         Raises:
           LensingError: a field is unknown or missing, or its value is impossible.
         """
-        fields = {field.name for field in dataclasses.fields(cls)}
-        unknown, missing = sorted(values.keys() - fields), sorted(fields - values.keys())
-        if unknown or missing:
-            raise LensingError(f"not a trainer config: unknown {unknown}, missing {missing}")
+        check_names(cls, values, "not a trainer config")
         return cls(**values)
 
 

@@ -95,15 +95,11 @@ def wait_for_chief(seconds: float) -> None:
     Raises:
       LensingError: it does not, within so many seconds.
     """
-    ip, port = address()
-    deadline = time.monotonic() + seconds
-    while not answers(ip, port):
-        if time.monotonic() > deadline:
-            raise LensingError(
-                f"no chief answers at {ip}:{port} (waited {seconds:g} s): start one, the same "
-                "command with KERASTUNER_TUNER_ID=chief, or wait longer with --chief_timeout"
-            )
-        time.sleep(0.2)
+    if not _chief_answers(seconds, every=0.2):
+        raise LensingError(
+            f"no chief answers at {'{}:{}'.format(*address())} (waited {seconds:g} s): start one, "
+            "the same command with KERASTUNER_TUNER_ID=chief, or wait longer with --chief_timeout"
+        )
 
 
 def refuse_lost_chief() -> None:
@@ -114,12 +110,18 @@ def refuse_lost_chief() -> None:
     """
     if role() is not Role.WORKER:
         return
-    ip, port = address()
-    deadline = time.monotonic() + _LOST_SECONDS
-    while not answers(ip, port):
+    if not _chief_answers(_LOST_SECONDS, every=1):
+        raise LensingError(
+            f"the chief at {'{}:{}'.format(*address())} does not answer any more; start it again, "
+            "then the workers: the search goes on"
+        )
+
+
+def _chief_answers(seconds: float, every: float) -> bool:
+    """Whether the chief answers within so many seconds, asked again and again."""
+    deadline = time.monotonic() + seconds
+    while not answers(*address()):
         if time.monotonic() > deadline:
-            raise LensingError(
-                f"the chief at {ip}:{port} does not answer any more; start it again, then the "
-                "workers: the search goes on"
-            )
-        time.sleep(1)
+            return False
+        time.sleep(every)
+    return True

@@ -10,7 +10,7 @@ from typing import Any
 from lensing_tfds import strict_json
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
-from lensing_tfds.field_types import check_types
+from lensing_tfds.field_types import check_names, check_types
 from lensing_tfds.versions import dataset_name
 from trainer.config import TrainerConfig, resolve
 from trainer.networks.space import Point, Space
@@ -111,10 +111,7 @@ class SearchConfig:
         Raises:
           LensingError: a field is unknown or missing, or its value is impossible.
         """
-        fields = {field.name for field in dataclasses.fields(cls)}
-        unknown, missing = sorted(values.keys() - fields), sorted(fields - values.keys())
-        if unknown or missing:
-            raise LensingError(f"not a search's config: unknown {unknown}, missing {missing}")
+        check_names(cls, values, "not a search's config")
         space = changed(space_for(dataset_name(values["dataset"])), values["space"])
         return cls(**(values | {"space": space}))
 
