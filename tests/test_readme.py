@@ -95,3 +95,20 @@ def test_the_table_of_survey_versions_says_what_the_configs_say(version):
     assert number(internal) == pytest.approx(math.degrees(config.internal.pixel) * 60, abs=0.005)
     assert (number(beam), number(noise)) == (config.beam_arcmin, config.noise_uK_arcmin)
     assert ("unlensed E" in labels) == config.unlensed_E
+
+
+SUMMED_UP = {"quadratic", "iterated", "reports", "networks", "data", "validation", "cards", "flink"}
+"""Folders that the picture shows as one room."""
+
+
+@pytest.mark.parametrize(
+    "package", ["lensing_tfds", "estimators", "trainer", "pipelines", "tuning"]
+)
+def test_the_picture_of_the_house_names_every_room(package):
+    text = README.read_text(encoding="utf-8")
+    picture = re.search(rf"^    {package}/ .*?(?=^    \S|\n\n)", text, re.DOTALL | re.MULTILINE)
+    named = set(re.findall(r"\w+", picture.group()))
+    folder = README.parent / package
+    paths = [path.relative_to(folder) for path in folder.rglob("*.py")]
+    rooms = {path.parts[0] if path.parts[0] in SUMMED_UP else path.stem for path in paths}
+    assert rooms - {"__init__", "__main__"} <= named
