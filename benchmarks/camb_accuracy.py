@@ -1,4 +1,4 @@
-"""How far the settings for a cosmology of a config's own are from those of the packaged table.
+"""Errors of the settings for a cosmology of a config's own, against the packaged table's.
 
 Computes the fiducial cosmology by each of them (`camb_spectra.TIERS`), which takes minutes, and
 compares it with the packaged table: rms of the relative difference in bands of multipoles (TE's

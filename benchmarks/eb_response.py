@@ -1,4 +1,4 @@
-"""How EB's estimator responds to κ beyond what it is normalised by, and by which spectra.
+"""The response of EB's estimator to κ beyond its normalisation, and the spectra behind it.
 
     python -m benchmarks.eb_response [--version v11] [--skies 2000]
 

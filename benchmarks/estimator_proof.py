@@ -63,7 +63,7 @@ class PairedSimulator(Simulator):
 
 @dataclasses.dataclass(frozen=True)
 class Proof:
-    """What an estimator does, in bands of L, with standard errors.
+    """An estimator's response and noise in bands of L, with standard errors.
 
     Attributes:
       normalisation: cross-spectrum with κ / κ's spectrum, shape (bands,).
@@ -224,7 +224,7 @@ def prove(
 
 
 def observation(config: LensingConfig) -> Observation:
-    """What the lensed maps of a config hold."""
+    """Returns what the lensed maps of a config hold."""
     return Observation.of(config, spectra_of(config))
 
 

@@ -33,7 +33,7 @@ TRIES = 30  # of which the best counts
 
 @dataclasses.dataclass(frozen=True)
 class Counts:
-    """What one example takes.
+    """Operations that one example takes.
 
     Attributes:
       flops: floating-point operations of the Fourier transforms.
@@ -50,7 +50,7 @@ class Counts:
 
 @dataclasses.dataclass(frozen=True)
 class Rates:
-    """What this core does in a second, at best.
+    """Operations that this core does in a second, at best.
 
     Attributes:
       flops: of ducc0's transforms of single precision, in cache.

@@ -32,7 +32,7 @@ def rate(start: Callable[[], Iterator[object]]) -> float:
 
 
 def readers(data_dir: str) -> dict[str, Callable[[], Iterator[object]]]:
-    """What is compared: functions that start to read the training split over and over."""
+    """Returns what is compared: functions that start to read the training split over and over."""
     import tensorflow as tf
     import tensorflow_datasets as tfds
 

@@ -1,4 +1,4 @@
-"""How far our lensed maps are from the sum over all modes, as a share of the lensing signal.
+"""Errors of our lensed maps against the sum over all modes, as a share of the lensing signal.
 
 Of T, or of Q where there is no T, on the pixels on which a version is lensed: its internal grid.
 """

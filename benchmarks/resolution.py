@@ -1,4 +1,4 @@
-"""What resolution does to simulated lensing: errors against the size of the internal pixel.
+"""Effects of resolution on simulated lensing: errors against the size of the internal pixel.
 
 A sky is drawn on a reference grid fine enough to carry every mode of the input spectra, lensed
 there in double precision, smoothed by the beam and cut in Fourier space to the version's output
@@ -52,7 +52,7 @@ Modes = dict[str, NDArray[np.complexfloating]]
 
 @dataclasses.dataclass(frozen=True)
 class Errors:
-    """What a version's maps are off by if they are lensed on one internal grid.
+    """Errors of a version's maps if they are lensed on one internal grid.
 
     Attributes:
       pixel_arcmin: of the internal grid.
@@ -128,7 +128,7 @@ def lensed(modes: Modes, sky: FlatSky) -> Modes:
 
 
 def weights(sky: FlatSky) -> NDArray[np.float64]:
-    """How often each mode of a half plane counts in the whole plane; at Nyquist not at all.
+    """Counts each mode of a half plane in the whole plane; at Nyquist not at all.
 
     A grid's Nyquist modes mix two of the sky's, and E and B are not defined there.
     """

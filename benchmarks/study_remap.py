@@ -1,4 +1,4 @@
-"""How far off the study's interpolation and edges were, as a share of the lensing signal."""
+"""Errors of the study's interpolation and edges, as a share of the lensing signal."""
 
 import dataclasses
 

@@ -20,7 +20,7 @@ TRAINING = {"batch_size": 64, "augment": True, "optimizer": "adam"}
 
 @dataclasses.dataclass(frozen=True)
 class Rate:
-    """What a search with some workers reached; `seconds` are of the whole command."""
+    """The result of a search with some workers; `seconds` are of the whole command."""
 
     trials_per_hour: float
     seconds: float

@@ -52,7 +52,7 @@ class Gallery:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class PixelHistogram:
-    """How often each pair of true and estimated κ occurs in a pixel.
+    """Counts of each pair of true and estimated κ in a pixel.
 
     Attributes:
       edges: (bins + 1,) float64 values of κ, for both axes.

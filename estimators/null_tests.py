@@ -38,7 +38,7 @@ from lensing_tfds.sky import instrument
 from lensing_tfds.symmetries import ORDER, transform
 
 FALSE_ALARM_RATE = 1e-3
-"""How often each of the exact tests fails although nothing is wrong."""
+"""Probability that an exact test fails although nothing is wrong."""
 
 _SYMMETRIES = ORDER - 1  # without the identity
 _NOISE_STREAM = 20_190_501  # the noise on unlensed maps is a function of this and the index
@@ -102,7 +102,7 @@ class NullTest:
 
 @dataclasses.dataclass(frozen=True)
 class SymmetryTest:
-    """How far an estimator is from turning and mirroring with its maps.
+    """An estimator's departure from turning and mirroring with its maps.
 
     Attributes:
       relative_rms: rms of (estimate of the turned maps − turned estimate) over rms of the

@@ -1,4 +1,4 @@
-"""How well estimated κ maps follow the true ones: per pixel, over a map, and scale by scale.
+"""Scores of estimated κ maps against the true ones: per pixel, over a map, and scale by scale.
 
 For a true map κ and its estimate κ̂, with averages over the examples of a split:
 
@@ -30,7 +30,7 @@ from estimators.resampling import ExampleMeans, Measured, resampled_means
 _SIGNIFICANT = 5.0  # sigma; what is divided by a response that may be zero may be anything
 
 NUM_MOMENTS = 5
-"""How many numbers `moments` keeps of an example."""
+"""Numbers that `moments` keeps of an example."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""How the project's commands read flags and speak: one clear line for bad input, no dead ends.
+"""Flags, messages and endings of the project's commands: one clear line for bad input.
 
 A command is a `main` of this form, so that `--help` and a mistyped flag are answered at once:
 

@@ -1,4 +1,4 @@
-"""What a version of the dataset is, as data: one frozen, checked dataclass."""
+"""A version of the dataset as data: one frozen, checked dataclass."""
 
 import dataclasses
 import math
@@ -23,7 +23,7 @@ LENSED, KAPPA = "lensed", "kappa"
 SPLITS = ("train", "validation", "test")
 
 STOKES = ("T", "TQU", "QU")
-"""What may be observed: each letter is a channel of the maps, in this order."""
+"""Stokes parameters that may be observed: each letter is a channel of the maps, in this order."""
 
 _DEFAULT_NUM_EXAMPLES = {"train": 20_000, "validation": 1_000, "test": 1_000}
 

@@ -71,7 +71,7 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
     @tfds.core.utils.classproperty
     @classmethod
     def builder_config_cls(cls) -> Callable[..., LensingConfig]:
-        """What `tfds build --config '{...}'` calls with the JSON's fields."""
+        """The function that `tfds build --config '{...}'` calls with the JSON's fields."""
         return _config_of_command_line
 
     def _create_builder_config(self, builder_config: Any, version: Any) -> LensingConfig:
@@ -326,7 +326,7 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
         )
 
     def _stored_metadata(self) -> dict[str, Any] | None:
-        """What the folder says that it holds, finished or not.
+        """Returns what the folder says that it holds, finished or not.
 
         Returns:
           Empty if it does not say so; None if what it says is damaged.
@@ -344,7 +344,7 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
         return None
 
     def _stored_num_shards(self, split: str) -> int | None:
-        """How many shards a split has, or was to have."""
+        """Returns the number of shards that a split has, or was to have."""
         stored = self._stored_metadata()
         if stored is not None:
             return stored.get("num_shards", {}).get(split)
@@ -461,7 +461,7 @@ class _Info(tfds.core.DatasetInfo):
     _metadata: Any
     _features: Any
     damage: str | None = None
-    """What is wrong with the files, as in "<folder>/<damage>"."""
+    """Says what is wrong with the files, as in "<folder>/<damage>"."""
 
     def read_from_directory(self, dataset_info_dir: Any) -> None:
         folder = str(dataset_info_dir)
@@ -484,7 +484,7 @@ class _Info(tfds.core.DatasetInfo):
         """
 
     def __repr__(self) -> str:
-        """What `tfds build` prints at its end, without three pages of BibTeX."""
+        """The text that `tfds build` prints at its end, without three pages of BibTeX."""
         text = super().__repr__()
         before, citation, _ = text.partition("\n    citation=")
         count = self.citation.count("@")
@@ -493,7 +493,7 @@ class _Info(tfds.core.DatasetInfo):
 
 
 def _metadata(config: LensingConfig) -> tfds.core.MetadataDict:
-    """What is stored beside the data: the config, and what each channel of each map is."""
+    """Returns what is stored beside the data: the config, and each map's channels."""
     single = {"kappa": ["kappa"], "unlensed_E": ["E"]}
     channels = {name: single.get(name, list(config.channels)) for name in config.map_features}
     units = {name: _MAP_DOCUMENTS[name][1] for name in config.map_features}

@@ -1,4 +1,4 @@
-"""What a config's maps are and are not: the one account that every page and every test quotes.
+"""Properties of a config's maps: the one account that every page and every test quotes.
 
 A real lensed sky has all its modes lensed by all the modes of κ, once, and is seen with noise. A
 config may depart from that on purpose. Each `Departure` says how, in a sentence for people and, if

@@ -53,7 +53,7 @@ def block_size(npix: int) -> int:
 
 @dataclasses.dataclass(frozen=True)
 class _Scratch:
-    """What the blocks of one call write over and over; the memory of one thread.
+    """Arrays that the blocks of one call write over and over; the memory of one thread.
 
     Attributes:
       normals: room for the random numbers, then the modes, of κ and of the unlensed fields: float32

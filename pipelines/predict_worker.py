@@ -42,7 +42,7 @@ _loading = threading.Lock()  # runners may have several threads a process
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """What the estimates are made from; picklable, with paths that every worker sees.
+    """The source of the estimates; picklable, with paths that every worker sees.
 
     Attributes:
       dataset: the folder of the built dataset.

@@ -1,4 +1,4 @@
-"""What an iterated estimate of κ can reach, from spectra alone.
+"""The reach of an iterated estimate of κ, from spectra alone.
 
 The noise of EB and TB is the lensed B that is observed. A first estimate of κ removes a part of
 it, a second one is made with what is left, and so on (Seljak & Hirata 2004, astro-ph/0310163;

@@ -38,7 +38,7 @@ _BLOCK_PIXELS = 2**16  # of maps: what is estimated together stays in the cache
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Stage:
-    """What is fitted of a stage.
+    """Fitted numbers of a stage.
 
     Attributes:
       gains: (features, rings) float64, the features in the order of `stage_features`.

@@ -1,4 +1,4 @@
-"""What a cosmologist would use in a network's place: flat-sky quadratic estimators of κ.
+"""Flat-sky quadratic estimators of κ: a cosmologist's tool in a network's place.
 
     observation.Observation                   what the maps hold, and which modes are used
     quadratic_estimator.QuadraticEstimator    from one pair of fields: TT, EE, EB, TE or TB

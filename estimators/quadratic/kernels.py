@@ -1,4 +1,4 @@
-"""How lensing couples pairs of modes, written so that sums over pairs are products of maps.
+"""Couplings of pairs of modes by lensing, written so that sums over pairs are products of maps.
 
 Lensing correlates modes that were independent (Hu & Okamoto 2002, astro-ph/0111606): at
 fixed φ, and with L = l₁ + l₂,

@@ -1,4 +1,4 @@
-"""What an estimator takes from examples where theory does not hold.
+"""Spectra and gains that an estimator takes from examples where theory does not hold.
 
 Maps with exaggerated lensing, or lensed on their own pixels, or with edges, have other spectra than
 theory's, and a quadratic estimate of them another normalisation. Both are measured here on examples
@@ -73,7 +73,7 @@ def measure_power(batches: Iterable[_Fields], sky: FlatSky) -> dict[str, NDArray
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Calibration:
-    """What examples say an estimate has to be corrected by.
+    """Corrections of an estimate, measured on examples.
 
     Attributes:
       mean_field: half plane, complex: what the estimate is on average, to be subtracted first.

@@ -1,4 +1,4 @@
-"""What the observed modes of T, E and B hold: lensed signal, beam and noise, and which are used."""
+"""Observed modes of T, E and B: lensed signal, beam and noise, and which are used."""
 
 import dataclasses
 import functools
@@ -86,7 +86,7 @@ class Observation:
 
     @functools.cached_property
     def used(self) -> NDArray[np.bool_]:
-        """Which modes of the half plane are used, shape (npix, npix // 2 + 1)."""
+        """Mask of the half plane's modes that are used, shape (npix, npix // 2 + 1)."""
         ell = self.sky.ell
         lmax = self.spectra.lmax if self.lmax is None else min(self.lmax, self.spectra.lmax)
         return (ell >= max(self.lmin, 2.0)) & (ell <= lmax) & self.sky.inner

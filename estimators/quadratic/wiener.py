@@ -1,4 +1,4 @@
-"""What an estimate of given noise is worth: its Wiener filter and its expected correlation."""
+"""The Wiener filter of an estimate of given noise, and its expected correlation."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -83,7 +83,7 @@ _MODES = (
 
 
 class Pages(NamedTuple):
-    """What a report is made of: the page, its first figure, and all figures by name."""
+    """The parts of a report: the page, its first figure, and all figures by name."""
 
     html: str
     maps_png: bytes

@@ -84,7 +84,7 @@ def save(figure: Figure, kind: str, dpi: int = 130) -> bytes:
 
 
 class Series(NamedTuple):
-    """How a curve looks."""
+    """The look of a curve."""
 
     colour: str
     marker: str

@@ -1,1 +1,1 @@
-"""How examples are kept: shards, what writes them, and what reads them."""
+"""Examples on disk: shards, what writes them, and what reads them."""

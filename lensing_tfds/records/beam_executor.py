@@ -38,7 +38,7 @@ from lensing_tfds.records.shards import (
 )
 
 MAX_RANGES = 4096
-"""How many pieces the work has at most: the job's size, and the workers that can share it."""
+"""Pieces that the work has at most: the job's size, and the workers that can share it."""
 
 DASK_RUNNER = "apache_beam.runners.dask.dask_runner.DaskRunner"  # Beam knows it by this name only
 DASK_PARTITIONS = 64  # the runner's own choice would be one; its sum takes 0.1 s a partition

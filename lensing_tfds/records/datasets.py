@@ -92,7 +92,7 @@ def task_of(builder: tfds.core.DatasetBuilder) -> Task:
 
 
 def split_plans(builder: tfds.core.DatasetBuilder) -> list[SplitPlan]:
-    """How a built dataset is cut into shards, and which examples each must have.
+    """Returns a built dataset's shards, and the examples that each must have.
 
     Raises:
       LensingError: the two files that say how many examples there are do not agree.

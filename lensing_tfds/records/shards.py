@@ -35,7 +35,7 @@ _CHUNK_BYTES = 2**20  # read at a time when a shard is verified
 
 @dataclasses.dataclass(frozen=True)
 class ShardSpec:
-    """What one shard holds and where it goes; picklable, and enough to write it anywhere.
+    """A shard's content and place; picklable, and enough to write it anywhere.
 
     Attributes:
       config: the version.
@@ -82,7 +82,7 @@ class ShardSpec:
 
 @dataclasses.dataclass(frozen=True)
 class ShardResult:
-    """What `write_shard` did.
+    """The result of `write_shard`.
 
     Attributes:
       split: the shard's split.
@@ -148,7 +148,7 @@ class SplitSummary:
 
 @dataclasses.dataclass(frozen=True)
 class ShardSummary:
-    """What an executor did, split by split: sums, and the distribution of the shards' times.
+    """An executor's work, split by split: sums, and the distribution of the shards' times.
 
     Attributes:
       splits: a summary for each split that has a shard.
@@ -191,7 +191,7 @@ class ShardSummary:
 
 @dataclasses.dataclass(frozen=True)
 class SplitPlan:
-    """How a split is cut into shards: even, contiguous ranges of indices.
+    """A split cut into shards: even, contiguous ranges of indices.
 
     Attributes:
       config: the version.

@@ -146,19 +146,19 @@ def _varint(number: int) -> bytes:
 
 
 def _field(number: int, size: int) -> bytes:
-    """What stands before a field of `size` bytes."""
+    """Returns the bytes before a field of `size` bytes."""
     return _varint(number << 3 | _LENGTH_DELIMITED) + _varint(size)
 
 
 def _entry_head(name: str, feature_size: int) -> bytes:
-    """What stands before the feature in an entry of the map `Features.feature`."""
+    """Returns the bytes before the feature in an entry of the map `Features.feature`."""
     key = name.encode()
     head = _field(1, len(key)) + key + _field(2, feature_size)
     return _field(1, len(head) + feature_size) + head
 
 
 def _bytes_feature_head(name: str, size: int) -> bytes:
-    """What stands before the bytes of a `BytesList` of one value."""
+    """Returns the bytes before those of a `BytesList` of one value."""
     value = _field(1, size)
     head = _field(1, len(value) + size) + value
     return _entry_head(name, len(head) + size) + head

@@ -34,8 +34,9 @@ PARAMETERS = frozenset(
         *("halofit_version", "HMCode_A_baryon", "HMCode_eta_baryon", "HMCode_logT_AGN"),
     )
 )
-"""What a cosmology may name: physics that the maps follow, not how CAMB computes it. (`Alens` would
-change CAMB's lensed spectra, and not the maps.)"""
+"""Names that a cosmology may have: physics that the maps follow, not how CAMB computes it.
+
+(`Alens` would change CAMB's lensed spectra, and not the maps.)"""
 
 _FORMAT = 2  # of the table's text: counted up when it, or what it is computed with, changes
 _INSTEAD_OF = {"As": "ln10^10As", "cosmomc_theta": "H0", "thetastar": "H0", "zrei": "tau"}
@@ -65,7 +66,7 @@ _GLOBAL = {
 
 @dataclasses.dataclass(frozen=True)
 class Accuracy:
-    """How far and how accurately CAMB computes, and what that costs.
+    """The range and the accuracy of CAMB's computation, and its cost.
 
     Attributes:
       lmax: the table's largest multipole.

@@ -79,7 +79,7 @@ class FlatSky:
 
     @functools.cached_property
     def inner(self) -> NDArray[np.bool_]:
-        """Which modes of the half plane are not on an even grid's Nyquist lines."""
+        """Mask of the half plane's modes that are not on an even grid's Nyquist lines."""
         inner = np.ones(self.ell.shape, bool)
         if self.npix % 2 == 0:
             inner[self.npix // 2] = False

@@ -28,7 +28,7 @@ class GaussianField:
 
     @property
     def size(self) -> int:
-        """How many normal numbers make one realisation: npix * (npix // 2 + 1) * 2."""
+        """Normal numbers that make one realisation: npix * (npix // 2 + 1) * 2."""
         return self._rms.size
 
     def modes(self, normals: NDArray[np.float32]) -> NDArray[np.complex64]:

@@ -1,4 +1,4 @@
-"""What a telescope does to the sky: beam, pixels, white noise, and the edge of a patch."""
+"""A telescope's effects on the sky: beam, pixels, white noise, and the edge of a patch."""
 
 import math
 

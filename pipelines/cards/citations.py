@@ -1,4 +1,4 @@
-"""What to cite for a dataset, from the bibliography that TFDS shows too."""
+"""References to cite for a dataset, from the bibliography that TFDS shows too."""
 
 from __future__ import annotations
 

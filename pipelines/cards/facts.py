@@ -1,4 +1,4 @@
-"""What a built dataset is, as the rows of a card's tables: from its config and its metadata."""
+"""Facts of a built dataset, as the rows of a card's tables: from its config and its metadata."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a dataset is good for, and what not, said from its config's fields."""
+"""The uses of a dataset and their limits, from its config's fields."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the quadratic estimator reaches on a dataset, in theory: the bar for a network."""
+"""The quadratic estimator's reach on a dataset, in theory: the bar for a network."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ALONE = {"T": ("TT",), "TQU": ("TT", "EB"), "QU": ("EB",)}
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Reference:
-    """How well the quadratic estimators do on a config, from their noise N0.
+    """The quadratic estimators' correlations with κ on a config, from their noise N0.
 
     Attributes:
       ell: multipoles of the curves, float64 of shape (n,).

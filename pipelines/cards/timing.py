@@ -1,4 +1,4 @@
-"""How fast a dataset is built, measured where its card is made.
+"""The speed at which a dataset is built, measured where its card is made.
 
 Not when it was built: a time in a dataset's folder would make two builds of it differ.
 """

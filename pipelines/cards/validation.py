@@ -1,4 +1,4 @@
-"""What `pipelines.validate` found, as it left it in the dataset's folder."""
+"""The verdict of `pipelines.validate`, as it lies in the dataset's folder."""
 
 from __future__ import annotations
 

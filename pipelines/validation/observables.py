@@ -1,4 +1,4 @@
-"""What is measured of a config's maps: fields, their spectra, and the modes of each."""
+"""Observables of a config's maps: fields, their spectra, and the modes of each."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ LABEL_E = Field("unlensed_E", "E")
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Observables:
-    """What is measured of each example of a config.
+    """The observables of each example of a config.
 
     Attributes:
       config: the version.

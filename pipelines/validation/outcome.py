@@ -1,4 +1,4 @@
-"""What a validation comes to: tests, curves and numbers, without how they were found.
+"""Outcomes of a validation: tests, curves and numbers, without how they were found.
 
 A verdict is kept as JSON beside the dataset (`FILE`), where a card finds it.
 """
@@ -132,7 +132,7 @@ class Curve:
 
     @property
     def chance_deviation(self) -> float:
-        """What `mean_deviation` is on average by the scatter of the examples alone."""
+        """The average of `mean_deviation` by the scatter of the examples alone."""
         if not self.tested.any():
             return math.nan
         relative = self.error[self.tested] / self.scale[self.tested]
@@ -174,7 +174,7 @@ class Curve:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Response:
-    """How strongly a quadratic estimate responds to κ; 1 if all is right.
+    """The response of a quadratic estimate to κ; 1 if all is right.
 
     Attributes:
       pair: "TT" or "EB".
@@ -208,7 +208,7 @@ class Response:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Verdict:
-    """What is to be said of a dataset.
+    """The verdict on a dataset.
 
     Attributes:
       config: its config.

@@ -45,7 +45,7 @@ _EDGE = 0.1  # of a patch without periodic edges, as a share of its side: tapere
 
 
 def tolerance(config: LensingConfig) -> float:
-    """How far from 1 the response of a right dataset may be."""
+    """Returns the distance from 1 that the response of a right dataset may have."""
     return TOLERANCE if is_periodic(config) else TAPERED_TOLERANCE
 
 
@@ -96,7 +96,7 @@ class Responses:
 
     @functools.cached_property
     def _windows(self) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
-        """What the lensed maps and κ are to be multiplied by; None for nothing.
+        """Windows that the lensed maps and κ are multiplied by; None for none.
 
         A map that is not periodic is tapered before its Fourier transform. The estimate of a
         tapered map is that of w² κ, as long as κ varies faster than w.

@@ -66,7 +66,7 @@ class Moments:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Statistics:
-    """What a set of examples is like.
+    """Statistics of a set of examples.
 
     Attributes:
       moments: by the name of what is measured: band powers of a spectrum (µK² sr, µK sr or sr),

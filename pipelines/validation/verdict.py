@@ -113,7 +113,7 @@ def _numbers(
     responses: Sequence[Response],
     of_camb: Theory,
 ) -> Iterator[tuple[str, str]]:
-    """What is worth saying and is not judged: what a config's own grid does, above all."""
+    """Remarks that are not judged: on what a config's own grid does, above all."""
     config = observables.config
     for response in responses:
         bands = ", ".join(

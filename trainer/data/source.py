@@ -16,11 +16,11 @@ class Source(Protocol):
 
     @property
     def task(self) -> Task:
-        """What the maps are."""
+        """The maps that go in and those that come out."""
 
     @property
     def examples_per_epoch(self) -> int:
-        """How many examples an epoch has."""
+        """Examples in an epoch."""
 
     def batches(self, epoch: tf.Tensor, seed: int, batch_size: int) -> tf.data.Dataset:
         """Streams one epoch, shuffled.

@@ -19,7 +19,7 @@ from trainer.data.source import Source, epoch_keys
 
 
 def steps_per_epoch(source: Source, batch_size: int) -> int:
-    """How many batches make an epoch; the last is smaller where the batch size does not divide."""
+    """Returns the batches of an epoch; the last is smaller where the batch size does not divide."""
     return math.ceil(source.examples_per_epoch / batch_size)
 
 

@@ -33,7 +33,7 @@ class MemoryEstimate:
 
 @dataclasses.dataclass(frozen=True)
 class Footprint:
-    """How many numbers a network keeps.
+    """Numbers that a network keeps.
 
     Attributes:
       parameters: its weights.

@@ -82,7 +82,7 @@ Dimension = Choice | LogRange
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Space(abc.ABC):
-    """What every network's training can vary; a family adds its own dimensions.
+    """Dimensions that every network's training has; a family adds its own dimensions.
 
     Attributes:
       optimizer: "adam", or "sgd" with the study's Nesterov momentum.
@@ -160,7 +160,7 @@ class Space(abc.ABC):
 
     @property
     def size(self) -> float:
-        """How many points there are; infinite where a dimension is a range."""
+        """The number of points; infinite where a dimension is a range."""
         return math.prod(
             len(dimension.values) if isinstance(dimension, Choice) else math.inf
             for dimension in self.dimensions().values()
@@ -189,7 +189,7 @@ class Space(abc.ABC):
         return dataclasses.replace(self, **changes)
 
     def to_json(self) -> dict[str, Any]:
-        """What `trainer.spaces.changed` reads: the family and all dimensions."""
+        """Returns the family and all dimensions, as `trainer.spaces.changed` reads them."""
         return {"family": self.family} | {
             name: dimension.to_json() for name, dimension in self.dimensions().items()
         }
