@@ -126,8 +126,8 @@ def test_the_files_are_whole_whenever_the_process_is_killed(tmp_path, monkeypatc
     before = (tmp_path / "trials" / "oracle.json").read_text()
     oracle = opened(tmp_path, max_trials=3)
 
-    def half_written(self, text):
-        with self.open("w") as file:
+    def half_written(self, text, encoding):
+        with self.open("w", encoding=encoding) as file:
             file.write(text[: len(text) // 2])
         raise Killed
 
