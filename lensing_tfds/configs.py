@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from lensing_tfds.errors import LensingError
-from lensing_tfds.sky import instrument, spectra
-from lensing_tfds.sky.camb_spectra import PARAMETERS
+from lensing_tfds.sky import instrument, lensing, spectra
+from lensing_tfds.sky.camb_spectra import PARAMETERS, TEXTS
 from lensing_tfds.sky.flat_sky import FlatSky
 
 DATASET_VERSION = "2.0.0"
@@ -29,6 +29,13 @@ _DEFAULT_NUM_EXAMPLES = {"train": 20_000, "validation": 1_000, "test": 1_000}
 
 _MAX_BOX_NPIX = 8192  # of the simulated box at internal pixels: 0.5 GB a field
 
+_MAX_NAME_BYTES = 100  # files and folders, whose names have at most 255, are named with it
+
+_MAX_NUM_EXAMPLES = 2**40
+
+_RMS_DEFLECTION = 7.2e-4  # radians, of the whole fiducial sky, rounded up
+_LARGEST_PER_RMS = 5  # of a Gaussian deflection's pixels
+
 # Internal pixels on a side at which data version 2.0.0 had wrong lensed pixels at first: there the
 # rounded 1 / size of `nufft`'s fine grid, 486, 972, ..., times the size is below one.
 _ONCE_WRAPPED_WRONGLY = ((343, 347), (686, 694), (1372, 1388), (2743, 2777), (5486, 5554))
@@ -44,7 +51,8 @@ class LensingConfig:
     Frozen and checked when constructed. Exactly one of `lx` and `nside_equiv` gives the patch.
 
     Attributes:
-      name: name of the version, letters, digits, `_`, `-` and `.`.
+      name: name of the version, letters, digits, `_`, `-` and `.`, the first of them a letter or a
+        digit of ASCII; at most 100 bytes.
       npix: pixels on a side of the square patch, 8 to 4096.
       lx: side of the patch, degrees, 0.0225 to 90: a smaller one has no modes within the spectra.
         Default null: from `nside_equiv`.
@@ -54,7 +62,8 @@ class LensingConfig:
         cut.
       kappa_lmax: κ has no power above it. Default null: no cut.
       kappa_exaggeration_factor: κ is multiplied by it before lensing; the label is the
-        exaggerated κ. Default 1.
+        exaggerated κ. At most 1e6, and such that single precision resolves where in a pixel the
+        deflection ends. Default 1.
       noise_uK_arcmin: white noise of the lensed temperature, µK·arcmin; that of Q and of U is √2
         times it. Default 0.
       fixed_unlensed: every example has the same unlensed map. Default false.
@@ -112,15 +121,18 @@ class LensingConfig:
     tags: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not re.fullmatch(r"[A-Za-z0-9][\w.-]*", self.name):
-            raise self._error("name", "letters, digits, '_', '-' and '.', e.g. \"wide\"")
+        self._check_name()
         self._check_integer("npix", 8, 4096)
         self._check_patch()
         self._check_box()
         self._check_longest_wave()
         for field in ("T_lmax", "kappa_lmax"):
             self._check_lmax(field)
+        self._check_cosmology()
         self._check_real("kappa_exaggeration_factor", 1e-6, 1e6)
+        most = lensing.largest_resolved(np.float32) * self.internal.pixel / _LARGEST_PER_RMS
+        if self.cosmology is None and self.kappa_exaggeration_factor * _RMS_DEFLECTION > most:
+            self.check_deflection(spectra.fiducial())  # which takes a while to read
         self._check_real("noise_uK_arcmin", 0.0, 1e6)
         for field in ("fixed_unlensed", "unlensed_E"):
             if not isinstance(getattr(self, field), bool):
@@ -131,7 +143,6 @@ class LensingConfig:
             raise self._error("unlensed_E", "false where stokes has no 'QU'")
         self._check_beam()
         self._check_real("taper", 0.0, math.degrees(self.side) / 2)
-        self._check_cosmology()
         self._check_integer("seed", 0, 2**63 - 1)
         self._check_num_examples()
 
@@ -208,6 +219,26 @@ class LensingConfig:
             )
         return available if max_examples is None else max_examples
 
+    def check_deflection(self, table: spectra.PowerSpectra) -> None:
+        """Refuses an exaggeration that lenses to where single precision resolves no pixel.
+
+        Args:
+          table: the spectra that κ is drawn from.
+
+        Raises:
+          LensingError: so it is; the message names the bound.
+        """
+        first = math.floor(self._lowest_multipole("kappa"))
+        last = self.kappa_lmax if self.kappa_lmax is not None else table.lmax
+        rms = lensing.rms_deflection(table.kappa, first, last) / self.internal.pixel
+        bound = lensing.largest_resolved(np.float32) / _LARGEST_PER_RMS
+        if not self.kappa_exaggeration_factor * rms <= bound:
+            raise self._error(
+                "kappa_exaggeration_factor",
+                f"at most {bound / rms:.4g}: beyond, the rms deflection is above {bound:.4g} "
+                "internal pixels, and float32 does not tell where in a pixel it ends",
+            )
+
     @property
     def side(self) -> float:
         """Side of the patch, radians."""
@@ -268,6 +299,20 @@ class LensingConfig:
             raise self._error(field, f"a number from {low:g} to {high:g}")
         object.__setattr__(self, field, float(value))
 
+    def _check_name(self) -> None:
+        name = self.name
+        if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
+            raise self._error(
+                "name",
+                "letters, digits, '_', '-' and '.', the first one a to z, A to Z or a digit, e.g. "
+                '"wide"',
+            )
+        if len(name.encode()) > _MAX_NAME_BYTES:
+            raise LensingError(
+                f"config: name is {name[:20]!r}... of {len(name.encode())} bytes, must have at "
+                f"most {_MAX_NAME_BYTES}: files are named with it"
+            )
+
     def _check_patch(self) -> None:
         if (self.lx is None) == (self.nside_equiv is None):
             raise LensingError(
@@ -298,19 +343,22 @@ class LensingConfig:
             return
         if not isinstance(self.cosmology, Mapping) or not self.cosmology:
             raise self._error("cosmology", "null, or CAMB's parameters and their values")
+        values = {}
         for name, value in self.cosmology.items():
-            is_value = isinstance(value, str) or (
-                isinstance(value, numbers.Real) and math.isfinite(value)
-            )
-            if not isinstance(name, str) or not is_value:
-                raise self._error("cosmology", f"names and finite values, not {name!r}: {value!r}")
             if name not in PARAMETERS:
                 raise self._error(
                     "cosmology",
                     f"of parameters that the maps follow, not {name!r}: one of "
                     f"{', '.join(sorted(PARAMETERS))}",
                 )
-        in_order = {name: self.cosmology[name] for name in sorted(self.cosmology)}
+            is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+            if name in TEXTS and not isinstance(value, str):
+                raise self._error("cosmology", f"a text for {name!r}, not {value!r}")
+            if name not in TEXTS and not (is_number and _is_finite(value)):
+                raise self._error("cosmology", f"a finite number for {name!r}, not {value!r}")
+            as_json = int if isinstance(value, numbers.Integral) else float  # not NumPy's
+            values[name] = str(value) if name in TEXTS else as_json(value)
+        in_order = {name: values[name] for name in sorted(values)}
         object.__setattr__(self, "cosmology", in_order)
 
     def _check_longest_wave(self) -> None:
@@ -352,10 +400,17 @@ class LensingConfig:
             raise self._error("num_examples", f"a number for each of {', '.join(SPLITS)}")
         for count in given.values():
             is_integer = isinstance(count, numbers.Integral) and not isinstance(count, bool)
-            if not is_integer or not 1 <= count <= 2**40:
-                raise self._error("num_examples", "integers of at least 1")
+            if not is_integer or not 1 <= count <= _MAX_NUM_EXAMPLES:
+                raise self._error("num_examples", f"integers from 1 to {_MAX_NUM_EXAMPLES:,}")
         # A copy in one order, so that nobody changes it afterwards and equal configs print alike.
         object.__setattr__(self, "num_examples", {split: int(given[split]) for split in SPLITS})
+
+
+def _is_finite(value: Any) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer beyond all floating-point numbers
+        return False
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:

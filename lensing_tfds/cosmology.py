@@ -151,6 +151,8 @@ def _computed(cosmology: str, lmax: int) -> str:
         text = _without_seal(file.read(), must_have_one=True)
         spectra.parse(text)
         return text
+    with _refused_by_camb(cosmology):  # before anybody waits
+        camb_spectra.model_of(parameters)
     print(
         f"cosmology {cosmology}: CAMB computes its spectra to l = {accuracy.lmax:,}, once: about "
         f"{accuracy.core_seconds} s on one free core, {accuracy.gigabytes:g} GB of memory",
@@ -158,12 +160,8 @@ def _computed(cosmology: str, lmax: int) -> str:
         flush=True,
     )
     began = time.monotonic()
-    try:
-        with _saying_how_long(began):
-            text = camb_spectra.compute(parameters, accuracy)
-    except Exception as error:  # CAMB's own kinds, and those of its compiled code
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise LensingError(f"cosmology {cosmology}: CAMB refuses it: {reason}") from error
+    with _refused_by_camb(cosmology), _saying_how_long(began):
+        text = camb_spectra.compute(parameters, accuracy)
     try:
         spectra.parse(text)
     except ValueError as error:
@@ -176,6 +174,15 @@ def _computed(cosmology: str, lmax: int) -> str:
         flush=True,
     )
     return text
+
+
+@contextlib.contextmanager
+def _refused_by_camb(cosmology: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # CAMB's own kinds, and those of its compiled code
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise LensingError(f"cosmology {cosmology}: CAMB refuses it: {reason}") from error
 
 
 @contextlib.contextmanager

@@ -75,20 +75,10 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
         return _config_of_command_line
 
     def _create_builder_config(self, builder_config: Any, version: Any) -> LensingConfig:
-        if builder_config is None or builder_config in self.builder_configs:
+        is_name = isinstance(builder_config, str) and builder_config in self.builder_configs
+        if builder_config is None or is_name:
             return super()._create_builder_config(builder_config, version)
-        if isinstance(builder_config, str):
-            return get_config(builder_config)  # JSON, or one line that says what is wrong
-        known = VERSIONS.get(builder_config.name)
-        if known is None:
-            return builder_config
-        differing = differences(known.to_json(), builder_config.to_json())
-        if differing:
-            raise LensingError(
-                f"the name {known.name!r} is taken by another version ({differing}): "
-                "give your config a name of its own"
-            )
-        return known  # with its description too
+        return get_config(builder_config)
 
     def _info(self) -> tfds.core.DatasetInfo:
         config = self.builder_config

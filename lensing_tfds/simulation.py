@@ -25,7 +25,7 @@ from lensing_tfds.sky.flat_sky import as_pairs, pairs_of
 from lensing_tfds.sky.gaussian_fields import GaussianField
 from lensing_tfds.sky.lensing import Lens
 from lensing_tfds.sky.spectra import PowerSpectra
-from lensing_tfds.versions import VERSIONS, dataset_name, get_config
+from lensing_tfds.versions import VERSIONS, config_name, get_config, is_json
 
 Examples = dict[str, NDArray[Any]]
 """`lensed`, `unlensed` (µK): float32 of shape (batch, npix, npix, channels); `kappa`, and
@@ -80,7 +80,8 @@ class Simulator:
       table: the spectra to draw from; None is what `cosmology.spectra_of` says.
 
     Raises:
-      LensingError: no such split, or no spectra for the config's cosmology.
+      LensingError: no such split, no spectra for the config's cosmology, or they deflect further
+        than single precision resolves.
     """
 
     def __init__(self, config: LensingConfig, split: str, table: PowerSpectra | None = None):
@@ -91,7 +92,9 @@ class Simulator:
         self.config = config
         self.internal = config.internal
         self.block_size = block_size(self.internal.npix)
-        self._fields = _UnlensedFields(config, table or spectra_of(config))
+        table = table or spectra_of(config)
+        config.check_deflection(table)
+        self._fields = _UnlensedFields(config, table)
         version = tuple(int(part) for part in DATASET_VERSION.split("."))
         self._stream = NormalStream((config.seed, *version, SPLITS.index(split)))
         self._shared_stream = NormalStream((config.seed, *version, _SHARED_STREAM))
@@ -318,8 +321,8 @@ def simulate(
       LensingError: unknown version, dataset or split, an impossible config, or a bad index.
     """
     table = None
-    if isinstance(config, str) and not config.lstrip().startswith("{"):
-        name = dataset_name(config) if "/" in config else config
+    if isinstance(config, str) and not is_json(config):
+        name = config_name(config)
         config = name
         if name not in VERSIONS:
             config, folder = read_stored_config(name, data_dir)

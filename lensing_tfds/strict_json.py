@@ -11,6 +11,9 @@ from typing import Any
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records import storage
 
+BYTE_ORDER_MARK = "\ufeff"
+"""What some editors begin a file with."""
+
 
 def parse(text: str | bytes, source: str) -> dict[str, Any]:
     """Reads a JSON object.
@@ -27,6 +30,7 @@ def parse(text: str | bytes, source: str) -> dict[str, Any]:
         text = text if isinstance(text, str) else text.decode()
     except UnicodeDecodeError as error:
         raise LensingError(f"{source}: not valid JSON (not UTF-8: {error.reason})") from error
+    text = text.removeprefix(BYTE_ORDER_MARK)
     try:
         value = json.loads(
             text, object_pairs_hook=_no_key_twice, parse_constant=_refused, parse_float=_finite

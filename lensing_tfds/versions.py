@@ -1,10 +1,13 @@
 """The versions of the dataset by name: each is a config."""
 
+import json
+import os
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
 from lensing_tfds import strict_json
-from lensing_tfds.configs import LensingConfig
+from lensing_tfds.configs import LensingConfig, differences
 from lensing_tfds.errors import LensingError
 
 _V1: dict[str, Any] = {
@@ -107,26 +110,76 @@ VERSIONS = {config.name: config for config in _VERSION_LIST}
 def get_config(config: "str | Mapping[str, Any] | LensingConfig") -> LensingConfig:
     """Returns the config meant by a version's name, JSON (text or mapping) or a config itself.
 
+    Args:
+      config: as "v8" or "lensing/v8"; a JSON object, or a mapping of its fields; or a config, that
+        has a name of its own if it is not a version's.
+
     Raises:
-      LensingError: no such version, JSON that cannot be read, or an impossible config.
+      LensingError: no such version, JSON that cannot be read, an impossible config, or one that has
+        a version's name and is another.
     """
     if isinstance(config, LensingConfig):
-        return config
+        return _under_its_own_name(config)
     if isinstance(config, Mapping):
-        return LensingConfig.from_json(config)
+        return _under_its_own_name(LensingConfig.from_json(config))
     if not isinstance(config, str):
         raise LensingError(
             f"config is {config!r}: give a version's name, JSON, a mapping or a LensingConfig"
         )
-    if config.lstrip().startswith("{"):
-        return LensingConfig.from_json(strict_json.parse(config, "config"))
-    if config not in VERSIONS:
+    if is_json(config):
+        return get_config(strict_json.parse(config, "config"))
+    name = config_name(config)
+    if name not in VERSIONS:
+        if _is_value(config):
+            strict_json.parse(config, "config")  # says that it is no object
         raise LensingError(
-            f"unknown version {config!r}; the versions are {', '.join(VERSIONS)}; a config of your "
+            f"unknown version {name!r}; the versions are {', '.join(VERSIONS)}; a config of your "
             "own is built from its fields, as by: tfds build lensing --imports lensing_tfds "
             '--config \'{"name": "wide", "npix": 192, "lx": 20}\''
         )
-    return VERSIONS[config]
+    return VERSIONS[name]
+
+
+def _under_its_own_name(config: LensingConfig) -> LensingConfig:
+    """Returns a config, or the version that it is, with its description."""
+    known = VERSIONS.get(config.name)
+    if known is None:
+        return config
+    differing = differences(known.to_json(), config.to_json())
+    if differing:
+        raise LensingError(
+            f"the name {known.name!r} is taken by another version ({differing}): "
+            "give your config a name of its own"
+        )
+    return known
+
+
+def is_json(config: str) -> bool:
+    """Whether a text is, or begins as, JSON of more than one word, and is no name."""
+    return config.lstrip(strict_json.BYTE_ORDER_MARK + " \t\r\n").startswith(("{", "[", '"'))
+
+
+def _is_value(text: str) -> bool:
+    """Whether a text is JSON whole, as `null` and `7` are, which might be names too."""
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
+def config_name(config: str) -> str:
+    """The name in `<name>` or `lensing/<name>`.
+
+    Raises:
+      LensingError: the text is another dataset, or the path of a file.
+    """
+    if ("/" in config or config.lower().endswith(".json")) and os.path.isfile(config):
+        raise LensingError(
+            f"config is the path of a file, {config}: give what is in it, as by: "
+            f'--config "$(cat {shlex.quote(config)})"'
+        )
+    return dataset_name(config) if "/" in config else config
 
 
 def dataset_name(dataset: str) -> str:

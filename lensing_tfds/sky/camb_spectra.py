@@ -38,6 +38,9 @@ PARAMETERS = frozenset(
 
 (`Alens` would change CAMB's lensed spectra, and not the maps.)"""
 
+TEXTS = frozenset(("neutrino_hierarchy", "bbn_predictor", "dark_energy_model", "halofit_version"))
+"""Those of them whose values are texts; all others' are numbers."""
+
 _FORMAT = 2  # of the table's text: counted up when it, or what it is computed with, changes
 _INSTEAD_OF = {"As": "ln10^10As", "cosmomc_theta": "H0", "thetastar": "H0", "zrei": "tau"}
 
@@ -143,6 +146,24 @@ def address(parameters: Mapping[str, Any], accuracy: Accuracy) -> str:
     return hashlib.sha256(repr(content).encode()).hexdigest()[:32]
 
 
+def model_of(parameters: Mapping[str, Any]) -> Any:
+    """Returns CAMB's model of a cosmology, which takes no time, and refuses most impossible values.
+
+    Args:
+      parameters: names of `PARAMETERS` to values, in place of those of `COSMOLOGY`.
+
+    Raises:
+      ImportError: CAMB is not installed.
+      Exception: CAMB's own kinds: an impossible value.
+    """
+    import camb
+
+    of_camb = {"halofit_version": "mead2020"} | cosmology_of(parameters)
+    if "ln10^10As" in of_camb:
+        of_camb["As"] = np.exp(of_camb.pop("ln10^10As")) * 1e-10
+    return camb.set_params(**of_camb)
+
+
 def compute(parameters: Mapping[str, Any] | None = None, accuracy: Accuracy = FIDUCIAL) -> str:
     """Computes a table with CAMB and returns its text; that of the packaged file by default.
 
@@ -157,10 +178,7 @@ def compute(parameters: Mapping[str, Any] | None = None, accuracy: Accuracy = FI
     import camb
 
     cosmology = cosmology_of(parameters or {})
-    of_camb = {"halofit_version": "mead2020"} | cosmology
-    if "ln10^10As" in cosmology:
-        of_camb["As"] = np.exp(of_camb.pop("ln10^10As")) * 1e-10
-    model = camb.set_params(**of_camb)
+    model = model_of(parameters or {})
     settings = {name: v for name, v in accuracy.settings.items() if _set(model, name, v)}
     with _global_settings(camb) as global_settings:
         results = camb.get_results(model)

@@ -12,7 +12,9 @@ import pytest
 from lensing_tfds.configs import DATASET_VERSION, LensingConfig, differences
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records.shards import ShardSpec
+from lensing_tfds.simulation import simulate
 from lensing_tfds.sky.nufft import fine_size
+from lensing_tfds.sky.spectra import fiducial
 from lensing_tfds.versions import VERSIONS, get_config
 
 GOOD = {"name": "wide", "npix": 192, "lx": 20.0}
@@ -119,8 +121,17 @@ def test_an_omitted_field_takes_its_documented_default():
         ({"fixed_unlensed": 1}, "fixed_unlensed is 1, must be true or false"),
         ({"seed": -1}, "seed is -1"),
         ({"num_examples": {"train": 5}}, "a number for each of train, validation, test"),
-        ({"num_examples": {"train": 0, "validation": 1, "test": 1}}, "integers of at least 1"),
+        ({"num_examples": {"train": 0, "validation": 1, "test": 1}}, "integers from 1 to 1,099,"),
+        ({"num_examples": {"train": 2**63, "validation": 1, "test": 1}}, "from 1 to 1,099,511,"),
+        ({"num_examples": {"train": 10**30, "validation": 1, "test": 1}}, "from 1 to 1,099,511,"),
         ({"name": "a/b"}, "name is 'a/b'"),
+        ({"name": "-x"}, "name is '-x', must be letters, digits, '_', '-' and '.', the first one"),
+        ({"name": ".x"}, "the first one a to z, A to Z or a digit"),
+        ({"name": ".."}, "the first one a to z, A to Z or a digit"),
+        ({"name": "x" * 101}, "of 101 bytes, must have at most 100"),
+        ({"name": "x" + "ö" * 50}, "of 101 bytes, must have at most 100"),
+        ({"name": "v7"}, "the name 'v7' is taken by another version (npix: 50 -> 192; lx: 22.9"),
+        ({"kappa_exaggeration_factor": 2e5}, "kappa_exaggeration_factor is 200000.0, must be at"),
         ({"npx": 12}, "unknown field 'npx'; the fields are name, npix"),
         ({"stokes": "TE"}, "stokes is 'TE', must be one of 'T', 'TQU', 'QU'"),
         ({"oversampling": 0}, "oversampling is 0, must be an integer from 1 to 16"),
@@ -132,7 +143,14 @@ def test_an_omitted_field_takes_its_documented_default():
         ({"unlensed_E": 1, "stokes": "QU"}, "unlensed_E is 1, must be true or false"),
         ({"unlensed_E": True}, "unlensed_E is True, must be false where stokes has no 'QU'"),
         ({"cosmology": {}}, "cosmology is {}, must be null, or CAMB's parameters"),
-        ({"cosmology": {"H0": None}}, "names and finite values, not 'H0': None"),
+        ({"cosmology": {"H0": None}}, "a finite number for 'H0', not None"),
+        ({"cosmology": {"H0": "70"}}, "a finite number for 'H0', not '70'"),
+        ({"cosmology": {"H0": True}}, "a finite number for 'H0', not True"),
+        ({"cosmology": {"H0": math.nan}}, "a finite number for 'H0', not nan"),
+        ({"cosmology": {"H0": 10**400}}, "a finite number for 'H0', not 1000"),
+        ({"cosmology": {"H0": [70]}}, "a finite number for 'H0', not [70]"),
+        ({"cosmology": {"halofit_version": 5}}, "a text for 'halofit_version', not 5"),
+        ({"cosmology": {7: 1}}, "of parameters that the maps follow, not 7"),
     ],
 )
 def test_an_impossible_config_names_the_field_the_value_and_the_bound(change, message):
@@ -140,6 +158,78 @@ def test_an_impossible_config_names_the_field_the_value_and_the_bound(change, me
         get_config(GOOD | change)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_the_longest_name_is_one_that_files_can_have(tmp_path):
+    name = get_config(GOOD | {"name": "x" * 100}).name
+    shard = tmp_path / name / f"lensing-validation-{name}.tfrecord-00000-of-99999.crc32c.partial"
+    shard.parent.mkdir()
+    shard.touch()
+
+
+def test_numpys_numbers_are_numbers_of_json():
+    config = get_config(GOOD | {"cosmology": {"H0": np.float32(70), "omch2": np.float64(0.11)}})
+    assert json.loads(json.dumps(config.to_json()))["cosmology"] == {"H0": 70.0, "omch2": 0.11}
+
+
+def test_no_patch_without_exaggeration_deflects_too_far():
+    """The smallest pixels of all sizes; and a hundred times more is fine where pixels are large."""
+    for lx in np.geomspace(0.0225, 90, 12):
+        LensingConfig("x", npix=4096, oversampling=2, lx=float(lx)).check_deflection(fiducial())
+    get_config(GOOD | {"kappa_exaggeration_factor": 100})
+
+
+def test_the_bound_of_the_exaggeration_is_that_of_the_rms_deflection():
+    """By the sum over the grid's own modes, where the bound has that over multipoles."""
+    with pytest.raises(LensingError, match="must be at most ([^:]*): ") as caught:
+        get_config(GOOD | {"kappa_exaggeration_factor": 1e6})
+    bound = float(str(caught.value).partition("at most ")[2].partition(":")[0])
+    get_config(GOOD | {"kappa_exaggeration_factor": 0.99 * bound})
+    config = get_config(GOOD)
+    n = np.fft.fftfreq(192, 1 / 192)
+    ell = np.hypot(n[:, None], n) * 2 * np.pi / config.side
+    ell[0, 0] = np.inf
+    c_ell = np.interp(ell, np.arange(len(fiducial().kappa)), fiducial().kappa, right=0)
+    rms = np.sqrt(np.sum(4 * c_ell / ell**2)) / config.side / config.sky.pixel
+    assert bound * rms == pytest.approx(1e-3 / 2**-23 / 5, rel=0.1)  # a dozen modes carry most
+
+
+@pytest.mark.parametrize("form", ["v7", "lensing/v7"])
+def test_a_version_has_its_name_or_the_datasets(form):
+    assert get_config(form) is VERSIONS["v7"]
+
+
+def test_json_may_begin_as_editors_begin_files():
+    assert get_config("\ufeff" + json.dumps(GOOD)) == get_config(GOOD)
+
+
+@pytest.mark.parametrize("text", ["[1]", "null", '"v7"', "7", " [", "true"])
+def test_json_that_is_no_object_is_not_a_versions_name(text):
+    with pytest.raises(LensingError, match="config: not ") as caught:
+        get_config(text)
+    assert "\n" not in str(caught.value) and "unknown version" not in str(caught.value)
+
+
+@pytest.mark.parametrize("taker", [get_config, lambda config: simulate(config, "train", [0])])
+def test_the_path_of_a_file_is_no_config(taker, tmp_path, monkeypatch):
+    path = tmp_path / "my wide.json"
+    path.write_text(json.dumps(GOOD))
+    with pytest.raises(LensingError, match="config is the path of a file") as caught:
+        taker(str(path))
+    assert f"""--config "$(cat '{path}')\"""" in str(caught.value)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(LensingError, match="config is the path of a file"):
+        taker("my wide.json")
+
+
+def test_a_versions_name_is_taken_for_whoever_asks():
+    """The version itself, said in full, is the version."""
+    other = {"name": "v7", "npix": 16, "lx": 5}
+    for config in (other, json.dumps(other), LensingConfig(**other)):
+        for taker in (get_config, lambda c: simulate(c, "train", [0])):
+            with pytest.raises(LensingError, match="the name 'v7' is taken by another version"):
+                taker(config)
+    assert get_config(VERSIONS["v7"].to_json()) is VERSIONS["v7"]
 
 
 def test_a_missing_field_an_unknown_version_and_broken_json_are_named():

@@ -12,6 +12,7 @@ import tensorflow_datasets as tfds
 from lensing_tfds import LensingConfig, LensingError, cosmology, simulate
 from lensing_tfds.lensing_tfds_dataset_builder import Builder
 from lensing_tfds.records import seals
+from lensing_tfds.simulation import Simulator
 from lensing_tfds.sky import camb_spectra, spectra
 
 CONFIG = LensingConfig(
@@ -104,12 +105,23 @@ def test_camb_is_given_the_fiducial_cosmology_but_for_what_is_named(monkeypatch)
         assert ("tau" in given) != ("zrei" in given)
 
 
-def test_what_camb_refuses_is_one_line():
-    for bad in ({"H0": -3.0}, {"dark_energy_model": "none such"}, {"mnu": "heavy"}):
+def test_what_camb_refuses_is_one_line_before_anybody_is_told_to_wait(capsys):
+    for bad in ({"H0": -3.0}, {"dark_energy_model": "none such"}, {"halofit_version": "none"}):
         config = LensingConfig("bad", npix=16, lx=5.0, cosmology=bad)
         with pytest.raises(LensingError, match="CAMB refuses it") as caught:
             simulate(config, "train", [0])
         assert "\n" not in str(caught.value)
+    assert "computes its spectra" not in capsys.readouterr().err
+
+
+def test_a_cosmology_that_lenses_too_far_is_refused_by_its_own_spectra(monkeypatch):
+    """And one that lenses less may be exaggerated more."""
+    fiducial = spectra.fiducial()
+    at_bound = LensingConfig("far", npix=16, lx=5.0, kappa_exaggeration_factor=2e4)
+    config = dataclasses.replace(at_bound, kappa_exaggeration_factor=1e5, cosmology={"H0": 70.0})
+    with pytest.raises(LensingError, match="kappa_exaggeration_factor is 100000.0, must be at mo"):
+        Simulator(config, "train", fiducial)
+    Simulator(config, "train", dataclasses.replace(fiducial, kappa=fiducial.kappa / 100))
 
 
 @pytest.mark.parametrize(

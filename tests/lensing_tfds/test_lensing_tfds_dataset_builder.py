@@ -178,8 +178,22 @@ def test_what_was_done_is_reported(tmp_path, tiny, capsys):
 
 
 def test_a_config_is_taken_as_json_too(tmp_path, tiny):
-    builder = tfds.builder("lensing", config=json.dumps(tiny.to_json()), data_dir=tmp_path)
-    assert builder.builder_config.to_json() == tiny.to_json()
+    for config in (json.dumps(tiny.to_json()), tiny.to_json()):
+        builder = tfds.builder("lensing", config=config, data_dir=tmp_path)
+        assert builder.builder_config.to_json() == tiny.to_json()
+
+
+@pytest.mark.parametrize("config", ["v7", "lensing/v7", lensing_tfds.VERSIONS["v7"].to_json()])
+def test_a_version_is_taken_in_every_form(tmp_path, config):
+    builder = tfds.builder("lensing", config=config, data_dir=tmp_path)
+    assert builder.builder_config is lensing_tfds.VERSIONS["v7"]
+
+
+@pytest.mark.parametrize("config", [["v7"], 7, "[1]", {"name": "v7", "npix": 16, "lx": 5}])
+def test_what_is_no_config_is_one_line(tmp_path, config):
+    with pytest.raises(LensingError) as caught:
+        tfds.builder("lensing", config=config, data_dir=tmp_path)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_shortened_debugging_build_is_not_taken_for_the_whole(tmp_path, tiny):
