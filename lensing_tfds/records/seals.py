@@ -5,7 +5,9 @@ A seal has a checksum of itself, so that a damaged seal is not taken for damaged
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +19,9 @@ from lensing_tfds.records import storage
 
 FILE = "checksums.json"
 """Name of the file in a dataset's folder that holds the checksums of the others but the shards."""
+
+SHARD_SEAL = ".crc32c"
+"""Ending of the name of the file that holds a shard's checksum."""
 
 _OWN = "crc32c_of_this"
 
@@ -67,7 +72,8 @@ def faults(folder: str) -> dict[str, str]:
 
     Returns:
       What is wrong, by the file's name, as in "<name> <what>". Empty if nothing is, or if there are
-      no checksums: datasets built before they were introduced have none.
+      no checksums: datasets built before they were introduced have none. Their shards' seals have
+      no checksum of their own either; beside others, the file of checksums is missing.
 
     Raises:
       LensingError: a file cannot be read.
@@ -75,6 +81,8 @@ def faults(folder: str) -> dict[str, str]:
     sums = _checksums(folder)
     if sums is None:
         return {FILE: "is damaged"}
+    if not sums and _has_sealed_shards(folder):
+        return {FILE: "is missing"}
     found = {}
     for name, expected in sums.items():
         content = content_of(folder, name)
@@ -94,7 +102,9 @@ def _checksums(folder: str) -> dict[str, str] | None:
     """The checksums by name; empty if there is no file of them, None if it is damaged."""
     content = content_of(folder, FILE)
     if content is None:
-        return {}
+        path = f"{folder}/{FILE}"
+        is_link = not storage.is_remote(path) and os.path.islink(path)
+        return None if is_link else {}  # a link to nothing
     try:
         fields = unsealed(content)
     except DamagedSealError:
@@ -103,6 +113,16 @@ def _checksums(folder: str) -> dict[str, str] | None:
     if content != sealed(fields) or not isinstance(sums, dict) or len(fields) != 1:
         return None
     return sums
+
+
+def _has_sealed_shards(folder: str) -> bool:
+    """Whether a shard's seal has a checksum of its own, as all have since there is `FILE`."""
+    for name in sorted(storage.sizes(folder)):
+        if name.endswith(SHARD_SEAL):
+            content = content_of(folder, name)
+            with contextlib.suppress(LensingError):
+                return _OWN in strict_json.parse(content or b"", name)
+    return False
 
 
 def content_of(folder: str, name: str) -> bytes | None:
