@@ -22,7 +22,7 @@ import tensorflow_datasets as tfds
 from lensing_tfds.records import storage
 from lensing_tfds.records.datasets import mending_command, split_plans
 from lensing_tfds.records.remote_records import remote_records
-from lensing_tfds.records.shards import ShardSpec, read_shard
+from lensing_tfds.records.shards import ShardSpec, read_shard, refuse_other_examples
 
 _SHARDS_AT_ONCE = 16
 _BLOCK = 16  # records that are read of one shard in a row
@@ -77,8 +77,11 @@ def damage_named(builder: tfds.core.DatasetBuilder) -> Iterator[None]:
 
 def _require_intact(builder: tfds.core.DatasetBuilder, spec: ShardSpec) -> None:
     """Reads a shard from end to end."""
-    remedy = f"to write just that again: {mending_command(str(builder.data_path))}"
-    collections.deque(read_shard(spec, remedy), maxlen=0)
+    collections.deque(read_shard(spec, _remedy(builder)), maxlen=0)
+
+
+def _remedy(builder: tfds.core.DatasetBuilder) -> str:
+    return f"to write just that again: {mending_command(str(builder.data_path))}"
 
 
 class Shards(NamedTuple):
@@ -151,9 +154,16 @@ def interleaved(builder: tfds.core.DatasetBuilder, shards: Shards) -> tf.data.Da
 def _reader(builder: tfds.core.DatasetBuilder) -> Callable[..., tf.data.Dataset]:
     """A function from a row of `Shards` to the records that it means, and their indices."""
     open_shard = remote_records if _is_remote(builder) else tf.data.TFRecordDataset
+    specs = {spec.path: spec for plan in split_plans(builder) for spec in plan.shards()}
+
+    def own(file: bytes) -> bytes:
+        """Refuses another dataset's shard, which has the same indices, when it is opened."""
+        refuse_other_examples(specs[file.decode()], "python -m pipelines.verify says what mends it")
+        return file
 
     def read(file: tf.Tensor, skip: tf.Tensor, take: tf.Tensor, start: tf.Tensor) -> Any:
         # Behind the last record stands an error: to be read, where a record is missing.
+        file = tf.ensure_shape(tf.numpy_function(own, [file], tf.string), [])
         too_few = tf.data.Dataset.from_tensors(file).map(_raise_too_few)
         records = open_shard(file).concatenate(too_few).skip(skip)
         return tf.data.Dataset.zip((tf.data.Dataset.range(start, start + take), records))

@@ -14,6 +14,7 @@ import hashlib
 import json
 import math
 import operator
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
@@ -68,7 +69,7 @@ class ShardSpec:
     @property
     def seal_path(self) -> str:
         """The file that stands beside the finished shard and holds its checksum."""
-        return f"{self.path}.crc32c"
+        return f"{self.path}{seals.SHARD_SEAL}"
 
     @property
     def fingerprint(self) -> str:
@@ -326,6 +327,7 @@ def read_shard(
 
     if storage.size(spec.path) is None:
         raise damaged("is missing")
+    refuse_other_examples(spec, remedy)
     expected = spec.start
     with storage.reading(spec.path) as file:
         records = tfrecord.records(file)
@@ -347,6 +349,35 @@ def read_shard(
             yield index, maps
     if expected != spec.stop:
         raise damaged(f"has {expected - spec.start:,} of its {spec.num_examples:,} examples")
+
+
+def refuse_other_examples(spec: ShardSpec, remedy: str) -> None:
+    """Refuses a shard that holds others than its examples, as its seal says; reads just that.
+
+    A shard without a seal passes, and so does one of another data version than this code's, of
+    whose examples it knows nothing.
+
+    Args:
+      spec: the shard.
+      remedy: the last words of the error's message.
+
+    Raises:
+      LensingError: it has other examples than its own, its seal is damaged, or cannot be read.
+    """
+    version = spec.path.rpartition("/")[0].rpartition("/")[2]
+    if re.fullmatch(r"\d+\.\d+\.\d+", version) and version != DATASET_VERSION:
+        return
+    try:
+        seal = read_seal(spec)
+    except seals.DamagedSealError as error:
+        raise LensingError(
+            f"shard {spec.path} cannot be told from another: {spec.seal_path} is damaged: {remedy}"
+        ) from error
+    if seal is not None and seal["fingerprint"] != spec.fingerprint:
+        raise LensingError(
+            f"shard {spec.path} holds other examples, as {spec.seal_path} says (copied from "
+            f"another dataset?): {remedy}"
+        )
 
 
 class Sealed(Protocol):

@@ -1,5 +1,6 @@
 """Whoever reads a shard gets the examples that it must have, all of them, or its name."""
 
+import dataclasses
 import pathlib
 import re
 import shutil
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from lensing_tfds import LensingError, simulate
 from lensing_tfds.configs import DATASET_VERSION, LensingConfig
 from lensing_tfds.lensing_tfds_dataset_builder import Builder
-from lensing_tfds.records import reading, shards, storage, tfrecord
+from lensing_tfds.records import reading, seals, shards, storage, tfrecord
 from lensing_tfds.records.datasets import open_built, split_plans
 from trainer.config import resolve
 from trainer.data import stream
@@ -198,3 +199,30 @@ def test_an_epoch_of_fewer_batches_is_an_error_not_an_epoch(dataset, monkeypatch
     monkeypatch.setattr(stream, "steps_per_epoch", lambda source, batch_size: 3)
     with pytest.raises(tf.errors.FailedPreconditionError, match="contained only 4"):
         training_stream(opened(dataset), "train", max_examples=20)
+
+
+@pytest.mark.parametrize("read", READERS, ids=lambda f: f.__name__)
+def test_another_datasets_shards_of_the_same_shape_are_refused(dataset, tmp_path, read):
+    other = dataclasses.replace(TINY, name="other", seed=8)
+    Builder(config=other, data_dir=tmp_path).download_and_prepare(
+        download_config=tfds.download.DownloadConfig(num_shards=3)
+    )
+    split = READERS[read]
+    shard = shard_of(dataset, split)
+    for name in (shard.name, f"{shard.name}{seals.SHARD_SEAL}"):
+        shutil.copyfile(tmp_path / "lensing" / "other" / DATASET_VERSION / name, dataset / name)
+    builder = opened(dataset)
+    message = f"shard {shard} holds other examples"
+    with pytest.raises(LensingError, match=message), reading.damage_named(builder):
+        read(builder, split)
+
+
+def test_no_shard_is_looked_at_before_it_is_due(dataset, monkeypatch):
+    looked_at = []
+    monkeypatch.setattr(
+        reading, "refuse_other_examples", lambda spec, remedy: looked_at.append(spec.start)
+    )
+    batches = reading.evaluation_batches(opened(dataset), "train", 1)
+    next(batches)
+    assert looked_at == [0]
+    assert len(list(batches)) == 49 and looked_at == [0, 16, 33]
