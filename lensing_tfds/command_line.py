@@ -30,7 +30,7 @@ from lensing_tfds.errors import LensingError
 from lensing_tfds.records.storage import expanded
 
 if TYPE_CHECKING:
-    from types import FrameType
+    from types import FrameType, TracebackType
 
     from lensing_tfds.configs import LensingConfig
 
@@ -167,12 +167,25 @@ def speak_for_tfds() -> None:
     def hook(kind: type[BaseException], error: BaseException, traceback: Any) -> None:
         if isinstance(error, json.JSONDecodeError):  # TFDS reads a config that is JSON itself
             error = LensingError(f"--config is not valid JSON: {error}")
+        elif isinstance(error, ValueError) and _raised_in(traceback) == _TFDS_COMMAND:
+            error = LensingError(str(error))  # of its arguments
         if isinstance(error, LensingError | KeyboardInterrupt):
             print(_line(error, None), file=sys.stderr)
         else:
             sys.__excepthook__(kind, error, traceback)
 
     sys.excepthook = hook
+
+
+_TFDS_COMMAND = "tensorflow_datasets.scripts.cli.build"
+
+
+def _raised_in(traceback: TracebackType) -> str | None:
+    """Returns the name of the module that an exception came from."""
+    while traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    name = traceback.tb_frame.f_globals.get("__name__")
+    return name if isinstance(name, str) else None
 
 
 def let_any_stream_take_text() -> None:

@@ -105,6 +105,34 @@ def test_a_version_may_be_named_in_every_way_of_tfds(arguments):
         _require_a_config(["build", "lensing_tfds", "--data_dir", "/data/c", "--overwrite"])
 
 
+@pytest.mark.parametrize("arguments", [["--config", ""], ["--config="], ["-c", ""], ["--config"]])
+def test_an_empty_name_is_no_version(arguments):
+    with pytest.raises(LensingError, match="which version"):
+        _require_a_config(["build", "lensing_tfds", *arguments])
+
+
+def test_a_json_after_a_short_flag_is_a_name():
+    _require_a_config(["build", "lensing_tfds", "-c", '{"name": "x",\n"npix": 16}'])
+    _require_a_config(["build", "lensing_tfds", "-cv7"])
+    _require_a_config(["build", "lensing_tfds", "-c=v7"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--config", ""], "error: which version?"),
+        (["--config", "v7", "--config_idx", "3"], "error: Config should only be defined once"),
+        (["--config", "v7", "--file_format", "array_record"], "error: file format array_record: "),
+    ],
+)
+def test_what_tfds_cannot_do_is_one_line(tmp_path, arguments, line):
+    process = start(*arguments, "--data_dir", str(tmp_path))
+    _, errors = process.communicate()
+    assert process.returncode == 1
+    assert errors.splitlines()[-1].startswith(line) and "Traceback" not in errors
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_workers_of_several_builds_at_once_end_with_tfds(tmp_path):
     """`--num_processes` forks workers that nobody tells when TFDS is killed."""
     large = LensingConfig(
