@@ -13,14 +13,24 @@ from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
+import wrapt
 
 from lensing_tfds import cosmology, strict_json
 from lensing_tfds.command_line import build_command
 from lensing_tfds.configs import DATASET_VERSION, SPLITS, LensingConfig, differences
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records import seals, shards, storage, visualizer
-from lensing_tfds.records.datasets import METADATA, PREPARED, split_plans
+from lensing_tfds.records.datasets import (
+    METADATA,
+    PREPARED,
+    built_folder,
+    opening,
+    refuse_damaged,
+    require_agreement,
+    stored_config,
+)
 from lensing_tfds.records.local_executor import write_locally
+from lensing_tfds.records.stored_config import differing_examples, read_stored_config
 from lensing_tfds.versions import VERSIONS, get_config
 
 _MAP_DOCUMENTS = {  # description and unit
@@ -62,8 +72,10 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
             data_dir = tfds.core.constants.DATA_DIR
         if self.started_by_tfds:
             _require_a_config(sys.argv[1:])
-        data_dir = storage.expanded(os.fspath(data_dir))
+        data_dir = storage.folder_name(data_dir)
         storage.require_reachable(data_dir)
+        _require_tfrecord(kwargs.get("file_format"))
+        self._root = data_dir  # TFDS asks for the config before it has stored the folder
         super().__init__(data_dir=data_dir, **kwargs)
         if self.started_by_tfds and self._typed("overwrite"):
             self._refuse_link()  # or TFDS would stumble over it
@@ -78,7 +90,33 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
         is_name = isinstance(builder_config, str) and builder_config in self.builder_configs
         if builder_config is None or is_name:
             return super()._create_builder_config(builder_config, version)
+        if isinstance(builder_config, str) and self._is_folder(builder_config):
+            return self._config_of_folder(builder_config, version)
         return get_config(builder_config)
+
+    def _is_folder(self, name: str) -> bool:
+        """Whether there is a dataset of this name, finished or not."""
+        if not re.fullmatch(r"[\w.-]+", name):
+            return False
+        folder = f"{self._root.rstrip('/')}/lensing/{name}"
+        storage.sizes(folder)  # or it says that it may not be read
+        return bool(tfds.core.utils.version.list_all_versions(folder))
+
+    def _config_of_folder(self, name: str, version: Any) -> LensingConfig:
+        """The config of a dataset that TFDS itself did not open from its files.
+
+        Raises:
+          LensingError: the message says what is wrong with them.
+        """
+        folder = built_folder(name, self._root)
+        found = folder.rpartition("/")[2]
+        if found != DATASET_VERSION or (version is not None and str(version) != found):
+            raise LensingError(
+                f"lensing/{name} is in {self._root} in data version {found}, not in "
+                f"{version or DATASET_VERSION}"
+            )
+        refuse_damaged(folder)
+        return read_stored_config(name, self._root)[0]
 
     def _info(self) -> tfds.core.DatasetInfo:
         config = self.builder_config
@@ -151,6 +189,7 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
         del download_dir, permissions
         self.assert_is_not_blocked()
         download_config = download_config or tfds.download.DownloadConfig()
+        _require_tfrecord(file_format)
         if file_format is not None:
             self.info.set_file_format(file_format, override=True)
         if self.info.file_format != tfds.core.FileFormat.TFRECORD:
@@ -172,7 +211,6 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
             self._download_and_prepare(None, download_config)
         else:
             self._refuse_damage()
-            split_plans(self)  # which compares its files with one another
 
     def as_dataset(self, *args: Any, **kwargs: Any) -> Any:
         self._refuse_damage()
@@ -189,6 +227,11 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
                 f"{self.data_dir}/{self.info.damage}; to write it again (intact shards are kept): "
                 f"{command}"
             )
+        if storage.size(str(self.data_path / PREPARED)) is None:
+            return
+        if differing := differing_examples(self.builder_config, stored_config(self)):
+            raise LensingError(f"{self.data_dir} holds another config ({differing})")
+        require_agreement(self)
 
     def _refuse_link(self) -> None:
         if not storage.is_remote(self.data_dir) and pathlib.Path(self.data_dir).is_symlink():
@@ -428,9 +471,15 @@ def _require_a_config(arguments: Sequence[str]) -> None:
     Args:
       arguments: of the command `tfds`.
     """
-    named = re.compile(r"--?(c|builder_config).*|lensing/.+", re.DOTALL)  # TFDS takes short forms
-    if any(map(named.fullmatch, arguments)):
-        return
+    # TFDS takes short forms, and an empty name for none.
+    named = re.compile(
+        r"lensing/.+|--?(c|builder_config)[^=]*=.+|-c[^=].*|(?P<next>--?(c|builder_config)[^=]*)",
+        re.DOTALL,
+    )
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        match = named.fullmatch(argument)
+        if match and (match["next"] is None or following):
+            return
     sizes = {
         name: sum(shards.maps_bytes(config, split) for split in SPLITS) / 1e9
         for name, config in VERSIONS.items()
@@ -440,6 +489,13 @@ def _require_a_config(arguments: Sequence[str]) -> None:
         f"which version? Name it, as by: --config v7 (in GB: {each}; together "
         f"{sum(sizes.values()):.0f}; a loop of the shell builds them all)"
     )
+
+
+def _require_tfrecord(file_format: Any) -> None:
+    """Refuses every other format of TFDS's, given by its name or as TFDS has it."""
+    name = getattr(file_format, "value", file_format)
+    if name not in (None, tfds.core.FileFormat.TFRECORD.value):
+        raise LensingError(f"file format {name}: lensing is TFRecord only")
 
 
 class _Info(tfds.core.DatasetInfo):
@@ -510,6 +566,21 @@ def _with_new_fields(stored: dict[str, Any]) -> dict[str, Any]:
         return stored
 
 
+def _opened_from_files(
+    wrapped: Callable[..., None], builder: Any, arguments: Sequence[Any], settings: Any
+) -> None:
+    """Guards `tfds.load("lensing/<custom>")`, for which TFDS uses no code but its own."""
+    folder = pathlib.PurePath(os.fspath(arguments[0] if arguments else settings["builder_dir"]))
+    if folder.parent.parent.name != Builder.name:
+        wrapped(*arguments, **settings)
+        return
+    with opening(builder, str(arguments[0] if arguments else settings["builder_dir"])):
+        wrapped(*arguments, **settings)
+
+
+wrapt.wrap_function_wrapper(
+    tfds.core.read_only_builder.ReadOnlyBuilder, "__init__", _opened_from_files
+)
 visualizer.register()
 
 if pathlib.Path(sys.argv[0]).name == "tfds":  # the command line of others, but our users

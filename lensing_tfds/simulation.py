@@ -10,6 +10,7 @@ the last one padded, so that an example's bits do not depend on the examples bes
 import dataclasses
 import functools
 import operator
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -295,7 +296,7 @@ def simulate(
     config: str | Mapping[str, Any] | LensingConfig,
     split: str,
     indices: Iterable[int],
-    data_dir: str | None = None,
+    data_dir: str | os.PathLike[str] | None = None,
 ) -> Examples:
     """Simulates examples as NumPy arrays: those that the built dataset holds, bit for bit.
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+import os
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+import numpy as np
 from etils import epath
 
 from lensing_tfds import strict_json
 from lensing_tfds.command_line import build_command
-from lensing_tfds.configs import LensingConfig, differences
+from lensing_tfds.configs import DATASET_VERSION, SPLITS, LensingConfig, differences
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records import seals, storage
-from lensing_tfds.records.shards import SplitPlan
+from lensing_tfds.records.shards import SplitPlan, read_seal
+from lensing_tfds.records.stored_config import refuse_misplaced
 from lensing_tfds.task import Task
 from lensing_tfds.versions import VERSIONS, dataset_name
 
@@ -36,13 +40,15 @@ def _tfds() -> ModuleType:
     return tensorflow_datasets
 
 
-def absolute_data_dir(data_dir: str | None) -> str:
+def absolute_data_dir(data_dir: str | os.PathLike[str] | None) -> str:
     """The folder that holds the folder `lensing`; None is TFDS's own default.
 
     Raises:
-      LensingError: it is in a bucket that cannot be reached.
+      LensingError: it is in a bucket that cannot be reached, or is no path.
     """
-    data_dir = storage.expanded(data_dir or str(_tfds().core.constants.DATA_DIR))
+    if data_dir is None or data_dir == "":
+        data_dir = str(_tfds().core.constants.DATA_DIR)
+    data_dir = storage.folder_name(data_dir)
     storage.require_reachable(data_dir)
     return data_dir if storage.is_remote(data_dir) else str(Path(data_dir).absolute())
 
@@ -68,7 +74,7 @@ def stored_config(builder: tfds.core.DatasetBuilder) -> LensingConfig:
     """The config that a dataset was built from, as its own metadata says.
 
     Raises:
-      LensingError: the dataset was not built by `lensing_tfds`.
+      LensingError: the dataset was not built by `lensing_tfds`, or lies in another's folder.
     """
     try:
         config = (builder.info.metadata or {}).get("config")
@@ -79,7 +85,9 @@ def stored_config(builder: tfds.core.DatasetBuilder) -> LensingConfig:
         ) from error
     if config is None:
         raise LensingError(f"{builder.data_path} holds no lensing config in its metadata.json")
-    return LensingConfig.from_json(config)
+    stored = LensingConfig.from_json(config)
+    refuse_misplaced(stored, str(builder.data_path))
+    return stored
 
 
 def task_of(builder: tfds.core.DatasetBuilder) -> Task:
@@ -98,6 +106,10 @@ def split_plans(builder: tfds.core.DatasetBuilder) -> list[SplitPlan]:
       LensingError: the two files that say how many examples there are do not agree.
     """
     config = stored_config(builder)
+    if set(builder.info.splits) != set(SPLITS):
+        raise _unreadable(
+            str(builder.data_path), f"splits: {', '.join(builder.info.splits) or 'none'}"
+        )
     plans = []
     for name, split in builder.info.splits.items():
         prefix = str(split.filepaths[0]).rpartition("-00000-of-")[0]
@@ -179,9 +191,10 @@ def built_folder(name: str, data_dir: str) -> str:
       data_dir: the folder that holds the folder `lensing`.
 
     Raises:
-      LensingError: it is not there, or its build was not finished.
+      LensingError: it is not there, its build was not finished, or its folder cannot be read.
     """
     folder = epath.Path(data_dir) / "lensing" / name
+    storage.sizes(str(folder))  # TFDS takes a folder that may not be read for an empty one
     versions = _tfds().core.utils.version.list_all_versions(folder)
     built = [v for v in versions if storage.size(f"{folder / str(v)}/{PREPARED}") is not None]
     if built:
@@ -205,19 +218,69 @@ def open_folder(folder: str) -> tfds.core.DatasetBuilder:
     Raises:
       LensingError: one of its files other than shards is damaged; the message names it.
     """
+    return _tfds().builder_from_directory(folder)  # guarded by `opening`
+
+
+@contextlib.contextmanager
+def opening(builder: tfds.core.DatasetBuilder, folder: str) -> Iterator[None]:
+    """Lets a builder be made of a dataset's own files, if these are intact and agree.
+
+    Args:
+      builder: the one that is made of them in the block.
+      folder: of the dataset, with its data version.
+
+    Raises:
+      LensingError: a file other than shards is damaged, or the dataset is not the folder's.
+    """
     refuse_damaged(folder)
     try:
-        builder = _tfds().builder_from_directory(folder)
-        split_plans(builder)
+        yield
+        require_agreement(builder)
     except LensingError:
         raise
     except Exception as error:  # TFDS has many, for files that have no checksums yet
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise _unreadable(folder, error) from error
+
+
+def _unreadable(folder: str, reason: object) -> LensingError:
+    line = (str(reason).strip() or type(reason).__name__).splitlines()[0]
+    return LensingError(
+        f"{folder}: dataset_info.json, features.json or metadata.json is damaged ({line}); "
+        f"to write them again: {mending_command(folder)}"
+    )
+
+
+def require_agreement(builder: tfds.core.DatasetBuilder) -> None:
+    """Compares what the files of a dataset say of it, and its folder's name, with its config.
+
+    Raises:
+      LensingError: they do not agree, or the dataset lies in another's folder.
+    """
+    config, folder = stored_config(builder), str(builder.data_path)
+    split_plans(builder)
+    _, family, _, version = f"/{folder}".rstrip("/").rsplit("/", 3)
+    if str(builder.version) != version:
         raise LensingError(
-            f"{folder}: dataset_info.json, features.json or metadata.json is damaged ({reason}); "
-            f"to write them again: {mending_command(folder)}"
-        ) from error
-    return builder
+            f"{folder} holds data version {builder.version}, by its {PREPARED}: it is known by its "
+            "folder's name; rename that"
+        )
+    if version != DATASET_VERSION:
+        return  # what its files said is not known here
+    info, npix = builder.info, config.npix
+    maps = {name: ((npix, npix, n), "float32") for name, n in config.map_features.items()}
+    counts = {name: split.num_shards for name, split in info.splits.items()}
+    pairs = {
+        "name": (f"{info.name}/{builder.builder_config.name}", f"{family}/{config.name}"),
+        "features": (
+            {name: (f.shape, np.dtype(f.np_dtype).name) for name, f in info.features.items()},
+            maps | {"index": ((), "int64")},
+        ),
+        "supervised keys": (info.supervised_keys, ("lensed", "kappa")),
+        "num_shards": (info.metadata.get("num_shards", counts), counts),
+    }
+    for what, (found, implied) in pairs.items():
+        if found != implied:
+            raise _unreadable(folder, f"{what}: {found} in place of {implied}")
 
 
 def refuse_damaged(folder: str) -> None:
@@ -245,14 +308,29 @@ def mending_command(folder: str) -> str:
     config: LensingConfig | str = f'{{"name": "{name}", "npix": ..., "lx": ...}}'
     if name in VERSIONS:
         config = VERSIONS[name]
-    elif not {seals.FILE, METADATA} & seals.faults(folder).keys():
+    elif not {seals.FILE, METADATA} & seals.faults(folder).keys() or _is_of_shards(folder):
         with contextlib.suppress(LensingError, KeyError):
             config = LensingConfig.from_json(strict_json.read(f"{folder}/{METADATA}")["config"])
     return build_command(config, data_dir)
 
 
+def _is_of_shards(folder: str) -> bool:
+    """Whether a config that no checksum vouches for is the one that the first shard has."""
+    shard = re.compile(rf"(.+-(\w+)\.tfrecord)-(\d+)-of-(\d+){re.escape(seals.SHARD_SEAL)}")
+    with contextlib.suppress(LensingError, KeyError, seals.DamagedSealError):
+        config = LensingConfig.from_json(strict_json.read(f"{folder}/{METADATA}")["config"])
+        for match in filter(None, map(shard.fullmatch, sorted(storage.sizes(folder)))):
+            prefix, split, number, count = match.groups()
+            spec = SplitPlan(config, split, int(count), f"{folder}/{prefix}").shard(int(number))
+            seal = read_seal(spec)
+            return seal is not None and seal["fingerprint"] == spec.fingerprint
+    return False
+
+
 def _open_custom(name: str, data_dir: str, command: str) -> tfds.core.DatasetBuilder:
-    if not (epath.Path(data_dir) / "lensing" / name).exists():
+    folder = epath.Path(data_dir) / "lensing" / name
+    storage.sizes(str(folder))  # or it says that it may not be read
+    if not folder.exists():
         raise LensingError(
             f"lensing/{name} is neither a version ({', '.join(VERSIONS)}) nor a custom config in "
             f"{data_dir}; build it with: {command}"

@@ -51,6 +51,18 @@ def expanded(path: str) -> str:
     return path if is_remote(path) else os.path.expanduser(path)
 
 
+def folder_name(folder: str | os.PathLike[str]) -> str:
+    """Returns the text of a folder that Python was given, `~` expanded.
+
+    Raises:
+      LensingError: it is neither text nor a path.
+    """
+    name = os.fspath(folder) if isinstance(folder, str | os.PathLike) else None
+    if not isinstance(name, str):
+        raise LensingError(f"data_dir is {folder!r}: give a folder, as text or as a path")
+    return expanded(name)
+
+
 def require_reachable(folder: str) -> None:
     """Refuses a folder in a bucket that cannot be asked for anything; not one that is not there.
 

@@ -1,15 +1,18 @@
 """The config of a dataset that was built, read from its folder without TFDS."""
 
+import dataclasses
 import os
 
 from lensing_tfds import strict_json
-from lensing_tfds.configs import DATASET_VERSION, LensingConfig
+from lensing_tfds.configs import DATASET_VERSION, LensingConfig, differences
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records import storage
 from lensing_tfds.versions import VERSIONS
 
 
-def read_stored_config(name: str, data_dir: str | None = None) -> tuple[LensingConfig, str]:
+def read_stored_config(
+    name: str, data_dir: str | os.PathLike[str] | None = None
+) -> tuple[LensingConfig, str]:
     """Reads the config of a dataset of this data version.
 
     Args:
@@ -22,7 +25,7 @@ def read_stored_config(name: str, data_dir: str | None = None) -> tuple[LensingC
     Raises:
       LensingError: there is no such dataset, or what it says of itself is damaged.
     """
-    root = storage.expanded(
+    root = storage.folder_name(
         data_dir or os.environ.get("TFDS_DATA_DIR") or os.path.join("~", "tensorflow_datasets")
     )
     folder = f"{root}/lensing/{name}/{DATASET_VERSION}"
@@ -48,4 +51,39 @@ def read_stored_config(name: str, data_dir: str | None = None) -> tuple[LensingC
     config = strict_json.read(path).get("config")
     if not isinstance(config, dict):
         raise LensingError(f"{path} holds no config: it was not built by lensing_tfds")
-    return LensingConfig.from_json(config), folder
+    stored = LensingConfig.from_json(config)
+    refuse_misplaced(stored, folder)
+    return stored, folder
+
+
+def refuse_misplaced(config: LensingConfig, folder: str) -> None:
+    """Refuses a dataset that lies in the folder of another: copied, renamed or linked there.
+
+    Args:
+      config: what the dataset says of itself.
+      folder: of the dataset, with its data version.
+
+    Raises:
+      LensingError: its name is not the folder's, or is a version's that has another config.
+    """
+    _, name, version = f"/{folder}".rstrip("/").rsplit("/", 2)
+    if config.name != name:
+        raise LensingError(
+            f"{folder} holds lensing/{config.name}, by its metadata.json, copied or renamed: a "
+            f"dataset is known by its folder's name; rename {name!r} to {config.name!r}"
+        )
+    is_version = name in VERSIONS and version == DATASET_VERSION
+    if is_version and (differing := differing_examples(VERSIONS[name], config)):
+        raise LensingError(
+            f"{folder} is not the version {name} ({differing}): move it away, and build that"
+        )
+
+
+def differing_examples(expected: LensingConfig, found: LensingConfig) -> str:
+    """Names the fields in which a dataset differs from a config.
+
+    Fewer examples do not count, as TFDS's --max_examples_per_split makes them: these are the same.
+    """
+    if all(n <= expected.num_examples[split] for split, n in found.num_examples.items()):
+        expected = dataclasses.replace(expected, num_examples=found.num_examples)
+    return differences(expected.to_json(), found.to_json())

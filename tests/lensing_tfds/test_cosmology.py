@@ -3,6 +3,7 @@
 import concurrent.futures
 import dataclasses
 import json
+import pathlib
 import time
 
 import numpy as np
@@ -11,9 +12,9 @@ import tensorflow_datasets as tfds
 
 from lensing_tfds import LensingConfig, LensingError, cosmology, simulate
 from lensing_tfds.lensing_tfds_dataset_builder import Builder
-from lensing_tfds.records import seals
 from lensing_tfds.simulation import Simulator
 from lensing_tfds.sky import camb_spectra, spectra
+from tests.old_datasets import make_old
 
 CONFIG = LensingConfig(
     "open",
@@ -242,7 +243,7 @@ def test_a_dataset_records_camb_and_is_not_mended_by_another_release(camb_calls,
     table.unlink()
     stored["spectra"]["camb"] = "1.6.0"
     (builder.data_path / "metadata.json").write_text(json.dumps(stored))
-    (builder.data_path / seals.FILE).unlink()
+    make_old(pathlib.Path(builder.data_path))
     with pytest.raises(LensingError, match="computed by CAMB 1.6.0, and CAMB 2.0.5 with this code"):
         repair()
 

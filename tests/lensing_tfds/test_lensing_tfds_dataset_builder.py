@@ -15,7 +15,7 @@ import lensing_tfds
 from lensing_tfds import LensingConfig, LensingError
 from lensing_tfds.configs import DATASET_VERSION
 from lensing_tfds.lensing_tfds_dataset_builder import Builder
-from lensing_tfds.records import seals
+from tests.old_datasets import make_old
 
 
 def build(config, folder, **download_config):
@@ -104,7 +104,7 @@ def test_a_dataset_built_before_a_field_was_added_is_still_known(tmp_path, tiny)
     stored = json.loads(path.read_text())
     del stored["config"]["stokes"], stored["config"]["oversampling"]
     path.write_text(json.dumps(stored))
-    (builder.data_path / seals.FILE).unlink()
+    make_old(pathlib.Path(builder.data_path))
     again = Builder(config=tiny, data_dir=tmp_path)
     again.check_shards = True
     again.download_and_prepare()

@@ -9,13 +9,14 @@ import shutil
 import pytest
 import tensorflow_datasets as tfds
 
-from lensing_tfds import LensingConfig, LensingError, cosmology
+from lensing_tfds import LensingConfig, LensingError, cosmology, simulate
 from lensing_tfds.configs import DATASET_VERSION
 from lensing_tfds.lensing_tfds_dataset_builder import Builder
-from lensing_tfds.records import seals, shards
+from lensing_tfds.records import reading, seals, shards
 from lensing_tfds.records.datasets import open_built, open_folder, split_plans
 from lensing_tfds.sky import spectra
 from pipelines import verify
+from tests.old_datasets import make_old
 
 TINY = LensingConfig(
     "tiny",
@@ -116,7 +117,7 @@ def test_a_changed_number_of_examples_is_not_used(tmp_path, dataset):
     path.write_text(text.replace('"20"', '"10"', 1))
     with pytest.raises(LensingError, match=f"{path} is damaged"):
         open_built("tiny", str(tmp_path))
-    (dataset / seals.FILE).unlink()  # as in a dataset that was built before there were checksums
+    make_old(dataset)
     with pytest.raises(LensingError, match="30 train examples in shards of other lengths than"):
         open_built("tiny", str(tmp_path))
 
@@ -148,7 +149,7 @@ def test_an_old_dataset_without_checksums_opens_and_the_build_command_adds_them(
     tmp_path, dataset, capsys
 ):
     before = contents(dataset)
-    (dataset / seals.FILE).unlink()
+    before |= make_old(dataset)
     open_built("tiny", str(tmp_path))
     build(tmp_path, check=False)
     assert not (dataset / seals.FILE).exists()
@@ -163,7 +164,7 @@ def test_an_old_dataset_without_checksums_opens_and_the_build_command_adds_them(
 @pytest.mark.parametrize("name", ["metadata.json", "features.json", "dataset_info.json"])
 def test_unreadable_files_of_an_old_dataset_are_one_line_and_mended(tmp_path, dataset, name):
     before = contents(dataset)
-    (dataset / seals.FILE).unlink()
+    before |= make_old(dataset)
     (dataset / name).write_bytes(before[name][: len(before[name]) // 2])
     with pytest.raises(LensingError, match=f"{name}.* is damaged"):
         open_built("tiny", str(tmp_path))
@@ -178,7 +179,7 @@ def test_a_wrong_digit_in_an_old_dataset_is_mended_because_the_shards_know_bette
     tmp_path, dataset
 ):
     before = contents(dataset)
-    (dataset / seals.FILE).unlink()
+    before |= make_old(dataset)
     stored = json.loads(before["metadata.json"])
     stored["config"]["noise_uK_arcmin"] = 3.0
     (dataset / "metadata.json").write_text(json.dumps(stored))
@@ -230,3 +231,84 @@ def test_spectra_are_sealed_and_mended(tmp_path, monkeypatch):
 def test_tfds_update_of_its_information_keeps_the_seal(tmp_path, dataset):
     build(tmp_path, download_mode=tfds.GenerateMode.UPDATE_DATASET_INFO)
     assert seals.faults(str(dataset)) == {} and seals.names(str(dataset)) == SEALED[1:]
+
+
+def lost(path):
+    path.unlink()
+
+
+def a_link_to_nothing(path):
+    path.unlink()
+    path.symlink_to(path.with_name("nothing"))
+
+
+@pytest.mark.parametrize("change", [lost, a_link_to_nothing])
+def test_without_its_seal_a_dataset_is_damaged_and_mended_by_the_printed_command(
+    tmp_path, dataset, change, capsys
+):
+    before = contents(dataset)
+    path = dataset / seals.FILE
+    change(path)
+    config = re.escape(json.dumps(TINY.to_json()))
+    with pytest.raises(LensingError, match=f"{path} is (missing|damaged).*{config}"):
+        open_built("tiny", str(tmp_path))
+    with pytest.raises(LensingError, match=f"{path} is (missing|damaged)"):
+        tfds.load("lensing/tiny", data_dir=tmp_path)
+    with pytest.raises(LensingError, match=f"{path} is (missing|damaged)"):
+        Builder(config=TINY, data_dir=tmp_path).as_dataset(split="train")
+    with pytest.raises(LensingError, match=f"{path} is (missing|damaged)"):
+        simulate("tiny", "train", [0], tmp_path)
+    with pytest.raises(SystemExit) as caught:
+        verify.main(["--dataset", "lensing/tiny", "--data_dir", str(tmp_path)])
+    assert caught.value.code == 1 and str(path) in capsys.readouterr().out
+    build(tmp_path)
+    assert contents(dataset) == before
+
+
+def test_a_link_to_nothing_is_no_old_dataset(dataset):
+    make_old(dataset)
+    open_folder(str(dataset))
+    (dataset / seals.FILE).symlink_to("nothing")
+    with pytest.raises(LensingError, match="checksums.json is damaged"):
+        open_folder(str(dataset))
+
+
+def edit(path, change):
+    values = json.loads(path.read_text())
+    change(values)
+    path.write_text(json.dumps(values))
+
+
+EDITS = {
+    "a type": (
+        "features.json",
+        lambda v: v["featuresDict"]["features"]["kappa"]["tensor"].update(dtype="int32"),
+    ),
+    "a split": ("dataset_info.json", lambda v: v["splits"].pop()),
+    "supervised keys": (
+        "dataset_info.json",
+        lambda v: v["supervisedKeys"]["tuple"]["items"].reverse(),
+    ),
+    "a name": ("dataset_info.json", lambda v: v.update(configName="bb")),
+    "a version": ("dataset_info.json", lambda v: v.update(version="1.0.0")),
+    "shards": ("metadata.json", lambda v: v["num_shards"].update(train="x")),
+    "the config's name": ("metadata.json", lambda v: v["config"].update(name="bb")),
+}
+
+
+@pytest.mark.parametrize("change", EDITS)
+def test_what_an_old_dataset_says_of_itself_must_agree(tmp_path, dataset, change):
+    make_old(dataset)
+    name, edits = EDITS[change]
+    edit(dataset / name, edits)
+    with pytest.raises(LensingError, match=str(dataset)):
+        open_built("tiny", str(tmp_path))
+    with pytest.raises(LensingError, match=str(dataset)):
+        tfds.load("lensing/tiny", data_dir=tmp_path)
+
+
+def test_a_changed_seed_of_an_old_dataset_is_found_by_its_shards(tmp_path, dataset):
+    make_old(dataset)
+    edit(dataset / "metadata.json", lambda v: v["config"].update(seed=8))
+    with pytest.raises(LensingError, match="holds other examples"):
+        list(reading.evaluation_batches(open_built("tiny", str(tmp_path)), "train", 8))
