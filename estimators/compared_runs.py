@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from estimators.fingerprints import changed
 from estimators.metrics_json import Metrics, file_name
 from estimators.resampling import Measured
 from lensing_tfds.errors import LensingError
 
+_SAME_BANDS = 1e-9  # their mean multipoles are sums of the same numbers
 _SAME_KAPPA = 1e-4  # of power: examples are equal to 1e-5 on processors of different types
 
 
@@ -26,12 +28,14 @@ class Scores:
       measured: map_correlation, rho_ell, ... by their names in metrics.json.
       other_skies: map-level ρ off the training distribution, by the skies' name; empty if the
         checks were not made.
+      is_normalised: whether it could be; else it is zero by default, and its scores mean nothing.
     """
 
     label: str
     basis: str
     measured: Mapping[str, Measured]
     other_skies: Mapping[str, Measured]
+    is_normalised: bool = True
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -45,6 +49,7 @@ class ComparedRuns:
       ell: mean multipoles of the bands, (num_bands,).
       scores: the runs' in the order given, then those of the Wiener-filtered estimators that they
         were judged beside.
+      notes: what the reader has to know of these scores.
     """
 
     dataset: str
@@ -52,6 +57,7 @@ class ComparedRuns:
     num_examples: int
     ell: NDArray[np.float64]
     scores: tuple[Scores, ...]
+    notes: tuple[str, ...] = ()
 
 
 def read(runs: Sequence[str | Path], split: str = "test") -> ComparedRuns:
@@ -62,8 +68,8 @@ def read(runs: Sequence[str | Path], split: str = "test") -> ComparedRuns:
       split: which examples they were judged on.
 
     Raises:
-      LensingError: a run was not judged, its metrics cannot be read, or the runs were judged on
-        different examples.
+      LensingError: a run was not judged, or has changed since, its metrics cannot be read, or the
+        runs were judged on different examples.
     """
     metrics = [_read(Path(run), split) for run in runs]
     first = metrics[0]
@@ -81,8 +87,24 @@ def read(runs: Sequence[str | Path], split: str = "test") -> ComparedRuns:
     for name, estimator in beside.items():
         if name.endswith("_wiener"):
             skies = next((s for m in metrics if (s := m.other_skies(name))), {})
-            scores.append(Scores(estimator.label, estimator.basis, estimator.measured, skies))
-    return ComparedRuns(first.dataset, first.split, first.num_examples, first.ell, tuple(scores))
+            scores.append(
+                Scores(
+                    estimator.label,
+                    estimator.basis,
+                    estimator.measured,
+                    skies,
+                    estimator.is_normalised,
+                )
+            )
+    notes = tuple(
+        f"{label}: its {file_name(split)} is of an earlier release and does not say which files "
+        "were judged; if they have changed since, judge again"
+        for label, m in zip(labels, metrics, strict=True)
+        if m.fingerprint is None
+    )
+    return ComparedRuns(
+        first.dataset, first.split, first.num_examples, first.ell, tuple(scores), notes
+    )
 
 
 def _refuse_other_examples(
@@ -96,8 +118,17 @@ def _refuse_other_examples(
                 f"{run} was judged with {difference} as {first_run}: only scores on the same "
                 "examples compare"
             )
+    for name in ("ell", "num_modes"):
+        if not np.allclose(getattr(metrics, name), getattr(first, name), rtol=_SAME_BANDS, atol=0):
+            raise LensingError(
+                f"{run} and {first_run} have other {name!r} in the same bands: one of their "
+                "metrics was edited; judge both again"
+            )
     # Another seed, cosmology or version of the data may hide under one name.
-    kappa, expected = (m.measured["true_cl"].value for m in (metrics, first))
+    kappa, expected = (
+        np.append(m.measured["true_cl"].value, m.measured["zero_mse"].value)
+        for m in (metrics, first)
+    )
     if not np.allclose(kappa, expected, rtol=_SAME_KAPPA, atol=0):
         raise LensingError(
             f"{run} was judged on other examples than {first_run}: their true κ has another "
@@ -107,12 +138,19 @@ def _refuse_other_examples(
 
 def _read(run: Path, split: str) -> Metrics:
     path = run / file_name(split)
-    command = f"python -m trainer.evaluate --workdir {run}"
+    option = "--predictions" if any(run.glob("kappa*")) else "--workdir"
+    command = f"python -m trainer.evaluate {option} {run}"
     if split != "test":
         command += f" --split {split}"
     if not path.exists():
         raise LensingError(f"{run} has no {path.name}: judge it first, with {command}")
     try:
-        return Metrics.read(path)
+        metrics = Metrics.read(path)
     except LensingError as error:
         raise LensingError(f"{error}; judge again, with {command}") from error
+    if name := changed(run, metrics.fingerprint or {}):
+        raise LensingError(
+            f"{path} holds the scores of another {name} than is there now; judge again, with "
+            f"{command}"
+        )
+    return metrics

@@ -47,7 +47,7 @@ class Estimator:
     @property
     def is_normalised(self) -> bool:
         """Whether it was normalised for most of κ's power; if not, it is nearly zero by default."""
-        return self.normalised_share >= _NORMALISED
+        return is_normalised(self.normalised_share)
 
     def kappa(self, lensed: NDArray[np.float32], index: NDArray[np.int64]) -> NDArray[np.floating]:
         """Estimates κ, and refuses estimates that cannot be judged.
@@ -70,6 +70,11 @@ class Estimator:
             )
         refuse_not_finite(estimates, index, f"the estimate of {self.label}", self.advice)
         return estimates[..., 0]
+
+
+def is_normalised(normalised_share: float) -> bool:
+    """Says whether an estimate normalised for this share of κ's power is one."""
+    return normalised_share >= _NORMALISED
 
 
 def network(

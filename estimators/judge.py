@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from estimators.dataset import Dataset
 from estimators.ensemble import SkyEnsemble
 from estimators.estimator import Estimator, zero
+from estimators.fingerprints import Fingerprint
 from estimators.references import references
 from estimators.skill import Skill, SkillMeter
 from estimators.subject import Subject
@@ -88,6 +89,7 @@ class Evaluation:
       gallery: a few examples.
       histogram: all pixels.
       ensemble: what the skies were drawn from.
+      fingerprint: of the files that the first one's estimates were made from.
     """
 
     split: str
@@ -95,6 +97,7 @@ class Evaluation:
     gallery: Gallery
     histogram: PixelHistogram
     ensemble: SkyEnsemble
+    fingerprint: Fingerprint = dataclasses.field(default_factory=dict)
 
     @property
     def expected_cl(self) -> NDArray[np.float64]:
@@ -136,15 +139,18 @@ def judge(
     number = number_of_examples(subject, split, max_examples)
     dataset = subject.dataset
     estimators = [subject.estimator(split, number)]
+    # Before anything is read of the files: one that is replaced meanwhile is told from its hash.
+    fingerprint = subject.fingerprint
     if baselines:
         estimators += [*_baselines(dataset, split), zero()]
-    return judge_estimators(
+    evaluation = judge_estimators(
         _with_progress(dataset.batches(split, number), number, f"judging {dataset.name} {split}"),
         estimators,
         dataset.ensemble,
         split,
         np.random.default_rng(0),  # the same subject and examples give the same errors
     )
+    return dataclasses.replace(evaluation, fingerprint=fingerprint)
 
 
 def number_of_examples(subject: Subject, split: str, max_examples: int | None = None) -> int:

@@ -20,6 +20,7 @@ from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
 
 _INDEX_HDU = "INDEX"
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -35,6 +36,11 @@ class KappaFile:
     path: Path
     shape: tuple[int, ...]
     index: NDArray[np.int64]
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """All files that it is made of: κ's and its indices', where these have their own."""
+        return (self.path,) if self.path.suffix == ".fits" else (self.path, _index_path(self.path))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -53,7 +59,8 @@ class KappaMaps:
         index = self._index[self._order]
         if (twice := index[1:] == index[:-1]).any():
             first = index[1:][twice][0]
-            named = " and ".join(f.path.name for f in self.files for i in f.index if i == first)
+            holding = [f.path.name for f in self.files if first in f.index]
+            named = " and ".join(holding) if len(holding) > 1 else f"{holding[0]} itself"
             raise LensingError(f"{self.folder} has example {first} more than once: in {named}")
 
     @functools.cached_property
@@ -115,8 +122,15 @@ class KappaMaps:
             file, chosen = self.files[number], numbers == number
             rows = places[chosen] - (self._ends[number] - len(file.index))
             with _opened(file.path) as (array, _):
-                kappa[chosen] = array[rows].reshape(-1, *kappa.shape[1:])
-            refuse_not_finite(kappa[chosen], index[chosen], f"{file.path}: κ")
+                maps = np.asarray(array[rows]).reshape(-1, *kappa.shape[1:])
+            refuse_not_finite(maps, index[chosen], f"{file.path}: κ")
+            large = (np.abs(maps) > _LARGEST).any(axis=(1, 2, 3))
+            if large.any():
+                raise LensingError(
+                    f"{file.path}: κ for example {index[chosen][large][0]} is too large for "
+                    f"float32: beyond {_LARGEST:.2g}"
+                )
+            kappa[chosen] = maps
         return kappa
 
     @functools.cached_property
@@ -136,6 +150,10 @@ def open_kappa_maps(folder: Path) -> KappaMaps:
             f"{folder} holds no predictions: neither kappa*.npy nor kappa*.fits; "
             "docs/predictions.md has the format"
         )
+    for index in sorted(folder.glob("index*.npy")):
+        kappa = index.with_name("kappa" + index.name.removeprefix("index"))
+        if kappa not in paths:
+            raise LensingError(f"{index} has no {kappa.name} beside it, whose indices it would be")
     return KappaMaps(folder, tuple(map(_look_at, paths)))
 
 
@@ -164,7 +182,7 @@ def _opened(path: Path) -> Iterator[tuple[NDArray, NDArray]]:
         if path.suffix == ".fits":
             yield stack.enter_context(_opened_fits(path))
         else:
-            yield _npy(path), _npy(path.with_name("index" + path.name.removeprefix("kappa")))
+            yield _npy(path), _npy(_index_path(path))
 
 
 @contextlib.contextmanager
@@ -179,8 +197,15 @@ def _named(path: Path) -> Iterator[None]:
         raise LensingError(f"cannot read {path}: {reason}") from error
 
 
+def _index_path(path: Path) -> Path:
+    return path.with_name("index" + path.name.removeprefix("kappa"))
+
+
 def _npy(path: Path) -> NDArray:
     with _named(path):
+        with open(path, "rb") as file:
+            if file.read(len(np.lib.format.MAGIC_PREFIX)) != np.lib.format.MAGIC_PREFIX:
+                raise LensingError(f"cannot read {path}: it is not a .npy file")
         return np.load(path, mmap_mode="r", allow_pickle=False)
 
 

@@ -6,6 +6,9 @@ The file holds
     split                   which examples were judged
     num_examples            how many of them
     model                   the network's name; of another group's predictions, their folder's
+    fingerprint             SHA-256 of each file that the estimates were made from, by its name: of
+                            best.keras, or of the files of κ and their indices; metrics of earlier
+                            releases have none
     mse                     mean squared error of κ per pixel
     zero_mse                the same for the trivial estimate, zero
     map_correlation         Pearson's correlation of true and estimated κ over all pixels
@@ -51,6 +54,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 import reprlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -60,6 +64,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from estimators.baselines import beside, is_baseline
+from estimators.estimator import is_normalised
+from estimators.fingerprints import Fingerprint
 from estimators.resampling import Measured
 from estimators.skill import Skill
 from lensing_tfds import strict_json
@@ -79,6 +85,17 @@ _SPECTRA = (
     "transfer_ell",
     "noise_ell",
 )
+
+
+_ROUNDING = 1e-6
+_LIMITS = {
+    "map_correlation": (-1 - _ROUNDING, 1 + _ROUNDING),
+    "rho_ell": (-1 - _ROUNDING, 1 + _ROUNDING),
+    "difference": (-2 - _ROUNDING, 2 + _ROUNDING),
+    "true_cl": (0, math.inf),
+    "estimate_cl": (0, math.inf),
+}
+"""The least and the largest value of what is measured; errors are 0 or more."""
 
 
 def file_name(split: str) -> str:
@@ -106,6 +123,11 @@ class BaselineMetrics:
     difference: Measured
     measured: Mapping[str, Measured]
 
+    @property
+    def is_normalised(self) -> bool:
+        """As of `estimators.estimator.Estimator`."""
+        return is_normalised(self.normalised_share)
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Metrics:
@@ -123,6 +145,7 @@ class Metrics:
       measured: map_correlation, rho_ell, ... by name.
       estimators: what it was judged beside, by name.
       checks: what `Checks.to_json` returned; None if they were not asked for.
+      fingerprint: of the files that were judged; None in metrics of an earlier release.
     """
 
     dataset: str
@@ -136,6 +159,7 @@ class Metrics:
     measured: Mapping[str, Measured]
     estimators: Mapping[str, BaselineMetrics]
     checks: Mapping[str, Any] | None
+    fingerprint: Fingerprint | None
 
     @classmethod
     def of(
@@ -173,6 +197,7 @@ class Metrics:
             measured=_measured(skill),
             estimators=estimators,
             checks=None if checks is None else checks.to_json(),
+            fingerprint=evaluation.fingerprint,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -182,6 +207,7 @@ class Metrics:
             "split": self.split,
             "num_examples": self.num_examples,
             "model": self.model,
+            "fingerprint": None if self.fingerprint is None else dict(self.fingerprint),
             "ell": self.ell.tolist(),
             "ell_edges": self.ell_edges.tolist(),
             "num_modes": self.num_modes.tolist(),
@@ -231,7 +257,9 @@ class Metrics:
             measured=_measured_from_json(values, num_bands),
             estimators=estimators,
             checks=values.get("checks"),
+            fingerprint=_fingerprint(values),
         )
+        metrics._refuse_impossible()
         for name in ("network", *estimators):
             metrics.other_skies(name)  # what is wrong there is said now
         return metrics
@@ -249,6 +277,18 @@ class Metrics:
             return cls.from_json(values)
         except LensingError as error:
             raise LensingError(f"{path}: {error}") from error
+
+    def _refuse_impossible(self) -> None:
+        """Refuses numbers that no estimates have."""
+        if self.num_examples < 2:
+            raise LensingError(f"'num_examples' is {self.num_examples}: must be at least 2")
+        edges = self.ell_edges
+        if not (np.diff(edges) > 0).all() or edges[0] < 0:
+            raise LensingError("'ell_edges' do not increase from 0 or more")
+        if not ((edges[:-1] <= self.ell) & (self.ell <= edges[1:])).all():
+            raise LensingError("'ell' is not within the bands that 'ell_edges' bound")
+        _refuse_outside("num_modes", self.num_modes, 1)
+        _refuse_outside("expected_cl", self.expected_cl, 0)
 
     def other_skies(self, name: str) -> dict[str, Measured]:
         """Returns an estimator's map-level ρ off the training distribution, by the skies' name.
@@ -274,6 +314,18 @@ class Metrics:
             raise LensingError(f"checks: no table of other skies in it ({error!r})") from error
 
 
+def _fingerprint(values: Mapping[str, Any]) -> Fingerprint | None:
+    if values.get("fingerprint") is None:  # earlier releases had none
+        return None
+    hashes: dict[str, str] = _typed(values, "fingerprint", dict)
+    for name in hashes:
+        if "/" in name or name in ("", ".", ".."):
+            raise LensingError(f"fingerprint: {name!r} is not a file's name")
+        if not re.fullmatch("[0-9a-f]{64}", _typed(hashes, name, str)):
+            raise LensingError(f"fingerprint: {name!r} has no SHA-256 hash: {hashes[name]!r}")
+    return hashes
+
+
 def _measured(skill: Skill) -> dict[str, Measured]:
     fields = {field.name: getattr(skill, field.name) for field in dataclasses.fields(skill)}
     return {name: value for name, value in fields.items() if isinstance(value, Measured)}
@@ -297,23 +349,57 @@ def _baseline_from_json(values: Any, num_bands: int) -> BaselineMetrics:
         label=_typed(values, "label", str),
         basis=_typed(values, "basis", str),
         # Earlier releases had neither.
-        normalised_share=_scalar({"normalised_share": 1.0, **values}, "normalised_share"),
+        normalised_share=_share({"normalised_share": 1.0, **values}),
         verdict=None if values.get("verdict") is None else _typed(values, "verdict", str),
         difference=_measured_scalar(values, "difference"),
         measured=_measured_from_json(values, num_bands),
     )
 
 
+def _share(values: Mapping[str, Any]) -> float:
+    share = _scalar(values, "normalised_share")
+    _refuse_outside("normalised_share", np.array(share), 0, 1 + _ROUNDING)
+    return share
+
+
 def _measured_from_json(values: Mapping[str, Any], num_bands: int) -> dict[str, Measured]:
     measured = {name: _measured_scalar(values, name) for name in _SCALARS}
     for name in _SPECTRA:
         pair = (_numbers(values, key, num_bands) for key in (name, f"{name}_error"))
-        measured[name] = Measured(*pair)
+        measured[name] = _checked(name, *pair)
+    _refuse_outside("zero_mse", measured["zero_mse"].value, 0)
+    for name, of_zero in (
+        ("mse", "zero_mse"),
+        ("residual_cl", "true_cl"),
+        ("noise_ell", "true_cl"),
+    ):
+        # Differences of sums: those of a perfect estimate are zero but for rounding.
+        _refuse_outside(name, measured[name].value, -_ROUNDING * measured[of_zero].value)
     return measured
 
 
 def _measured_scalar(values: Mapping[str, Any], name: str) -> Measured:
-    return Measured(*(np.array(_scalar(values, key)) for key in (name, f"{name}_error")))
+    return _checked(name, *(np.array(_scalar(values, key)) for key in (name, f"{name}_error")))
+
+
+def _checked(name: str, value: NDArray[np.float64], error: NDArray[np.float64]) -> Measured:
+    """A measured value and its error; refuses numbers that no estimates have."""
+    if name in _LIMITS:
+        _refuse_outside(name, value, *_LIMITS[name])
+    _refuse_outside(f"{name}_error", error, 0)
+    return Measured(value, error)
+
+
+def _refuse_outside(
+    name: str, values: NDArray[Any], low: float | NDArray[np.float64], high: float = math.inf
+) -> None:
+    """Refuses numbers that are not from `low` to `high`; NaN, of noise, is not known."""
+    outside = (values < low) | (values > high)
+    if outside.any():
+        number = np.ravel(values)[np.argmax(np.ravel(outside))]
+        least = f"{np.ravel(np.broadcast_to(low, outside.shape))[np.argmax(outside)] + 0:.6g}"
+        limits = f"at least {least}" if math.isinf(high) else f"from {least} to {high:.6g}"
+        raise LensingError(f"{name!r} holds {number:.6g}, which is impossible: must be {limits}")
 
 
 def _scalar(values: Mapping[str, Any], name: str) -> float:

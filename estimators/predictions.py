@@ -9,6 +9,7 @@ from pathlib import Path
 
 from estimators.dataset import Dataset
 from estimators.estimator import Estimator
+from estimators.fingerprints import Fingerprint, fingerprint
 from estimators.kappa_files import KappaMaps, open_kappa_maps
 from estimators.reports.page import Html
 from estimators.sealed_predictions import DESCRIPTION, PredictionDescription, read_description
@@ -60,6 +61,11 @@ class Predictions:
     def split(self) -> str | None:
         """The split that they are of, where they have a description."""
         return None if self.description is None else self.description.split
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """Hashes of the files of κ and of their indices; reads all of them."""
+        return fingerprint(self.workdir, sorted(p.name for f in self.maps.files for p in f.paths))
 
     def estimator(self, split: str, num_examples: int) -> Estimator:
         """Returns an estimator that looks the predictions of a batch up, by its indices.

@@ -32,6 +32,11 @@ def with_error(measured: Measured) -> str:
     return f"{float(measured.value):.4f} ± {float(measured.error):.4f}"
 
 
+NOT_NORMALISED = "–"
+"""Text in place of the scores of an estimate that could not be normalised: it is zero by default,
+and the scores of zero are not its own."""
+
+
 class Resampled(NamedTuple):
     """A function of means over examples, and the same of resampled examples.
 

@@ -9,7 +9,7 @@ from estimators.checks import Checks
 from estimators.judge import Evaluation
 from estimators.metrics_json import Metrics, file_name
 from estimators.reports import run_page, style
-from estimators.resampling import with_error
+from estimators.resampling import NOT_NORMALISED, with_error
 from estimators.subject import Subject
 from lensing_tfds.records.storage import make_folder, replacing
 
@@ -78,6 +78,9 @@ def summary(subject: Subject, evaluation: Evaluation) -> str:
         width = max(len(judged.estimator.label) for judged in evaluation.judged)
         lines.append(f"{'':{width}}  map-level rho      mean squared error")
         for judged in evaluation.judged:
+            if not judged.estimator.is_normalised:
+                lines.append(f"{judged.estimator.label:{width}}  {NOT_NORMALISED}")
+                continue
             mse = float(judged.skill.mse.value / judged.skill.zero_mse.value)
             lines.append(
                 f"{judged.estimator.label:{width}}  {with_error(judged.skill.map_correlation)}"

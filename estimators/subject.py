@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from estimators.estimator import Estimator
+from estimators.fingerprints import Fingerprint
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -67,6 +68,14 @@ class Subject(Protocol):
     @property
     def caution(self) -> str:
         """A warning to the reader of the scores; empty if there is none."""
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """Hashes of the files in `workdir` that its estimates depend on; empty if there are none.
+
+        Raises:
+          LensingError: one cannot be read.
+        """
 
     def estimator(self, split: str, num_examples: int) -> Estimator:
         """Returns the estimator.

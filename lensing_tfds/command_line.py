@@ -222,6 +222,15 @@ def _in_ascii(letter: str) -> str:
     return f"^{plain}" if raised else plain or "?"
 
 
+def printable(path: object) -> str:
+    r"""Returns a path as standard output can show it: what its encoding lacks as `\u03ba`.
+
+    Spelled out like other text it would be the name of a file that is not there.
+    """
+    encoding = sys.stdout.encoding or "utf-8"
+    return str(path).encode(encoding, "backslashreplace").decode(encoding)
+
+
 def build_command(config: LensingConfig | str, data_dir: str) -> str:
     """Returns the shell command that builds a dataset, from whichever folder it is called.
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lensing_tfds.command_line import CommandParser, command
+from lensing_tfds.command_line import CommandParser, command, printable
 from lensing_tfds.quiet import quiet_tensorflow
 
 
@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         summary = predict_split(run, builder, arguments.split, output, options)
         name = builder.info.metadata["config"]["name"]
         print(f"lensing/{name} {arguments.split}: {summary.total}")
-        print(f"predictions: {output}")
+        print(f"predictions: {printable(output)}")
 
 
 if __name__ == "__main__":

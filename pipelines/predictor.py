@@ -37,7 +37,8 @@ from pipelines.predict_worker import (
     digest_of,
     predict_shard,
 )
-from trainer.run import Run
+from trainer.checkpoints import BEST, LAST
+from trainer.run import CONFIG, Run
 
 
 def predict_split(
@@ -71,6 +72,7 @@ def predict_split(
     _refuse_other_maps(run, config)
     if not (run.workdir / "best.keras").exists():
         raise LensingError(f"the run in {run.workdir} has no finished epoch yet")
+    _refuse_runs_folder(output)
     plan = SplitPlan(config, split, builder.info.splits[split].num_shards, f"{output}/kappa")
     digest = digest_of(str(run.workdir))
     description = PredictionDescription(
@@ -99,6 +101,16 @@ def predict_split(
     with storage.writing(f"{output}/{DESCRIPTION}") as file:
         file.write(f"{json.dumps(description.to_json(), indent=2)}\n".encode())
     return summary
+
+
+def _refuse_runs_folder(output: str) -> None:
+    """Refuses to mix predictions into a run's folder: both have a metrics.json."""
+    for name in (CONFIG, BEST, LAST):
+        if storage.size(f"{output}/{name}") is not None:
+            raise LensingError(
+                f"{output} is a run's folder (it holds {name}): predictions go to a folder of "
+                "their own; choose another --output"
+            )
 
 
 def _refuse_other_maps(run: Run, config: LensingConfig) -> None:

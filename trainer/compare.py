@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from lensing_tfds.command_line import CommandParser, command
+from lensing_tfds.command_line import CommandParser, command, printable
 from lensing_tfds.records.storage import expanded
 
 
@@ -29,12 +29,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parse_arguments(argv)
     with command(arguments.verbose, extra="trainer"):
         from estimators.compared_runs import read
-        from estimators.reports.comparison import summary, write
+        from estimators.reports.comparison import refuse_output, summary, write
 
+        refuse_output(Path(arguments.output))
         compared = read(arguments.runs, arguments.split)
         write(compared, Path(arguments.output))
         print(summary(compared))
-        print(f"report: {arguments.output}")
+        print(f"report: {printable(arguments.output)}")
 
 
 if __name__ == "__main__":

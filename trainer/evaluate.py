@@ -19,11 +19,12 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lensing_tfds.command_line import CommandParser, command
+from lensing_tfds.command_line import CommandParser, command, printable
 from lensing_tfds.quiet import quiet_tensorflow
 from lensing_tfds.records.storage import expanded
 
 if TYPE_CHECKING:
+    from estimators.predictions import Predictions
     from estimators.subject import Subject
 
 
@@ -77,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(results.summary(subject, evaluation))
         if checked is not None:
             print(checks.summary(checked))
-        print(f"report: {page}")
+        print(f"report: {printable(page)}")
 
 
 def _subject(arguments: argparse.Namespace) -> Subject:
@@ -88,7 +89,9 @@ def _subject(arguments: argparse.Namespace) -> Subject:
     from trainer.run import load_run
 
     if arguments.predictions is not None:
-        return open_predictions(arguments.predictions, arguments.dataset, arguments.data_dir)
+        predictions = open_predictions(arguments.predictions, arguments.dataset, arguments.data_dir)
+        _refuse_other_network(predictions)
+        return predictions
     if arguments.dataset is not None:
         raise LensingError("--dataset is for --predictions: a run has its own")
     run = load_run(arguments.workdir)
@@ -97,6 +100,27 @@ def _subject(arguments: argparse.Namespace) -> Subject:
         data_dir = absolute_data_dir(arguments.data_dir)
         run = dataclasses.replace(run, config=dataclasses.replace(run.config, data_dir=data_dir))
     return run
+
+
+def _refuse_other_network(predictions: Predictions) -> None:
+    """Refuses a description that the network kept beside it contradicts, where one is kept."""
+    from lensing_tfds.errors import LensingError
+    from trainer.run import load_run
+
+    folder = predictions.workdir / "network"
+    if (described := predictions.description) is None or not folder.exists():
+        return
+    run = load_run(folder)
+    (sha256,) = run.fingerprint.values()
+    for name, said, found in (
+        ("network_sha256", described.network_sha256, sha256),
+        ("model", described.model, run.config.model),
+    ):
+        if said != found:
+            raise LensingError(
+                f"{predictions.workdir}/predictions.json has {name} {said}, but the network kept "
+                f"in {folder} is {found}: predict again"
+            )
 
 
 if __name__ == "__main__":

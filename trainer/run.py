@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from estimators.estimator import Estimator, network
+from estimators.fingerprints import Fingerprint, fingerprint
 from lensing_tfds import strict_json
 from lensing_tfds.configs import LensingConfig, differences
 from lensing_tfds.errors import LensingError
@@ -119,6 +120,24 @@ class Run:
         Raises:
           LensingError: no epoch is finished yet, or the file is damaged or of another dataset.
         """
+        path = self._best_path()
+        from trainer.networks.physical import task_of
+
+        model = checkpoints.load(path, compile=False)
+        if changed := differences(self.task.to_json(), task_of(model).to_json()):
+            raise LensingError(f"{path} is not of the dataset that its run is of: {changed}")
+        return model
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """Hash of the best epoch's network, as it is on the disk now.
+
+        Raises:
+          LensingError: no epoch is finished yet, or the file is gone.
+        """
+        return fingerprint(self.workdir, [self._best_path().name])
+
+    def _best_path(self) -> Path:
         path = self.workdir / checkpoints.BEST
         if not path.exists():
             raise LensingError(
@@ -127,12 +146,7 @@ class Run:
                 else f"{path} is missing: run the command that trained it again, which repairs "
                 "what can be repaired"
             )
-        from trainer.networks.physical import task_of
-
-        model = checkpoints.load(path, compile=False)
-        if changed := differences(self.task.to_json(), task_of(model).to_json()):
-            raise LensingError(f"{path} is not of the dataset that its run is of: {changed}")
-        return model
+        return path
 
     def best_epoch(self, objective: str = "val_loss") -> dict[str, float]:
         """The row of history.csv with the lowest loss, or the highest correlation.

@@ -10,7 +10,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from lensing_tfds.command_line import CommandParser, command
+from lensing_tfds.command_line import CommandParser, command, printable
 from lensing_tfds.errors import LensingError
 
 
@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         for trial in trials:
             if trial.status == "FAILED":
                 print(f"trial {trial.number} failed: {trial.failure}")
-        print(f"report: {path}")
+        print(f"report: {printable(path)}")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,9 @@ from matplotlib.figure import Figure
 
 from estimators.compared_runs import ComparedRuns, Scores
 from estimators.reports import figures, page
-from estimators.resampling import with_error
+from estimators.reports.page import element
+from estimators.resampling import NOT_NORMALISED, with_error
+from lensing_tfds.errors import LensingError
 from lensing_tfds.records.storage import replacing
 
 _LEAD = (
@@ -19,6 +21,7 @@ _LEAD = (
 _RHO = "1 is perfect, 0 is chance."
 _RESPONSE = "1 for an unbiased estimate; the estimate of least squared error has ρ_L²."
 _NOISE = "Nothing is drawn where a run's response to κ is not above zero by 5 σ."
+_MARK = "lensing-tfds: runs compared"
 _CURVES = (
     ("rho_ell", "Cross-correlation ρ_L", _RHO, r"$\rho_L$", False),
     ("transfer_ell", "Response R_L", _RESPONSE, r"$R_L$", False),
@@ -34,6 +37,7 @@ def summary(compared: ComparedRuns) -> str:
     lines = [f"{label:{width}}  {rho:17}  {mse}" for label, rho, mse in rows]
     for label, *cells in skies:
         lines.append(f"{label:{width}}" + "".join(f"  {cell:15}" for cell in cells))
+    lines += [f"note: {note}" for note in compared.notes]
     return "\n".join(line.rstrip() for line in lines)
 
 
@@ -41,37 +45,64 @@ def write(compared: ComparedRuns, output: Path) -> None:
     """Writes the page.
 
     Raises:
-      LensingError: it cannot be written.
+      LensingError: it cannot be written; see `refuse_output`.
     """
+    refuse_output(output)
     title = f"{compared.dataset} {compared.split}: runs compared"
     scores = [(*_row(scores), scores.basis) for scores in compared.scores]
     skies = _sky_rows(compared.scores, "map-level ρ on")
     html = page.document(
         title,
         page.head(title, _LEAD.format(compared.num_examples)),
+        *(element("p", note, kind="note") for note in compared.notes),
         page.card(page.grid(("", "map-level ρ", "MSE", "model, or basis"), scores, text=(0, 3))),
         page.section(
             "Skies off the training distribution",
             page.card(page.grid(skies[0], skies[1:]) if skies else ""),
         ),
-        page.below(
+        page.beside(
             *(
-                page.figure(name, _overlay(compared, key, axis, logarithmic), caption, wide=True)
+                page.figure(name, _overlay(compared, key, axis, logarithmic), caption)
                 for key, name, caption, axis, logarithmic in _CURVES
             )
         ),
+        generator=_MARK,
     )
     with replacing(output) as temporary:
         temporary.write_text(html, "utf-8")
 
 
+def refuse_output(output: Path) -> None:
+    """Refuses a file that is not this page's to write.
+
+    Raises:
+      LensingError: its name does not end in .html, or it is there and no page of ours.
+    """
+    if output.suffix != ".html":
+        raise LensingError(f"--output {output} is a page's name: it must end in .html")
+    if not output.exists():
+        return
+    try:
+        begins = output.read_bytes()[:1000]
+    except OSError as error:
+        raise LensingError(f"cannot write {output}: {error.strerror}") from error
+    if page.generator_mark(_MARK).encode() not in begins:
+        raise LensingError(
+            f"{output} is there and is no page of trainer.compare: it is not overwritten, choose "
+            "another --output"
+        )
+
+
 def _overlay(compared: ComparedRuns, key: str, axis: str, logarithmic: bool) -> Figure:
-    names = [scores.label for scores in compared.scores]
-    values = [scores.measured[key] for scores in compared.scores]
+    shown = [scores for scores in compared.scores if scores.is_normalised]
+    names = [scores.label for scores in shown]
+    values = [scores.measured[key] for scores in shown]
     return figures.overlay(names, compared.ell, values, axis, logarithmic)
 
 
 def _row(scores: Scores) -> tuple[str, str, str]:
+    if not scores.is_normalised:
+        return scores.label, NOT_NORMALISED, NOT_NORMALISED
     mse, zero_mse = scores.measured["mse"].value, scores.measured["zero_mse"].value
     rho = with_error(scores.measured["map_correlation"])
     return scores.label, rho, f"{float(mse / zero_mse):.1%}"
@@ -79,7 +110,7 @@ def _row(scores: Scores) -> tuple[str, str, str]:
 
 def _sky_rows(compared: Sequence[Scores], title: str) -> list[tuple[str, ...]]:
     """A head and a row for each that was tried on other skies; nothing if none was."""
-    tried = [scores for scores in compared if scores.other_skies]
+    tried = [scores for scores in compared if scores.other_skies and scores.is_normalised]
     skies = list(dict.fromkeys(name for scores in tried for name in scores.other_skies))
     rows = [
         (

@@ -39,7 +39,7 @@ def maps(evaluation: Evaluation, lensing: LensingConfig) -> Figure:
     grid = figure.subplots(rows, 4, sharex=True, sharey=True, squeeze=False)
     channel, side = lensing.channels[0], math.degrees(lensing.side)
     shown = "temperature" if channel == "T" else channel
-    titles = (f"Lensed {shown}: input", "True κ", "Estimated κ", "Estimate − truth")
+    titles = (f"Lensed {shown}: input, µK", "True κ", "Estimated κ", "Estimate − truth")
     for axes, title in zip(grid[0], titles, strict=True):
         axes.set_title(title, fontweight="bold", pad=16)
     for axes in grid[-1]:
@@ -48,11 +48,11 @@ def maps(evaluation: Evaluation, lensing: LensingConfig) -> Figure:
         lensed, kappa, estimate = gallery.lensed[row], gallery.kappa[row], gallery.estimate[row]
         limit = style.colour_limit(lensed)
         image = style.show_map(grid[row, 0], lensed, side, style.TEMPERATURE_MAP, limit)
-        _colour_bar(grid[row, 0], image, f"{channel}, µK")
+        _colour_bar(grid[row, 0], image)  # a label would read as that of the next panel's axis
         limit = style.colour_limit(kappa)
         for axes, values in zip(grid[row, 1:], (kappa, estimate, estimate - kappa), strict=True):
             image = style.show_map(axes, values, side, style.KAPPA_MAP, limit)
-        _colour_bar(grid[row, 3], image, "κ")
+        _colour_bar(grid[row, 3], image, label="κ")
         rho = np.corrcoef(kappa.ravel(), estimate.ravel())[0, 1]
         text = f"ρ = {rho if np.isfinite(rho) else 0.0:.2f}"
         corner = {"xycoords": "axes fraction", "ha": "right", "va": "bottom"}
@@ -61,7 +61,7 @@ def maps(evaluation: Evaluation, lensing: LensingConfig) -> Figure:
     return figure
 
 
-def _colour_bar(axes: Axes, image: Any, label: str) -> None:
+def _colour_bar(axes: Axes, image: Any, label: str = "") -> None:
     """Draws a colour bar beside a map, exactly as high."""
     axes.figure.colorbar(image, cax=axes.inset_axes((1.04, 0, 0.05, 1)), label=label)
 
@@ -171,10 +171,12 @@ def _compared(
     """One measured value of every estimator but zero, a panel for each group of modes.
 
     The estimator in question is in every panel. Colour and marker tell pairs of fields apart,
-    dashes and open markers what is Wiener-filtered. What a filter does not change is drawn once,
+    dashes and open markers what is Wiener-filtered. What could not be normalised is zero by default
+    and is not drawn. What a filter does not change is drawn once,
     of the filtered estimate.
     """
     first, *others = (j for j in evaluation.judged if j.estimator.name != "zero")
+    others = [judged for judged in others if judged.estimator.is_normalised]
     groups: dict[str, dict[str, list[Judged]]] = {}
     for judged in others:
         family = judged.estimator.name.removesuffix("_wiener")
@@ -230,7 +232,8 @@ def overlay(
       ylabel: its name.
       logarithmic: draw it so.
     """
-    figure = Figure(figsize=(style.WIDE[0], max(style.WIDE[1], 0.25 + 0.215 * len(names))))
+    # The legend is below: beside the axes it would be off a small screen.
+    figure = Figure(figsize=(style.SMALL[0], style.SMALL[1] + 0.05 + 0.215 * len(names)))
     figure.set_layout_engine("constrained")
     axes = figure.subplots()
     looks, shifts = map(style.series, range(len(names))), style.spread(len(names))
@@ -240,7 +243,7 @@ def overlay(
     if logarithmic:
         style.logarithmic(axes)
     style.multipoles(axes)
-    figure.legend(loc="outside right upper")
+    figure.legend(loc="outside lower left")
     return figure
 
 

@@ -104,12 +104,25 @@ def join(*content: object) -> Html:
     return Html("".join(map(_html, content)))
 
 
-def document(title: str, *content: object) -> str:
-    """Returns a whole page, whose text any encoding of Unicode can hold."""
+def generator_mark(name: str) -> Html:
+    """Returns the mark in a page's head by which what wrote it knows it again."""
+    return Html(f'<meta name="generator" content="{escape(name)}">')
+
+
+def document(title: str, *content: object, generator: str = "lensing-tfds") -> str:
+    """Returns a whole page, whose text any encoding of Unicode can hold.
+
+    Args:
+      title: for the browser's tab.
+      content: escaped unless it is `Html`.
+      generator: what wrote it.
+    """
+    mark = generator_mark(generator)
     page = f"""<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
+{mark}
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{_html(title)}</title>
 <style>{CSS}</style>

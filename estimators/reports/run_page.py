@@ -14,7 +14,7 @@ from estimators.checks import Checks
 from estimators.judge import Evaluation
 from estimators.reports import checks_section, figures, page, style
 from estimators.reports.page import Html, element
-from estimators.resampling import Measured, with_error
+from estimators.resampling import NOT_NORMALISED, Measured, with_error
 from estimators.skill import Skill, difference
 from estimators.subject import Subject, SubjectDescription
 from lensing_tfds import realism
@@ -73,7 +73,8 @@ _ERRORS = "Error bars and ± are standard errors over examples, drawn independen
 _TABLE = (
     "All on the same examples. MSE: mean squared error, relative to estimating zero. N_L/C_L: "
     "noise of the calibrated estimate relative to true κ, the median over the bands in which it is "
-    "known. ± are standard errors over examples; those of differences are of pairs."
+    "known. ± are standard errors over examples; those of differences are of pairs. An estimate "
+    "that could not be normalised has no scores (–), and no curve below."
 )
 _MODES = (
     "Ordinary modes are those that a real sky has too: l up to T_lmax, in pairs that add up to L. "
@@ -232,6 +233,9 @@ def _estimator_table(evaluation: Evaluation) -> Html:
     first = evaluation.judged[0]
     rows = []
     for judged in evaluation.judged:
+        if not judged.estimator.is_normalised:
+            rows.append((judged.estimator.label, *[NOT_NORMALISED] * 4, judged.estimator.basis))
+            continue
         skill = judged.skill
         ratio = skill.noise_ell.value / skill.true_cl.value
         known = ratio[np.isfinite(ratio)]

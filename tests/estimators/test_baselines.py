@@ -93,12 +93,15 @@ def test_metrics_and_summary_say_that_there_is_no_verdict(hopeless):
     text = summary(subject, hopeless)
     assert "No verdict on the network 1x4-3 and QE TT, ordinary modes, Wiener" in text
     assert "matches QE TT, ordinary" not in text
+    (scores,) = [line for line in text.splitlines() if line.startswith("QE TT, all modes, Wiener")]
+    assert scores.split()[-1] == "–"  # the scores of zero are not its own
 
 
 def test_the_report_says_that_there_is_no_verdict(tmp_path):
     baseline = dataclasses.replace(zero(), name="qe_tt_wiener", label="QE TT", normalised_share=0.0)
     html = rendered(skies.CONFIG, tmp_path, (baseline,)).html
     assert "No verdict on the network and QE TT" in html and "beats" not in html
+    assert "QE TT</th><td>–</td><td>–</td><td>–</td><td>–</td>" in html
 
 
 def test_a_tie_is_not_a_victory():

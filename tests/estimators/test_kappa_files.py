@@ -151,3 +151,34 @@ def test_a_fits_file_without_indices_says_where_they_should_be(tmp_path, kappa):
     fits.PrimaryHDU(kappa).writeto(tmp_path / "kappa.fits")
     with pytest.raises(LensingError, match="the indices are an image extension INDEX"):
         open_kappa_maps(tmp_path)
+
+
+def test_what_is_no_npy_file_is_called_so(folder):
+    for name in ("kappa-a.npy", "index-a.npy"):
+        for content in (b"<!DOCTYPE html>", b""):
+            kept = (folder / name).read_bytes()
+            (folder / name).write_bytes(content)
+            with pytest.raises(LensingError, match=f"cannot read .*{name}: it is not a .npy file"):
+                open_kappa_maps(folder)
+            (folder / name).write_bytes(kept)
+
+
+@pytest.mark.filterwarnings("error")
+def test_maps_too_large_for_float32_are_called_so(tmp_path, kappa):
+    maps = kappa.astype(np.float64)
+    maps[13, 2, 3] = -1e300
+    write_npy(tmp_path, maps, [*range(20)], dtype=np.float64)
+    with pytest.raises(LensingError, match=r"κ for example 13 is too large for float32"):
+        open_kappa_maps(tmp_path).estimate(np.arange(10, 20))
+
+
+def test_indices_without_maps_are_named(folder):
+    (folder / "kappa-b.npy").unlink()
+    with pytest.raises(LensingError, match=r"index-b.npy has no kappa-b.npy beside it"):
+        open_kappa_maps(folder)
+
+
+def test_an_example_that_is_twice_in_one_file_is_named(tmp_path, kappa):
+    write_npy(tmp_path, kappa, [3, 1, 3])
+    with pytest.raises(LensingError, match=r"example 3 more than once: in kappa.npy itself$"):
+        open_kappa_maps(tmp_path)

@@ -127,6 +127,52 @@ def test_no_edit_of_a_value_is_read_by_a_traceback(metrics, data):
         assert "\n" not in str(error)
 
 
+@pytest.mark.parametrize("above", [(), ("estimators", "zero")])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("mse", -5.0), ("mse_error", -0.1), ("zero_mse", -1.0), ("map_correlation", 1e9),
+        ("map_correlation", -1.1), ("rho_ell", 1e9), ("rho_ell", -1.01), ("rho_ell_error", -1.0),
+        ("true_cl", -1.0), ("estimate_cl", -1.0), ("residual_cl", -1.0), ("noise_ell", -1.0),
+    ],
+)  # fmt: skip
+def test_impossible_numbers_are_named(metrics, above, name, value):
+    values = inner = json.loads(metrics.to_text())
+    for key in above:
+        inner = inner[key]
+    inner[name] = [value, *inner[name][1:]] if isinstance(inner[name], list) else value
+    with pytest.raises(LensingError, match=f"'{name}' holds .*, which is impossible: must be"):
+        Metrics.from_json(values)
+
+
+@pytest.mark.parametrize(
+    ("fields", "line"),
+    [
+        ({"num_examples": 1}, "'num_examples' is 1"),
+        ({"ell_edges": lambda edges: edges[::-1]}, "'ell_edges' do not increase"),
+        ({"ell": lambda ell: [1e9, *ell[1:]]}, "'ell' is not within the bands"),
+        ({"num_modes": lambda modes: [0, *modes[1:]]}, "'num_modes' holds 0"),
+        ({"expected_cl": lambda power: [-1.0, *power[1:]]}, "'expected_cl' holds -1"),
+        ({"fingerprint": {"../best.keras": "0" * 64}}, "is not a file's name"),
+        ({"fingerprint": {"best.keras": "0" * 63}}, "'best.keras' has no SHA-256 hash"),
+        ({"fingerprint": {"best.keras": 1}}, "'best.keras' is 1, not of type str"),
+    ],
+)
+def test_impossible_bands_and_hashes_are_named(metrics, fields, line):
+    values = json.loads(metrics.to_text())
+    for name, change in fields.items():
+        values[name] = change(values[name]) if callable(change) else change
+    with pytest.raises(LensingError, match=line):
+        Metrics.from_json(values)
+
+
+def test_an_impossible_correlation_on_other_skies_is_named(metrics):
+    values = json.loads(metrics.to_text())
+    values["checks"]["out_of_distribution"]["network"]["rows"][0]["map_correlation"] = 7.0
+    with pytest.raises(LensingError, match="'map_correlation' holds 7"):
+        Metrics.from_json(values)
+
+
 def test_files_are_named_by_their_split():
     assert file_name("test") == "metrics.json"
     assert file_name("validation") == "metrics-validation.json"

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -22,6 +23,7 @@ class QuadraticSubject:
     split = None
     estimates_any_map = True
     caution = "Calibrated on few examples."
+    fingerprint: ClassVar[dict[str, str]] = {}
 
     def __init__(self, workdir: Path, dataset: Dataset):
         self.workdir, self.dataset = workdir, dataset

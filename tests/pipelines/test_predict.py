@@ -175,6 +175,29 @@ def test_other_predictions_are_left_alone(tiny, workdir, output, capsys):
     assert all(path.read_bytes() == content for path, content in before.items())
 
 
+def test_a_runs_folder_takes_no_predictions(workdir, capsys):
+    before = sorted(workdir.rglob("*"))
+    line = error_line(capsys, "--workdir", str(workdir), "--output", str(workdir))
+    assert f"{workdir} is a run's folder (it holds config.json)" in line
+    assert sorted(workdir.rglob("*")) == before
+
+
+def test_the_judge_refuses_what_the_kept_network_contradicts(tiny, output, capsys):
+    path = output / "predictions.json"
+    whole = path.read_text()
+
+    def line():
+        with pytest.raises(SystemExit):
+            evaluate.main(["--predictions", str(output), "--no-baselines"])
+        return capsys.readouterr().err
+
+    path.write_text(whole.replace('"model": "1x4-3"', '"model": "2x64-3"'))
+    assert "has model 2x64-3, but the network kept in" in line()
+    path.write_text(whole)
+    keep(network(tiny, 2), output / "network")
+    assert "has network_sha256" in line()
+
+
 def test_a_network_that_changes_under_a_worker_is_refused(workdir, builder, output):
     source = predict_worker.Source(str(builder.data_path), str(workdir), "0" * 64)
     with pytest.raises(LensingError, match="has become another network"):

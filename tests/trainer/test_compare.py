@@ -1,15 +1,18 @@
 """`python -m trainer.compare` overlays judged runs, or says in one line why it cannot."""
 
+import hashlib
 import json
+import os
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
-from estimators import estimator
+from estimators import compared_runs, estimator
 from estimators.judge import judge_estimators
 from estimators.metrics_json import Metrics
+from estimators.reports import comparison, page
 from tests.estimators import skies
 from trainer.compare import main
 
@@ -41,7 +44,9 @@ def runs_fixture(tmp_path):
     return runs
 
 
-EDGES = (np.arange(1 + len(skies.ENSEMBLE.bands.ell)) + 0.5).tolist()
+EDGES = (
+    skies.ENSEMBLE.bands.edges * np.append(0.99, np.ones(len(skies.ENSEMBLE.bands.ell)))
+).tolist()
 
 
 def changed(run, **fields):
@@ -73,6 +78,7 @@ def test_runs_and_what_they_were_judged_beside_are_overlaid(runs, tmp_path, caps
     for phrase in ("lensing/&lt;small&gt;", "good", "useless", "QE TT, Wiener", "theory"):
         assert phrase in html
     assert "<script" not in html
+    assert 'class="scroll wide"' not in html  # on a small screen nothing is off it
 
 
 @pytest.mark.parametrize(
@@ -149,6 +155,86 @@ def test_other_examples_under_one_name_do_not_compare(runs, tmp_path, capsys):
     changed(runs[1], true_cl=[true_cl[0] * 1.001, *true_cl[1:]])
     line = error_line(runs, tmp_path, capsys)
     assert f"{runs[1]} was judged on other examples than {runs[0]}: their true κ" in line
+
+
+def test_other_multipoles_of_the_same_bands_do_not_compare(runs, tmp_path, capsys):
+    ell = json.loads((runs[1] / "metrics.json").read_text())["ell"]
+    changed(runs[1], ell=[ell[0] * 1.001, *ell[1:]])
+    assert "have other 'ell' in the same bands" in error_line(runs, tmp_path, capsys)
+
+
+def test_scores_of_a_network_that_is_another_now_do_not_compare(runs, tmp_path, capsys):
+    """As when training went on after the run was judged."""
+    network = runs[0] / "best.keras"
+    network.write_bytes(b"two epochs")
+    changed(runs[0], fingerprint={"best.keras": hashlib.sha256(b"two epochs").hexdigest()})
+    main([*map(str, runs), "--output", str(tmp_path / "same.html")])
+    capsys.readouterr()
+    network.write_bytes(b"six epochs")
+    line = error_line(runs, tmp_path, capsys)
+    assert "holds the scores of another best.keras than is there now; judge again, with " in line
+    assert f"python -m trainer.evaluate --workdir {runs[0]}" in line
+    network.unlink()
+    assert "another best.keras" in error_line(runs, tmp_path, capsys)
+
+
+def test_scores_of_an_earlier_release_are_shown_with_a_note(runs, tmp_path, capsys):
+    path = runs[0] / "metrics.json"
+    values = json.loads(path.read_text())
+    del values["fingerprint"]
+    path.write_text(json.dumps(values))
+    output = tmp_path / "page.html"
+    main([*map(str, runs), "--output", str(output)])
+    note = (
+        "good: its metrics.json is of an earlier release and does not say which files were judged"
+    )
+    assert f"note: {note}" in capsys.readouterr().out
+    assert note in output.read_text() and "useless: its" not in output.read_text()
+
+
+def test_only_a_page_of_its_own_is_overwritten(runs, tmp_path, capsys):
+    output = tmp_path / "page.html"
+    for _ in range(2):
+        main([*map(str, runs), "--output", str(output)])
+    capsys.readouterr()
+    kept = {"mine.html": "<html>", "report.html": page.document("a run", "")}
+    kept |= {"metrics.json": (runs[0] / "metrics.json").read_text(), "best.keras": "weights"}
+    for name, content in kept.items():
+        (tmp_path / name).write_text(content)
+        with pytest.raises(SystemExit) as exit:
+            main([*map(str, runs), "--output", str(tmp_path / name)])
+        assert exit.value.code == 2
+        line = capsys.readouterr().err
+        assert str(tmp_path / name) in line and line.count("\n") == 1
+        assert (tmp_path / name).read_text() == content
+    for name in ("page", "page.json"):
+        with pytest.raises(SystemExit):
+            main([*map(str, runs), "--output", str(tmp_path / name)])
+        assert "must end in .html" in capsys.readouterr().err
+        assert not (tmp_path / name).exists()
+
+
+def test_what_could_not_be_normalised_has_no_scores(runs, tmp_path, capsys):
+    path = runs[0] / "metrics.json"
+    values = json.loads(path.read_text())
+    values["estimators"]["qe_tt_wiener"]["normalised_share"] = 0.0
+    path.write_text(json.dumps(values))
+    main([*map(str, runs), "--output", str(tmp_path / "page.html")])
+    assert "QE TT, Wiener  –                  –" in capsys.readouterr().out.splitlines()
+    drawn = comparison._overlay(compared_runs.read(runs), "rho_ell", "", False)
+    assert [t.get_text() for t in drawn.legends[0].get_texts()] == ["good", "useless"]
+
+
+def test_the_page_is_named_as_it_is_where_the_encoding_lacks_its_letters(runs, tmp_path):
+    output = tmp_path / "ascii κ.html"
+    done = subprocess.run(
+        [sys.executable, "-m", "trainer.compare", str(runs[0]), "--output", str(output)],
+        capture_output=True,
+        check=True,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )
+    assert done.stdout.decode("ascii").endswith(f"report: {tmp_path}/ascii \\u03ba.html\n")
+    assert output.exists()
 
 
 def test_a_run_that_was_not_judged_is_named(runs, tmp_path, capsys):

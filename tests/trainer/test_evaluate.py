@@ -1,6 +1,7 @@
 """`python -m trainer.evaluate` judges a real run, or says in one line why it cannot."""
 
 import dataclasses
+import hashlib
 import json
 import shlex
 import shutil
@@ -45,6 +46,8 @@ def error_line(workdir, capsys, *flags):
 def test_a_run_is_judged_on_the_whole_test_split(workdir, capsys):
     main(["--workdir", str(workdir)])
     metrics = json.loads((workdir / "metrics.json").read_text())
+    network = hashlib.sha256((workdir / "best.keras").read_bytes()).hexdigest()
+    assert metrics["fingerprint"] == {"best.keras": network}
     assert metrics["dataset"] == "lensing/tiny"
     assert metrics["split"] == "test"
     assert metrics["num_examples"] == load_run(workdir).lensing.num_examples["test"]
@@ -194,7 +197,7 @@ def test_dataset_theory_bands_and_kappas_spectrum_are_found_once(workdir, builde
 
 def test_a_dataset_that_moved_is_found(workdir, data_dir, tmp_path, capsys):
     main(["--workdir", str(workdir), "--no-baselines"])
-    before = (workdir / "metrics.json").read_text()
+    before = json.loads((workdir / "metrics.json").read_text())
     (workdir / "metrics.json").unlink()
     (workdir / "report.html").unlink()
     run = load_run(workdir)
@@ -202,7 +205,9 @@ def test_a_dataset_that_moved_is_found(workdir, data_dir, tmp_path, capsys):
     _describe(workdir, trainer=moved)
     assert f"{tmp_path}/old" in error_line(workdir, capsys, "--no-baselines")
     main(["--workdir", str(workdir), "--data_dir", data_dir, "--no-baselines"])
-    assert (workdir / "metrics.json").read_text() == before
+    after = json.loads((workdir / "metrics.json").read_text())
+    assert after.pop("fingerprint") != before.pop("fingerprint")  # the file holds where data were
+    assert after == before
 
 
 def test_a_folder_without_a_run_is_named(tmp_path, capsys):

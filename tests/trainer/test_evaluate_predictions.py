@@ -11,6 +11,7 @@ import tensorflow_datasets as tfds
 from lensing_tfds.records.reading import evaluation_batches
 from tests.estimators.prediction_files import write_predictions
 from tests.estimators.reports.test_run_page import Page
+from trainer import compare
 from trainer.evaluate import main
 from trainer.run import load_run
 from trainer.train import train
@@ -78,10 +79,14 @@ def test_predictions_get_the_scores_of_their_run(trained, ours, theirs, data_dir
     main(["--workdir", str(workdir), "--no-baselines"])
     of_run = json.loads((workdir / "metrics.json").read_text())
     capsys.readouterr()
-    assert judged(ours) == of_run
+    assert list(of_run.pop("fingerprint")) == ["best.keras"]
+    of_ours = judged(ours)
+    assert sorted(of_ours.pop("fingerprint")) == sorted(path.name for path in ours.glob("*-*.npy"))
+    assert of_ours == of_run
     assert "Nothing in their folder" not in capsys.readouterr().out
     of_theirs = judged(theirs, "--dataset", "lensing/tiny", "--data_dir", data_dir)
     assert of_theirs.pop("model") == "theirs & co"
+    assert len(of_theirs.pop("fingerprint")) == 4
     del of_run["model"]
     assert of_theirs == of_run
 
@@ -110,6 +115,7 @@ def test_quadratic_estimators_stand_beside_predictions(ours):
 
 def test_the_first_examples_are_enough_if_no_more_are_judged(theirs, kappa, data_dir, capsys):
     (theirs / "kappa_2.npy").unlink()
+    (theirs / "index_2.npy").unlink()
     np.save(theirs / "kappa.npy", kappa[:4])
     np.save(theirs / "index.npy", np.arange(4))
     flags = ("--dataset", "lensing/tiny", "--data_dir", data_dir)
@@ -168,6 +174,27 @@ def test_maps_that_nobody_can_judge_are_named(theirs, kappa, data_dir, capsys, t
     assert "example 1 more than once: in kappa.npy and kappa_2.npy" in error_line(
         theirs, capsys, *flags
     )
+
+
+@pytest.mark.parametrize("file", ["kappa-00001-of-00002.npy", "index-00000-of-00002.npy"])
+def test_predictions_that_changed_since_are_not_compared(ours, tmp_path, capsys, file):
+    judged(ours)
+    flags = [str(ours), "--output", str(tmp_path / "page.html")]
+    compare.main(flags)
+    (ours / file).write_bytes((ours / file).read_bytes()[:-1] + b"!")
+    capsys.readouterr()
+    with pytest.raises(SystemExit):
+        compare.main(flags)
+    line = capsys.readouterr().err
+    assert f"holds the scores of another {file} than is there now; judge again, with" in line
+    assert f"python -m trainer.evaluate --predictions {ours}" in line
+
+
+def test_a_description_that_the_kept_network_contradicts_is_refused(ours, trained, capsys):
+    """The model's name is in no seal, and another run's network may lie beside the predictions."""
+    shutil.copytree(trained, ours / "network")
+    line = error_line(ours, capsys)
+    assert "predictions.json has network_sha256 0123456789ab" in line and "predict again" in line
 
 
 def test_a_run_has_its_own_dataset(trained, capsys):

@@ -177,3 +177,26 @@ def test_what_a_filter_does_not_change_is_drawn_once(evaluation):
 def test_the_truth_of_the_noise_figure_has_a_name(evaluation):
     (legend,) = figures.noises(evaluation).legends
     assert "true κ, $C_L$" in [text.get_text() for text in legend.get_texts()]
+
+
+def test_what_could_not_be_normalised_is_not_drawn(evaluation):
+    judged = tuple(
+        dataclasses.replace(j, estimator=dataclasses.replace(j.estimator, normalised_share=0.0))
+        if j.estimator.name.startswith("qe_tt")
+        else j
+        for j in evaluation.judged
+    )
+    hopeless = dataclasses.replace(evaluation, judged=judged)
+    for draw in (figures.correlations, figures.responses, figures.noises):
+        (legend,) = draw(hopeless).legends
+        shown = [text.get_text() for text in legend.get_texts()]
+        assert "QE MV, Wiener" in shown and not [name for name in shown if "TT" in name]
+
+
+def test_the_legend_of_compared_runs_is_below_their_axes(drawn):
+    values = Measured(np.ones(3), np.ones(3))
+    figure = figures.overlay(["x" * 80, "b"], np.array([20.0, 50, 90]), [values] * 2, "")
+    drawn(figure)
+    box, axes = figure.legends[0].get_window_extent(), figure.axes[0].get_window_extent()
+    assert box.y1 < axes.y0 and box.x0 >= 0 and box.x1 <= figure.bbox.width
+    assert axes.height > 200
