@@ -17,6 +17,7 @@ import codecs
 import contextlib
 import io
 import json
+import os
 import re
 import shlex
 import signal
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
     from types import FrameType, TracebackType
 
     from lensing_tfds.configs import LensingConfig
+
+_AGAIN_SECONDS = 0.05
+_UNKNOWN_BACKEND = "Unable to import backend"  # Keras's words, as it is imported
+_BACKENDS = ("jax", "torch", "openvino")  # of Keras's, those that no extra of ours installs
 
 _OURS = ("lensing_tfds", "estimators", "trainer", "tuning", "pipelines")
 
@@ -113,10 +118,10 @@ def command(verbose: bool, extra: str | None = None) -> Iterator[None]:
       extra: the package's extra that installs what the command needs; None if it needs none.
     """
     try:
-        with _terminations_raised():
+        with _terminations_raised(), _dropped_interruptions_repeated():
             yield
-    except (LensingError, KeyboardInterrupt, ModuleNotFoundError) as error:
-        if verbose or (isinstance(error, ModuleNotFoundError) and not _is_of_others(error)):
+    except (ValueError, KeyboardInterrupt, ModuleNotFoundError) as error:
+        if verbose or not _is_expected(error):
             raise
         print(_line(error, extra), file=sys.stderr)
         sys.exit(_status(error))
@@ -141,6 +146,36 @@ def _terminations_raised() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
 
+@contextlib.contextmanager
+def _dropped_interruptions_repeated() -> Iterator[None]:
+    """Sends a signal again whose exception arose in a destructor, where Python drops it."""
+    before = sys.unraisablehook
+
+    def hook(dropped: sys.UnraisableHookArgs) -> None:
+        if not isinstance(dropped.exc_value, KeyboardInterrupt):
+            before(dropped)
+            return
+        number = signal.SIGTERM if isinstance(dropped.exc_value, Terminated) else signal.SIGINT
+        # Later, from outside: here it would be dropped again.
+        again = threading.Timer(_AGAIN_SECONDS, os.kill, (os.getpid(), number))
+        again.daemon = True
+        again.start()
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+
+
+def _is_expected(error: BaseException) -> bool:
+    """Whether an error is the user's to mend, and none of the project's own."""
+    if isinstance(error, ModuleNotFoundError):
+        return _is_of_others(error)
+    is_bug = isinstance(error, ValueError) and not isinstance(error, LensingError)
+    return not is_bug or str(error).startswith(_UNKNOWN_BACKEND)
+
+
 def _is_of_others(error: ModuleNotFoundError) -> bool:
     return error.name is not None and error.name.partition(".")[0] not in _OURS
 
@@ -148,6 +183,13 @@ def _is_of_others(error: ModuleNotFoundError) -> bool:
 def _line(error: BaseException, extra: str | None) -> str:
     if isinstance(error, KeyboardInterrupt):
         return "\nstopped; what was finished is kept"
+    if str(error).startswith(_UNKNOWN_BACKEND):
+        return f'error: {error}: set KERAS_BACKEND=tensorflow (or "backend" in Keras\'s keras.json)'
+    if isinstance(error, ModuleNotFoundError) and error.name in _BACKENDS:
+        return (
+            f"error: {error.name} is not installed, which Keras is set to use: pip install "
+            f"{error.name}, or set KERAS_BACKEND=tensorflow"
+        )
     if isinstance(error, ModuleNotFoundError):
         package = "lensing-tfds" if extra is None else f"lensing-tfds[{extra}]"
         return f"error: {error.name} is not installed, which this needs: pip install '{package}'"

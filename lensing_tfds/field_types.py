@@ -112,7 +112,10 @@ def _converted(kind: Any, value: Any) -> tuple[bool, Any]:
         return False, value
     if kind is int and isinstance(value, numbers.Integral):
         return True, int(value)
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # a whole number beyond all floating-point ones
+        return False, value
     if kind is float:
         return True, number
     return number.is_integer(), int(number) if number.is_integer() else value

@@ -191,4 +191,9 @@ def dataset_name(dataset: str) -> str:
     family, _, name = dataset.partition("/")
     if family != "lensing" or not name or "/" in name:
         raise LensingError(f"unknown dataset {dataset!r}: expected lensing/<config>, as lensing/v8")
+    if ":" in name:
+        raise LensingError(
+            f"dataset is {dataset!r}: name it without a data version, lensing/"
+            f"{name.partition(':')[0]}; the newest one that is there is read"
+        )
     return name

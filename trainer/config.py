@@ -9,6 +9,7 @@ from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.field_types import check_names
 from lensing_tfds.versions import dataset_name
+from trainer.optimization import LARGEST, check_count
 from trainer.recipes import Recipe, recipe_for
 
 RESUMABLE = ("epochs", "data_dir")
@@ -36,9 +37,8 @@ class TrainerConfig(Recipe):
     def __post_init__(self) -> None:
         super().__post_init__()
         dataset_name(self.dataset)
-        if self.max_examples is not None and self.max_examples < 1:
-            raise LensingError(f"max_examples is {self.max_examples}: must be at least 1")
-        if not 0 <= self.seed < 2**31:
+        check_count("max_examples", self.max_examples)
+        if not 0 <= self.seed <= LARGEST:
             raise LensingError(f"seed is {self.seed}: must be in [0, 2^31)")
 
     def to_json(self) -> dict[str, Any]:

@@ -8,6 +8,21 @@ from lensing_tfds.errors import LensingError
 
 OPTIMIZERS = ("adam", "sgd")
 
+LARGEST = 2**31 - 1
+"""Of any count or seed: more than any training has, and what TensorFlow's integers hold."""
+
+
+def check_count(name: str, value: int | None) -> None:
+    """Refuses a count of examples, epochs, trials or the like that is none; None is no limit.
+
+    Raises:
+      LensingError: it is not in [1, 2^31).
+    """
+    if value is not None and value < 1:
+        raise LensingError(f"{name} is {value}: must be at least 1")
+    if value is not None and value > LARGEST:
+        raise LensingError(f"{name} is {value}: must be below 2^31")
+
 
 def check_optimization(
     optimizer: str,
@@ -30,8 +45,8 @@ def check_optimization(
         ("momentum", momentum, "in [0, 1)", 0 <= momentum < 1),
         ("momentum", momentum, "0 with adam", optimizer == "sgd" or momentum == 0),
         ("clipnorm", clipnorm, "positive", clipnorm is None or clipnorm > 0),
-        ("batch_size", batch_size, "at least 1", batch_size >= 1),
-        ("epochs", epochs, "at least 1", epochs >= 1),
     ):
         if not valid:
             raise LensingError(f"{name} is {value!r}: must be {allowed}")
+    check_count("batch_size", batch_size)
+    check_count("epochs", epochs)

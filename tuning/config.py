@@ -14,6 +14,7 @@ from lensing_tfds.field_types import check_names, check_types
 from lensing_tfds.versions import dataset_name
 from trainer.config import TrainerConfig, resolve
 from trainer.networks.space import Point, Space
+from trainer.optimization import LARGEST, check_count
 from trainer.spaces import changed, space_for
 
 TUNERS = ("hyperband", "bayesian", "random")
@@ -40,8 +41,10 @@ class Budget:
     def __post_init__(self) -> None:
         check_types(self)
         for name, value in dataclasses.asdict(self).items():
-            if value is not None and not (value > 0 and math.isfinite(value)):
+            if value is not None and not 0 < value < math.inf:
                 raise LensingError(f"{name} is {value}: must be positive")
+        check_count("max_trials", self.max_trials)
+        check_count("max_total_epochs", self.max_total_epochs)
 
     def reached(self, trials: int, epochs: int, seconds: float) -> str | None:
         """Names the limit that a search has come to; None while there is something left."""
@@ -87,17 +90,12 @@ class SearchConfig:
         for name, value, allowed, valid in (
             ("tuner", self.tuner, ", ".join(TUNERS), self.tuner in TUNERS),
             ("objective", self.objective, ", ".join(OBJECTIVES), self.objective in OBJECTIVES),
-            ("max_epochs", self.max_epochs, "at least 1", self.max_epochs >= 1),
-            (
-                "max_examples",
-                self.max_examples,
-                "at least 1",
-                self.max_examples is None or self.max_examples >= 1,
-            ),
-            ("seed", self.seed, "in [0, 2^31)", 0 <= self.seed < 2**31),
+            ("seed", self.seed, "in [0, 2^31)", 0 <= self.seed <= LARGEST),
         ):
             if not valid:
                 raise LensingError(f"{name} is {value!r}: must be {allowed}")
+        check_count("max_epochs", self.max_epochs)
+        check_count("max_examples", self.max_examples)
 
     def to_json(self) -> dict[str, Any]:
         """The settings as JSON values."""

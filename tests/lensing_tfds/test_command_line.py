@@ -4,7 +4,9 @@ import io
 import os
 import shlex
 import signal
+import subprocess
 import sys
+import time
 
 import pytest
 
@@ -26,6 +28,53 @@ def test_an_interruption_is_one_line_and_exit_status_130(capsys):
         raise KeyboardInterrupt
     assert exit.value.code == 130
     assert capsys.readouterr().err == "\nstopped; what was finished is kept\n"
+
+
+class Interrupted:
+    """An object in whose destructor a signal comes."""
+
+    def __init__(self, number):
+        self.number = number
+
+    def __del__(self):
+        os.kill(os.getpid(), self.number)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_within_a_destructor_ends_the_command_all_the_same(number, status, capsys):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler), sys.unraisablehook
+    try:
+        with pytest.raises(SystemExit) as exit, command(verbose=False):
+            Interrupted(number)
+            time.sleep(5)
+            pytest.fail("the command went on")
+    finally:
+        signal.signal(signal.SIGINT, before[0])
+    assert exit.value.code == status
+    assert capsys.readouterr().err == "\nstopped; what was finished is kept\n"
+    assert sys.unraisablehook is before[1]
+
+
+@pytest.mark.parametrize("backend", ["nonsense", "jax"])
+def test_a_keras_backend_that_is_not_there_is_one_line_with_a_remedy(backend, tmp_path):
+    script = (
+        "import sys\n"
+        "sys.modules['jax'] = None\n"
+        "from lensing_tfds.command_line import command\n"
+        "with command(verbose=False, extra='trainer'):\n    import keras\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "KERAS_BACKEND": backend, "KERAS_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    line = ended.stderr.strip().splitlines()[-1]
+    assert ended.returncode == 2 and "Traceback" not in ended.stderr
+    assert line.startswith("error: ") and backend in line
+    assert "set KERAS_BACKEND=tensorflow" in line
+    assert ("pip install jax" in line) == (backend == "jax")
 
 
 def test_the_build_command_is_one_that_a_shell_and_the_config_read_back():

@@ -35,6 +35,18 @@ def test_a_dataset_that_is_not_lensing_is_refused(dataset):
         dataset_name(dataset)
 
 
+def test_a_data_version_in_a_datasets_name_is_one_clear_line():
+    with pytest.raises(LensingError, match="without a data version, lensing/t7; the newest"):
+        dataset_name("lensing/t7:9.9.9")
+
+
+@pytest.mark.parametrize("field", ["epochs", "batch_size", "max_examples", "seed"])
+@pytest.mark.parametrize("value", [2**31, 10**30, 10**400], ids=["2^31", "1e30", "1e400"])
+def test_a_whole_number_that_no_training_could_have_is_refused(field, value):
+    with pytest.raises(LensingError, match=rf"{field} is \d+: must be .*2\^31"):
+        resolve("lensing/v8", "/data", VERSIONS["v8"], **{field: value})
+
+
 @pytest.mark.parametrize(("field", "value"), [("max_examples", 0), ("seed", -1)])
 def test_an_impossible_value_names_field_and_value(field, value):
     with pytest.raises(LensingError, match=f"{field} is {value}: must be"):

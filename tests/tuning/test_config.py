@@ -51,6 +51,16 @@ def test_an_impossible_value_names_field_and_value(field, value, allowed):
         dataclasses.replace(CONFIG, **{field: value})
 
 
+@pytest.mark.parametrize("value", [2**31, 10**30, 10**400], ids=["2^31", "1e30", "1e400"])
+def test_a_whole_number_that_no_search_could_have_is_refused(value):
+    for field in ("max_epochs", "max_examples", "seed"):
+        with pytest.raises(LensingError, match=rf"{field} is \d+: must be .*2\^31"):
+            dataclasses.replace(CONFIG, **{field: value})
+    for field in ("max_trials", "max_total_epochs"):
+        with pytest.raises(LensingError, match=rf"{field} is \d+: must be "):
+            Budget(**{field: value})
+
+
 @pytest.mark.parametrize("field", ["max_trials", "max_total_epochs", "max_minutes"])
 def test_a_budget_is_positive(field):
     with pytest.raises(LensingError, match=rf"{field} is 0(\.0)?: must be positive"):
