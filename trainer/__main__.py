@@ -56,7 +56,13 @@ def main(argv: list[str] | None = None) -> None:
         with quiet_tensorflow():
             from lensing_tfds.records.datasets import absolute_data_dir, find_config
             from trainer.config import default_workdir
-            from trainer.hparams import HParams, compared, name_of_dataset, read_hparams
+            from trainer.hparams import (
+                HParams,
+                compared,
+                fingerprint,
+                name_of_dataset,
+                read_hparams,
+            )
             from trainer.train import train
 
         settings = vars(arguments).copy()
@@ -71,7 +77,9 @@ def main(argv: list[str] | None = None) -> None:
         run = train(config, workdir, _report, live=sys.stdout.isatty())
         if hparams.found is not None:
             best = run.best_epoch(hparams.found.objective)
-            print(compared(hparams.found, best["val_loss"], best["val_map_correlation"]))
+            scores = best["val_loss"], best["val_map_correlation"]
+            trained_on = fingerprint(run.lensing, run.dataset_version)
+            print(compared(hparams.found, *scores, trained_on))
         print(f"the run is in {workdir}; judge it on the test split with:")
         print(f"  python -m trainer.evaluate --workdir {shlex.quote(workdir)}")
 

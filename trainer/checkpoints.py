@@ -89,19 +89,24 @@ def read_whole_record(path: Path) -> Record | None:
 
 
 def read_epochs(workdir: Path) -> list[Row]:
-    """Reads the rows of a run's finished epochs: those that last.keras carries, or history.csv.
+    """Reads the rows of a run's finished epochs, from what a kill between two writes left newest.
+
+    They are those of the latest whole checkpoint; without a whole last.keras, history.csv may
+    have more.
 
     Raises:
       LensingError: the files that are there are damaged.
     """
-    last = read_whole_record(workdir / LAST)
+    last, best = (read_whole_record(workdir / name) for name in (LAST, BEST))
+    histories = [list(record.history) for record in (last, best) if record is not None]
+    kept = max(histories, key=len, default=[])
     if last is not None:
-        return list(last.history)
+        return kept
     if (workdir / HISTORY).exists():
-        return read_history(workdir / HISTORY)
+        return max(read_history(workdir / HISTORY), kept, key=len)
     read_record(workdir / LAST)  # it may be damaged: then it is named
-    best = read_record(workdir / BEST)
-    return [] if best is None else list(best.history)
+    read_record(workdir / BEST)
+    return kept
 
 
 def load(path: Path, compile: bool = True) -> keras.Model:

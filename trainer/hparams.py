@@ -10,6 +10,7 @@ retrained network is compared with the trial, may be missing.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,8 @@ class FoundTrial:
       epoch: in which it was.
       val_loss: of that epoch, as the next.
       val_map_correlation: over all pixels of the validation split.
+      dataset_fingerprint: of the dataset searched on, as `fingerprint` gives it; None in files of
+        searches that did not write it.
     """
 
     dataset: str
@@ -51,6 +54,7 @@ class FoundTrial:
     epoch: int
     val_loss: float
     val_map_correlation: float
+    dataset_fingerprint: str | None = None
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -63,7 +67,8 @@ class FoundTrial:
           LensingError: a field is unknown or missing, or of another type.
         """
         fields = [field.name for field in dataclasses.fields(cls)]
-        if not isinstance(values, dict) or sorted(values) != sorted(fields):
+        optional = {"dataset_fingerprint"}
+        if not isinstance(values, dict) or set(fields) - optional != values.keys() - optional:
             raise LensingError(f'"found" is {values}: must have exactly {", ".join(fields)}')
         return cls(**values)
 
@@ -116,6 +121,8 @@ def read_hparams(path: str | Path) -> HParams:
     Raises:
       LensingError: it cannot be read, or holds something else.
     """
+    if Path(path).is_dir():
+        raise LensingError(f"{path} is a folder: name a file, as {path}/best_hyperparameters.json")
     try:
         content = strict_json.read(str(path))
         if not isinstance(content.get("hyperparameters"), dict):
@@ -156,16 +163,34 @@ def name_of_dataset(hparams: HParams | None) -> str | None:
     return hparams.found.dataset
 
 
-def compared(found: FoundTrial, val_loss: float, val_map_correlation: float) -> str:
+def fingerprint(lensing: LensingConfig, dataset_version: str) -> str:
+    """Returns a digest of all that decides a dataset's examples.
+
+    Args:
+      lensing: the dataset's own config.
+      dataset_version: of its data.
+    """
+    content = json.dumps([lensing.to_json(), dataset_version], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def compared(
+    found: FoundTrial, val_loss: float, val_map_correlation: float, dataset_fingerprint: str
+) -> str:
     """One line: the validation score of a run beside that of the trial.
 
     Args:
       found: the trial.
       val_loss: of the run's best epoch, as the next.
       val_map_correlation: over all pixels of the validation split.
+      dataset_fingerprint: of the dataset that the run was trained on; the line says where the
+        trial's was another.
     """
+    note = ""
+    if found.dataset_fingerprint not in (None, dataset_fingerprint):
+        note = "; not comparable: the trial's dataset had another config, seed or version"
     return (
         f"validation: val_loss {val_loss:.4f} (trial {found.trial} of {found.workdir}: "
         f"{found.val_loss:.4f}), val_map_correlation {val_map_correlation:.4f} "
-        f"({found.val_map_correlation:.4f})"
+        f"({found.val_map_correlation:.4f}){note}"
     )

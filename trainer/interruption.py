@@ -1,7 +1,7 @@
 """Signals to end (Ctrl-C, a batch system's SIGTERM), heard at once and obeyed between two steps.
 
 An exception that a signal's handler raises within TensorFlow, as while it traces a function, is
-taken for an error of that code.
+taken for an error of that code, and one that it raises in a destructor is dropped.
 """
 
 from __future__ import annotations
@@ -18,11 +18,10 @@ import keras
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class _EndBetweenSteps(keras.callbacks.Callback):
-    """Obeys a signal that has come, as the process would have without this callback."""
+class Signals:
+    """The signals to end that a process was sent, kept until somebody obeys."""
 
     def __init__(self) -> None:
-        super().__init__()
         self.before: dict[int, Any] = {}
         self._came: tuple[int, FrameType | None] | None = None
 
@@ -33,39 +32,64 @@ class _EndBetweenSteps(keras.callbacks.Callback):
             self.obey()
 
     def obey(self) -> None:
-        """Does what the process does on the signal that came, if one did."""
+        """Does what the process would have done on the signal that came, if one did."""
         if self._came is not None:
             number, frame = self._came
             self._came = None
             self.before[number](number, frame)
 
+
+class _EndBetweenSteps(keras.callbacks.Callback):
+    """Obeys a signal that has come."""
+
+    def __init__(self, signals: Signals) -> None:
+        super().__init__()
+        self._signals = signals
+
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        self.obey()
+        self._signals.obey()
 
     def on_test_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        self.obey()
+        self._signals.obey()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self.obey()
+        self._signals.obey()
+
+
+_held: Signals | None = None  # by the outermost block of the main thread
+
+
+@contextlib.contextmanager
+def signals_held() -> Iterator[Signals]:
+    """Yields the signals to end, which wait within the block until `obey` is called or it ends.
+
+    A signal on which the process dies without a word keeps doing that. Blocks nest: the inner
+    one's signals are the outer one's.
+    """
+    global _held
+    if threading.current_thread() is not threading.main_thread():
+        yield Signals()
+        return
+    if _held is not None:
+        yield _held
+        _held.obey()
+        return
+    signals = _held = Signals()
+    handlers = {number: signal.getsignal(number) for number in _SIGNALS}
+    signals.before = {number: h for number, h in handlers.items() if callable(h)}
+    for number in signals.before:
+        signal.signal(number, signals.hear)
+    try:
+        yield signals
+    finally:
+        _held = None
+        for number, handler in signals.before.items():
+            signal.signal(number, handler)
+    signals.obey()
 
 
 @contextlib.contextmanager
 def ending_between_steps() -> Iterator[keras.callbacks.Callback]:
-    """Yields a callback for `fit`, within which a signal to end waits for the end of the step.
-
-    A signal on which the process dies without a word keeps doing that.
-    """
-    callback = _EndBetweenSteps()
-    if threading.current_thread() is not threading.main_thread():
-        yield callback
-        return
-    handlers = {number: signal.getsignal(number) for number in _SIGNALS}
-    callback.before = {number: h for number, h in handlers.items() if callable(h)}
-    for number in callback.before:
-        signal.signal(number, callback.hear)
-    try:
-        yield callback
-    finally:
-        for number, handler in callback.before.items():
-            signal.signal(number, handler)
-    callback.obey()
+    """Yields a callback for `fit`, within which a signal to end waits for the end of the step."""
+    with signals_held() as signals:
+        yield _EndBetweenSteps(signals)

@@ -17,11 +17,11 @@ _CGROUPS = Path("/sys/fs/cgroup")
 
 
 class TooLargeError(LensingError):
-    """A network cannot be trained on this machine: the settings are at fault, not the data."""
+    """A network is too large for this machine or its maps: the settings are at fault."""
 
 
 def refuse_too_large(config: TrainerConfig, lensing: LensingConfig) -> None:
-    """Refuses a network that cannot fit into memory, before anything is built.
+    """Refuses a network that cannot fit into memory, or its maps, before anything is built.
 
     On a GPU only what the host must hold too is counted: weights, their gradients and the
     optimizer's moments.
@@ -31,8 +31,15 @@ def refuse_too_large(config: TrainerConfig, lensing: LensingConfig) -> None:
       lensing: the dataset's own config.
 
     Raises:
-      TooLargeError: the network needs more than this machine, or this container, has.
+      TooLargeError: the network needs more than this machine, or this container, has; or its kernel
+        is wider than twice the map, beyond which a weight meets no pixel.
     """
+    kernel, npix = families.parse(config.model).widest_kernel, lensing.npix
+    if kernel > 2 * npix:
+        raise TooLargeError(
+            f"{config.model} has a kernel {kernel} pixels wide, and maps of {config.dataset} are "
+            f"{npix} pixels wide: take one of at most {2 * npix - 1}"
+        )
     task = Task(lensing, DATASET_VERSION)
     needed = families.memory(config.model, task, config.batch_size, config.optimizer)
     fixed = needed.total - needed.activations

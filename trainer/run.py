@@ -17,6 +17,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,7 @@ from trainer import checkpoints
 from trainer.config import RESUMABLE, TrainerConfig
 from trainer.history import as_columns
 from trainer.networks import families
+from trainer.networks.maps import refuse_unreal
 from trainer.networks.memory import MemoryEstimate
 
 if TYPE_CHECKING:
@@ -45,6 +47,12 @@ if TYPE_CHECKING:
     from estimators.subject import SubjectDescription
 
 CONFIG = "config.json"
+
+SEARCH = "search.json"
+"""Name of the file that a search's folder is known by: it is no run's, see `tuning.trials`."""
+
+# Noise, beams and other cosmologies change the rms of maps by far less, other units by far more.
+_SCALE_FACTOR = 30.0
 
 _TRAIN_AGAIN = "run the command that trained it again, which repairs what can be repaired"
 
@@ -219,6 +227,28 @@ class Run:
             self.memory,
         )
 
+    def _warn_of_scale(self, maps: NDArray[np.float32]) -> None:
+        """Warns of maps that are not of the size that the network was trained on."""
+        if "_warned_of_scale" in self.__dict__ or maps.size == 0:
+            return
+        from trainer.networks.physical import scaling_of
+
+        scaling = scaling_of(self.model)
+        trained = np.hypot(scaling.input_mean, scaling.input_std)
+        rms = np.sqrt(np.mean(maps.astype(np.float64) ** 2, axis=(1, 2)))  # a map, a channel
+        off = (rms * _SCALE_FACTOR < trained) | (rms > trained * _SCALE_FACTOR)
+        if not off.any():
+            return
+        self.__dict__["_warned_of_scale"] = True
+        i, channel = np.argwhere(off)[0]
+        warnings.warn(
+            f"map {i} of {len(maps)} has an rms of {rms[i, channel]:.3g} in "
+            f"{self.task.inputs.channels[channel]}, and the network was trained on maps of "
+            f"{trained[channel]:.3g} µK: its estimates from such maps are not to be trusted (are "
+            "they in µK?)",
+            stacklevel=3,
+        )
+
     def predict(self, lensed: np.ndarray, batch_size: int = 32) -> np.ndarray:
         """Estimates κ from lensed maps.
 
@@ -231,11 +261,16 @@ class Run:
 
         Raises:
           LensingError: no epoch is finished yet; or the maps have another shape than the network
-            takes, or are not finite.
+            takes, are masked or not finite.
+
+        Warns:
+          UserWarning: once a run, where a map's rms is more than 30 times off the training maps',
+            as in other units.
         """
         from trainer.networks.settings import keras_settings
 
         lensed = _checked(lensed, self.task)
+        self._warn_of_scale(lensed)
         kappa = np.empty((len(lensed), *self.task.label_shape), np.float32)
         with keras_settings():
             for start in range(0, len(lensed), batch_size):
@@ -246,6 +281,7 @@ class Run:
 
 def _checked(maps: np.ndarray, task: Task) -> NDArray[np.float32]:
     """Refuses maps that no estimate can be made from; a network would give one all the same."""
+    refuse_unreal(maps)
     maps = np.asarray(maps)
     if maps.ndim != 4 or maps.shape[1:] != task.input_shape:
         npix, _, channels = task.input_shape

@@ -23,7 +23,7 @@ from trainer.data import stream
 from trainer.data.source import Source
 from trainer.data.stored import StoredExamples
 from trainer.history import HISTORY, write_history
-from trainer.interruption import ending_between_steps
+from trainer.interruption import ending_between_steps, signals_held
 from trainer.losses import StandardisedError
 from trainer.memory import refuse_too_large
 from trainer.metrics import MapCorrelation
@@ -31,7 +31,7 @@ from trainer.networks import families
 from trainer.networks.scaling import Scaling, measure_scaling
 from trainer.networks.settings import keras_settings
 from trainer.resume import stopped_run
-from trainer.run import Run, RunConfig, load_run, settings_changed, write_config
+from trainer.run import SEARCH, Run, RunConfig, load_run, settings_changed, write_config
 
 # Mean and variance of a pixel are known to better than a percent from these.
 _SCALING_EXAMPLES = 1_000
@@ -72,6 +72,8 @@ def train(
     lensing = find_config(config.dataset, config.data_dir)
     lensing.number_of_first("train", config.max_examples)  # refused before the dataset is built
     refuse_too_large(config, lensing)
+    if (workdir / SEARCH).exists():
+        raise LensingError(f"{workdir} holds a search ({SEARCH}): name another --workdir")
     make_folder(workdir)
     with alone_in(workdir, "training"), keras_settings():
         return _train(config, lensing, workdir, report, live, model, callbacks)
@@ -105,8 +107,9 @@ def _train(
     else:
         done, history, best = 0, (), None
         if model is None:
-            scaling = measured_scaling(builder, config.max_examples)
-            model = build_compiled(config, source.task, scaling)
+            with signals_held():
+                scaling = measured_scaling(builder, config.max_examples)
+                model = build_compiled(config, source.task, scaling)
     # Fewer epochs than a run already has do not make it a shorter run.
     settled = dataclasses.replace(config, epochs=max(config.epochs, done))
     run_config = RunConfig(settled, lensing, version)

@@ -15,6 +15,8 @@ from lensing_tfds.records.datasets import find_config, open_dataset, refuse_anot
 from lensing_tfds.records.locks import alone_in
 from lensing_tfds.records.storage import make_folder
 from trainer.hparams import write_hparams
+from trainer.interruption import signals_held
+from trainer.run import SEARCH
 from tuning import cluster, sealed_json
 from tuning.cluster import Role
 from tuning.config import Budget, SearchConfig
@@ -25,7 +27,6 @@ from tuning.supervisor import supervise
 from tuning.tensorboard import write_experiment
 from tuning.trials import (
     ORACLE,
-    SEARCH,
     TRIAL,
     SearchRecord,
     Trial,
@@ -87,7 +88,8 @@ def search(
         )
         if record is None:
             raise LensingError(f"{workdir} is not the chief's folder: it holds no search")
-        build_tuner(record, workdir, budget, live).search()
+        with signals_held():
+            build_tuner(record, workdir, budget, live).search()
         return
     if cluster.role() is Role.CHIEF:
         cluster.refuse_taken_port(*cluster.address())
@@ -99,9 +101,12 @@ def search(
             f"searching {config.dataset} with {config.tuner} for the best {config.objective}"
             + (f", going on after {ended} trials" if ended else "")
         )
-        tuner = build_tuner(record, workdir, budget, live)
-        announce_trials(tuner.oracle, workdir, record, report)
-        tuner.search()
+        # A chief trains nothing, and waits within Keras Tuner: it obeys at once.
+        chief = cluster.role() is Role.CHIEF
+        with contextlib.nullcontext() if chief else signals_held():
+            tuner = build_tuner(record, workdir, budget, live)
+            announce_trials(tuner.oracle, workdir, record, report)
+            tuner.search()
         finish(workdir, record, tuner.oracle.stopped, report)
 
 

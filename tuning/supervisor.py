@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from lensing_tfds.command_line import Terminated
 from lensing_tfds.errors import LensingError
 from tuning import cluster
 
@@ -113,7 +114,7 @@ def orderly_end() -> Iterator[None]:
 
     def end(number: int, frame: object) -> None:
         if supervisor is None:
-            raise KeyboardInterrupt
+            raise Terminated
         sys.exit(128 + number)
 
     before = signal.signal(signal.SIGTERM, end)

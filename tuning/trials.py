@@ -24,11 +24,12 @@ from lensing_tfds.errors import LensingError
 from trainer.checkpoints import read_epochs
 from trainer.config import TrainerConfig
 from trainer.history import Row
-from trainer.hparams import FIELDS, FoundTrial, HParams
+from trainer.hparams import FIELDS, FoundTrial, HParams, fingerprint
+from trainer.run import SEARCH
 from tuning import sealed_json
 from tuning.config import OBJECTIVES, SearchConfig
 
-SEARCH, ORACLE, TRIAL = "search.json", "oracle.json", "trial.json"
+ORACLE, TRIAL = "oracle.json", "trial.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -251,5 +252,6 @@ def best_hyperparameters(workdir: Path, record: SearchRecord, trial: Trial) -> H
             epoch=int(row["epoch"]),
             val_loss=row["val_loss"],
             val_map_correlation=row["val_map_correlation"],
+            dataset_fingerprint=fingerprint(record.lensing, record.dataset_version),
         ),
     )

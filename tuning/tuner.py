@@ -19,6 +19,7 @@ from lensing_tfds.errors import LensingError
 from lensing_tfds.records.locks import alone_in
 from lensing_tfds.records.storage import replacing
 from trainer.callbacks import DivergedError
+from trainer.interruption import signals_held
 from trainer.memory import TooLargeError
 from tuning import cluster
 from tuning.hypermodel import LensingHyperModel
@@ -59,10 +60,12 @@ class SearchTuner(keras_tuner.Tuner):
         if self._idle:  # nothing to do until another worker's trial has ended: ask now and then
             time.sleep(_SECONDS_BETWEEN_REQUESTS)
         self._idle = True
+        self._obey()
         cluster.refuse_lost_chief()
 
     def on_trial_begin(self, trial: Trial) -> None:
         self._idle = False
+        self._obey()
 
     def on_trial_end(self, trial: Trial) -> None:
         cluster.refuse_lost_chief()
@@ -89,6 +92,12 @@ class SearchTuner(keras_tuner.Tuner):
             trial.status = TrialStatus.COMPLETED
         except FailedTrialError as error:
             trial.status, trial.message = TrialStatus.FAILED, str(error)
+
+    @staticmethod
+    def _obey() -> None:
+        """Ends the search where the process was asked to end since the last step."""
+        with signals_held() as signals:
+            signals.obey()
 
     def load_model(self, trial: Trial) -> keras.Model:
         from trainer.run import load_run

@@ -147,6 +147,19 @@ def test_a_run_whose_checkpoints_were_removed_begins_again_and_says_so(whole, wo
     assert lines[0] == f"{workdir} has a history.csv but no checkpoint: training from the beginning"
 
 
+def test_a_run_killed_between_its_two_checkpoints_has_the_epochs_of_the_newer_one(workdir):
+    record = read_record(workdir / LAST)
+    for name, epochs in ((BEST, 2), (LAST, 1)):  # the best one is written first
+        history = record.history[:epochs]
+        save(load(workdir / name), workdir / name, dataclasses.replace(record, history=history))
+    for lost, epochs in (("tensorboard", 2), (LAST, 3), ("history.csv", 2)):
+        if lost != "tensorboard":
+            (workdir / lost).unlink()
+        run = load_run(workdir)
+        assert len(run.history["epoch"]) == epochs
+        assert run.best_epoch()["epoch"] == 2
+
+
 def test_every_flipped_bit_of_a_checkpoint_is_noticed(whole, workdir):
     path = workdir / LAST
     content = path.read_bytes()

@@ -3,9 +3,17 @@ import json
 
 import pytest
 
+from lensing_tfds.errors import LensingError
 from lensing_tfds.versions import VERSIONS
 from trainer.__main__ import main
-from trainer.hparams import FoundTrial, HParams, compared, read_hparams, write_hparams
+from trainer.hparams import (
+    FoundTrial,
+    HParams,
+    compared,
+    fingerprint,
+    read_hparams,
+    write_hparams,
+)
 from trainer.run import load_run
 
 FOUND = FoundTrial(
@@ -93,10 +101,30 @@ def test_the_trainer_takes_the_file_and_reports_its_score_beside_the_trials(
     assert run.config.dataset == "lensing/tiny"  # that of the search, as no other is named
     assert (run.config.model, run.config.seed, run.config.epochs) == ("1x4-3", 5, 1)
     best = run.best_epoch()
-    line = compared(FOUND, best["val_loss"], best["val_map_correlation"])
+    line = compared(FOUND, best["val_loss"], best["val_map_correlation"], "")
     assert line in capsys.readouterr().out
     assert f"val_loss {best['val_loss']:.4f} (trial 0007 of runs/tune: 0.5000)" in line
     assert f"val_map_correlation {best['val_map_correlation']:.4f} (0.7000)" in line
+
+
+def test_a_folder_for_the_file_is_one_line_about_reading(tmp_path):
+    with pytest.raises(LensingError, match=f"^{tmp_path} is a folder: name a file"):
+        read_hparams(tmp_path)
+
+
+def test_a_score_on_a_dataset_that_was_built_anew_is_said_not_to_compare(tiny):
+    now, then = fingerprint(tiny, "2.0.0"), dataclasses.replace(tiny, seed=tiny.seed + 1)
+    for other in (fingerprint(then, "2.0.0"), fingerprint(tiny, "1.0.0")):
+        found = dataclasses.replace(FOUND, dataset_fingerprint=other)
+        assert compared(found, 0.5, 0.7, now).endswith(
+            "; not comparable: the trial's dataset had another config, seed or version"
+        )
+    for same in (now, None):  # None: a search of before wrote no fingerprint
+        found = dataclasses.replace(FOUND, dataset_fingerprint=same)
+        assert "not comparable" not in compared(found, 0.5, 0.7, now)
+    old = dataclasses.asdict(FOUND)
+    del old["dataset_fingerprint"]
+    assert FoundTrial.from_json(old) == FOUND
 
 
 def test_found_is_what_the_file_says_and_nothing_else(tmp_path):

@@ -244,6 +244,7 @@ def test_a_run_whose_scaling_is_beside_its_network_is_refused_in_one_line(finish
         (lambda maps: np.where(np.arange(11) == 4, np.inf, maps.T).T, "map 4 of 11 is not finite"),
         (lambda maps: maps.astype(str), "maps are of type <U32"),
         (lambda maps: maps + 1j, "maps are of type complex64"),
+        (lambda maps: np.ma.masked_greater(maps, 50.0), "maps are a masked array"),
     ],
 )
 def test_maps_that_no_estimate_can_be_made_from_are_refused(finished, change, message):
@@ -251,6 +252,52 @@ def test_maps_that_no_estimate_can_be_made_from_are_refused(finished, change, me
     lensed = np.concatenate([b["lensed"] for b in _evaluation(run, "test")])
     with pytest.raises(LensingError, match=message):
         run.predict(change(lensed))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda maps: maps * 1e-6,
+        lambda maps: maps / maps.std(),
+        lambda maps: maps * 1e3,
+        np.zeros_like,
+    ],
+    ids=["kelvin", "standardised", "nK", "zero"],
+)
+def test_maps_in_other_units_are_estimated_with_one_warning(finished, change):
+    run = load_run(finished[1])
+    lensed = np.concatenate([b["lensed"] for b in _evaluation(run, "test")])
+    maps = change(lensed)
+    rms = np.sqrt(np.mean(maps[0] ** 2))
+    with pytest.warns(UserWarning, match="and the network was trained on maps of") as warned:
+        run.predict(maps)
+        run.predict(maps)  # a judge asks batch by batch
+    (warning,) = warned
+    assert f"map 0 of 11 has an rms of {rms:.3g} in T" in str(warning.message)
+    assert warning.filename == __file__
+
+
+def test_a_map_out_of_scale_is_noticed_among_others_and_a_noisy_or_tilted_one_is_not(finished):
+    run = load_run(finished[1])
+    lensed = np.concatenate([b["lensed"] for b in _evaluation(run, "test")])
+    run.predict(3 * lensed)  # warnings are errors here
+    run.predict(lensed / 3)
+    lensed[4] = 0
+    with pytest.warns(UserWarning, match="map 4 of 11 has an rms of 0 in T"):
+        run.predict(lensed)
+
+
+def test_a_searchs_folder_is_no_runs(changed, tmp_path):
+    (tmp_path / "search.json").write_text("{}")
+    with pytest.raises(LensingError, match=f"{tmp_path} holds a search"):
+        train(changed(), tmp_path, quiet)
+    assert [path.name for path in tmp_path.iterdir()] == ["search.json"]
+
+
+def test_a_kernel_wider_than_twice_the_map_is_refused(changed, tmp_path):
+    with pytest.raises(LensingError, match="1x4-33 has a kernel 33 pixels wide.*at most 31"):
+        train(changed(model="1x4-33"), tmp_path / "run", quiet)
+    assert not (tmp_path / "run").exists()
 
 
 def test_maps_of_double_precision_and_none_at_all_are_estimated(finished):

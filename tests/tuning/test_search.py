@@ -1,7 +1,9 @@
 """Real searches on the tiny dataset: resumed, with failures, promoted, used."""
 
+import os
 import re
 import shutil
+import signal
 
 import numpy as np
 import pytest
@@ -10,12 +12,13 @@ import tensorflow as tf
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records.locks import alone_in
 from trainer import memory
-from trainer.hparams import read_hparams
+from trainer.hparams import fingerprint, read_hparams
 from trainer.run import load_run
 from trainer.train import train
 from tuning import sealed_json
 from tuning import tuner as tuner_module
 from tuning.config import Budget
+from tuning.hypermodel import LensingHyperModel
 from tuning.search import search
 from tuning.trials import project, read_search, read_trials, run_folder
 
@@ -62,6 +65,10 @@ def test_the_best_settings_are_those_of_the_trial_with_the_lowest_loss(finished)
     best = min(trials_of(workdir), key=lambda t: t.best("val_loss")["val_loss"])
     hparams = read_hparams(workdir / "best_hyperparameters.json")
     assert hparams.found.trial == best.number
+    record = read_search(workdir)
+    assert hparams.found.dataset_fingerprint == (
+        fingerprint(record.lensing, record.dataset_version)
+    )
     assert hparams.found.val_loss == best.best("val_loss")["val_loss"]
     settings = best.settings.to_json()
     assert hparams.values == {k: v for k, v in settings.items() if k not in ("dataset", "data_dir")}
@@ -116,6 +123,40 @@ def test_a_search_stopped_in_a_trial_goes_on_after_its_last_epoch(
         assert [row["epoch"] for row in trial.history] == [1, 2]
         for row, wanted in zip(trial.history, expected.history, strict=True):
             assert row["val_loss"] == pytest.approx(wanted["val_loss"], rel=1e-4)
+
+
+class Interrupting:
+    """An object whose destructor the process is interrupted in: Python drops what is raised."""
+
+    def __init__(self, number):
+        self.number = number
+
+    def __del__(self):
+        os.kill(os.getpid(), self.number)
+
+
+@pytest.mark.parametrize("begun", [1, 2])
+def test_an_interruption_in_a_destructor_between_two_trials_ends_the_search(
+    begun, config, tmp_path, monkeypatch
+):
+    builds, build = 0, LensingHyperModel.build
+
+    def interrupted(self, hp):
+        nonlocal builds
+        model = build(self, hp)
+        builds += 1
+        if builds == begun:
+            Interrupting(signal.SIGINT)
+        return model
+
+    monkeypatch.setattr(LensingHyperModel, "build", interrupted)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            search(config, tmp_path / "search", Budget(max_trials=3), quiet)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert builds == begun
 
 
 def test_a_promoted_trial_equals_a_run_that_was_never_interrupted(changed, tiny, tmp_path):

@@ -29,6 +29,10 @@ class Network(Protocol):
           standardised labels, both float32.
         """
 
+    @property
+    def widest_kernel(self) -> int:
+        """The side of its widest convolution's kernel, in pixels of the maps."""
+
     def footprint(self, task: Task) -> Footprint:
         """Counts the numbers that training keeps, without building anything."""
 

@@ -15,7 +15,9 @@ from keras import ops
 
 from lensing_tfds.errors import LensingError
 from lensing_tfds.task import Task
+from trainer.networks.maps import refuse_unreal
 from trainer.networks.scaling import Scaling
+from trainer.networks.settings import keras_settings
 
 _DTYPE = "float32"  # whatever precision is between them
 
@@ -31,7 +33,7 @@ class Standardise(keras.layers.Layer):
       **options: Keras's own.
 
     Raises:
-      LensingError: the task has another number of channels.
+      LensingError: the task has another number of channels; or, when it is called, the maps have.
     """
 
     def __init__(self, task: Task, mean: Sequence[float], std: Sequence[float], **options: Any):
@@ -46,6 +48,12 @@ class Standardise(keras.layers.Layer):
             )
 
     def call(self, maps: Any) -> Any:
+        # One mean would be taken off any number of channels, and Keras convolve them in groups.
+        if maps.shape[-1] != len(self.mean):
+            channels = ", ".join(self.task.inputs.channels)
+            raise LensingError(
+                f"maps have shape {tuple(maps.shape)}: their last axis must be {channels}"
+            )
         return (maps - _constant(self.mean)) / _constant(self.std)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
@@ -91,6 +99,34 @@ class Destandardise(keras.layers.Layer):
         return super().get_config() | {"mean": list(self.mean), "std": list(self.std)}
 
 
+@keras.saving.register_keras_serializable(package="lensing_tfds")
+class PhysicalModel(keras.Model):
+    """A model from maps in µK, which Keras would change on their way in without a word.
+
+    Keras takes the real part of complex maps and the data of masked arrays, and rounds maps to
+    its `floatx`.
+    """
+
+    def __call__(self, maps: Any, *args: Any, **kwargs: Any) -> Any:
+        refuse_unreal(maps)
+        return super().__call__(maps, *args, **kwargs)
+
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        """Estimates κ as `keras.Model.predict` does, from the maps as they are.
+
+        Raises:
+          LensingError: the maps are complex or masked, or have other channels.
+        """
+        refuse_unreal(x)
+        with keras_settings():
+            return super().predict(x, *args, **kwargs)
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """Estimates κ of one batch; otherwise as `predict`."""
+        refuse_unreal(x)
+        return super().predict_on_batch(x)
+
+
 def in_physical_units(network: keras.Model, task: Task, scaling: Scaling) -> keras.Model:
     """Puts a scaling around a network.
 
@@ -111,7 +147,7 @@ def in_physical_units(network: keras.Model, task: Task, scaling: Scaling) -> ker
         maps
     )
     restored = Destandardise(scaling.label_mean, scaling.label_std, name="destandardise")
-    return keras.Model(maps, restored(network(standardised), maps), name=network.name)
+    return PhysicalModel(maps, restored(network(standardised), maps), name=network.name)
 
 
 def task_of(model: keras.Model) -> Task:

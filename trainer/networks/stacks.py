@@ -63,6 +63,11 @@ class Stack:
         stack = "-".join([*blocks, str(self.last_kernel)])
         return stack if self.upsampling == 1 else _HIRES_PREFIX + stack
 
+    @property
+    def widest_kernel(self) -> int:
+        """The last convolution's, or that of the others; see `family.Network`."""
+        return max(3, self.last_kernel)
+
     def build(self, task: Task, seed: int) -> keras.Model:
         """Builds the network as `family.Network` asks; its kernels start orthogonal."""
         import keras  # slow: who only reads names does not wait for it

@@ -24,6 +24,10 @@ class Linear:
 
     kernel: int
 
+    @property
+    def widest_kernel(self) -> int:
+        return self.kernel
+
     def build(self, task: Task, seed: int) -> keras.Model:
         inputs = keras.Input(task.input_shape)
         outputs = keras.layers.Conv2D(1, self.kernel, padding="same")(inputs)

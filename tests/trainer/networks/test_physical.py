@@ -85,3 +85,41 @@ def test_a_task_that_is_none_is_refused_when_a_file_is_loaded():
         Standardise.from_config(config | {"task": config["task"] | {"npix": -1}})
     with pytest.raises(LensingError, match="unknown field 'colour'"):
         Standardise.from_config(config | {"task": config["task"] | {"colour": 1}})
+
+
+@pytest.fixture(name="saved")
+def saved_fixture(tmp_path):
+    """A network of one channel, saved, and maps."""
+    network = build("1x4-3", task(16), scaling(task(16)), seed=1)
+    network.save(tmp_path / "model.keras")
+    maps = np.random.default_rng(0).normal(0, 100, (3, 16, 16, 1)).astype(np.float32)
+    return keras.saving.load_model(tmp_path / "model.keras"), maps
+
+
+@pytest.mark.parametrize("method", ["predict", "predict_on_batch", "__call__"])
+@pytest.mark.parametrize(
+    ("spoilt", "message"),
+    [
+        (lambda maps: np.concatenate([maps, maps], axis=-1), "their last axis must be T"),
+        (lambda maps: maps + 1j, "maps are of type complex"),
+        (lambda maps: np.ma.masked_greater(maps, 100.0), "maps are a masked array"),
+    ],
+    ids=["two channels", "complex", "masked"],
+)
+def test_a_loaded_file_refuses_maps_that_keras_would_change(saved, method, spoilt, message):
+    model, maps = saved
+    assert np.isfinite(getattr(model, method)(maps)).all()
+    with pytest.raises(LensingError, match=message):
+        getattr(model, method)(spoilt(maps))
+
+
+def test_a_loaded_file_predicts_in_single_precision_whatever_keras_is_set_to(saved):
+    model, maps = saved
+    maps = maps * 1e4  # beyond the largest number of half precision
+    expected = model.predict(maps, verbose=0)
+    assert np.isfinite(expected).all()
+    keras.config.set_floatx("float16")
+    try:
+        np.testing.assert_array_equal(model.predict(maps, verbose=0), expected)
+    finally:
+        keras.config.set_floatx("float32")
