@@ -20,6 +20,7 @@ _SUPERVISOR = "LENSING_TUNING_SUPERVISOR"  # the process that a chief or worker 
 _LOOK_SECONDS = 0.5
 _GRACE_SECONDS = 20.0  # to end in, before a kill
 _START_SECONDS = 300.0  # for the chief to listen: it may have a dataset to build first
+_MOST_WORKERS = 1_000  # on one machine: each is a process with a TensorFlow of its own
 _DEATHS = 10  # of one worker, without a trial's end between them
 
 Report = Callable[[str], None]
@@ -52,6 +53,8 @@ def supervise(
     """
     if workers < 1:
         raise LensingError(f"workers is {workers}: must be at least 1")
+    if workers > _MOST_WORKERS:
+        raise LensingError(f"workers is {workers}: must be at most {_MOST_WORKERS}")
     if port is None:
         port = cluster.free_port(_IP)
     elif not 0 < port < 2**16:

@@ -78,6 +78,7 @@ def test_one_command_searches_and_its_result_goes_straight_into_the_trainer(
         (["--space", "/none.json"], "cannot read /none.json: No such file"),
         (["--workdir", "/dev/null/search"], "cannot write to the folder /dev/null/search"),
         (["--workers", "0"], "workers is 0: must be at least 1"),
+        (["--workers", "1" + "0" * 30], "must be at most 1000"),
         (["--workers", "2", "--port", "0"], "port is 0: must be in [1, 65535]"),
     ],
 )
