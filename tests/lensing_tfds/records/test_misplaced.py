@@ -142,10 +142,10 @@ def test_a_folder_that_may_not_be_read_is_not_called_missing(data_dir, opens, mo
     folder = str(data_dir / "lensing" / "mine")
 
     def refusing(function):
-        def refuse(path):
+        def refuse(path, **settings):
             if str(path).startswith(folder):
                 raise PermissionError(13, "Permission denied", str(path))
-            return function(path)
+            return function(path, **settings)
 
         return refuse
 
