@@ -73,7 +73,9 @@ def refuse_misplaced(config: LensingConfig, folder: str) -> None:
             f"dataset is known by its folder's name; rename {name!r} to {config.name!r}"
         )
     is_version = name in VERSIONS and version == DATASET_VERSION
-    if is_version and (differing := differing_examples(VERSIONS[name], config)):
+    # No `:=`: TensorFlow's AutoGraph reads this where a stream is traced, and warns of one.
+    differing = differing_examples(VERSIONS[name], config) if is_version else ""
+    if differing:
         raise LensingError(
             f"{folder} is not the version {name} ({differing}): move it away, and build that"
         )
