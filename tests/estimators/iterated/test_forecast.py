@@ -77,7 +77,9 @@ def test_what_is_left_of_simulated_b_is_what_is_forecast():
     n, config = 24, VERSIONS["v11"]
     sky, table = config.sky, spectra.fiducial()
     noisy = simulate(config, "test", range(n))
-    silent = simulate(dataclasses.replace(config, noise_uK_arcmin=0.0), "test", range(n))
+    silent = simulate(
+        dataclasses.replace(config, name="silent", noise_uK_arcmin=0.0), "test", range(n)
+    )
     observed, lensed = (fields_of(m["lensed"], config.channels, sky) for m in (noisy, silent))
     kappa = sky.to_modes(np.ascontiguousarray(noisy["kappa"][..., 0]))
     observation = Observation.of(config, table)
