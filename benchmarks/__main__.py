@@ -12,6 +12,7 @@ NAMES = (
     "survey_speed",
     "estimator_proof",
     "quadratic_estimator",
+    "iterated_estimator",
     "build",
     "memory",
     "reading",

@@ -12,7 +12,7 @@ from lensing_tfds.errors import LensingError
 from lensing_tfds.records import storage
 
 BYTE_ORDER_MARK = "\ufeff"
-"""What some editors begin a file with."""
+"""The mark that some editors begin a file with."""
 
 
 def parse(text: str | bytes, source: str) -> dict[str, Any]:

@@ -56,15 +56,15 @@ def fit(
             fields = fields_of(batch[LENSED], config.channels, sky)
             yield fields, sky.to_modes(np.ascontiguousarray(batch[KAPPA][..., 0]))
 
+    first = StageFeatures(observation, pairs, None)
     stages: list[Stage] = []
     last = 0.0
     while len(stages) < most_stages:
         fitted = IteratedEstimator(observation, pairs, stages) if stages else None
         residual_b = np.zeros(0)
         if fitted and "EB" in pairs:
-            residual_b = _residual_power(batches(), fitted, StageFeatures(observation, pairs, None))
-        step = StageFeatures(observation, pairs, residual_b if stages else None)
-        first = StageFeatures(observation, pairs, None)
+            residual_b = _residual_power(batches(), fitted, first)
+        step = StageFeatures(observation, pairs, residual_b) if stages else first
         regression: RingRegression | None = None
         for fields, kappa in batches():
             features = first.first(fields)
