@@ -26,12 +26,15 @@ class LensingTemplate:
 
     Args:
       observation: what the observed fields hold, and which modes are used.
+
+    Attributes:
+      grid: that products are taken on.
     """
 
     def __init__(self, observation: Observation):
         self._observation = observation
         self._sky = observation.sky
-        self._grid = ProductGrid(self._sky, self._sky.inner)
+        self.grid = ProductGrid(self._sky, self._sky.inner)
 
     def temperature(self, t: Modes, kappa: Modes) -> Modes:
         """Returns δT of the sky, without a beam.
@@ -56,10 +59,13 @@ class LensingTemplate:
         q, u = (self._lensed(filtered * factor, *deflection) for factor in (cosine, sine))
         return q * cosine + u * sine, u * cosine - q * sine
 
-    def _filtered(self, modes: Modes, name: str) -> Modes:
+    def wiener(self, name: str) -> NDArray[np.float64]:
+        """Returns the filter of "T" or "E" that gives X_w, (npix, npix // 2 + 1)."""
         observation = self._observation
-        wiener = observation.beam * observation.signal(name, name) * observation.inverse(name)
-        return modes * wiener.astype(modes.real.dtype)
+        return observation.beam * observation.signal(name, name) * observation.inverse(name)
+
+    def _filtered(self, modes: Modes, name: str) -> Modes:
+        return modes * self.wiener(name).astype(modes.real.dtype)
 
     def _deflection(self, kappa: Modes) -> tuple[NDArray, NDArray]:
         phi = phi_from_kappa(kappa, self._sky).astype(kappa.dtype, copy=False)
@@ -68,8 +74,8 @@ class LensingTemplate:
     def _gradient(self, modes: Modes) -> tuple[NDArray, NDArray]:
         """Maps of the two derivatives, on the product grid."""
         d_y, d_x = (factor.astype(modes.dtype) for factor in self._sky.gradient)
-        return self._grid.maps(modes * d_y), self._grid.maps(modes * d_x)
+        return self.grid.maps(modes * d_y), self.grid.maps(modes * d_x)
 
     def _lensed(self, modes: Modes, phi_y: NDArray, phi_x: NDArray) -> Modes:
         along_y, along_x = self._gradient(modes)
-        return self._grid.modes(along_y * phi_y + along_x * phi_x)
+        return self.grid.modes(along_y * phi_y + along_x * phi_x)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,13 +22,15 @@ Examples = Callable[[], Iterable[Mapping[str, NDArray]]]
 _POWER_MODES = 2**20  # of B, on which the residual power is measured: 1 % in each of many rings
 _FEWEST_SKIES = 16
 
+MOST_STAGES, LEAST_GAIN = 6, 3e-4
+
 
 def fit(
     config: LensingConfig,
     table: PowerSpectra,
     examples: Examples,
-    most_stages: int = 6,
-    least_gain: float = 3e-4,
+    most_stages: int = MOST_STAGES,
+    least_gain: float = LEAST_GAIN,
     report: Callable[[int, float], object] = lambda stage, rho: None,
 ) -> IteratedEstimator:
     """Fits stages until one adds less than `least_gain` to the correlation with κ.
@@ -46,6 +48,50 @@ def fit(
     Raises:
       TooFewExamplesError: there are too few examples for the gains.
     """
+    stages: list[Stage] = []
+    correlations: list[float] = []
+    for stage, rho in each_stage(config, table, examples):
+        stages.append(stage)
+        correlations.append(rho)
+        report(len(stages) - 1, rho)
+        if are_enough(correlations, most_stages, least_gain):
+            break
+    return IteratedEstimator(Observation.of(config, table), pairs_of(config), stages)
+
+
+def are_enough(
+    correlations: Sequence[float],
+    most_stages: int = MOST_STAGES,
+    least_gain: float = LEAST_GAIN,
+) -> bool:
+    """Says whether no further stage is due.
+
+    Args:
+      correlations: with κ, of the stages that there are.
+      most_stages: as of `fit`.
+      least_gain: as of `fit`.
+    """
+    *_, last, new = (-math.inf, -math.inf, *correlations)
+    return len(correlations) >= most_stages or new - last < least_gain
+
+
+def each_stage(
+    config: LensingConfig, table: PowerSpectra, examples: Examples, stages: Sequence[Stage] = ()
+) -> Iterator[tuple[Stage, float]]:
+    """Fits one stage after the other, without an end.
+
+    Args:
+      config: the version.
+      table: the spectra of its cosmology.
+      examples: for training.
+      stages: that were fitted before.
+
+    Yields:
+      The next stage, and its map-level correlation with κ on these examples.
+
+    Raises:
+      TooFewExamplesError: there are too few examples for the gains.
+    """
     sky = config.sky
     rings = rings_of(sky)
     observation = Observation.of(config, table)
@@ -57,14 +103,13 @@ def fit(
             yield fields, sky.to_modes(np.ascontiguousarray(batch[KAPPA][..., 0]))
 
     first = StageFeatures(observation, pairs, None)
-    stages: list[Stage] = []
-    last = 0.0
-    while len(stages) < most_stages:
-        fitted = IteratedEstimator(observation, pairs, stages) if stages else None
+    done = list(stages)
+    while True:
+        fitted = IteratedEstimator(observation, pairs, done) if done else None
         residual_b = np.zeros(0)
         if fitted and "EB" in pairs:
             residual_b = _residual_power(batches(), fitted, first)
-        step = StageFeatures(observation, pairs, residual_b) if stages else first
+        step = StageFeatures(observation, pairs, residual_b) if done else first
         regression: RingRegression | None = None
         for fields, kappa in batches():
             features = first.first(fields)
@@ -75,13 +120,8 @@ def fit(
             regression.add(kappa, features)
         if regression is None:
             raise TooFewExamplesError("there is none, and gains need examples")
-        stages.append(Stage(regression.gains(), residual_b))
-        rho = regression.correlation()
-        report(len(stages) - 1, rho)
-        if len(stages) > 1 and rho - last < least_gain:
-            break
-        last = rho
-    return IteratedEstimator(observation, pairs, stages)
+        done.append(Stage(regression.gains(), residual_b))
+        yield done[-1], regression.correlation()
 
 
 def _residual_power(

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,10 @@ from lensing_tfds.sky.flat_sky import FlatSky
 
 Modes = NDArray[np.complexfloating]
 Fields = Mapping[str, Modes]
+Field = TypeVar("Field")
+
+AGAIN = ("TT", "EE", "EB", "TB")
+"""The pairs that later stages estimate, of those that there are."""
 
 _FEWEST_MODES = 16
 _BLOCK_PIXELS = 2**16  # of maps: what is estimated together stays in the cache
@@ -124,6 +129,11 @@ class StageFeatures:
       observation: what the observed fields hold.
       pairs: that stage 0 combines.
       residual_b: as of `Stage`; None for stage 0.
+
+    Attributes:
+      estimators: of each pair that this stage estimates.
+      template: of what the last estimate of κ did.
+      beam: b_l of the modes used, (npix, npix // 2 + 1) float32.
     """
 
     def __init__(
@@ -132,23 +142,21 @@ class StageFeatures:
         pairs: Sequence[str],
         residual_b: NDArray[np.float64] | None,
     ):
-        self._beam = observation.beam.astype(np.float32)
-        self._template = LensingTemplate(observation)
+        self.beam = observation.beam.astype(np.float32)
+        self.template = LensingTemplate(observation)
         if residual_b is None:
-            self._first = [QuadraticEstimator(pair, observation) for pair in pairs]
+            self.estimators = {pair: QuadraticEstimator(pair, observation) for pair in pairs}
             return
         weighed = observation
         if len(residual_b):
             weighed = with_residual_b(observation, residual_b)
-        self._again = {
-            pair: QuadraticEstimator(pair, weighed)
-            for pair in ("TT", "EE", "EB", "TB")
-            if pair in pairs
+        self.estimators = {
+            pair: QuadraticEstimator(pair, weighed) for pair in AGAIN if pair in pairs
         }
 
     def first(self, fields: Fields) -> list[Modes]:
         """Returns the estimates of stage 0, each (n, npix, npix // 2 + 1)."""
-        return [estimator.kappa(fields) for estimator in self._first]
+        return [estimator.kappa(fields) for estimator in self.estimators.values()]
 
     def residual(self, fields: Fields, kappa: Modes) -> dict[str, Modes]:
         """Returns T, E and B, those that there are, less what lensing by κ does to them.
@@ -159,22 +167,38 @@ class StageFeatures:
         """
         found: dict[str, Modes] = {}
         if "E" in fields:
-            delta_e, delta_b = self._template.polarization(fields["E"], kappa)
-            found["E"] = fields["E"] - self._beam * delta_e
-            found["B"] = fields["B"] - self._beam * delta_b
+            delta_e, delta_b = self.template.polarization(fields["E"], kappa)
+            found["E"] = fields["E"] - self.beam * delta_e
+            found["B"] = fields["B"] - self.beam * delta_b
         if "T" in fields:
-            delta_t = self._template.temperature(fields["T"], kappa)
-            found["T"] = fields["T"] - self._beam * delta_t
+            delta_t = self.template.temperature(fields["T"], kappa)
+            found["T"] = fields["T"] - self.beam * delta_t
         return found
 
     def again(self, fields: Fields, kappa: Modes) -> list[Modes]:
         """Returns the estimates from fields that are delensed by the last estimate of κ."""
         residual = self.residual(fields, kappa)
-        observed = {**fields, "B": residual["B"]} if "B" in residual else {}
-        legs = {"TT": [residual], "EE": [residual], "EB": [observed, residual], "TB": [observed]}
         return [
-            estimator.kappa(leg) for pair, estimator in self._again.items() for leg in legs[pair]
+            estimator.kappa(leg)
+            for pair, estimator in self.estimators.items()
+            for leg in legs(pair, fields, residual)
         ]
+
+
+def legs(
+    pair: str, observed: Mapping[str, Field], residual: Mapping[str, Field]
+) -> list[Mapping[str, Field]]:
+    """Returns the fields that a later stage estimates a pair from, a set for each estimate.
+
+    Args:
+      pair: "TT", "EE", "EB" or "TB".
+      observed: the fields as they are, of any type.
+      residual: the same, delensed.
+    """
+    if pair in ("TT", "EE"):
+        return [residual]
+    less_b = {**observed, "B": residual["B"]}
+    return [less_b, residual] if pair == "EB" else [less_b]
 
 
 def with_residual_b(

@@ -29,6 +29,7 @@ there is more than N0, by up to 65 %: lensing by other modes than L scatters the
 `benchmarks.estimator_proof`, and docs/quadratic_estimators.md).
 """
 
+import functools
 from collections.abc import Mapping
 
 import numpy as np
@@ -68,6 +69,8 @@ class QuadraticEstimator:
     Attributes:
       pair: as given.
       observation: as given.
+      weights: W, the kernel of the sum q_L.
+      grid: that the products of the sum are taken on.
       response: R_L, half plane, float64: what the unnormalised estimate q_L is to κ_L on average.
         Zero for modes that are not estimated: L = 0, the grid's Nyquist lines, and where no pair
         of the modes used adds up to L.
@@ -85,18 +88,24 @@ class QuadraticEstimator:
         self.pair = pair
         self.observation = observation
         sky = observation.sky
-        self._grid = ProductGrid(sky, observation.used, observation.wrapped)
+        self.grid = ProductGrid(sky, observation.used, observation.wrapped)
         self._ell = _vector(sky)
         self._along = (self._ell[1], -self._ell[0]) if curl else self._ell
         coupling = _coupling(pair, observation)
         x, y = pair[0], pair[1]
         kept = [t for t in coupling if x != y or t.gradient == "left"]
-        self._weights = kernels.times(tuple(kept), observation.inverse(x), observation.inverse(y))
+        self.weights = kernels.times(tuple(kept), observation.inverse(x), observation.inverse(y))
         norm = 2 / (sky.area * np.where(sky.ell > 0, sky.ell, np.inf) ** 2)
-        self.response = norm * self._sum(self._weights, coupling)
+        self.response = norm * self._sum(self.weights, coupling)
         # What rounding leaves where no pair of modes adds up to L is not a response.
         self.response[self.response < 1e-10 * self.response.max()] = 0
         self.noise = self.noise_covariance(self)
+
+    @functools.cached_property
+    def normalisation(self) -> Plane:
+        """1 / R_L, zero for modes that are not estimated: half plane."""
+        one = np.ones_like(self.response)
+        return np.divide(one, self.response, out=np.zeros_like(one), where=self.response > 0)
 
     def noise_covariance(self, other: "QuadraticEstimator") -> Plane:
         """Returns the N0 cross-spectrum of two estimators' noise.
@@ -110,9 +119,9 @@ class QuadraticEstimator:
           Half plane, float64; infinite for modes that either does not estimate.
         """
         x, y, v, w = (*self.pair, *other.pair)
-        ours, total = self._weights, self.observation.total
-        direct = kernels.times(other._weights, total(x, v), total(y, w))
-        crossed = kernels.times(kernels.swapped(other._weights), total(x, w), total(y, v))
+        ours, total = self.weights, self.observation.total
+        direct = kernels.times(other.weights, total(x, v), total(y, w))
+        crossed = kernels.times(kernels.swapped(other.weights), total(x, w), total(y, v))
         power = self._sum(ours, direct) + self._sum(ours, crossed)
         power /= self.observation.sky.area
         both = self.response * other.response
@@ -138,21 +147,18 @@ class QuadraticEstimator:
         if len(x) != len(y):
             raise LensingError(f"{len(x)} maps of {self.pair[0]}, but {len(y)} of {self.pair[1]}")
         real = x.real.dtype
-        normalisation = np.divide(
-            1, self.response, out=np.zeros_like(self.response), where=self.response > 0
-        )
-        to_kappa = [(-1j * along * normalisation).astype(x.dtype) for along in self._along]
+        to_kappa = [(-1j * along * self.normalisation).astype(x.dtype) for along in self._along]
         gradients = [(1j * ell).astype(x.dtype) for ell in self._ell]
         weights = [
-            Term(t.left.astype(real), t.right.astype(real), t.gradient) for t in self._weights
+            Term(t.left.astype(real), t.right.astype(real), t.gradient) for t in self.weights
         ]
         estimate = np.empty_like(x)
-        step = max(1, _BLOCK_PIXELS // self._grid.npix**2)
+        step = max(1, _BLOCK_PIXELS // self.grid.npix**2)
         for start in range(0, len(x), step):
             block = slice(start, start + step)
             flow = self._flow(weights, x[block], y[block], gradients)
             estimate[block] = sum(
-                factor * self._grid.modes(maps) for factor, maps in zip(to_kappa, flow, strict=True)
+                factor * self.grid.modes(maps) for factor, maps in zip(to_kappa, flow, strict=True)
             )
         return estimate
 
@@ -160,7 +166,7 @@ class QuadraticEstimator:
         self, weights: list[Term], x: NDArray, y: NDArray, gradients: list[NDArray]
     ) -> tuple[NDArray, NDArray]:
         """Returns the maps whose divergence is −q: a filtered gradient times a filtered field."""
-        maps = self._grid.maps
+        maps = self.grid.maps
         flow_y = flow_x = np.zeros(())
         for term in weights:
             left, right = term.left * x, term.right * y
@@ -171,7 +177,7 @@ class QuadraticEstimator:
         return flow_y, flow_x
 
     def _sum(self, first: Kernel, second: Kernel) -> Plane:
-        return kernels.summed_product(first, second, self._along, self._ell, self._grid)
+        return kernels.summed_product(first, second, self._along, self._ell, self.grid)
 
     def _checked(
         self, fields: Mapping[str, NDArray[np.complexfloating]], name: str
