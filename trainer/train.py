@@ -28,13 +28,13 @@ from trainer.losses import StandardisedError
 from trainer.memory import refuse_too_large
 from trainer.metrics import MapCorrelation
 from trainer.networks import families
-from trainer.networks.scaling import Scaling, measure_scaling
 from trainer.networks.settings import keras_settings
+from trainer.networks.statistics import Statistics, measure_statistics
 from trainer.resume import stopped_run
 from trainer.run import SEARCH, Run, RunConfig, load_run, settings_changed, write_config
 
-# Mean and variance of a pixel are known to better than a percent from these.
-_SCALING_EXAMPLES = 1_000
+# Mean and variance of a pixel, and all but a few rings' power, are known to a percent from these.
+_MEASURED_EXAMPLES = 1_000
 
 
 def train(
@@ -108,8 +108,8 @@ def _train(
         done, history, best = 0, (), None
         if model is None:
             with signals_held():
-                scaling = measured_scaling(builder, config.max_examples)
-                model = build_compiled(config, source.task, scaling)
+                statistics = measured_statistics(builder, config.max_examples)
+                model = build_compiled(config, source.task, statistics)
     # Fewer epochs than a run already has do not make it a shorter run.
     settled = dataclasses.replace(config, epochs=max(config.epochs, done))
     run_config = RunConfig(settled, lensing, version)
@@ -137,21 +137,21 @@ def _train(
     return load_run(workdir)
 
 
-def build_compiled(config: TrainerConfig, task: Task, scaling: Scaling) -> keras.Model:
+def build_compiled(config: TrainerConfig, task: Task, statistics: Statistics) -> keras.Model:
     """Builds a network, ready to fit.
 
     Args:
       config: its model, seed and optimizer settings are used.
       task: what goes in and what comes out.
-      scaling: of the dataset's maps, as `measured_scaling` finds it.
+      statistics: of the dataset's maps, as `measured_statistics` finds them.
 
     Raises:
       LensingError: the model's name is not in the grammar.
     """
-    model = families.build(config.model, task, scaling, config.seed)
+    model = families.build(config.model, task, statistics, config.seed)
     model.compile(
         optimizer=build_optimizer(config),
-        loss=StandardisedError(scaling.label_std),
+        loss=StandardisedError(statistics.scaling.label_std),
         metrics=[MapCorrelation()],
         jit_compile=_jit_compile(),
     )
@@ -214,8 +214,8 @@ def _refuse_other_steps(
         )
 
 
-def measured_scaling(builder: tfds.core.DatasetBuilder, max_examples: int | None) -> Scaling:
-    """Measures the scaling of a dataset's maps on the first training examples.
+def measured_statistics(builder: tfds.core.DatasetBuilder, max_examples: int | None) -> Statistics:
+    """Measures the statistics of a dataset's maps on the first training examples.
 
     Args:
       builder: the dataset.
@@ -225,8 +225,8 @@ def measured_scaling(builder: tfds.core.DatasetBuilder, max_examples: int | None
       LensingError: the dataset is damaged, or its maps are all constant or not finite.
     """
     available = StoredExamples(builder, max_examples).examples_per_epoch
-    split = f"train[:{min(available, _SCALING_EXAMPLES)}]"
-    return measure_scaling(reading.evaluation_batches(builder, split, 32), task_of(builder))
+    split = f"train[:{min(available, _MEASURED_EXAMPLES)}]"
+    return measure_statistics(reading.evaluation_batches(builder, split, 32), task_of(builder))
 
 
 def _jit_compile() -> bool | str:

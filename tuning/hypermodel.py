@@ -15,10 +15,10 @@ from lensing_tfds.configs import LensingConfig
 from lensing_tfds.records.datasets import open_dataset, task_of
 from trainer.config import TrainerConfig
 from trainer.memory import refuse_too_large
-from trainer.networks.scaling import Scaling
 from trainer.networks.space import Choice, Dimension
+from trainer.networks.statistics import Statistics
 from trainer.run import Run
-from trainer.train import build_compiled, measured_scaling, train
+from trainer.train import build_compiled, measured_statistics, train
 from tuning.config import SearchConfig
 
 
@@ -40,14 +40,14 @@ class LensingHyperModel(keras_tuner.HyperModel):
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         config = self.trainer_config(hp)
         refuse_too_large(config, self.lensing)
-        builder, scaling = self._dataset
-        return build_compiled(config, task_of(builder), scaling)
+        builder, statistics = self._dataset
+        return build_compiled(config, task_of(builder), statistics)
 
     @functools.cached_property
-    def _dataset(self) -> tuple[tfds.core.DatasetBuilder, Scaling]:
-        """The dataset and its scaling, which is the same for all trials."""
+    def _dataset(self) -> tuple[tfds.core.DatasetBuilder, Statistics]:
+        """The dataset and its statistics, which are the same for all trials."""
         builder = open_dataset(self.lensing, self.config.data_dir)
-        return builder, measured_scaling(builder, self.config.max_examples)
+        return builder, measured_statistics(builder, self.config.max_examples)
 
     def fit(
         self,

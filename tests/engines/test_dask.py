@@ -12,6 +12,7 @@ from lensing_tfds import simulate
 from lensing_tfds.configs import DATASET_VERSION
 from lensing_tfds.task import Task
 from tests.trainer.runs import keep
+from tests.trainer.tasks import statistics
 from trainer.config import resolve
 from trainer.networks.families import build
 from trainer.networks.scaling import Scaling
@@ -71,7 +72,8 @@ def test_the_same_predictions(generate, flags, small, tmp_path):
     workdir = tmp_path / "run"
     workdir.mkdir()
     write_config(workdir, RunConfig(settings, small, DATASET_VERSION))
-    keep(build("1x4-3", Task(small, DATASET_VERSION), scaling, seed=0), workdir)
+    task = Task(small, DATASET_VERSION)
+    keep(build("1x4-3", task, statistics(task, scaling), seed=0), workdir)
     output = tmp_path / "predictions"
     command = [sys.executable, "-m", "pipelines.predict", "--workdir", str(workdir)]
     command += ["--output", str(output), "--split", "train", *flags, "--dask_npartitions", "3"]

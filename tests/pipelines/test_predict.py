@@ -16,6 +16,7 @@ from pipelines import predict_worker
 from pipelines.predict import main
 from pipelines.predictor import predict_split
 from tests.trainer.runs import keep
+from tests.trainer.tasks import statistics
 from trainer import evaluate
 from trainer.config import resolve
 from trainer.networks.families import build
@@ -26,7 +27,8 @@ from trainer.run import RunConfig, load_run, write_config
 def network(lensing, seed):
     """A network with its first weights."""
     scaling = Scaling((1.0,), (90.0,), (0.01,), (0.3,))
-    return build("1x4-3", Task(lensing, "1.0.0"), scaling, seed)
+    task = Task(lensing, "1.0.0")
+    return build("1x4-3", task, statistics(task, scaling), seed)
 
 
 @pytest.fixture(name="trained", scope="module")

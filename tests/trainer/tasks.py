@@ -1,8 +1,10 @@
 """Tasks of all sizes, for tests of networks."""
 
 from lensing_tfds.configs import DATASET_VERSION, LensingConfig
+from lensing_tfds.sky.binning import Bins
 from lensing_tfds.task import Task
 from trainer.networks.scaling import Scaling
+from trainer.networks.statistics import Statistics, fields
 
 
 def task(npix: int, stokes: str = "T") -> Task:
@@ -19,3 +21,10 @@ def scaling(of: Task) -> Scaling:
         (-0.1,),
         (0.2,),
     )
+
+
+def statistics(of: Task, given: Scaling | None = None) -> Statistics:
+    """Statistics with a scaling, `scaling(of)` if none is given, and power that falls with l."""
+    rings = Bins.fundamental(of.lensing.sky).num
+    power = tuple(1e-3 / (1 + i) ** 2 for i in range(rings))
+    return Statistics(given or scaling(of), dict.fromkeys(fields(of), power))

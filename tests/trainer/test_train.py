@@ -14,7 +14,7 @@ from lensing_tfds.records import storage
 from lensing_tfds.records.locks import alone_in
 from lensing_tfds.records.reading import evaluation_batches
 from lensing_tfds.task import Task
-from tests.trainer.tasks import scaling, task
+from tests.trainer.tasks import statistics, task
 from trainer.callbacks import Checkpoints
 from trainer.checkpoints import BEST, LAST, load, read_record, save
 from trainer.networks import families
@@ -313,7 +313,9 @@ def test_a_network_of_another_dataset_than_its_run_is_refused(finished, tmp_path
     run = load_run(workdir)
     other = dataclasses.replace(run.lensing, noise_uK_arcmin=3.0)
     of = Task(other, run.dataset_version)
-    save(families.build("1x4-3", of, scaling(of), 0), workdir / BEST, read_record(workdir / BEST))
+    save(
+        families.build("1x4-3", of, statistics(of), 0), workdir / BEST, read_record(workdir / BEST)
+    )
     with pytest.raises(LensingError, match="not of the dataset .*noise_uK_arcmin: 0.0 -> 3.0"):
         load_run(workdir).predict(np.zeros((1, 16, 16, 1)))
 
@@ -329,7 +331,7 @@ def test_the_optimizer_is_the_one_that_the_config_names(changed):
 
 def test_the_loss_is_the_mean_squared_error_of_standardised_kappa(changed):
     of = task(16)
-    model = build_compiled(changed(), of, scaling(of))
+    model = build_compiled(changed(), of, statistics(of))
     x, y = (tf.random.stateless_normal((4, 16, 16, 1), (1, i)) for i in range(2))
     x, y = 50 * x + 10, 0.2 * y - 0.1
     expected = np.mean((model(x) - y) ** 2) / 0.2**2

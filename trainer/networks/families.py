@@ -9,7 +9,7 @@ from lensing_tfds.task import Task
 from trainer.networks import stacks
 from trainer.networks.family import Family, Network
 from trainer.networks.memory import MemoryEstimate
-from trainer.networks.scaling import Scaling
+from trainer.networks.statistics import Statistics
 
 if TYPE_CHECKING:
     import keras
@@ -36,13 +36,13 @@ def parse(name: str) -> Network:
     raise LensingError(f"unknown model {name!r}: expected {grammars}")
 
 
-def build(name: str, task: Task, scaling: Scaling, seed: int) -> keras.Model:
+def build(name: str, task: Task, statistics: Statistics, seed: int) -> keras.Model:
     """Builds a network from its name, not compiled, whatever Keras's own settings say.
 
     Args:
       name: the network's.
       task: what goes in and what comes out.
-      scaling: of the dataset's maps.
+      statistics: of the dataset's training maps.
       seed: of the initial weights; the same seed gives the same weights.
 
     Returns:
@@ -50,14 +50,16 @@ def build(name: str, task: Task, scaling: Scaling, seed: int) -> keras.Model:
       dimensionless, both float32, which holds the task and the scaling.
 
     Raises:
-      LensingError: the name is in no family's grammar, or the scaling is of other channels.
+      LensingError: the name is in no family's grammar, or the statistics are of other maps.
     """
     # Imported here: who only reads names does not wait for Keras.
     from trainer.networks.physical import in_physical_units
     from trainer.networks.settings import keras_settings
 
     with keras_settings():
-        return in_physical_units(parse(name).build(task, seed), task, scaling)
+        network = parse(name)
+        statistics.refuse_another(task)
+        return in_physical_units(network.build(task, statistics, seed), task, statistics.scaling)
 
 
 def memory(name: str, task: Task, batch_size: int, optimizer: str) -> MemoryEstimate:

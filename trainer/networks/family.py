@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from lensing_tfds.task import Task
 from trainer.networks.memory import Footprint
 from trainer.networks.space import Space
+from trainer.networks.statistics import Statistics
 
 if TYPE_CHECKING:
     import keras
@@ -17,11 +18,12 @@ if TYPE_CHECKING:
 class Network(Protocol):
     """A network's name, parsed."""
 
-    def build(self, task: Task, seed: int) -> keras.Model:
+    def build(self, task: Task, statistics: Statistics, seed: int) -> keras.Model:
         """Builds the network, not compiled.
 
         Args:
           task: what goes in and what comes out.
+          statistics: of the training maps, in µK.
           seed: of the initial weights; the same seed gives the same weights.
 
         Returns:

@@ -20,6 +20,7 @@ from lensing_tfds.task import Task
 from trainer.networks.family import Family
 from trainer.networks.memory import Footprint
 from trainer.networks.space import Choice, Point, Space, Value
+from trainer.networks.statistics import Statistics
 
 if TYPE_CHECKING:
     import keras
@@ -68,8 +69,9 @@ class Stack:
         """The last convolution's, or that of the others; see `family.Network`."""
         return max(3, self.last_kernel)
 
-    def build(self, task: Task, seed: int) -> keras.Model:
+    def build(self, task: Task, statistics: Statistics, seed: int) -> keras.Model:
         """Builds the network as `family.Network` asks; its kernels start orthogonal."""
+        del statistics
         import keras  # slow: who only reads names does not wait for it
 
         filters = self.filters

@@ -15,7 +15,7 @@ from estimators.judge import judge_estimators
 from estimators.reports import figures, run_page
 from lensing_tfds.versions import VERSIONS
 from tests.estimators import skies
-from tests.trainer.tasks import scaling
+from tests.trainer.tasks import statistics
 from trainer.config import resolve
 from trainer.networks.families import build
 from trainer.run import Run
@@ -59,7 +59,7 @@ def rendered(config, workdir, others=()):
         history,
     )
     # As if read from best.keras.
-    vars(run)["model"] = build("1x4-3", run.task, scaling(run.task), seed=0)
+    vars(run)["model"] = build("1x4-3", run.task, statistics(run.task), seed=0)
     vars(run)["dataset"] = types.SimpleNamespace(name="lensing/small", data_dir="/data & more")
     return run_page.render(run, evaluation)
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from lensing_tfds.symmetries import ORDER, transform
 from lensing_tfds.task import Task
-from tests.trainer.tasks import scaling, task
+from tests.trainer.tasks import statistics, task
 from trainer.data import stream
 from trainer.data.source import epoch_keys
 from trainer.train import build_compiled
@@ -74,7 +74,7 @@ def test_its_examples_are_turned_pair_by_pair(settings):
 
 
 def test_keras_fits_on_it(settings):
-    model = build_compiled(settings, TQU, scaling(TQU))
+    model = build_compiled(settings, TQU, statistics(TQU))
     steps = stream.steps_per_epoch(Drawn(), settings.batch_size)
     batches = stream.training_batches(Drawn(), settings)
     model.fit(batches, epochs=3, steps_per_epoch=steps, shuffle=False, verbose=0)

@@ -6,7 +6,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from lensing_tfds.records import reading
-from tests.trainer.tasks import scaling, task
+from tests.trainer.tasks import statistics, task
 from trainer.data import stored, stream
 from trainer.data.stored import StoredExamples
 from trainer.train import build_compiled
@@ -165,7 +165,7 @@ def test_augmentation_changes_the_signs_of_q_and_u_with_the_axes(polarized_build
 
 def test_keras_fits_on_the_stream(builder, config):
     of = task(16)
-    model = build_compiled(dataclasses.replace(config, model="1x2-3"), of, scaling(of))
+    model = build_compiled(dataclasses.replace(config, model="1x2-3"), of, statistics(of))
     source = StoredExamples(builder)
     steps = stream.steps_per_epoch(source, config.batch_size)
     batches = stream.training_batches(source, config)

@@ -8,11 +8,12 @@ import pytest
 
 from lensing_tfds.errors import LensingError
 from lensing_tfds.task import Task
-from tests.trainer.tasks import scaling, task
+from tests.trainer.tasks import statistics, task
 from trainer.networks import families
 from trainer.networks.family import Family
 from trainer.networks.memory import Footprint
 from trainer.networks.space import Choice, Point, Space
+from trainer.networks.statistics import Statistics
 from trainer.recipes import Recipe
 from trainer.spaces import changed, space_for
 from trainer.tfx import trainer_config
@@ -28,7 +29,7 @@ class Linear:
     def widest_kernel(self) -> int:
         return self.kernel
 
-    def build(self, task: Task, seed: int) -> keras.Model:
+    def build(self, task: Task, statistics: Statistics, seed: int) -> keras.Model:
         inputs = keras.Input(task.input_shape)
         outputs = keras.layers.Conv2D(1, self.kernel, padding="same")(inputs)
         return keras.Model(inputs, outputs)
@@ -62,10 +63,10 @@ def _registered(monkeypatch):
 
 
 def test_its_names_are_read_built_and_counted():
-    assert families.build("linear-5", task(16), scaling(task(16)), seed=0).count_params() == 26
+    assert families.build("linear-5", task(16), statistics(task(16)), seed=0).count_params() == 26
     assert families.memory("linear-5", task(16), 1, "sgd").parameters == 4 * 26
     assert (
-        families.build("2x4-3", task(16), scaling(task(16)), seed=0).count_params()
+        families.build("2x4-3", task(16), statistics(task(16)), seed=0).count_params()
         == 4 * 10 + 4 * 37 + 37
     )
 

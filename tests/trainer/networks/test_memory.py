@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from tests.trainer.tasks import task
+from tests.trainer.tasks import statistics, task
 from trainer.networks.families import memory, parse
 from trainer.networks.memory import Footprint
 from trainer.recipes import RECIPES
@@ -31,7 +31,7 @@ def test_parameters_gradients_and_moments_are_four_bytes_each(optimizer, slots):
 @pytest.mark.parametrize("stokes", ["T", "TQU"])
 @pytest.mark.parametrize("name", sorted({r.model for rs in RECIPES.values() for r in rs}))
 def test_what_is_counted_is_what_is_built(name, stokes):
-    model = parse(name).build(task(15, stokes), seed=0)
+    model = parse(name).build(task(15, stokes), statistics(task(15, stokes)), seed=0)
     outputs = [math.prod(layer.output.shape[1:]) for layer in model.layers]
     expected = Footprint.of_chain(model.count_params(), outputs)
     assert parse(name).footprint(task(15, stokes)) == expected

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lensing_tfds.errors import LensingError
-from tests.trainer.tasks import scaling, task
+from tests.trainer.tasks import scaling, statistics, task
 from trainer.networks.families import build
 from trainer.networks.physical import Standardise, scaling_of, task_of
 
@@ -16,7 +16,7 @@ TQU = task(16, "TQU")
 
 @pytest.fixture(name="model", scope="module")
 def model_fixture() -> keras.Model:
-    return build("2x4-3", TQU, scaling(TQU), seed=1)
+    return build("2x4-3", TQU, statistics(TQU), seed=1)
 
 
 def maps(n: int) -> np.ndarray:
@@ -65,7 +65,7 @@ def test_task_and_scaling_are_those_that_it_was_built_with(model):
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("name", ["1x4-3", "hires-2x4-3"])
 def test_a_map_that_is_not_finite_gives_nan_everywhere_and_its_neighbours_do_not(name, value):
-    model = build(name, TQU, scaling(TQU), seed=1)
+    model = build(name, TQU, statistics(TQU), seed=1)
     lensed = maps(3)
     expected = model.predict_on_batch(lensed)
     lensed[1, 4, 5, 2] = value
@@ -76,7 +76,7 @@ def test_a_map_that_is_not_finite_gives_nan_everywhere_and_its_neighbours_do_not
 
 def test_a_scaling_of_other_channels_is_refused():
     with pytest.raises(LensingError, match="maps of T, Q, U cannot be standardised by means"):
-        build("2x4-3", TQU, scaling(task(16)), seed=0)
+        build("2x4-3", TQU, statistics(TQU, scaling(task(16))), seed=0)
 
 
 def test_a_task_that_is_none_is_refused_when_a_file_is_loaded():
@@ -90,7 +90,7 @@ def test_a_task_that_is_none_is_refused_when_a_file_is_loaded():
 @pytest.fixture(name="saved")
 def saved_fixture(tmp_path):
     """A network of one channel, saved, and maps."""
-    network = build("1x4-3", task(16), scaling(task(16)), seed=1)
+    network = build("1x4-3", task(16), statistics(task(16)), seed=1)
     network.save(tmp_path / "model.keras")
     maps = np.random.default_rng(0).normal(0, 100, (3, 16, 16, 1)).astype(np.float32)
     return keras.saving.load_model(tmp_path / "model.keras"), maps

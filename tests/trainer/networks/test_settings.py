@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 
-from tests.trainer.tasks import scaling, task
+from tests.trainer.tasks import statistics, task
 from trainer.networks.families import build
 from trainer.networks.settings import keras_settings
 from trainer.run import load_run
@@ -147,7 +147,7 @@ def test_threads_that_overlap_do_not_give_the_settings_back_to_each_other(foreig
 
 
 def test_a_network_that_is_built_among_them_says_its_own(foreign):
-    model = build("hires-2x4-3", task(16), scaling(task(16)), seed=0)
+    model = build("hires-2x4-3", task(16), statistics(task(16)), seed=0)
     inner = next(layer for layer in model.layers if isinstance(layer, keras.Model))
     for layer in (*model.layers, *inner.layers):
         assert layer.dtype_policy.name == "float32", layer.name

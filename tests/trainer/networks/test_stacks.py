@@ -3,14 +3,14 @@ import numpy as np
 import pytest
 
 from lensing_tfds.errors import LensingError
-from tests.trainer.tasks import task
+from tests.trainer.tasks import statistics, task
 from trainer.networks import families, stacks
 from trainer.recipes import RECIPES
 
 
 def core(name: str, npix: int, seed: int) -> keras.Model:
     """The network between the layers that standardise."""
-    return families.parse(name).build(task(npix), seed)
+    return families.parse(name).build(task(npix), statistics(task(npix)), seed)
 
 
 def test_a_name_gives_its_layers():
