@@ -94,7 +94,8 @@ def measure_scaling(batches: Iterable[Mapping[str, NDArray]], task: Task) -> Sca
 
 
 def _std(mean: NDArray[np.float64], square: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.sqrt(np.maximum(square - mean**2, 0))
+    with np.errstate(invalid="ignore"):  # infinite maps: `Scaling` refuses them
+        return np.sqrt(np.maximum(square - mean**2, 0))
 
 
 class _Moments:

@@ -78,7 +78,7 @@ def test_statistics_of_other_maps_build_no_network(other, message):
         families.build("2x4-3", TQU, statistics(other), seed=0)
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, 3e38])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_maps_that_are_not_finite_are_refused(value):
     batch = draw(2)
     batch["lensed"][1, 2, 3] = value
