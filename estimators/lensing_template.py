@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from estimators.quadratic.convolution import ProductGrid
+from estimators.quadratic.legs import Factors, Filter, Legs
 from estimators.quadratic.observation import Observation
 from lensing_tfds.sky import polarization
 from lensing_tfds.sky.lensing import phi_from_kappa
@@ -33,8 +34,16 @@ class LensingTemplate:
 
     def __init__(self, observation: Observation):
         self._observation = observation
-        self._sky = observation.sky
-        self.grid = ProductGrid(self._sky, self._sky.inner)
+        sky = observation.sky
+        self.grid = ProductGrid(sky, sky.inner)
+        cosine, sine = polarization.angles(sky)
+        self._cosine, self._sine = Factors(cosine), Factors(sine)
+        filters = {"T": [self.wiener("T")]}
+        filters["E"] = [self.wiener("E") * angle for angle in (cosine, sine)]
+        self._filters = {
+            name: [Filter(plane, sky) for plane in planes] for name, planes in filters.items()
+        }
+        self._phi = Filter(phi_from_kappa(np.ones(sky.ell.shape, complex), sky).real, sky)
 
     def temperature(self, t: Modes, kappa: Modes) -> Modes:
         """Returns δT of the sky, without a beam.
@@ -46,36 +55,43 @@ class LensingTemplate:
         Returns:
           Half planes, µK, same shape and dtype.
         """
-        return self._lensed(self._filtered(t, "T"), *self._deflection(kappa))
+        return self.of(Legs({"T": t}), kappa)["T"]
 
     def polarization(self, e: Modes, kappa: Modes) -> tuple[Modes, Modes]:
         """Returns δE and δB of the sky, without a beam; arguments and results as of T.
 
         The unlensed B is zero.
         """
-        filtered = self._filtered(e, "E")
-        deflection = self._deflection(kappa)
-        cosine, sine = (f.astype(e.real.dtype) for f in polarization.angles(self._sky))
-        q, u = (self._lensed(filtered * factor, *deflection) for factor in (cosine, sine))
-        return q * cosine + u * sine, u * cosine - q * sine
+        templates = self.of(Legs({"E": e}), kappa)
+        return templates["E"], templates["B"]
+
+    def of(self, fields: Legs, kappa: Modes) -> dict[str, Modes]:
+        """Returns δT, or δE and δB, or all, of the sky, without a beam.
+
+        Args:
+          fields: observed "T" or "E" or both, µK, with beam and noise: others are ignored. The
+            maps of their gradients are kept in them, for templates of other κ.
+          kappa: half planes of κ, or of its estimate, (n, npix, npix // 2 + 1).
+        """
+        deflection = Legs({"kappa": kappa}).slope("kappa", self._phi, self.grid)
+        lensed = {
+            name: [
+                self.grid.modes(np.sum(fields.slope(name, by, self.grid) * deflection, axis=0))
+                for by in filters
+            ]
+            for name, filters in self._filters.items()
+            if name in fields
+        }
+        found: dict[str, Modes] = {}
+        if "T" in lensed:
+            (found["T"],) = lensed["T"]
+        if "E" in lensed:
+            q, u = lensed["E"]
+            found["E"] = self._cosine.times(q) + self._sine.times(u)
+            found["B"] = self._cosine.times(u) - self._sine.times(q)
+        return found
 
     def wiener(self, name: str) -> NDArray[np.float64]:
         """Returns the filter of "T" or "E" that gives X_w, (npix, npix // 2 + 1)."""
         observation = self._observation
         return observation.beam * observation.signal(name, name) * observation.inverse(name)
-
-    def _filtered(self, modes: Modes, name: str) -> Modes:
-        return modes * self.wiener(name).astype(modes.real.dtype)
-
-    def _deflection(self, kappa: Modes) -> tuple[NDArray, NDArray]:
-        phi = phi_from_kappa(kappa, self._sky).astype(kappa.dtype, copy=False)
-        return self._gradient(phi)
-
-    def _gradient(self, modes: Modes) -> tuple[NDArray, NDArray]:
-        """Maps of the two derivatives, on the product grid."""
-        d_y, d_x = (factor.astype(modes.dtype) for factor in self._sky.gradient)
-        return self.grid.maps(modes * d_y), self.grid.maps(modes * d_x)
-
-    def _lensed(self, modes: Modes, phi_y: NDArray, phi_x: NDArray) -> Modes:
-        along_y, along_x = self._gradient(modes)
-        return self.grid.modes(along_y * phi_y + along_x * phi_x)

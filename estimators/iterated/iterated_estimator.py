@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from estimators.lensing_template import LensingTemplate
+from estimators.quadratic.legs import Factors, as_legs, blocks
 from estimators.quadratic.measured import MeasuredObservation
 from estimators.quadratic.observation import Observation
 from estimators.quadratic.quadratic_estimator import QuadraticEstimator
@@ -32,13 +33,12 @@ from lensing_tfds.sky.flat_sky import FlatSky
 
 Modes = NDArray[np.complexfloating]
 Fields = Mapping[str, Modes]
-Field = TypeVar("Field")
+Observed = TypeVar("Observed")
 
 AGAIN = ("TT", "EE", "EB", "TB")
 """The pairs that later stages estimate, of those that there are."""
 
 _FEWEST_MODES = 16
-_BLOCK_PIXELS = 2**16  # of maps: what is estimated together stays in the cache
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -81,8 +81,7 @@ class IteratedEstimator:
             for number, stage in enumerate(stages)
         ]
         rings = rings_of(observation.sky)
-        self._gains = [rings.spread(stage.gains).astype(np.float32) for stage in stages]
-        self._step = max(1, _BLOCK_PIXELS // observation.sky.npix**2)
+        self._gains = [[Factors(gain) for gain in rings.spread(stage.gains)] for stage in stages]
 
     def kappa(self, fields: Fields) -> Modes:
         """Estimates κ.
@@ -99,26 +98,20 @@ class IteratedEstimator:
 
     def by_stage(self, fields: Fields) -> Iterator[list[Modes]]:
         """Yields, for a few maps after the other, the estimate of each stage."""
-        n = len(next(iter(fields.values())))
-        for start in range(0, n, self._step):
-            block = {name: modes[start : start + self._step] for name, modes in fields.items()}
-            first: list[Modes] = []
-            estimates: list[Modes] = []
-            for step, gains in zip(self._steps, self._gains, strict=True):
-                if not estimates:
-                    first = step.first(block)
-                    features = first
-                else:
-                    features = [*first, estimates[-1], *step.again(block, estimates[-1])]
-                estimates.append(combined(gains, features))
+        for _, legs in blocks(fields, self._steps[0].template.grid):
+            first = self._steps[0].first(legs)
+            estimates = [combined(self._gains[0], first)]
+            for step, gains in zip(self._steps[1:], self._gains[1:], strict=True):
+                again = step.again(legs, estimates[-1])
+                estimates.append(combined(gains, [*first, estimates[-1], *again]))
             yield estimates
 
 
-def combined(gains: NDArray[np.float32], features: Sequence[Modes]) -> Modes:
-    """Returns Σ_i g_i f_i, the gains given for each mode: (features, npix, npix // 2 + 1)."""
-    total = gains[0] * features[0]
+def combined(gains: Sequence[Factors], features: Sequence[Modes]) -> Modes:
+    """Returns Σ_i g_i f_i, the gains given for each mode."""
+    total = gains[0].times(features[0])
     for gain, feature in zip(gains[1:], features[1:], strict=True):
-        total += gain * feature
+        total += gain.times(feature)
     return total
 
 
@@ -143,6 +136,7 @@ class StageFeatures:
         residual_b: NDArray[np.float64] | None,
     ):
         self.beam = observation.beam.astype(np.float32)
+        self._beam = Factors(observation.beam)
         self.template = LensingTemplate(observation)
         if residual_b is None:
             self.estimators = {pair: QuadraticEstimator(pair, observation) for pair in pairs}
@@ -165,40 +159,33 @@ class StageFeatures:
           fields: observed, µK, (n, npix, npix // 2 + 1).
           kappa: same shape and dtype.
         """
-        found: dict[str, Modes] = {}
-        if "E" in fields:
-            delta_e, delta_b = self.template.polarization(fields["E"], kappa)
-            found["E"] = fields["E"] - self.beam * delta_e
-            found["B"] = fields["B"] - self.beam * delta_b
-        if "T" in fields:
-            delta_t = self.template.temperature(fields["T"], kappa)
-            found["T"] = fields["T"] - self.beam * delta_t
-        return found
+        templates = self.template.of(as_legs(fields), kappa)
+        return {name: fields[name] - self._beam.times(delta) for name, delta in templates.items()}
 
     def again(self, fields: Fields, kappa: Modes) -> list[Modes]:
         """Returns the estimates from fields that are delensed by the last estimate of κ."""
-        residual = self.residual(fields, kappa)
+        legs = as_legs(fields)
+        residual = self.residual(legs, kappa)
+        less_b = legs.replaced({name: residual[name] for name in residual if name == "B"})
+        delensed = less_b.replaced({name: residual[name] for name in residual if name != "B"})
         return [
-            estimator.kappa(leg)
+            estimator.kappa(fields)
             for pair, estimator in self.estimators.items()
-            for leg in legs(pair, fields, residual)
+            for fields in estimated_from(pair, less_b, delensed)
         ]
 
 
-def legs(
-    pair: str, observed: Mapping[str, Field], residual: Mapping[str, Field]
-) -> list[Mapping[str, Field]]:
+def estimated_from(pair: str, less_b: Observed, delensed: Observed) -> list[Observed]:
     """Returns the fields that a later stage estimates a pair from, a set for each estimate.
 
     Args:
       pair: "TT", "EE", "EB" or "TB".
-      observed: the fields as they are, of any type.
-      residual: the same, delensed.
+      less_b: the fields as they are, but for B, which is delensed.
+      delensed: all delensed.
     """
     if pair in ("TT", "EE"):
-        return [residual]
-    less_b = {**observed, "B": residual["B"]}
-    return [less_b, residual] if pair == "EB" else [less_b]
+        return [delensed]
+    return [less_b, delensed] if pair == "EB" else [less_b]
 
 
 def with_residual_b(

@@ -8,7 +8,7 @@ import ducc0.fft
 import numpy as np
 from numpy.typing import NDArray
 
-from lensing_tfds.sky.flat_sky import FlatSky
+from lensing_tfds.sky.flat_sky import FlatSky, as_pairs
 
 
 class ProductGrid:
@@ -16,20 +16,25 @@ class ProductGrid:
 
     Args:
       sky: the patch whose modes go in and come out; its Nyquist lines do neither.
-      used: half plane of bools, the modes that are not zero.
+      used: half plane of bools, the modes that go in.
       wrapped: take products on the patch's own grid, where Σ also runs over pairs that add up to L
         only when each wave is taken modulo the grid's sampling.
+
+    Attributes:
+      sky: as given.
     """
 
     def __init__(self, sky: FlatSky, used: NDArray[np.bool_], wrapped: bool = False):
         rows, columns = np.nonzero(used)
         highest = int(max(np.minimum(rows, sky.npix - rows).max(), columns.max()))
-        wanted = min((sky.npix - 1) // 2, 2 * highest)
+        top = (sky.npix - 1) // 2
+        wanted = min(top, 2 * highest)
         # A sum of modes up to 2 highest must not come back as one of those that are wanted.
         exact = ducc0.fft.good_size(2 * highest + wanted + 1, True)
-        npix = sky.npix if wrapped else exact
-        self._sky = sky
-        self._fine = FlatSky(npix, sky.side)
+        self.sky = sky
+        self._fine = FlatSky(sky.npix if wrapped else exact, sky.side)
+        # The largest frequency, along either axis, of what goes in and of what comes out.
+        self._in, self._out = min(highest, top), top if wrapped else wanted
 
     @property
     def npix(self) -> int:
@@ -37,7 +42,7 @@ class ProductGrid:
         return self._fine.npix
 
     def maps(self, modes: NDArray) -> NDArray[np.floating]:
-        """Sums modes at the pixels of the fine grid.
+        """Sums modes at the pixels of the fine grid; those that are not used are left out.
 
         Args:
           modes: half planes of the patch, (..., npix, npix // 2 + 1); real ones are complex ones
@@ -46,19 +51,53 @@ class ProductGrid:
         Returns:
           Maps on the fine grid, of the same precision.
         """
-        complex_dtype = np.result_type(modes.dtype, np.complex64)
-        return self._fine.to_map(_resized(modes, self._fine.npix).astype(complex_dtype, copy=False))
+        padded = self._padded(modes.shape[:-2], np.result_type(modes.dtype, np.complex64))
+        for rows in _rows(self._in):
+            padded[..., rows, :] = modes[..., rows, : self._in + 1]
+        return self._summed(padded)
+
+    def filtered_maps(
+        self, modes: NDArray[np.complexfloating], factors: NDArray[np.floating]
+    ) -> NDArray[np.floating]:
+        """Sums modes times real factors at the pixels of the fine grid.
+
+        Args:
+          modes: half planes of the patch, C-contiguous, (n, npix, npix // 2 + 1).
+          factors: several, each number twice (see `flat_sky.as_pairs`), of the same precision:
+            (k, npix, 2 (npix // 2 + 1)).
+
+        Returns:
+          Maps on the fine grid, (k, n, npix, npix) of the same precision.
+        """
+        padded = self._padded((len(factors), len(modes)), modes.dtype)
+        into, pairs, columns = as_pairs(padded), as_pairs(modes), slice(2 * self._in + 2)
+        for rows in _rows(self._in):
+            np.multiply(
+                pairs[:, rows, columns], factors[:, None, rows, columns], out=into[..., rows, :]
+            )
+        return self._summed(padded)
 
     def modes(self, maps: NDArray[np.floating]) -> NDArray[np.complexfloating]:
         """Returns the half planes, of the patch, of maps on the fine grid."""
-        return _resized(self._fine.to_modes(maps), self._sky.npix)
+        columns = self._out + 1
+        fine = self._fine.to_modes(maps, columns)
+        out = np.zeros((*maps.shape[:-2], *self.sky.ell.shape), fine.dtype)
+        for rows in _rows(self._out):
+            out[..., rows, :columns] = fine[..., rows, :columns]
+        return out
+
+    def _padded(self, shape: tuple[int, ...], dtype: np.dtype) -> NDArray:
+        """Zeros, for the rows of the fine grid and the columns that hold anything."""
+        return np.zeros((*shape, self.npix, self._in + 1), dtype)
+
+    def _summed(self, padded: NDArray[np.complexfloating]) -> NDArray[np.floating]:
+        columns = padded.shape[-1]
+        lines = np.empty((*padded.shape[:-1], self.npix // 2 + 1), padded.dtype)
+        lines[..., columns:] = 0
+        ducc0.fft.c2c(padded, axes=(-2,), forward=False, out=lines[..., :columns], nthreads=1)
+        return ducc0.fft.c2r(lines, axes=(-1,), lastsize=self.npix, forward=False, nthreads=1)
 
 
-def _resized(modes: NDArray, npix: int) -> NDArray:
-    """Copies half planes into those of another grid, without either grid's Nyquist lines."""
-    out = np.zeros((*modes.shape[:-2], npix, npix // 2 + 1), modes.dtype)
-    top = (min(modes.shape[-2], npix) - 1) // 2
-    out[..., : top + 1, : top + 1] = modes[..., : top + 1, : top + 1]
-    if top:
-        out[..., -top:, : top + 1] = modes[..., -top:, : top + 1]
-    return out
+def _rows(top: int) -> list[slice]:
+    """The rows, of any grid, of frequencies 0 to top and −top to −1."""
+    return [slice(top + 1), slice(-top, None)] if top else [slice(1)]

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from estimators.quadratic.legs import Factors, blocks
 from estimators.quadratic.observation import Observation
 from estimators.quadratic.quadratic_estimator import QuadraticEstimator
 from lensing_tfds.errors import LensingError
@@ -45,11 +46,17 @@ class MinimumVariance:
         total = inverse.sum(axis=(-2, -1))
         self.weights = np.zeros((len(pairs), *shape))
         self.weights[:, estimated] = (inverse.sum(axis=-1) / total[:, None]).T
+        self._factors = [Factors(weights) for weights in self.weights]
         self.noise = np.full(shape, np.inf)
         self.noise[estimated] = 1 / total
 
     def kappa(self, fields: Mapping[str, NDArray[np.complexfloating]]) -> NDArray:
         """Estimates κ; arguments, result and errors as of `QuadraticEstimator.kappa`."""
-        estimates = [estimator.kappa(fields) for estimator in self.estimators]
-        weights = self.weights.astype(estimates[0].real.dtype)
-        return sum(w * estimate for w, estimate in zip(weights, estimates, strict=True))
+        checked: dict[str, NDArray[np.complexfloating]] = {}
+        for estimator in self.estimators:
+            checked |= estimator.checked(fields)
+        estimate = np.zeros_like(next(iter(checked.values())))
+        for part, legs in blocks(checked, self.estimators[0].grid):
+            for weights, estimator in zip(self._factors, self.estimators, strict=True):
+                estimate[part] += weights.times(estimator.kappa(legs))
+        return estimate

@@ -38,6 +38,7 @@ from numpy.typing import NDArray
 from estimators.quadratic import kernels
 from estimators.quadratic.convolution import ProductGrid
 from estimators.quadratic.kernels import Kernel, Plane, Term
+from estimators.quadratic.legs import Factors, Filter, Legs, blocks
 from estimators.quadratic.observation import Observation
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
@@ -52,9 +53,6 @@ def pairs_of(config: LensingConfig) -> tuple[str, ...]:
     fields = {"T": "T", "Q": "E", "U": "B"}
     observed = {fields[channel] for channel in config.channels}
     return tuple(pair for pair in PAIRS if set(pair) <= observed)
-
-
-_BLOCK_PIXELS = 2**16  # of the fine grid: what is transformed together stays in the cache
 
 
 class QuadraticEstimator:
@@ -74,9 +72,6 @@ class QuadraticEstimator:
       response: R_L, half plane, float64: what the unnormalised estimate q_L is to κ_L on average.
         Zero for modes that are not estimated: L = 0, the grid's Nyquist lines, and where no pair
         of the modes used adds up to L.
-      noise: N0_L, half plane: the power spectrum of κ̂ from unlensed maps of the same spectra,
-        dimensionless like C_κκ; that of lensed maps is larger. Infinite for modes that
-        are not estimated.
 
     Raises:
       LensingError: no such pair.
@@ -99,11 +94,23 @@ class QuadraticEstimator:
         self.response = norm * self._sum(self.weights, coupling)
         # What rounding leaves where no pair of modes adds up to L is not a response.
         self.response[self.response < 1e-10 * self.response.max()] = 0
-        self.noise = self.noise_covariance(self)
+        self._terms = [self._legs_of(term) for term in self.weights]
+        self._to_kappa = Factors(
+            np.stack([along * self.normalisation for along in self._along])[:, None]
+        )
+
+    @functools.cached_property
+    def noise(self) -> Plane:
+        """N0_L, half plane: the power spectrum of κ̂ from unlensed maps of the same spectra.
+
+        Dimensionless like C_κκ; that of lensed maps is larger. Infinite for modes that are not
+        estimated.
+        """
+        return self.noise_covariance(self)
 
     @functools.cached_property
     def normalisation(self) -> Plane:
-        """1 / R_L, zero for modes that are not estimated: half plane."""
+        """1 / R_L, half plane; zero for modes that are not estimated."""
         one = np.ones_like(self.response)
         return np.divide(one, self.response, out=np.zeros_like(one), where=self.response > 0)
 
@@ -133,8 +140,8 @@ class QuadraticEstimator:
         Args:
           fields: "T", "E", "B" (those of the pair; others are ignored) to half planes of the
             observed maps, µK, shape (n, npix, npix // 2 + 1), not divided by the beam. Of
-            complex64 the rounding is 1e-5 of κ̂'s rms in any band of L; complex128 takes 1.3
-            times as long.
+            complex64 the rounding is 1e-5 of κ̂'s rms in any band of L; complex128 takes twice as
+            long. Give the same `Legs`, of a few maps, to estimators that have filters in common.
 
         Returns:
           Half planes of κ̂, same shape and dtype, zero for modes that are not estimated. Its mean
@@ -143,38 +150,41 @@ class QuadraticEstimator:
         Raises:
           LensingError: a field is missing or has another shape.
         """
-        x, y = (self._checked(fields, name) for name in self.pair)
-        if len(x) != len(y):
-            raise LensingError(f"{len(x)} maps of {self.pair[0]}, but {len(y)} of {self.pair[1]}")
-        real = x.real.dtype
-        to_kappa = [(-1j * along * self.normalisation).astype(x.dtype) for along in self._along]
-        gradients = [(1j * ell).astype(x.dtype) for ell in self._ell]
-        weights = [
-            Term(t.left.astype(real), t.right.astype(real), t.gradient) for t in self.weights
-        ]
-        estimate = np.empty_like(x)
-        step = max(1, _BLOCK_PIXELS // self.grid.npix**2)
-        for start in range(0, len(x), step):
-            block = slice(start, start + step)
-            flow = self._flow(weights, x[block], y[block], gradients)
-            estimate[block] = sum(
-                factor * self.grid.modes(maps) for factor, maps in zip(to_kappa, flow, strict=True)
-            )
+        checked = self.checked(fields)
+        if isinstance(fields, Legs):
+            return self._estimate(fields)
+        estimate = np.empty_like(checked[self.pair[0]])
+        for part, legs in blocks(checked, self.grid):
+            estimate[part] = self._estimate(legs)
         return estimate
 
-    def _flow(
-        self, weights: list[Term], x: NDArray, y: NDArray, gradients: list[NDArray]
-    ) -> tuple[NDArray, NDArray]:
-        """Returns the maps whose divergence is −q: a filtered gradient times a filtered field."""
-        maps = self.grid.maps
-        flow_y = flow_x = np.zeros(())
-        for term in weights:
-            left, right = term.left * x, term.right * y
-            steep, flat = (left, right) if term.gradient == "left" else (right, left)
-            values = maps(flat)
-            flow_y = flow_y + values * maps(gradients[0] * steep)
-            flow_x = flow_x + values * maps(gradients[1] * steep)
-        return flow_y, flow_x
+    def checked(
+        self, fields: Mapping[str, NDArray[np.complexfloating]]
+    ) -> dict[str, NDArray[np.complexfloating]]:
+        """Returns the fields of the pair; errors as of `kappa`."""
+        found = {name: self._checked(fields, name) for name in self.pair}
+        x, y = (found[name] for name in self.pair)
+        if len(x) != len(y):
+            raise LensingError(f"{len(x)} maps of {self.pair[0]}, but {len(y)} of {self.pair[1]}")
+        return found
+
+    def _estimate(self, legs: Legs) -> NDArray:
+        """κ̂ of one block: minus the divergence of the sum of filtered fields times gradients."""
+        (first_steep, first_flat), *rest = self._terms
+        flow = legs.slope(*first_steep, self.grid) * legs.value(*first_flat, self.grid)
+        product = np.empty_like(flow) if rest else flow
+        for steep, flat in rest:
+            slope, value = legs.slope(*steep, self.grid), legs.value(*flat, self.grid)
+            flow += np.multiply(slope, value, out=product)
+        along_y, along_x = self._to_kappa.times(self.grid.modes(flow))
+        return -1j * (along_y + along_x)
+
+    def _legs_of(self, term: Term) -> tuple[tuple[str, Filter], tuple[str, Filter]]:
+        """The field and filter of the leg whose gradient is taken, and of the other."""
+        sky = self.observation.sky
+        left = self.pair[0], Filter(term.left, sky)
+        right = self.pair[1], Filter(term.right, sky)
+        return (left, right) if term.gradient == "left" else (right, left)
 
     def _sum(self, first: Kernel, second: Kernel) -> Plane:
         return kernels.summed_product(first, second, self._along, self._ell, self.grid)
@@ -210,7 +220,8 @@ def _coupling(pair: str, observation: Observation) -> Kernel:
     if pair == "TT":
         return Term(spectrum, b, "left"), Term(b, spectrum, "right")
     if second == "B":  # sin 2(φ₁ − φ₂) = sin₁ cos₂ − cos₁ sin₂
-        return Term(spectrum * sin, b * cos, "left"), Term(-spectrum * cos, b * sin, "left")
+        # The sign is in B's leg, so that E's is the one that EE has.
+        return Term(spectrum * sin, b * cos, "left"), Term(spectrum * cos, -b * sin, "left")
     rotated = Term(spectrum * cos, b * cos, "left"), Term(spectrum * sin, b * sin, "left")
     if pair == "TE":  # T is not rotated
         return *rotated, Term(b, spectrum, "right")
