@@ -9,6 +9,7 @@ import sys
 from lensing_tfds.command_line import CommandParser, command
 from lensing_tfds.quiet import quiet_tensorflow
 from lensing_tfds.records.storage import expanded
+from trainer.optimization import OPTIMIZERS
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -37,7 +38,11 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--epochs", type=int, help="passes over the training split, in all")
     parser.add_argument("--batch_size", type=int, help="examples a step")
-    parser.add_argument("--learning_rate", type=float, help="constant over the run")
+    parser.add_argument("--optimizer", help=" or ".join(OPTIMIZERS))
+    parser.add_argument("--learning_rate", type=float, help="the highest over the run")
+    parser.add_argument("--schedule", help="of the rate: constant, or cosine, which ends at zero")
+    parser.add_argument("--warmup_steps", type=int, help="in which the rate rises first")
+    parser.add_argument("--weight_decay", type=float, help="of adamw [0.01]")
     parser.add_shared("--max_examples", otherwise="all of the training split")
     parser.add_argument("--seed", type=int, help="of weights, order and augmentation [0]")
     parser.add_argument(

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.field_types import check_names
 from lensing_tfds.versions import dataset_name
-from trainer.optimization import LARGEST, check_count
+from trainer.optimization import LARGEST, WEIGHT_DECAY, check_count
 from trainer.recipes import Recipe, recipe_for
 
-RESUMABLE = ("epochs", "data_dir")
-"""Settings that may change between two sessions of one run: epochs are added, data move."""
+BEFORE: dict[str, Any] = {
+    "schedule": "constant",
+    "warmup_steps": 0,
+    "weight_decay": 0.0,
+    "global_clipnorm": None,
+}
+"""Settings that runs made before they existed do not name, with what those runs did."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,13 +53,25 @@ class TrainerConfig(Recipe):
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> TrainerConfig:
-        """Reads what `to_json` wrote.
+        """Reads what `to_json` wrote, or wrote before there were the settings of `BEFORE`.
 
         Raises:
           LensingError: a field is unknown or missing, or its value is impossible.
         """
+        values = BEFORE | values
         check_names(cls, values, "not a trainer config")
         return cls(**values)
+
+
+def resumable(settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names the settings that may change between two sessions of one run.
+
+    Data move, and epochs are added, unless the schedule was made for their number.
+
+    Args:
+      settings: the run's, as JSON has them.
+    """
+    return ("data_dir", "epochs") if settings["schedule"] == "constant" else ("data_dir",)
 
 
 def resolve(dataset: str, data_dir: str, lensing: LensingConfig, **overrides: Any) -> TrainerConfig:
@@ -73,6 +91,9 @@ def resolve(dataset: str, data_dir: str, lensing: LensingConfig, **overrides: An
     # Where every example lenses the same sky, a mirrored example would show another sky, one that
     # neither validation nor test contains.
     defaults = dataclasses.asdict(recipe) | {"augment": not lensing.fixed_unlensed}
+    if (optimizer := given.get("optimizer", recipe.optimizer)) != recipe.optimizer:
+        weight_decay = WEIGHT_DECAY if optimizer == "adamw" else 0.0
+        defaults |= {"momentum": 0.0, "nesterov": False, "weight_decay": weight_decay}
     return TrainerConfig(dataset=dataset, data_dir=data_dir, **(defaults | given))
 
 
@@ -86,12 +107,13 @@ def default_workdir(config: TrainerConfig, lensing: LensingConfig) -> str:
     Returns:
       "runs/<dataset>-<model>", with each setting at its end that is not the study's for that
       model: runs/v8-7x64-3-learning_rate=0.003-seed=2. What may change between two sessions of a
-      run (`RESUMABLE`) is no part of it.
+      run (`resumable`) is no part of it.
     """
     study = resolve(config.dataset, config.data_dir, lensing, model=config.model).to_json()
+    settings = config.to_json()
     changes = [
         f"-{name}={value}"
-        for name, value in config.to_json().items()
-        if name not in RESUMABLE and value != study[name]
+        for name, value in settings.items()
+        if name not in resumable(settings) and value != study[name]
     ]
     return f"runs/{dataset_name(config.dataset)}-{config.model}{''.join(changes)}"

@@ -6,7 +6,11 @@ import math
 
 from lensing_tfds.errors import LensingError
 
-OPTIMIZERS = ("adam", "sgd")
+OPTIMIZERS = ("adam", "adamw", "sgd")
+SCHEDULES = ("constant", "cosine")
+
+WEIGHT_DECAY = 0.01
+"""Of AdamW, unless somebody says otherwise (Loshchilov & Hutter 2019, times the learning rate)."""
 
 LARGEST = 2**31 - 1
 """Of any count or seed: more than any training has, and what TensorFlow's integers hold."""
@@ -29,7 +33,11 @@ def check_optimization(
     learning_rate: float,
     momentum: float = 0.0,
     nesterov: bool = False,
+    weight_decay: float = 0.0,
     clipnorm: float | None = None,
+    global_clipnorm: float | None = None,
+    schedule: str = "constant",
+    warmup_steps: int = 0,
     batch_size: int = 1,
     epochs: int = 1,
 ) -> None:
@@ -41,10 +49,25 @@ def check_optimization(
     is_rate = math.isfinite(learning_rate) and learning_rate > 0
     for name, value, allowed, valid in (
         ("optimizer", optimizer, " or ".join(OPTIMIZERS), optimizer in OPTIMIZERS),
+        ("schedule", schedule, " or ".join(SCHEDULES), schedule in SCHEDULES),
         ("learning_rate", learning_rate, "a positive number", is_rate),
         ("momentum", momentum, "in [0, 1)", 0 <= momentum < 1),
-        ("momentum", momentum, "0 with adam", optimizer == "sgd" or momentum == 0),
+        ("momentum", momentum, f"0 with {optimizer}", optimizer == "sgd" or momentum == 0),
+        ("weight_decay", weight_decay, "in [0, 1)", 0 <= weight_decay < 1),
+        (
+            "weight_decay",
+            weight_decay,
+            f"0 with {optimizer}: adamw has one",
+            optimizer == "adamw" or weight_decay == 0,
+        ),
         ("clipnorm", clipnorm, "positive", clipnorm is None or clipnorm > 0),
+        (
+            "global_clipnorm",
+            global_clipnorm,
+            "positive, and null beside a clipnorm",
+            global_clipnorm is None or (global_clipnorm > 0 and clipnorm is None),
+        ),
+        ("warmup_steps", warmup_steps, "in [0, 2^31)", 0 <= warmup_steps <= LARGEST),
     ):
         if not valid:
             raise LensingError(f"{name} is {value!r}: must be {allowed}")

@@ -19,11 +19,15 @@ class Recipe:
 
     Attributes:
       model: the network's name, see `trainer.networks.families`.
-      optimizer: "adam" or "sgd".
-      learning_rate: constant over the run.
+      optimizer: "adam", "adamw" or "sgd".
+      learning_rate: the highest over the run.
+      schedule: "constant", or "cosine" for a rate that falls to zero at the end of the run.
+      warmup_steps: in which the rate rises first; of a short run, a tenth of it at most.
       momentum: of SGD, in [0, 1); Adam takes none.
       nesterov: whether SGD's momentum looks ahead.
+      weight_decay: of AdamW: the share of a weight that a step takes off it, times the rate.
       clipnorm: the largest norm of each variable's gradient; None does not clip.
+      global_clipnorm: the same, of all variables' gradients together; None beside a clipnorm.
       batch_size: examples a step.
       epochs: passes over the training split. The study names none; 20 passes over 20,000 examples
         are thirty times what v2's network needs to reach a map correlation of .94, and an
@@ -33,24 +37,22 @@ class Recipe:
     model: str
     optimizer: str = "adam"
     learning_rate: float = 1e-3
+    schedule: str = "constant"
+    warmup_steps: int = 0
     momentum: float = 0.0
     nesterov: bool = False
+    weight_decay: float = 0.0
     clipnorm: float | None = 1.0
+    global_clipnorm: float | None = None
     batch_size: int = 128
     epochs: int = 20
 
     def __post_init__(self) -> None:
         check_types(self)
         families.parse(self.model)
-        check_optimization(
-            self.optimizer,
-            self.learning_rate,
-            self.momentum,
-            self.nesterov,
-            self.clipnorm,
-            self.batch_size,
-            self.epochs,
-        )
+        settings = {field.name: getattr(self, field.name) for field in dataclasses.fields(Recipe)}
+        del settings["model"]
+        check_optimization(**settings)
 
 
 # v1-v3: the study used Keras' defaults, which are batches of 32 and no clipping.

@@ -34,7 +34,7 @@ from lensing_tfds.field_types import check_types
 from lensing_tfds.records.storage import replacing
 from lensing_tfds.task import Task
 from trainer import checkpoints
-from trainer.config import RESUMABLE, TrainerConfig
+from trainer.config import BEFORE, TrainerConfig, resumable
 from trainer.history import as_columns
 from trainer.networks import families
 from trainer.networks.maps import refuse_unreal
@@ -341,7 +341,8 @@ def settings_changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     Returns:
       A phrase for an error message, empty if they are one run's.
     """
-    fixed = [{k: v for k, v in side.items() if k not in RESUMABLE} for side in (old, new)]
+    sides = [BEFORE | dict(side) for side in (old, new)]
+    fixed = [{k: v for k, v in side.items() if k not in resumable(sides[0])} for side in sides]
     lensing = [side.pop("lensing", {}) for side in fixed]
     return "; ".join(filter(None, (differences(*fixed), differences(*lensing))))
 

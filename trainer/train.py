@@ -16,7 +16,6 @@ from lensing_tfds.records import reading
 from lensing_tfds.records.datasets import find_config, open_dataset, refuse_another, task_of
 from lensing_tfds.records.locks import alone_in
 from lensing_tfds.records.storage import make_folder
-from lensing_tfds.task import Task
 from trainer.callbacks import Checkpoints, Progress, StopOnDivergence, Stopwatch
 from trainer.config import TrainerConfig
 from trainer.data import stream
@@ -28,8 +27,10 @@ from trainer.losses import StandardisedError
 from trainer.memory import refuse_too_large
 from trainer.metrics import MapCorrelation
 from trainer.networks import families
+from trainer.networks.physical import scaling_of
 from trainer.networks.settings import keras_settings
 from trainer.networks.statistics import Statistics, measure_statistics
+from trainer.optimizers import build_optimizer
 from trainer.resume import stopped_run
 from trainer.run import SEARCH, Run, RunConfig, load_run, settings_changed, write_config
 
@@ -55,7 +56,7 @@ def train(
       workdir: the run's folder, see `trainer.run`.
       report: prints a line.
       live: whether to show the running epoch on standard output, as on a terminal.
-      model: the network to begin with, as `build_compiled` builds it from the same config; None
+      model: the network to begin with, as `families.build` builds it for the same config; None
         builds it. A run that goes on takes up its own.
       callbacks: more of them, called after those that keep the run.
 
@@ -109,7 +110,8 @@ def _train(
         if model is None:
             with signals_held():
                 statistics = measured_statistics(builder, config.max_examples)
-                model = build_compiled(config, source.task, statistics)
+                model = families.build(config.model, source.task, statistics, config.seed)
+        compile_network(model, config, steps * config.epochs)
     # Fewer epochs than a run already has do not make it a shorter run.
     settled = dataclasses.replace(config, epochs=max(config.epochs, done))
     run_config = RunConfig(settled, lensing, version)
@@ -137,37 +139,20 @@ def _train(
     return load_run(workdir)
 
 
-def build_compiled(config: TrainerConfig, task: Task, statistics: Statistics) -> keras.Model:
-    """Builds a network, ready to fit.
+def compile_network(model: keras.Model, config: TrainerConfig, steps: int) -> None:
+    """Makes a network ready to fit.
 
     Args:
-      config: its model, seed and optimizer settings are used.
-      task: what goes in and what comes out.
-      statistics: of the dataset's maps, as `measured_statistics` finds them.
-
-    Raises:
-      LensingError: the model's name is not in the grammar.
+      model: as `families.build` builds it.
+      config: how to train.
+      steps: of the whole run, for its schedule.
     """
-    model = families.build(config.model, task, statistics, config.seed)
     model.compile(
-        optimizer=build_optimizer(config),
-        loss=StandardisedError(statistics.scaling.label_std),
+        optimizer=build_optimizer(config, steps),
+        loss=StandardisedError(scaling_of(model).label_std),
         metrics=[MapCorrelation()],
         jit_compile=_jit_compile(),
     )
-    return model
-
-
-def build_optimizer(config: TrainerConfig) -> keras.optimizers.Optimizer:
-    """Builds the optimizer that a config names."""
-    if config.optimizer == "sgd":
-        return keras.optimizers.SGD(
-            config.learning_rate,
-            momentum=config.momentum,
-            nesterov=config.nesterov,
-            clipnorm=config.clipnorm,
-        )
-    return keras.optimizers.Adam(config.learning_rate, clipnorm=config.clipnorm)
 
 
 def _fit(

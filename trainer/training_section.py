@@ -76,9 +76,12 @@ def _train_command(workdir: Path, config: TrainerConfig) -> str:
     train = (
         f"python -m trainer --dataset {config.dataset} --data_dir {data_dir} --workdir {folder} "
         f"--model {config.model} --epochs {config.epochs} --batch_size {config.batch_size} "
-        f"--learning_rate {config.learning_rate:g} --seed {config.seed} "
+        f"--optimizer {config.optimizer} --learning_rate {config.learning_rate:g} "
+        f"--schedule {config.schedule} --warmup_steps {config.warmup_steps} --seed {config.seed} "
         f"--{'' if config.augment else 'no-'}augment"
     )
+    if config.weight_decay:
+        train += f" --weight_decay {config.weight_decay:g}"
     if config.max_examples is not None:
         train += f" --max_examples {config.max_examples}"
     return train

@@ -15,10 +15,11 @@ from lensing_tfds.configs import LensingConfig
 from lensing_tfds.records.datasets import open_dataset, task_of
 from trainer.config import TrainerConfig
 from trainer.memory import refuse_too_large
+from trainer.networks import families
 from trainer.networks.space import Choice, Dimension
 from trainer.networks.statistics import Statistics
 from trainer.run import Run
-from trainer.train import build_compiled, measured_statistics, train
+from trainer.train import measured_statistics, train
 from tuning.config import SearchConfig
 
 
@@ -41,7 +42,7 @@ class LensingHyperModel(keras_tuner.HyperModel):
         config = self.trainer_config(hp)
         refuse_too_large(config, self.lensing)
         builder, statistics = self._dataset
-        return build_compiled(config, task_of(builder), statistics)
+        return families.build(config.model, task_of(builder), statistics, config.seed)
 
     @functools.cached_property
     def _dataset(self) -> tuple[tfds.core.DatasetBuilder, Statistics]:

@@ -5,7 +5,7 @@ import pytest
 
 from lensing_tfds.errors import LensingError
 from lensing_tfds.versions import VERSIONS, dataset_name
-from trainer.config import RESUMABLE, TrainerConfig, default_workdir, resolve
+from trainer.config import BEFORE, TrainerConfig, default_workdir, resolve, resumable
 from trainer.recipes import recipe_for
 
 
@@ -68,18 +68,28 @@ def test_every_setting_that_a_run_may_not_change_changes_the_default_folder():
         "model": "7x64-3",
         "optimizer": "sgd",
         "learning_rate": 0.5,
+        "schedule": "cosine",
+        "warmup_steps": 9,
         "momentum": 0.5,
         "nesterov": True,
+        "weight_decay": 0.1,
         "clipnorm": 2.0,
+        "global_clipnorm": 1.0,
         "batch_size": 7,
         "max_examples": 100,
         "seed": 1,
         "augment": False,
     }
+    needed = {"weight_decay": {"optimizer": "adamw"}, "global_clipnorm": {"clipnorm": None}}
     base = resolve("lensing/v8", "/data", VERSIONS["v8"], optimizer="sgd")
     settings = {field.name for field in dataclasses.fields(TrainerConfig)}
-    assert changes.keys() == settings - set(RESUMABLE)  # a new setting must be thought of here
-    changed = [dataclasses.replace(base, **{n: v}) for n, v in changes.items() if n != "optimizer"]
+    # A new setting must be thought of here.
+    assert changes.keys() == settings - set(resumable(base.to_json()))
+    changed = [
+        dataclasses.replace(base, **{n: v} | needed.get(n, {}))
+        for n, v in changes.items()
+        if n != "optimizer"
+    ]
     changed += [base, resolve("lensing/v8", "/data", VERSIONS["v8"])]
     folders = [default_workdir(config, VERSIONS["v8"]) for config in changed]
     assert len(set(folders)) == len(changes) + 1
@@ -91,6 +101,28 @@ def test_what_may_change_between_sessions_leaves_the_default_folder():
     base = resolve("lensing/v8", "/data", VERSIONS["v8"])
     moved = dataclasses.replace(base, data_dir="/elsewhere", epochs=99)
     assert default_workdir(moved, VERSIONS["v8"]) == default_workdir(base, VERSIONS["v8"])
+
+
+def test_the_length_of_a_schedule_that_ends_is_part_of_the_default_folder():
+    base = resolve("lensing/v8", "/data", VERSIONS["v8"], schedule="cosine")
+    longer = dataclasses.replace(base, data_dir="/elsewhere", epochs=99)
+    folder = default_workdir(base, VERSIONS["v8"])
+    assert default_workdir(longer, VERSIONS["v8"]) == f"{folder}-epochs=99"
+
+
+def test_another_optimizer_does_not_keep_what_only_the_studys_own_has():
+    sgd = resolve("lensing/v8", "/data", VERSIONS["v8"], model="7x64-3")
+    assert (sgd.optimizer, sgd.momentum, sgd.nesterov) == ("sgd", 0.9, True)
+    for optimizer, weight_decay in (("adam", 0.0), ("adamw", 0.01)):
+        config = resolve("lensing/v8", "/data", VERSIONS["v8"], model="7x64-3", optimizer=optimizer)
+        assert (config.momentum, config.nesterov) == (0.0, False)
+        assert config.weight_decay == weight_decay
+
+
+def test_a_config_of_before_schedules_is_read_as_what_it_did():
+    config = resolve("lensing/v8", "/data", VERSIONS["v8"])
+    old = {name: value for name, value in config.to_json().items() if name not in BEFORE}
+    assert TrainerConfig.from_json(old) == config
 
 
 def test_the_default_folder_says_what_is_not_the_studys():
@@ -106,6 +138,10 @@ def test_the_default_folder_says_what_is_not_the_studys():
         ("model", 4, "text"),
         ("optimizer", True, "text"),
         ("learning_rate", "1e-3", "a number"),
+        ("schedule", None, "text"),
+        ("warmup_steps", 0.5, "a whole number"),
+        ("weight_decay", "0", "a number"),
+        ("global_clipnorm", "none", "a number or null"),
         ("momentum", "0", "a number"),
         ("nesterov", 1, "true or false"),
         ("clipnorm", "none", "a number or null"),

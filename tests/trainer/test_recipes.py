@@ -8,6 +8,7 @@ from lensing_tfds.task import Task
 from lensing_tfds.versions import VERSIONS
 from trainer.config import resolve
 from trainer.networks import families
+from trainer.networks.stacks import Stack
 from trainer.recipes import RECIPES, Recipe, recipe_for
 from trainer.spaces import space_for
 
@@ -33,6 +34,16 @@ def test_a_studied_networks_optimizer_is_its_own():
     assert (
         resolve("lensing/v8", "/data", VERSIONS["v8"], model="7x64-3").momentum == sgd.momentum > 0
     )
+
+
+def test_the_studys_networks_are_trained_as_the_study_did():
+    """At a constant rate, without decay, each gradient clipped for itself or not at all."""
+    for recipes in RECIPES.values():
+        for recipe in recipes:
+            if isinstance(families.parse(recipe.model), Stack):
+                assert (recipe.schedule, recipe.warmup_steps) == ("constant", 0)
+                assert (recipe.weight_decay, recipe.global_clipnorm) == (0.0, None)
+                assert recipe.optimizer in ("adam", "sgd")
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -74,7 +85,13 @@ def test_batches_of_a_custom_configs_large_maps_fit_too(npix, batch_size):
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("optimizer", "adamw"),
+        ("optimizer", "lion"),
+        ("schedule", "linear"),
+        ("warmup_steps", -1),
+        ("weight_decay", 1.0),
+        ("weight_decay", float("nan")),
+        ("weight_decay", 0.1),  # the optimizer is Adam
+        ("global_clipnorm", 1.0),  # there is a clipnorm
         ("learning_rate", 0.0),
         ("learning_rate", float("nan")),
         ("momentum", 1.0),

@@ -21,7 +21,7 @@ from trainer.networks import families
 from trainer.networks.physical import scaling_of
 from trainer.run import load_run
 from trainer.serving import export
-from trainer.train import build_compiled, build_optimizer, train
+from trainer.train import compile_network, train
 
 
 def quiet(line: str) -> None:
@@ -320,18 +320,10 @@ def test_a_network_of_another_dataset_than_its_run_is_refused(finished, tmp_path
         load_run(workdir).predict(np.zeros((1, 16, 16, 1)))
 
 
-def test_the_optimizer_is_the_one_that_the_config_names(changed):
-    adam = build_optimizer(changed(learning_rate=0.5))
-    assert isinstance(adam, keras.optimizers.Adam)
-    assert (float(adam.learning_rate), adam.clipnorm) == (0.5, 1)
-    sgd = build_optimizer(changed(optimizer="sgd", momentum=0.9, nesterov=True, clipnorm=None))
-    assert isinstance(sgd, keras.optimizers.SGD)
-    assert (sgd.momentum, sgd.nesterov, sgd.clipnorm) == (0.9, True, None)
-
-
 def test_the_loss_is_the_mean_squared_error_of_standardised_kappa(changed):
     of = task(16)
-    model = build_compiled(changed(), of, statistics(of))
+    model = families.build("1x4-3", of, statistics(of), 0)
+    compile_network(model, changed(), 1)
     x, y = (tf.random.stateless_normal((4, 16, 16, 1), (1, i)) for i in range(2))
     x, y = 50 * x + 10, 0.2 * y - 0.1
     expected = np.mean((model(x) - y) ** 2) / 0.2**2

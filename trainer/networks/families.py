@@ -69,7 +69,7 @@ def memory(name: str, task: Task, batch_size: int, optimizer: str) -> MemoryEsti
       name: the network's.
       task: what goes in and what comes out.
       batch_size: examples a step.
-      optimizer: "adam" or "sgd", the latter with momentum.
+      optimizer: "adam", "adamw" or "sgd", the last with momentum.
 
     Raises:
       LensingError: the name is in no family's grammar.

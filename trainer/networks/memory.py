@@ -59,10 +59,10 @@ class Footprint:
 
         Args:
           batch_size: examples a step.
-          optimizer: "adam" or "sgd", the latter with momentum.
+          optimizer: "adam", "adamw" or "sgd", the last with momentum.
         """
         parameters = self.parameters * _FLOAT_BYTES
-        slots = {"adam": 2, "sgd": 1}[optimizer]  # arrays that it keeps for each parameter
+        slots = {"adam": 2, "adamw": 2, "sgd": 1}[optimizer]  # arrays kept for each parameter
         return MemoryEstimate(
             parameters=parameters,
             gradients=parameters,

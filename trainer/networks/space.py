@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from lensing_tfds.errors import LensingError
 from lensing_tfds.field_types import check_types
-from trainer.optimization import check_optimization
+from trainer.optimization import WEIGHT_DECAY, check_optimization
 
 Value = str | int | float | bool
 Point = Mapping[str, Value]  # one value of each dimension
@@ -85,8 +85,8 @@ class Space(abc.ABC):
     """Dimensions that every network's training has; a family adds its own dimensions.
 
     Attributes:
-      optimizer: "adam", or "sgd" with the study's Nesterov momentum.
-      learning_rate: constant over a run; rounded to three digits.
+      optimizer: "adam", "adamw" or "sgd", the last with the study's Nesterov momentum.
+      learning_rate: the highest over a run; rounded to three digits.
       batch_size: examples a step.
       augment: whether examples are turned and mirrored.
     """
@@ -150,6 +150,7 @@ class Space(abc.ABC):
             "learning_rate": float(f"{point['learning_rate']:.3g}"),
             "momentum": 0.9 if sgd else 0.0,
             "nesterov": sgd,
+            "weight_decay": WEIGHT_DECAY if point["optimizer"] == "adamw" else 0.0,
             "batch_size": point["batch_size"],
             "augment": point["augment"],
         }

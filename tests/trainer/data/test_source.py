@@ -11,7 +11,8 @@ from lensing_tfds.task import Task
 from tests.trainer.tasks import statistics, task
 from trainer.data import stream
 from trainer.data.source import epoch_keys
-from trainer.train import build_compiled
+from trainer.networks import families
+from trainer.train import compile_network
 
 TQU = task(16, "TQU")
 EXAMPLES = 10
@@ -74,7 +75,8 @@ def test_its_examples_are_turned_pair_by_pair(settings):
 
 
 def test_keras_fits_on_it(settings):
-    model = build_compiled(settings, TQU, statistics(TQU))
+    model = families.build(settings.model, TQU, statistics(TQU), 0)
+    compile_network(model, settings, 9)
     steps = stream.steps_per_epoch(Drawn(), settings.batch_size)
     batches = stream.training_batches(Drawn(), settings)
     model.fit(batches, epochs=3, steps_per_epoch=steps, shuffle=False, verbose=0)

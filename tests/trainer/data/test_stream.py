@@ -1,5 +1,3 @@
-import dataclasses
-
 import keras
 import numpy as np
 import pytest
@@ -9,7 +7,8 @@ from lensing_tfds.records import reading
 from tests.trainer.tasks import statistics, task
 from trainer.data import stored, stream
 from trainer.data.stored import StoredExamples
-from trainer.train import build_compiled
+from trainer.networks import families
+from trainer.train import compile_network
 
 
 def read(builder, config, initial_epoch: int = 0) -> list[np.ndarray]:
@@ -165,7 +164,8 @@ def test_augmentation_changes_the_signs_of_q_and_u_with_the_axes(polarized_build
 
 def test_keras_fits_on_the_stream(builder, config):
     of = task(16)
-    model = build_compiled(dataclasses.replace(config, model="1x2-3"), of, statistics(of))
+    model = families.build("1x2-3", of, statistics(of), 0)
+    compile_network(model, config, 4)
     source = StoredExamples(builder)
     steps = stream.steps_per_epoch(source, config.batch_size)
     batches = stream.training_batches(source, config)
