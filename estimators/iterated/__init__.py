@@ -4,4 +4,5 @@ forecast             what iterating can reach, from spectra alone
 iterated_estimator   the estimator: stages of template, residual fields, quadratic estimates
 fitting              its gains, from examples
 ring_regression      least squares in each ring of L
+threads              work divided among threads
 """

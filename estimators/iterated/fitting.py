@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from estimators.iterated.iterated_estimator import IteratedEstimator, Stage, StageFeatures, rings_of
-from estimators.iterated.ring_regression import RingRegression, TooFewExamplesError
+from estimators.iterated.iterated_estimator import (
+    IteratedEstimator,
+    Stage,
+    StageFeatures,
+    combined,
+    each_estimate,
+    gains_of,
+    most_features,
+    rings_of,
+)
+from estimators.iterated.ring_regression import RingRegression
+from estimators.iterated.threads import in_threads
+from estimators.lensing_template import LensingTemplate
 from estimators.quadratic.fields import fields_of
+from estimators.quadratic.legs import Legs, block_size
 from estimators.quadratic.observation import Observation
 from estimators.quadratic.quadratic_estimator import pairs_of
 from lensing_tfds.configs import KAPPA, LENSED, LensingConfig
+from lensing_tfds.sky.binning import Bins
 from lensing_tfds.sky.spectra import PowerSpectra
+
+Modes = NDArray[np.complexfloating]
 
 Examples = Callable[[], Iterable[Mapping[str, NDArray]]]
 """A function that streams examples with "lensed" and "kappa", from the first on, each time."""
@@ -23,6 +40,7 @@ _POWER_MODES = 2**20  # of B, on which the residual power is measured: 1 % in ea
 _FEWEST_SKIES = 16
 
 MOST_STAGES, LEAST_GAIN = 6, 3e-4
+MEMORY = 2**28
 
 
 def fit(
@@ -32,10 +50,13 @@ def fit(
     most_stages: int = MOST_STAGES,
     least_gain: float = LEAST_GAIN,
     report: Callable[[int, float], object] = lambda stage, rho: None,
+    memory: int = MEMORY,
+    threads: int | None = None,
 ) -> IteratedEstimator:
     """Fits stages until one adds less than `least_gain` to the correlation with κ.
 
-    Memory does not grow with the examples: they are streamed twice a stage, and estimated anew.
+    Examples are streamed, twice a stage. Of the first ones, those that there is memory for, the
+    features are kept; the others are estimated anew from the first stage on.
 
     Args:
       config: the version.
@@ -44,13 +65,16 @@ def fit(
       most_stages: stop after so many.
       least_gain: in map-level correlation.
       report: told of each stage's number and its correlation on these examples.
+      memory: bytes for what is kept of examples, however many there are.
+      threads: each of them estimates a few examples; None is one for each core. Neither this nor
+        the memory changes what is fitted.
 
     Raises:
       TooFewExamplesError: there are too few examples for the gains.
     """
     stages: list[Stage] = []
     correlations: list[float] = []
-    for stage, rho in each_stage(config, table, examples):
+    for stage, rho in each_stage(config, table, examples, (), memory, threads):
         stages.append(stage)
         correlations.append(rho)
         report(len(stages) - 1, rho)
@@ -76,7 +100,12 @@ def are_enough(
 
 
 def each_stage(
-    config: LensingConfig, table: PowerSpectra, examples: Examples, stages: Sequence[Stage] = ()
+    config: LensingConfig,
+    table: PowerSpectra,
+    examples: Examples,
+    stages: Sequence[Stage] = (),
+    memory: int = MEMORY,
+    threads: int | None = None,
 ) -> Iterator[tuple[Stage, float]]:
     """Fits one stage after the other, without an end.
 
@@ -85,6 +114,8 @@ def each_stage(
       table: the spectra of its cosmology.
       examples: for training.
       stages: that were fitted before.
+      memory: as of `fit`.
+      threads: as of `fit`.
 
     Yields:
       The next stage, and its map-level correlation with κ on these examples.
@@ -96,49 +127,119 @@ def each_stage(
     rings = rings_of(sky)
     observation = Observation.of(config, table)
     pairs = pairs_of(config)
+    steps = [
+        StageFeatures(observation, pairs, stage.residual_b if number else None)
+        for number, stage in enumerate(stages)
+    ]
+    gains = [gains_of(stage, sky) for stage in stages]
+    template = steps[0].template if steps else LensingTemplate(observation)
+    skies = _Skies(config, examples, memory, block_size(template.grid))
 
-    def batches() -> Iterator[tuple[dict[str, NDArray], NDArray]]:
-        for batch in examples():
-            fields = fields_of(batch[LENSED], config.channels, sky)
-            yield fields, sky.to_modes(np.ascontiguousarray(batch[KAPPA][..., 0]))
+    def estimated(part: _Part) -> tuple[list[Modes], Modes]:
+        """The features of the last stage, and its estimate."""
+        if part.features:
+            return part.features, combined(gains[-1], part.features)
+        *_, last = each_estimate(steps[: len(gains)], gains, Legs(part.fields))
+        return last
 
-    first = StageFeatures(observation, pairs, None)
-    done = list(stages)
+    def residual_b(part: _Part) -> Modes:
+        return steps[0].residual(Legs(part.fields), estimated(part)[1])["B"]
+
+    def products(regression: RingRegression, part: _Part) -> tuple[NDArray[np.float64], int]:
+        legs = Legs(part.fields)
+        if gains:
+            features, estimate = estimated(part)
+            features = [*features[: len(pairs)], estimate, *steps[-1].again(legs, estimate)]
+        else:
+            features = steps[0].first(legs)
+        if part.kept:
+            part.features = features
+        return regression.products(part.kappa, features), len(part.kappa)
+
     while True:
-        fitted = IteratedEstimator(observation, pairs, done) if done else None
-        residual_b = np.zeros(0)
-        if fitted and "EB" in pairs:
-            residual_b = _residual_power(batches(), fitted, first)
-        step = StageFeatures(observation, pairs, residual_b) if done else first
-        regression: RingRegression | None = None
-        for fields, kappa in batches():
-            features = first.first(fields)
-            if fitted:
-                previous = fitted.kappa(fields)
-                features += [previous, *step.again(fields, previous)]
-            regression = regression or RingRegression(rings, len(features))
-            regression.add(kappa, features)
-        if regression is None:
-            raise TooFewExamplesError("there is none, and gains need examples")
-        done.append(Stage(regression.gains(), residual_b))
-        yield done[-1], regression.correlation()
+        power = np.zeros(0)
+        if gains and "EB" in pairs:
+            power = _mean_power(in_threads(residual_b, skies, threads), rings)
+        steps.append(StageFeatures(observation, pairs, power if gains else None))
+        regression = RingRegression(rings, most_features(pairs) if gains else len(pairs))
+        for some in in_threads(functools.partial(products, regression), skies, threads):
+            regression.add_products(*some)
+        stage = Stage(regression.gains(), power)
+        gains.append(gains_of(stage, sky))
+        yield stage, regression.correlation()
 
 
-def _residual_power(
-    batches: Iterable[tuple[dict[str, NDArray], NDArray]],
-    fitted: IteratedEstimator,
-    features: StageFeatures,
-) -> NDArray[np.float64]:
-    """The mean power of the observed B less its template, in each ring, µK²."""
-    sky = fitted.sky
+def _mean_power(parts: Iterator[Modes], rings: Bins) -> NDArray[np.float64]:
+    """The mean power of fields in each ring, µK², of as many skies as it takes."""
+    sky = rings.sky
     wanted = max(_FEWEST_SKIES, math.ceil(_POWER_MODES / sky.ell.size))
     total = np.zeros(sky.ell.shape)
     n = 0
-    for fields, _ in batches:
-        few = {name: modes[: wanted - n] for name, modes in fields.items()}
-        residual = features.residual(few, fitted.kappa(few))["B"]
-        total += np.sum(np.abs(residual) ** 2, axis=0, dtype=np.float64)
-        n += len(residual)
+    for modes in parts:
+        few = modes[: wanted - n]
+        total += np.sum(np.abs(few) ** 2, axis=0, dtype=np.float64)
+        n += len(few)
         if n == wanted:
             break
-    return rings_of(sky).mean(total * sky.area / n)
+    return rings.mean(total * sky.area / max(n, 1))
+
+
+@dataclasses.dataclass
+class _Part:
+    """A few skies.
+
+    Attributes:
+      fields: observed.
+      kappa: the truth.
+      kept: whether they are there again for the next stage.
+      features: of the last stage, where they are kept.
+    """
+
+    fields: Mapping[str, Modes]
+    kappa: Modes
+    kept: bool
+    features: list[Modes] = dataclasses.field(default_factory=list)
+
+
+class _Skies:
+    """The training skies, a few after the other, from the first on each time.
+
+    Args:
+      config: the version.
+      examples: streams them.
+      memory: bytes; the first skies are kept, with their features, as long as they fit into it.
+      together: how many skies are estimated together.
+    """
+
+    def __init__(self, config: LensingConfig, examples: Examples, memory: int, together: int):
+        self._config, self._examples, self._together = config, examples, together
+        self._kept: list[_Part] = []
+        self._left = memory
+        self._all_kept = False
+
+    def __iter__(self) -> Iterator[_Part]:
+        yield from self._kept
+        if self._all_kept:
+            return
+        to_skip = sum(len(part.kappa) for part in self._kept)
+        all_kept = True
+        for batch in self._examples():
+            maps, kappa = batch[LENSED][to_skip:], batch[KAPPA][to_skip:]
+            to_skip = max(0, to_skip - len(batch[LENSED]))
+            for start in range(0, len(maps), self._together):
+                few = slice(start, start + self._together)
+                part = self._part(maps[few], kappa[few])
+                all_kept &= part.kept
+                yield part
+        self._all_kept = all_kept
+
+    def _part(self, maps: NDArray, kappa: NDArray) -> _Part:
+        config = self._config
+        fields = fields_of(maps, config.channels, config.sky)
+        modes = config.sky.to_modes(np.ascontiguousarray(kappa[..., 0]))
+        size = modes.nbytes * (len(fields) + 1 + most_features(pairs_of(config)))
+        part = _Part(fields, modes, kept=size <= self._left)
+        if part.kept:
+            self._kept.append(part)
+        self._left = self._left - size if part.kept else 0  # the first ones, without a gap
+        return part

@@ -23,8 +23,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from estimators.iterated.threads import in_threads
 from estimators.lensing_template import LensingTemplate
-from estimators.quadratic.legs import Factors, as_legs, blocks
+from estimators.quadratic.legs import Factors, Legs, as_legs, blocks
 from estimators.quadratic.measured import MeasuredObservation
 from estimators.quadratic.observation import Observation
 from estimators.quadratic.quadratic_estimator import QuadraticEstimator
@@ -80,31 +81,55 @@ class IteratedEstimator:
             StageFeatures(observation, pairs, stage.residual_b if number else None)
             for number, stage in enumerate(stages)
         ]
-        rings = rings_of(observation.sky)
-        self._gains = [[Factors(gain) for gain in rings.spread(stage.gains)] for stage in stages]
+        self._gains = [gains_of(stage, observation.sky) for stage in stages]
 
-    def kappa(self, fields: Fields) -> Modes:
+    def kappa(self, fields: Fields, threads: int | None = None) -> Modes:
         """Estimates κ.
 
         Args:
           fields: "T", or "E" and "B", or all, to half planes of the observed maps, µK, complex64
             of shape (n, npix, npix // 2 + 1), not divided by the beam.
+          threads: each of them estimates a few maps; None is one for each core. The estimate does
+            not depend on them.
 
         Returns:
           Half planes of κ̂, same shape and dtype: its posterior mean among the linear functions of
           the features.
         """
-        return np.concatenate([estimates[-1] for estimates in self.by_stage(fields)])
+        return np.concatenate([estimates[-1] for estimates in self.by_stage(fields, threads)])
 
-    def by_stage(self, fields: Fields) -> Iterator[list[Modes]]:
-        """Yields, for a few maps after the other, the estimate of each stage."""
-        for _, legs in blocks(fields, self._steps[0].template.grid):
-            first = self._steps[0].first(legs)
-            estimates = [combined(self._gains[0], first)]
-            for step, gains in zip(self._steps[1:], self._gains[1:], strict=True):
-                again = step.again(legs, estimates[-1])
-                estimates.append(combined(gains, [*first, estimates[-1], *again]))
-            yield estimates
+    def by_stage(self, fields: Fields, threads: int | None = None) -> Iterator[list[Modes]]:
+        """Yields, for a few maps after the other, the estimate of each stage; as of `kappa`."""
+
+        def estimates(legs: Legs) -> list[Modes]:
+            return [estimate for _, estimate in each_estimate(self._steps, self._gains, legs)]
+
+        parts = (legs for _, legs in blocks(fields, self._steps[0].template.grid))
+        return in_threads(estimates, parts, threads)
+
+
+def gains_of(stage: Stage, sky: FlatSky) -> list[Factors]:
+    """Returns a stage's gains as factors of each mode."""
+    return [Factors(gain) for gain in rings_of(sky).spread(stage.gains)]
+
+
+def each_estimate(
+    steps: Sequence[StageFeatures], gains: Sequence[Sequence[Factors]], legs: Legs
+) -> Iterator[tuple[list[Modes], Modes]]:
+    """Yields the features of each stage and what its gains make of them.
+
+    Args:
+      steps: at least one.
+      gains: of each, from `gains_of`.
+      legs: of a few maps.
+    """
+    first = steps[0].first(legs)
+    estimate = combined(gains[0], first)
+    yield first, estimate
+    for step, gain in zip(steps[1:], gains[1:], strict=True):
+        features = [*first, estimate, *step.again(legs, estimate)]
+        estimate = combined(gain, features)
+        yield features, estimate
 
 
 def combined(gains: Sequence[Factors], features: Sequence[Modes]) -> Modes:
@@ -186,6 +211,12 @@ def estimated_from(pair: str, less_b: Observed, delensed: Observed) -> list[Obse
     if pair in ("TT", "EE"):
         return [delensed]
     return [less_b, delensed] if pair == "EB" else [less_b]
+
+
+def most_features(pairs: Sequence[str]) -> int:
+    """Returns how many features a later stage has: first estimates, the last one, and new ones."""
+    again = (estimated_from(pair, None, None) for pair in AGAIN if pair in pairs)
+    return len(pairs) + 1 + sum(len(fields) for fields in again)
 
 
 def with_residual_b(

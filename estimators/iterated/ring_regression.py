@@ -1,5 +1,6 @@
 """Linear least squares of κ on several estimates of it, in each ring of multipoles by itself."""
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -32,47 +33,67 @@ class RingRegression:
 
     def __init__(self, rings: Bins, features: int):
         self._rings = rings
-        self._normal = np.zeros((rings.num, features, features))
-        self._right = np.zeros((rings.num, features))
-        self._truth = np.zeros(rings.num)
+        self._sums = np.zeros((rings.num, features + 1, features + 1))  # κ comes last
         self._examples = 0
 
     def add(self, kappa: Modes, features: Sequence[Modes]) -> None:
         """Adds half planes of true κ and of the features, each (n, npix, npix // 2 + 1)."""
-        for i, one in enumerate(features):
-            for j, two in enumerate(features[: i + 1]):
-                self._normal[:, i, j] += self._power(one, two)
-            self._right[:, i] += self._power(one, kappa)
-        self._truth += self._power(kappa, kappa)
-        self._examples += len(kappa)
+        self.add_products(self.products(kappa, features), len(kappa))
 
-    def _power(self, one: Modes, two: Modes) -> NDArray[np.float64]:
-        """The sum over examples of the mean over a ring."""
-        product = one.real * two.real + one.imag * two.imag
-        return self._rings.mean(product.sum(axis=0, dtype=np.float64))
+    def add_products(self, products: NDArray[np.float64], examples: int) -> None:
+        """Adds the `products` of some examples."""
+        self._sums += products
+        self._examples += examples
+
+    def products(self, kappa: Modes, features: Sequence[Modes]) -> NDArray[np.float64]:
+        """Returns the sums over examples of products, averaged over each ring's modes.
+
+        Arguments are those of `add`, which is this and `add_products`: threads may do this part.
+
+        Returns:
+          (rings, features + 1, features + 1), κ the last.
+        """
+        planes = np.stack([*features, kappa])
+        ordered = np.moveaxis(self._rings.gather(planes), 1, 2).astype(np.complex128, order="C")
+        numbers = ordered.view(np.float64)  # (features + 1, modes, 2 n)
+        numbers *= self._weights
+        sums = np.zeros_like(self._sums)
+        for ring, modes in self._rings.places():
+            part = numbers[:, modes].reshape(len(planes), -1)
+            sums[ring] = part @ part.T
+        return sums
+
+    @functools.cached_property
+    def _weights(self) -> NDArray[np.float64]:
+        """Their squares average over a ring: (modes, 1), ring after ring."""
+        counts = self._rings.gather(self._rings.sky.mode_counts)
+        of_mode = self._rings.gather(self._rings.spread(self._rings.num_modes))
+        return np.sqrt(counts / of_mode)[:, None]
 
     def gains(self) -> NDArray[np.float64]:
         """Returns the gains, (features, rings); zero in rings where nothing is known of κ.
 
         Raises:
-          TooFewExamplesError: a ring has fewer modes than four times its gains.
+          TooFewExamplesError: there is none, or a ring has fewer modes than four times its gains.
         """
-        features = self._right.shape[1]
+        if not self._examples:
+            raise TooFewExamplesError("there is none, and gains need examples")
+        features = self._sums.shape[1] - 1
+        normal, right = self._sums[:, :-1, :-1], self._sums[:, :-1, -1]
         independent = self._examples * self._rings.num_modes / 2
         # κ's mean, and modes that no feature estimates, have no gains.
-        known = np.einsum("rii->ri", self._normal).any(axis=1)
+        known = np.einsum("rii->ri", normal).any(axis=1)
         if np.any(independent[known] < 4 * features):
             needed = int(np.ceil(np.max(8 * features / self._rings.num_modes[known])))
             raise TooFewExamplesError(
                 f"{self._examples} examples are too few for {features} gains in each ring of "
                 f"multipoles: at least {needed} are needed"
             )
-        normal = self._normal + np.tril(self._normal, -1).swapaxes(1, 2)
         power = np.einsum("rii->ri", normal)
         scale = np.where(power > 0, np.sqrt(power), 1.0)
         normal = normal / scale[:, :, None] / scale[:, None, :]
         normal[:, range(features), range(features)] = 1 + _RIDGE
-        solved = np.linalg.solve(normal, (self._right / scale)[..., None])[..., 0] / scale
+        solved = np.linalg.solve(normal, (right / scale)[..., None])[..., 0] / scale
         return np.where(known[:, None], solved, 0.0).T
 
     def correlation(self) -> float:
@@ -80,5 +101,6 @@ class RingRegression:
 
         A fit of least squares has as much power as it shares with κ.
         """
-        shared = np.einsum("fr,rf->r", self.gains(), self._right) * self._rings.num_modes
-        return float(np.sqrt(shared.sum() / np.sum(self._truth * self._rings.num_modes)))
+        modes = self._rings.num_modes
+        shared = np.einsum("fr,rf,r->", self.gains(), self._sums[:, :-1, -1], modes)
+        return float(np.sqrt(shared / np.sum(self._sums[:, -1, -1] * modes)))

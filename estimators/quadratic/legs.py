@@ -19,7 +19,7 @@ from lensing_tfds.sky.flat_sky import FlatSky, as_pairs
 Modes = NDArray[np.complexfloating]
 Maps = NDArray[np.floating]
 
-_BLOCK_PIXELS = 2**17  # of the fine grid: what is transformed together stays in the cache
+_BLOCK_PIXELS = 2**16  # of the fine grid: what is transformed together stays in the cache
 
 
 class Factors:
@@ -119,14 +119,19 @@ def as_legs(fields: Mapping[str, Modes]) -> Legs:
     return fields if isinstance(fields, Legs) else Legs(fields)
 
 
+def block_size(grid: ProductGrid) -> int:
+    """Returns how many examples are best estimated together."""
+    return max(1, _BLOCK_PIXELS // grid.npix**2)
+
+
 def blocks(fields: Mapping[str, Modes], grid: ProductGrid) -> Iterator[tuple[slice, Legs]]:
-    """Yields a few examples after the other, as many as are best estimated together.
+    """Yields a few examples after the other, `block_size` of them.
 
     Args:
       fields: of all examples.
       grid: that products are taken on.
     """
-    step = max(1, _BLOCK_PIXELS // grid.npix**2)
+    step = block_size(grid)
     for start in range(0, len(next(iter(fields.values()))), step):
         part = slice(start, start + step)
         yield part, Legs({name: modes[part] for name, modes in fields.items()})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,6 +96,12 @@ class Bins:
     def gather(self, half_plane: NDArray) -> NDArray:
         """Returns the modes that are in any bin, bin after bin: shape (..., modes)."""
         return half_plane.reshape(*half_plane.shape[:-2], -1)[..., self._order]
+
+    def places(self) -> Iterator[tuple[int, slice]]:
+        """Yields each bin that is not empty, and where its modes are in what `gather` returns."""
+        ends = [*self._starts[1:], len(self._order)]
+        for number, start, end in zip(self._filled, self._starts, ends, strict=True):
+            yield int(number), slice(int(start), int(end))
 
     def average(self, gathered: NDArray[np.floating]) -> NDArray[np.float64]:
         """Averages what `gather` returned over the modes of each bin: shape (..., num)."""

@@ -78,7 +78,7 @@ def test_too_few_examples_are_refused_with_the_number_that_is_needed(skies):
     kappa, features = skies
     many = [features[0] * (1 + i) for i in range(11)]
     with pytest.raises(LensingError, match="1 examples are too few for 11 gains .* at least 2 are"):
-        regression(kappa[:1], many).gains()
+        regression(kappa[:1], [feature[:1] for feature in many]).gains()
     fit = RingRegression(RINGS, 11)
     fit.add(kappa[:2], [feature[:2] for feature in many])
     assert fit.gains().shape == (11, 3)
