@@ -160,7 +160,11 @@ def summary(checks: Checks) -> str:
         low, high = checks.delensing.l_range
         lines.append(f"lensing B modes left, l = {low:g} to {high:g}")
         for name, left in checks.delensing.residual.items():
-            lines.append(f"  {name:20}  {with_error(left)}")
+            moved = checks.delensing.moved_noise.get(name)
+            comparable = "" if moved is None else f"  noise moved: {with_error(moved)}"
+            lines.append(f"  {name:20}  {with_error(left)}{comparable}")
+        for name, expected in checks.delensing.forecast.items():
+            lines.append(f"  forecast, {name:10}                   noise moved: {expected:.4f}")
     return "\n".join(lines)
 
 

@@ -12,6 +12,12 @@ What is left is measured on the sky itself, without noise,
 
 over the modes of a range of l: 1 without delensing, 0 if every mode were removed. The B modes are
 those of the dataset's own simulator without noise, at the examples' indices.
+
+An estimate made from the same B leaves far less of it than a forecast says: its noise holds the
+very modes that the template is subtracted from (Teng, Kuo & Wu 2011, arXiv:1102.5729; Carron,
+Lewis & Challinor 2017, arXiv:1701.01712). On a real sky this removes primordial B modes too. What
+a forecast is of is measured beside it: with κ̂ = Rκ + n, ring by ring, n is moved by half the
+patch's side both ways, where it has the same power and knows nothing of the sky's B.
 """
 
 from __future__ import annotations
@@ -25,19 +31,24 @@ from numpy.typing import NDArray
 
 from estimators.ensemble import SkyEnsemble
 from estimators.estimator import Estimator
+from estimators.iterated.forecast import template_power
 from estimators.lensing_template import LensingTemplate
 from estimators.quadratic.observation import Observation
 from estimators.resampling import ExampleMeans, Measured
 from lensing_tfds.configs import KAPPA, LENSED, LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.simulation import Simulator
-from lensing_tfds.sky import instrument, polarization
+from lensing_tfds.sky import instrument, polarization, spectra
+from lensing_tfds.sky.binning import Bins
+from lensing_tfds.sky.flat_sky import FlatSky
 
 TRUE_KAPPA = "true_kappa"
 """Name of what the true κ leaves: the limit of the template with the E modes as observed."""
 
 L_RANGE = (100.0, 1000.0)
 """Where lensing's B modes are white, and most of their modes on a patch of some degrees."""
+
+_FEWEST_MODES = 16  # of a ring in which the response is measured
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,11 +59,16 @@ class Delensing:
       num_examples: how many skies.
       l_range: lowest and highest multipole of the B modes.
       residual: A_res by the name of the estimator; and `TRUE_KAPPA`.
+      moved_noise: the same with the estimate's noise moved, by the name of the estimator.
+      forecast: what theory expects of the quadratic and of the iterated estimator's κ, comparable
+        with `moved_noise`, as "quadratic" and "iterated"; empty where there is no theory.
     """
 
     num_examples: int
     l_range: tuple[float, float]
     residual: Mapping[str, Measured]
+    moved_noise: Mapping[str, Measured]
+    forecast: Mapping[str, float]
 
     def to_json(self) -> dict[str, Any]:
         """Returns all of it in JSON's types."""
@@ -61,6 +77,9 @@ class Delensing:
             "l_range": list(self.l_range),
             "residual": {name: float(x.value) for name, x in self.residual.items()},
             "residual_error": {name: float(x.error) for name, x in self.residual.items()},
+            "moved_noise": {name: float(x.value) for name, x in self.moved_noise.items()},
+            "moved_noise_error": {name: float(x.error) for name, x in self.moved_noise.items()},
+            "forecast": dict(self.forecast),
         }
 
 
@@ -108,10 +127,12 @@ def residual_b_modes(
         lensed = np.concatenate([block[LENSED] for block in blocks])
         true_b = _e_and_b(lensed, lensing)[1] * deconvolve
         e = _e_and_b(batch[LENSED], lensing)[0]
-        guesses = {TRUE_KAPPA: kappa} | {
-            estimator.name: estimator.kappa(batch[LENSED], index) for estimator in estimators
-        }
-        kappas = (sky.to_modes(guess.astype(np.float64)) for guess in guesses.values())
+        true = sky.to_modes(kappa.astype(np.float64))
+        guesses = [
+            sky.to_modes(estimator.kappa(batch[LENSED], index).astype(np.float64))
+            for estimator in estimators
+        ]
+        kappas = [true, *guesses, *(_with_moved_noise(guess, true, sky) for guess in guesses)]
         templates = (template.polarization(e, modes)[1] for modes in kappas)
         remaining = [true_b, *(true_b - b for b in templates)]
         # Parseval: the squares of a map's pixels count each mode, and its conjugate, once.
@@ -121,10 +142,44 @@ def residual_b_modes(
     def fractions(squares: NDArray[np.float64]) -> NDArray[np.float64]:
         return squares[..., 1:] / squares[..., :1]
 
-    values = zip(*means.measure(fractions, generator), strict=True)
-    names = (TRUE_KAPPA, *(estimator.name for estimator in estimators))
-    residual = {name: Measured(*pair) for name, pair in zip(names, values, strict=True)}
-    return Delensing(len(means), (float(l_range[0]), float(l_range[1])), residual)
+    values = [Measured(*pair) for pair in zip(*means.measure(fractions, generator), strict=True)]
+    names = [estimator.name for estimator in estimators]
+    return Delensing(
+        len(means),
+        (float(l_range[0]), float(l_range[1])),
+        dict(zip((TRUE_KAPPA, *names), values, strict=False)),
+        dict(zip(names, values[1 + len(names) :], strict=True)),
+        _forecast(ensemble, in_range),
+    )
+
+
+def _with_moved_noise(
+    estimate: NDArray[np.complexfloating], kappa: NDArray[np.complexfloating], sky: FlatSky
+) -> NDArray[np.complexfloating]:
+    """Moves what an estimate has beyond its response to κ by half the patch's side both ways."""
+    rings = Bins.fundamental(sky, fewest=_FEWEST_MODES)
+    cross = rings.mean(np.sum((estimate * kappa.conj()).real, axis=0))
+    power = rings.mean(np.sum(np.abs(kappa) ** 2, axis=0))
+    response = np.divide(cross, power, out=np.zeros_like(cross), where=power > 0)
+    signal = rings.spread(response) * kappa
+    halves = np.rint((sky.ly + sky.lx) / sky.fundamental)  # exp(i l·d) = ±1
+    return signal + (estimate - signal) * (1 - 2 * (halves % 2))
+
+
+def _forecast(ensemble: SkyEnsemble, in_range: NDArray[np.bool_]) -> dict[str, float]:
+    """The expected share of B-mode power, of the modes in range."""
+    if not ensemble.forecasts:
+        return {}
+    config, theory = ensemble.config, ensemble.theory
+    sky = config.sky
+    counts = sky.mode_counts * in_range
+    lensed = np.sum(counts * spectra.at_multipoles(theory.lensed_BB, sky.ell))
+    observation = Observation.of(config, theory)
+    # The forecast's B is a whole sky's: that of waves longer than the patch is not there, nor left.
+    there = np.sum(counts * template_power(observation, ensemble.kappa_power, filtered=False))
+    left = [np.sum(counts * forecast.residual_b) for forecast in ensemble.forecasts]
+    shares = [float((power - (lensed - there)) / there) for power in (left[0], left[-1])]
+    return dict(zip(("quadratic", "iterated"), shares, strict=True))
 
 
 def _modes_in_range(lensing: LensingConfig, l_range: tuple[float, float]) -> NDArray[np.bool_]:

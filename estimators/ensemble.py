@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from estimators import power_spectra
+from estimators.iterated.forecast import Forecast, forecasts
 from estimators.power_spectra import Bands
+from lensing_tfds import realism
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.cosmology import kappa_power, spectra_of
 from lensing_tfds.sky import spectra
@@ -61,3 +63,13 @@ class SkyEnsemble:
     def expected_cl(self) -> NDArray[np.float64]:
         """The same, averaged over each band's modes, (num_bands,)."""
         return self.bands.average(self.kappa_power)
+
+    @functools.cached_property
+    def forecasts(self) -> list[Forecast]:
+        """What the quadratic estimator, and then each iteration, is expected to reach.
+
+        There is none where theory does not hold, see `realism.estimator_theory_holds`.
+        """
+        if not realism.estimator_theory_holds(self.config):
+            return []
+        return forecasts(self.config, self.theory)

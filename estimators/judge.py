@@ -43,12 +43,14 @@ class Gallery:
       lensed: (n, npix, npix) float32, the first channel, T or Q, µK.
       kappa: (n, npix, npix) float32, dimensionless, as is the next.
       estimate: (n, npix, npix) float32.
+      others: the estimates of the others, likewise, by the estimators' names.
     """
 
     index: NDArray[np.int64]
     lensed: NDArray[np.float32]
     kappa: NDArray[np.float32]
     estimate: NDArray[np.float32]
+    others: Mapping[str, NDArray[np.float32]]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -199,6 +201,7 @@ def judge_estimators(
     """
     meters = [SkillMeter(ensemble.bands) for _ in estimators]
     first: list[tuple[NDArray, ...]] = []
+    shown: dict[str, list[NDArray]] = {estimator.name: [] for estimator in estimators}
     edges = np.empty(0)
     counts = np.zeros((_HISTOGRAM_BINS, _HISTOGRAM_BINS))
     for batch in batches:
@@ -206,6 +209,8 @@ def judge_estimators(
         for meter, estimator in zip(meters, estimators, strict=True):
             estimate = estimator.kappa(batch[LENSED], batch["index"])
             meter.add(kappa, estimate)
+            maps = shown[estimator.name]
+            maps.extend(estimate[: _GALLERY_SIZE - len(maps)])
             if meter is not meters[0]:
                 continue
             if edges.size == 0:
@@ -214,18 +219,19 @@ def judge_estimators(
             pixels = (kappa.ravel(), estimate.ravel())
             counts += np.histogram2d(*pixels, bins=(edges, edges))[0]
             if len(first) < _GALLERY_SIZE:
-                lensed = batch[LENSED][..., 0]
-                first += zip(batch["index"], lensed, kappa, estimate, strict=True)
+                first += zip(batch["index"], batch[LENSED][..., 0], kappa, strict=True)
                 first = first[:_GALLERY_SIZE]
 
     judged = tuple(
         Judged(estimator, meter.result(copy.deepcopy(generator)))
         for estimator, meter in zip(estimators, meters, strict=True)
     )
+    index, lensed, true = (np.stack(column) for column in zip(*first, strict=True))
+    gallery = {name: np.stack(maps) for name, maps in shown.items()}
     return Evaluation(
         split=split,
         judged=judged,
-        gallery=Gallery(*(np.stack(column) for column in zip(*first, strict=True))),
+        gallery=Gallery(index, lensed, true, gallery.pop(estimators[0].name), gallery),
         histogram=PixelHistogram(edges, counts),
         ensemble=ensemble,
     )

@@ -45,6 +45,9 @@ that a real sky does not (see `estimators.references`); each of these with `_wie
 same Wiener-filtered; and `qe_iterated_wiener`, the iterated estimator. noise_ell is null where the
 response is not above zero by 5 σ.
 
+    forecast                what theory expects; null where it does not hold. `quadratic` and
+                            `iterated` hold map_correlation and rho_ell of these estimators, which
+                            have no errors
     checks                  null tests, skies off the training distribution and delensing: see
                             `estimators.checks`; null if they were not asked for
 """
@@ -66,6 +69,7 @@ from numpy.typing import NDArray
 from estimators.baselines import beside, is_baseline
 from estimators.estimator import is_normalised
 from estimators.fingerprints import Fingerprint
+from estimators.reach import Forecasts, Reach, forecasts_of
 from estimators.resampling import Measured
 from estimators.skill import Skill
 from lensing_tfds import strict_json
@@ -144,6 +148,8 @@ class Metrics:
       expected_cl: the spectrum that true κ was drawn from, (num_bands,).
       measured: map_correlation, rho_ell, ... by name.
       estimators: what it was judged beside, by name.
+      forecast: what theory expects; None where it does not hold, or in metrics of an earlier
+        release.
       checks: what `Checks.to_json` returned; None if they were not asked for.
       fingerprint: of the files that were judged; None in metrics of an earlier release.
     """
@@ -158,6 +164,7 @@ class Metrics:
     expected_cl: NDArray[np.float64]
     measured: Mapping[str, Measured]
     estimators: Mapping[str, BaselineMetrics]
+    forecast: Forecasts | None
     checks: Mapping[str, Any] | None
     fingerprint: Fingerprint | None
 
@@ -196,6 +203,7 @@ class Metrics:
             expected_cl=evaluation.expected_cl,
             measured=_measured(skill),
             estimators=estimators,
+            forecast=forecasts_of(evaluation.ensemble),
             checks=None if checks is None else checks.to_json(),
             fingerprint=evaluation.fingerprint,
         )
@@ -224,6 +232,7 @@ class Metrics:
                 }
                 for name, estimator in self.estimators.items()
             },
+            "forecast": None if self.forecast is None else _reached(self.forecast),
             "checks": self.checks,
         }
 
@@ -256,6 +265,7 @@ class Metrics:
             expected_cl=_numbers(values, "expected_cl", num_bands),
             measured=_measured_from_json(values, num_bands),
             estimators=estimators,
+            forecast=_forecast(values, num_bands),
             checks=values.get("checks"),
             fingerprint=_fingerprint(values),
         )
@@ -354,6 +364,26 @@ def _baseline_from_json(values: Any, num_bands: int) -> BaselineMetrics:
         difference=_measured_scalar(values, "difference"),
         measured=_measured_from_json(values, num_bands),
     )
+
+
+def _reached(forecast: Forecasts) -> dict[str, Any]:
+    return {
+        name: {"map_correlation": reach.map_correlation, "rho_ell": reach.rho_ell.tolist()}
+        for name, reach in vars(forecast).items()
+    }
+
+
+def _forecast(values: Mapping[str, Any], num_bands: int) -> Forecasts | None:
+    if values.get("forecast") is None:  # earlier releases had none
+        return None
+    found = {}
+    for field in dataclasses.fields(Forecasts):
+        entry = _typed(_typed(values, "forecast", dict), field.name, dict)
+        rho, rho_ell = _scalar(entry, "map_correlation"), _numbers(entry, "rho_ell", num_bands)
+        _refuse_outside("map_correlation", np.array(rho), *_LIMITS["map_correlation"])
+        _refuse_outside("rho_ell", rho_ell, *_LIMITS["rho_ell"])
+        found[field.name] = Reach(rho, rho_ell)
+    return Forecasts(**found)
 
 
 def _share(values: Mapping[str, Any]) -> float:

@@ -8,6 +8,7 @@ from estimators.baselines import beside_baselines
 from estimators.checks import Checks
 from estimators.judge import Evaluation
 from estimators.metrics_json import Metrics, file_name
+from estimators.reach import left_to_win
 from estimators.reports import run_page, style
 from estimators.resampling import NOT_NORMALISED, with_error
 from estimators.subject import Subject
@@ -17,7 +18,7 @@ from lensing_tfds.records.storage import make_folder, replacing
 def write(
     subject: Subject, evaluation: Evaluation, export: bool = False, checks: Checks | None = None
 ) -> Path:
-    """Writes the metrics, the report and its first figure into the subject's folder.
+    """Writes the metrics, the report and its gallery of maps into the subject's folder.
 
     Everything is made before anything is written, and each file is there whole or not at all.
 
@@ -87,4 +88,5 @@ def summary(subject: Subject, evaluation: Evaluation) -> str:
                 f"{mse:11.1%}"
             )
         lines += [comparison.sentence for comparison in beside_baselines(evaluation)]
+        lines.append(left_to_win(evaluation))
     return "\n".join(lines)

@@ -6,7 +6,7 @@ needs `--dataset lensing/v10` too. docs/predictions.md has the format.
 On the very same examples it judges the quadratic estimators that a cosmologist would use instead.
 
 Writes into that folder `metrics.json` (see `estimators.metrics_json`), `report.html` (one file,
-figures inside) and `maps.png` (the report's first figure); for another split than test,
+figures inside) and `maps.png` (the report's gallery); for another split than test,
 `metrics-validation.json` and so on. With `--checks` both hold null tests, skies off the training
 distribution and delensing too (see `estimators.checks`), with `--figures` each figure is a PDF and
 a PNG in `figures`.

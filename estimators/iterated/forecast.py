@@ -82,20 +82,24 @@ def forecasts(config: LensingConfig, table: PowerSpectra, iterations: int = 4) -
     return found
 
 
-def template_power(observation: Observation, kappa: Plane) -> Plane:
+def template_power(observation: Observation, kappa: Plane, filtered: bool = True) -> Plane:
     """Returns the power of B templates made of filtered E modes and κ of a given spectrum.
 
     Args:
       observation: of E.
       kappa: C_l^κκ, half plane.
+      filtered: W is E's Wiener filter; if not it is 1, and of κ's own spectrum this is the lensed
+        C_l^BB of the patch to first order. It has no waves longer than the patch: on 5 degrees it
+        is 2 % below CAMB's.
 
     Returns:
       C_l^BB of the sky, half plane, µK²: the sum of the module's docstring over the patch's modes.
     """
     sky = observation.sky
     grid = ProductGrid(sky, sky.inner)
-    e_filter = observation.beam**2 * observation.signal("E", "E") * observation.inverse("E")
-    e = e_filter * spectra.at_multipoles(observation.spectra.EE, sky.ell)
+    e = spectra.at_multipoles(observation.spectra.EE, sky.ell)
+    if filtered:
+        e = e * observation.beam**2 * observation.signal("E", "E") * observation.inverse("E")
     phi = np.divide(4 * kappa, sky.ell**4, out=np.zeros_like(kappa), where=sky.ell > 0)
     ly, lx = np.broadcast_arrays(sky.ly, sky.lx)
     cos2 = (lx**2 - ly**2) / np.where(sky.ell > 0, sky.ell, 1) ** 2

@@ -10,7 +10,7 @@ from estimators.null_tests import NullTests
 from estimators.out_of_distribution import OutOfDistribution
 from estimators.reports import page
 from estimators.reports.page import Html, element
-from estimators.resampling import with_error
+from estimators.resampling import Measured, with_error
 
 _NOTHING = {
     "unlensed": "response to κ of estimates from unlensed maps",
@@ -32,8 +32,13 @@ _OTHER_SKIES = (
 _DELENSING = (
     "What is left of the power of lensing's B modes at l = {:g} to {:g} when a template from the "
     "observed E modes and the estimate is subtracted, of {:,} skies: 1 without delensing. True κ "
-    "is the limit of such a template."
+    "is the limit of such a template. An estimate from this very B leaves far less of it than any "
+    "forecast says, because its noise holds the same modes; on a real sky it would take primordial "
+    "B modes with it. With its noise moved by half the patch, which then knows nothing of this B, "
+    "it is comparable with the forecast."
 )
+_DELENSING_HEADS = ("", "B-mode power left", "with its noise moved", "forecast")
+_FORECAST = {"quadratic": "QE, forecast", "iterated": "iterated QE, forecast"}
 
 _NULL_HEADS = ("", "test", "value", "p", "fails below", "result")
 _SKIES = "Skies off the training distribution"
@@ -60,9 +65,13 @@ def section(checks: Checks, labels: Mapping[str, str]) -> Html:
     ]
     if (delensing := checks.delensing) is not None:
         names = {**labels, TRUE_KAPPA: "true κ"}
-        left = [(names[name], with_error(value)) for name, value in delensing.residual.items()]
+        left = [
+            (names[name], with_error(value), _with_error(delensing.moved_noise.get(name)), "")
+            for name, value in delensing.residual.items()
+        ]
+        left += [(_FORECAST[n], "", "", f"{x:.4f}") for n, x in delensing.forecast.items()]
         note = _DELENSING.format(*delensing.l_range, delensing.num_examples)
-        parts.append(_card("Delensing", page.grid(("", "B-mode power left"), left), note))
+        parts.append(_card("Delensing", page.grid(_DELENSING_HEADS, left), note))
     return page.section("Checks", page.below(*parts))
 
 
@@ -96,6 +105,10 @@ def _skies(label: str, table: OutOfDistribution) -> Iterable[_Row]:
 
 def _verdict(passed: bool | None) -> Html:
     return element("span", verdict(passed), kind="failed" if passed is False else "")
+
+
+def _with_error(measured: Measured | None) -> str:
+    return "" if measured is None else with_error(measured)
 
 
 def _card(title: str, table: Html, note: str) -> Html:

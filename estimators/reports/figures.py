@@ -104,7 +104,7 @@ def correlation(evaluation: Evaluation) -> Figure:
     points(axes, _TRUE, evaluation.skill.bands.ell, *evaluation.skill.rho_ell)
     axes.axhline(1, **_REFERENCE)
     axes.set(ylabel=r"$\rho_L$")
-    _bounded(axes, (-1.05, 0.0), (1.05, 1.05))
+    style.bounded(axes, (-1.05, 0.0), (1.05, 1.05))
     style.multipoles(axes)
     return figure
 
@@ -119,7 +119,7 @@ def transfer(evaluation: Evaluation) -> Figure:
     points(axes, _ESTIMATE, skill.bands.ell, *skill.transfer_ell, "transfer function")
     axes.axhline(1, **_REFERENCE)
     axes.set(ylabel=r"$T_L$")
-    _bounded(axes, (-math.inf, 0.0), (1.05, math.inf))
+    style.bounded(axes, (-math.inf, 0.0), (1.05, math.inf))
     style.legend(axes)
     style.multipoles(axes)
     return figure
@@ -131,7 +131,7 @@ def correlations(evaluation: Evaluation) -> Figure:
 
     def finish(axes: Axes) -> None:
         axes.axhline(1, **_REFERENCE)
-        _bounded(axes, (-1.05, -0.02), (1.05, 1.05))
+        style.bounded(axes, (-1.05, -0.02), (1.05, 1.05))
 
     return _compared(evaluation, "rho_ell", r"$\rho_L$", finish, once=True)
 
@@ -143,7 +143,7 @@ def responses(evaluation: Evaluation) -> Figure:
     def finish(axes: Axes) -> None:
         axes.axhline(1, **_REFERENCE)
         # An estimate of nothing but noise would squeeze everything else to a line.
-        _bounded(axes, (-0.5, -0.02), (1.05, 2.0))
+        style.bounded(axes, (-0.5, -0.02), (1.05, 2.0))
 
     return _compared(evaluation, "transfer_ell", r"$R_L$", finish)
 
@@ -302,9 +302,3 @@ def history(columns: Mapping[str, NDArray[np.float64]], judged: float) -> Figure
 def _single() -> tuple[Figure, Axes]:
     figure = Figure(figsize=style.SMALL, layout="constrained")
     return figure, figure.subplots()
-
-
-def _bounded(axes: Axes, low: tuple[float, float], high: tuple[float, float]) -> None:
-    """Sets the y axis's ends to those of the data, each within a range."""
-    bottom, top = axes.get_ylim()
-    axes.set_ylim(min(max(bottom, low[0]), low[1]), min(max(top, high[0]), high[1]))

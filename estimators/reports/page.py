@@ -39,7 +39,7 @@ p { margin: 0 0 10px; }
 figure img { display: block; width: 100%; height: auto; }
 .wide img { min-width: 680px; }
 figcaption, .card p { color: var(--soft); font-size: 0.9rem; margin-top: 8px; }
-.tiles + figure, .pair + .card { margin-top: 14px; }
+.tiles + figure, .tiles + .lead, .pair + .card, .pair + figure { margin-top: 14px; }
 .note { border-left: 4px solid #e69f00; background: #fffaf0; padding: 10px 16px; margin: 16px 0 0;
         font-size: 0.93rem; }
 table { border-collapse: collapse; width: 100%; font-size: 0.9rem; }

@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from estimators.baselines import beside_baselines
 from estimators.checks import Checks
 from estimators.judge import Evaluation
-from estimators.reports import checks_section, figures, page, style
+from estimators.reach import left_to_win
+from estimators.reports import checks_section, figures, page, reach_figures, style
 from estimators.reports.page import Html, element
 from estimators.resampling import NOT_NORMALISED, Measured, with_error
 from estimators.skill import Skill, difference
@@ -25,6 +26,18 @@ from lensing_tfds.versions import VERSIONS
 _MAPS = (
     "the first of the split, not chosen. In each row true κ, estimate and residual share one "
     "colour scale, white at zero. The last column is what the estimate missed or made up."
+)
+_LARGE_SCALES = (
+    "The first example of the split{}, on one colour scale, white at zero. The residual is the "
+    "estimate less the truth."
+)
+_REACH = (
+    "How well each estimate follows κ, scale by scale; error bars are standard errors over "
+    "examples."
+)
+_FORECAST = (
+    " Lines are theory, with N0 for noise: dotted the quadratic estimator's, full what iterating "
+    "it can reach. Below: how far each estimate is from the latter."
 )
 _SPECTRA = (
     "Raw C_L, the mean over examples, measured with NaMaster. True κ follows the input spectrum, "
@@ -84,7 +97,7 @@ _MODES = (
 
 
 class Pages(NamedTuple):
-    """The parts of a report: the page, its first figure, and all figures by name."""
+    """The parts of a report: the page, its gallery of maps, and all figures by name."""
 
     html: str
     maps_png: bytes
@@ -108,6 +121,10 @@ def render(subject: Subject, evaluation: Evaluation, checks: Checks | None = Non
         "pixels": figures.pixels(evaluation),
     }
     drawn |= description.figures
+    drawn |= {
+        "large_scales": reach_figures.large_scales(evaluation),
+        "reach": reach_figures.reach(evaluation),
+    }
     if evaluation.others:
         drawn |= {
             "all_correlation": figures.correlations(evaluation),
@@ -154,6 +171,11 @@ def _page(
         title,
         page.head(title, description.lead),
         page.tiles(tiles),
+        element("p", element("b", "What is left to win. "), left_to_win(evaluation), kind="lead"),
+        page.beside(
+            page.figure("κ at large scales", drawn["large_scales"], _large_scales(evaluation)),
+            page.figure("Correlation with κ, and the forecast", drawn["reach"], _reach(evaluation)),
+        ),
         page.figure("Maps", maps_png, maps_caption, head=False, wide=True),
         element("p", element("b", _NOTE), " ".join(caveats(lensing)), kind="note"),
         _comparison(evaluation, drawn),
@@ -181,6 +203,15 @@ def _checks(evaluation: Evaluation, checks: Checks | None) -> str:
         return ""
     labels = {judged.estimator.name: judged.estimator.label for judged in evaluation.judged}
     return checks_section.section(checks, labels)
+
+
+def _large_scales(evaluation: Evaluation) -> str:
+    cut = reach_figures.large_scale_limit(evaluation.ensemble)
+    return _LARGE_SCALES.format("" if math.isinf(cut) else f", its modes at L < {cut:,.0f}")
+
+
+def _reach(evaluation: Evaluation) -> str:
+    return _REACH + (_FORECAST if evaluation.ensemble.forecasts else "")
 
 
 def _plus_minus(measured: Measured) -> Html:

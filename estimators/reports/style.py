@@ -196,6 +196,12 @@ def multipoles(axes: Axes, symbol: str = "L") -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.6g}"))
 
 
+def bounded(axes: Axes, low: tuple[float, float], high: tuple[float, float]) -> None:
+    """Sets the y axis's ends to those of the data, each within a range."""
+    bottom, top = axes.get_ylim()
+    axes.set_ylim(min(max(bottom, low[0]), low[1]), min(max(top, high[0]), high[1]))
+
+
 def nothing(axes: Axes, words: str = "nothing to draw") -> None:
     """Says why axes are empty."""
     middle: dict[str, Any] = {"transform": axes.transAxes, "ha": "center", "va": "center"}

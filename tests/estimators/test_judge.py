@@ -41,6 +41,18 @@ def test_the_gallery_shows_the_first_examples(kappa):
     np.testing.assert_array_equal(gallery.kappa, kappa[:4].astype(np.float32))
     np.testing.assert_allclose(gallery.estimate, 0.5 * kappa[:4], rtol=1e-6)
     np.testing.assert_allclose(gallery.lensed, 1000 * kappa[:4], rtol=1e-6)
+    assert gallery.others == {}
+
+
+def test_the_gallery_shows_what_stands_beside_the_estimate_too(kappa):
+    """In batches of three, so that the fourth example is in the second."""
+    half = Estimator("half", "half", lambda batch: batch["lensed"] / 2000)
+    rng = np.random.default_rng(0)
+    estimators = [*skies.oracle(kappa, 3), half]
+    evaluation = judge_estimators(skies.batches(kappa, 3), estimators, skies.ENSEMBLE, "test", rng)
+    np.testing.assert_allclose(evaluation.gallery.estimate, kappa[:4], rtol=1e-6)
+    assert list(evaluation.gallery.others) == ["half"]
+    np.testing.assert_allclose(evaluation.gallery.others["half"], kappa[:4] / 2, rtol=1e-6)
 
 
 def test_the_histogram_counts_the_pixels_of_all_batches(kappa):

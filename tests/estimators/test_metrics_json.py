@@ -11,6 +11,7 @@ import pytest
 from estimators.estimator import zero
 from estimators.judge import judge_estimators
 from estimators.metrics_json import Metrics, file_name
+from estimators.reach import Forecasts, Reach
 from lensing_tfds.errors import LensingError
 from tests.estimators import skies
 
@@ -32,7 +33,9 @@ def metrics_fixture():
         np.random.default_rng(0),
     )
     metrics = Metrics.of("lensing/small", "1x4-3", evaluation)
-    return dataclasses.replace(metrics, checks=CHECKS)
+    assert metrics.forecast is None  # theory does not hold on these skies
+    reach = Reach(0.6, np.linspace(0.9, 0.3, len(metrics.ell)))
+    return dataclasses.replace(metrics, checks=CHECKS, forecast=Forecasts(reach, reach))
 
 
 def test_there_and_back_nothing_changes(metrics):
@@ -59,7 +62,10 @@ def test_metrics_of_earlier_releases_are_read(metrics):
     values = json.loads(metrics.to_text())
     for name in ("normalised_share", "verdict"):
         del values["estimators"]["zero"][name]
-    estimator = Metrics.from_json(values).estimators["zero"]
+    del values["forecast"]
+    read = Metrics.from_json(values)
+    assert read.forecast is None
+    estimator = read.estimators["zero"]
     assert (estimator.normalised_share, estimator.verdict) == (1.0, None)
 
 
@@ -80,6 +86,10 @@ def test_metrics_of_earlier_releases_are_read(metrics):
         (("estimators",), [], r"'estimators' is \[\], not of type dict"),
         (("estimators", "zero"), 1, "estimators: 'zero': 1 is not an object"),
         (("estimators", "zero", "difference"), "", "estimators: 'zero': 'difference' is ''"),
+        (("forecast",), [], r"'forecast' is \[\], not of type dict"),
+        (("forecast", "iterated"), None, "'iterated' is None, not of type dict"),
+        (("forecast", "iterated", "map_correlation"), 1.5, "'map_correlation' holds 1.5"),
+        (("forecast", "quadratic", "rho_ell"), [0.5], r"'rho_ell' is not a list of \d numbers"),
         (("checks",), 1, "checks: no table of other skies"),
         (("checks", "out_of_distribution"), [], "checks: no table of other skies"),
         (("checks", "out_of_distribution", "network"), {}, "checks: no table of other skies"),

@@ -9,7 +9,7 @@ import pytest
 from estimators.ensemble import SkyEnsemble
 from estimators.estimator import Estimator
 from estimators.judge import Gallery, Judged, PixelHistogram, judge_estimators
-from estimators.reports import figures, style
+from estimators.reports import figures, reach_figures, style
 from estimators.resampling import Measured
 from tests.estimators import skies
 
@@ -69,10 +69,12 @@ def with_values(evaluation, nasty, count=None):
     skill = dataclasses.replace(evaluation.skill, bands=bands, **measured)
     maps = nasty(256).reshape(1, 16, 16)
     counts = np.abs(nasty(81 * 81).reshape(81, 81))
+    judged = tuple(Judged(judged.estimator, skill) for judged in evaluation.judged[::6])
+    others = {other.estimator.name: maps for other in judged[1:]}
     return dataclasses.replace(
         evaluation,
-        judged=tuple(Judged(judged.estimator, skill) for judged in evaluation.judged[::6]),
-        gallery=Gallery(np.arange(1), maps, maps, maps),
+        judged=judged,
+        gallery=Gallery(np.arange(1), maps, maps, maps, others),
         histogram=PixelHistogram(evaluation.histogram.edges, counts),
     )
 
@@ -90,6 +92,8 @@ def test_a_report_of_any_numbers_is_drawn(evaluation, drawn, kind, count):
         figures.correlations,
         figures.responses,
         figures.noises,
+        reach_figures.large_scales,
+        reach_figures.reach,
     ):
         drawn(draw(nasty))
     edges = NASTY[kind](82)

@@ -74,10 +74,11 @@ def test_the_page_needs_nothing_from_elsewhere(pages):
 def test_every_figure_is_inside(pages):
     images = Page(pages.html).images
     kinds = [image.partition(";")[0] for image in images]
-    assert kinds == ["data:image/png"] + ["data:image/svg+xml"] * 5
+    assert kinds.count("data:image/svg+xml") == 7 and kinds.count("data:image/png") == 1
     contents = [base64.b64decode(image.partition(",")[2]) for image in images]
-    assert contents[0] == pages.maps_png
-    assert all(b"<svg" in content for content in contents[1:])
+    gallery = kinds.index("data:image/png")
+    assert contents.pop(gallery) == pages.maps_png
+    assert all(b"<svg" in content for content in contents)
 
 
 def test_the_headline_is_what_was_measured(pages):

@@ -1,0 +1,132 @@
+"""What can be reached: the forecast in the judge's bands, and what is left to win up to it.
+
+The forecast is `estimators.iterated.forecast`'s. In a band of modes a Wiener-filtered estimate of
+noise N has ρ² = Σ C ρ_l² / Σ C with ρ_l² = C / (C + N), as the judge measures it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from estimators.baselines import is_baseline
+from estimators.ensemble import SkyEnsemble
+from estimators.quadratic.wiener import wiener_filter
+from estimators.resampling import Measured, with_error
+
+if TYPE_CHECKING:
+    from estimators.judge import Evaluation, Judged
+
+_MODES = ("_ordinary", "_all")  # endings of names: see `estimators.references`
+_SIGNIFICANT = 2.0  # sigma, of what is left to win
+_MOST = 0.5  # of what is left to win
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Reach:
+    """Correlations with κ that theory expects.
+
+    Attributes:
+      map_correlation: of maps, over all modes.
+      rho_ell: (num_bands,), in the judge's bands.
+    """
+
+    map_correlation: float
+    rho_ell: NDArray[np.float64]
+
+
+@dataclasses.dataclass(frozen=True)
+class Forecasts:
+    """What theory expects of skies.
+
+    Attributes:
+      quadratic: of the quadratic estimator.
+      iterated: of iterating it until nothing is gained.
+    """
+
+    quadratic: Reach
+    iterated: Reach
+
+
+def forecasts_of(ensemble: SkyEnsemble) -> Forecasts | None:
+    """Returns the forecasts for an ensemble's skies; None where theory does not hold."""
+    if not ensemble.forecasts:
+        return None
+    power = ensemble.kappa_power
+    found = [
+        Reach(
+            forecast.map_correlation,
+            np.sqrt(
+                ensemble.bands.average(power * wiener_filter(power, forecast.noise))
+                / ensemble.expected_cl
+            ),
+        )
+        for forecast in ensemble.forecasts
+    ]
+    return Forecasts(found[0], found[-1])
+
+
+def bars(evaluation: Evaluation) -> list[Judged]:
+    """Returns the estimators that matter most beside the one in question.
+
+    These are the quadratic estimator of all pairs, once for each group of modes, and all iterated
+    ones; Wiener-filtered, and normalised.
+    """
+    found: dict[str, Judged] = {}
+    for other in evaluation.others:
+        if is_baseline(other) and other.estimator.is_normalised:
+            family = other.estimator.name.removesuffix("_wiener")
+            group = next((ending for ending in _MODES if family.endswith(ending)), "")
+            found.setdefault(f"iterated{group}" if "iterated" in family else group, other)
+    return list(found.values())
+
+
+def short(judged: Judged) -> str:
+    """Returns an estimator's label where all are Wiener-filtered."""
+    return judged.estimator.label.removesuffix(", Wiener")
+
+
+def left_to_win(evaluation: Evaluation) -> str:
+    """Says in a sentence what the estimator in question reaches, and what is left above it."""
+    first, *others = evaluation.judged[0], *bars(evaluation)
+    reached = f"The {first.estimator.label} reaches ρ = {with_error(first.skill.map_correlation)}"
+    for other in others:
+        reached += f"; {short(other)} {float(other.skill.map_correlation.value):.4f}"
+    forecasts = forecasts_of(evaluation.ensemble)
+    if forecasts is None:
+        return f"{reached}: no theory forecasts these skies, and what is left is not known."
+    reached += f"; the forecast {forecasts.iterated.map_correlation:.4f}"
+    value, error = first.skill.map_correlation
+    left = Measured(forecasts.iterated.map_correlation - value, error)
+    if left.value < _SIGNIFICANT * error:
+        return f"{reached}: by this forecast nothing is left to win."
+    where = _where(evaluation, forecasts.iterated.rho_ell)
+    return f"{reached}: {with_error(left)} is left to win{where}."
+
+
+def _where(evaluation: Evaluation, forecast: NDArray[np.float64]) -> str:
+    """Names the narrowest run of bands that holds half of what is left to win.
+
+    It is counted in κ's power that the forecast's estimate explains and this one does not.
+    """
+    skill, bands = evaluation.skill, evaluation.skill.bands
+    weight = evaluation.expected_cl * bands.num_modes
+    lost = np.cumsum([0.0, *weight * (forecast**2 - np.maximum(skill.rho_ell.value, 0.0) ** 2)])
+    needed = _MOST * lost[-1]
+    if needed <= 0:
+        return ""
+    runs = [
+        (bands.edges[end] - bands.edges[start], bands.edges[start], bands.edges[end])
+        for start in range(len(bands.ell))
+        for end in range(start + 1, len(bands.ell) + 1)
+        if lost[end] - lost[start] >= needed
+    ]
+    _, low, high = min(runs)
+    return f", half of it at L = {_rounded(low):,}–{_rounded(high):,}"
+
+
+def _rounded(multipole: float) -> int:
+    return int(float(f"{multipole:.2g}"))
