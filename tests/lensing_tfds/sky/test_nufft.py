@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lensing_tfds.sky import nufft
+from lensing_tfds.sky import nufft, taps
 from lensing_tfds.sky.nufft import RealNufft
 
 
@@ -134,11 +134,11 @@ def test_points_at_whole_periods_are_located_at_every_size():
             corner = np.empty(len(whole), np.int64)
             z_y, z_x = np.empty((2, len(whole)), np.float32)
             shift_y = (shift + (whole + rest - whole[0] - rest[0]) / scale).astype(np.float32)
-            nufft._locate(
+            taps.locate(
                 0, 0, shift_y[None, None], shift[None, None], scale, whole, rest, fine,
                 corner, z_y, z_x,
             )  # fmt: skip
-            stride = fine + nufft._BEFORE + nufft._AFTER
+            stride = fine + taps.BEFORE + taps.AFTER
             for cell, z, start, way in (
                 (corner // stride, z_y, whole[0] + rest[0], shift_y),
                 (corner % stride, z_x, whole + rest, shift),
