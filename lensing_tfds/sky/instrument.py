@@ -59,6 +59,37 @@ def truncate(
     return cut
 
 
+def truncate_adjoint(
+    modes: NDArray[np.complexfloating], npix: int, factor: NDArray[np.floating] | None = None
+) -> NDArray[np.complexfloating]:
+    """Applies the adjoint of `truncate`: modes of a coarse grid become modes of a finer one.
+
+    <truncate(a), c> = <a, truncate_adjoint(c)> for the modes of all real maps, with the sum over
+    the whole plane of the product of modes.
+
+    Args:
+      modes: half planes of real maps on a coarse grid, shape (..., coarse, coarse // 2 + 1).
+      npix: pixels on a side of the fine grid, more than coarse.
+      factor: as of `truncate`.
+
+    Returns:
+      Half planes of the fine grid, shape (..., npix, npix // 2 + 1), same dtype.
+    """
+    coarse = modes.shape[-2]
+    half, upper = coarse // 2, (coarse + 1) // 2
+    if factor is not None:
+        modes = (as_pairs(modes) * factor).view(modes.dtype)
+    fine = np.zeros((*modes.shape[:-2], npix, npix // 2 + 1), modes.dtype)
+    fine[..., :upper, : half + 1] = modes[..., :upper, :]
+    fine[..., -half:, : half + 1] = modes[..., upper:, :]
+    if coarse % 2 == 0:
+        scale = modes.dtype.type(math.sqrt(0.5))
+        fine[..., -half, : half + 1] *= scale
+        fine[..., half, : half + 1] = fine[..., -half, : half + 1]
+        fine[..., half] *= scale
+    return fine
+
+
 def channel_noise(noise_uK_arcmin: float, channel: str) -> float:
     """Returns the depth of a channel, µK·arcmin, from that of the temperature.
 

@@ -117,12 +117,10 @@ def remap(modes: NDArray[np.complexfloating], deflection: Deflection, sky: FlatS
 def _remap_in_double_precision(
     modes: NDArray[np.complexfloating], deflection: Deflection, sky: FlatSky, lensed: NDArray
 ) -> None:
-    pixels = np.arange(sky.npix)
     for plane, d_y, d_x, out in zip(sky.full_plane(modes), *deflection, lensed, strict=True):
-        positions = np.stack([pixels[:, None] + d_y / sky.pixel, pixels + d_x / sky.pixel], axis=-1)
         values = ducc0.nufft.u2nu(
             grid=plane,
-            coord=positions.reshape(-1, 2),
+            coord=_positions(d_y, d_x, sky),
             forward=False,
             epsilon=1e-12,
             periodicity=sky.npix,
@@ -130,6 +128,61 @@ def _remap_in_double_precision(
             nthreads=1,
         )
         out[...] = values.real.reshape(out.shape)
+
+
+def remap_adjoint(
+    maps: NDArray[np.floating], deflection: Deflection, sky: FlatSky
+) -> NDArray[np.complexfloating]:
+    """Applies the adjoint of `remap`: values at deflected positions become modes of the sky there.
+
+    For all modes a of real fields and all maps y, <remap(a), y> = <a, remap_adjoint(y)>, with the
+    mean over pixels of the product of maps, and the sum over the whole plane of that of modes.
+    So with no deflection it is `FlatSky.to_modes`. Without a caustic it is, but for a factor of the
+    magnification, what undoes the deflection. Precision as of `remap`.
+
+    Args:
+      maps: real of shape (batch, npix, npix).
+      deflection: ∇φ, two arrays of the same shape, radians, of the same precision.
+      sky: the patch.
+
+    Returns:
+      Half planes, shape (batch, npix, npix // 2 + 1).
+    """
+    modes = np.empty((len(maps), *sky.ell.shape), np.result_type(maps, 1j))
+    if maps.dtype == np.float32:
+        from lensing_tfds.sky.nufft import (
+            RealNufft,  # numba is slow to import: only where it is used
+        )
+
+        d_y, d_x = (np.ascontiguousarray(d, np.float32) for d in deflection)
+        RealNufft(sky.npix, block=1).from_displaced_pixels(
+            maps[None], (d_y, d_x), sky.pixel, [modes]
+        )
+        return modes
+    for image, d_y, d_x, out in zip(maps, *deflection, modes, strict=True):
+        plane = ducc0.nufft.nu2u(
+            points=image.reshape(-1).astype(np.complex128),
+            coord=_positions(d_y, d_x, sky),
+            out=np.empty((sky.npix, sky.npix), np.complex128),
+            forward=True,
+            epsilon=1e-12,
+            periodicity=sky.npix,
+            fft_order=True,
+            nthreads=1,
+        )
+        # The real part of the sum: it makes a difference at the Nyquist frequencies alone.
+        opposite = np.roll(plane[::-1, ::-1], 1, axis=(0, 1)).conj()
+        out[...] = (plane + opposite)[:, : out.shape[-1]] / (2 * sky.npix**2)
+    return modes
+
+
+def _positions(
+    d_y: NDArray[np.floating], d_x: NDArray[np.floating], sky: FlatSky
+) -> NDArray[np.float64]:
+    """The deflected positions, in pixels, shape (npix², 2)."""
+    pixels = np.arange(sky.npix)
+    positions = np.stack([pixels[:, None] + d_y / sky.pixel, pixels + d_x / sky.pixel], axis=-1)
+    return positions.reshape(-1, 2)
 
 
 class Lens:

@@ -19,7 +19,7 @@ from numpy.polynomial import Chebyshev, Polynomial
 from numpy.typing import NDArray
 
 from lensing_tfds.sky.flat_sky import as_pairs, pairs_of
-from lensing_tfds.sky.taps import AFTER, BEFORE, TAPS, gather
+from lensing_tfds.sky.taps import AFTER, BEFORE, TAPS, gather, spread
 
 Floats = NDArray[np.float32]
 
@@ -113,6 +113,70 @@ class RealNufft:
         grid[:, -AFTER:] = grid[:, BEFORE : BEFORE + AFTER]
         grid[:, :, :BEFORE] = grid[:, :, fine : fine + BEFORE]
         grid[:, :, -AFTER:] = grid[:, :, BEFORE : BEFORE + AFTER]
+
+    def from_displaced_pixels(
+        self,
+        maps: Floats,
+        shifts: tuple[Floats, Floats],
+        pixel: float,
+        out: Sequence[NDArray[np.complex64]],
+    ) -> None:
+        """Applies the transpose of `at_displaced_pixels`, over npix²: a type-1 non-uniform FFT.
+
+        With no displacement this is the FFT that makes modes of maps. The transpose is that of the
+        sums as they are computed, to float32's rounding.
+
+        Args:
+          maps: values at the displaced pixels of each field, shape (fields, batch, npix, npix).
+          shifts: displacements along y and x, each of shape (batch, npix, npix).
+          pixel: side of a pixel in the units of the displacements.
+          out: the half planes of each field, shape (batch, npix, npix // 2 + 1).
+        """
+        to_fine_pixels = np.float32(self._fine / (self._npix * pixel))
+        batch, block = len(shifts[0]), self._grids.shape[1]
+        for start in range(0, batch, block):
+            part = slice(start, start + block)
+            self._grids[...] = 0
+            spread(
+                maps[:, part],
+                self._grids.shape[2],
+                shifts[0][part],
+                shifts[1][part],
+                to_fine_pixels,
+                self._taps,
+                self._grids.reshape(*self._grids.shape[:2], -1),
+            )
+            for field, grid in zip(out, self._grids, strict=True):
+                self._modes_of_fine_grid(grid[: len(field[part])], field[part])
+
+    def _modes_of_fine_grid(self, grid: Floats, modes: NDArray[np.complex64]) -> None:
+        """The transpose of `_sum_on_fine_grid`, over npix²; the grid is overwritten."""
+        npix, fine, half, upper = self._npix, self._fine, self._npix // 2, (self._npix + 1) // 2
+        end = BEFORE + fine
+        grid[:, :, BEFORE : BEFORE + AFTER] += grid[:, :, end:]
+        grid[:, :, end - BEFORE : end] += grid[:, :, :BEFORE]
+        grid[:, BEFORE : BEFORE + AFTER] += grid[:, end:]
+        grid[:, end - BEFORE : end] += grid[:, :BEFORE]
+        inner = grid[:, BEFORE:end, BEFORE:end]
+        rows = ducc0.fft.r2c(inner, axes=(2,), forward=True, nthreads=1)[:, :, : half + 1]
+        columns = ducc0.fft.c2c(rows, axes=(1,), forward=True, nthreads=1)
+        if npix % 2 == 0:
+            # In FFT order a Nyquist mode's sum is real: what its frequencies hold is averaged.
+            corner = 2 * columns[:, half, half].real
+            columns[:, -half] += columns[:, half]
+            columns[:, -half, half] = corner
+        deconvolution = self._deconvolution * np.float32(1 / npix**2)
+        np.multiply(
+            as_pairs(columns)[:, :upper], deconvolution[:upper], out=as_pairs(modes)[:, :upper]
+        )
+        np.multiply(
+            as_pairs(columns)[:, fine - half :],
+            deconvolution[upper:],
+            out=as_pairs(modes)[:, upper:],
+        )
+        if npix % 2 == 0:
+            column = modes[:, :, half]
+            column += np.roll(column[:, ::-1], 1, axis=-1).conj()
 
 
 @functools.lru_cache(maxsize=16)

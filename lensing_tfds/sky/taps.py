@@ -244,3 +244,69 @@ def _along_y(
         + weights[6] * grid[top + np.uint64(6) * stride]
         + weights[7] * grid[top + np.uint64(7) * stride]
     )
+
+
+@compiled()
+def spread(
+    values: Floats,
+    side: int,
+    shift_y: Floats,
+    shift_x: Floats,
+    to_fine_pixels: np.float32,
+    taps: Floats,
+    grids: Floats,
+) -> None:
+    """Adds values at displaced pixels to the fine pixels around them: the transpose of `gather`.
+
+    Arguments as of `gather`, from whose results to the fields it goes: `grids` is added to.
+    """
+    npix = values.shape[2]
+    fine = side - BEFORE - AFTER
+    whole, rest = np.empty(npix, np.float32), np.empty(npix, np.float32)
+    for i in range(npix):
+        whole[i] = i * fine // npix
+        rest[i] = np.float32(i * fine % npix) / np.float32(npix)
+    corner = np.empty(npix, np.int64)
+    z_y, z_x = np.empty(npix, np.float32), np.empty(npix, np.float32)
+    weights_y = np.empty((TAPS, npix), np.float32)
+    for example in range(values.shape[1]):
+        for row in range(npix):
+            locate(
+                example, row, shift_y, shift_x, to_fine_pixels, whole, rest, fine, corner, z_y, z_x
+            )
+            _weigh(z_y, taps, weights_y)
+            for field in range(len(values)):
+                _add_taps(
+                    values[field, example, row],
+                    side,
+                    corner,
+                    z_x,
+                    weights_y,
+                    taps,
+                    grids[field, example],
+                )
+
+
+@compiled("contract", "reassoc", "nsz")
+def _add_taps(
+    values: Floats,
+    side: int,
+    corner: NDArray[np.int64],
+    z_x: Floats,
+    weights_y: Floats,
+    taps: Floats,
+    grid: Floats,
+) -> None:
+    """The transpose of `_sum_taps`."""
+    stride = np.uint64(side)
+    along_x = np.empty(TAPS, np.float32)
+    for i in range(len(values)):
+        value, z = values[i], z_x[i]
+        for tap in range(np.uint64(TAPS)):
+            along_x[tap] = value * _weight(z, taps, tap)
+        row = np.uint64(corner[i])
+        for step in range(np.uint64(TAPS)):
+            weight_y = weights_y[step, i]
+            for tap in range(np.uint64(TAPS)):
+                grid[row + tap] += weight_y * along_x[tap]
+            row += stride

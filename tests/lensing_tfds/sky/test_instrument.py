@@ -70,3 +70,18 @@ def test_a_taper_rises_as_a_cosine_from_each_edge():
     np.testing.assert_allclose(window, window[::-1])
     np.testing.assert_allclose(window, window.T)
     assert np.all(instrument.taper_window(sky, 0) == 1)
+
+
+@pytest.mark.parametrize(
+    ("fine", "coarse"), [(16, 8), (16, 9), (15, 8), (15, 9), (17, 16), (30, 10)]
+)
+def test_the_adjoint_of_a_cut(fine, coarse):
+    """<truncate(a), c> = <a, truncate_adjoint(c)>, on Nyquist's lines too, with a beam."""
+    rng, fine_sky, sky = np.random.default_rng(0), FlatSky(fine, 0.1), FlatSky(coarse, 0.1)
+    a = fine_sky.to_modes(rng.standard_normal((2, fine, fine)))
+    c = sky.to_modes(rng.standard_normal((2, coarse, coarse)))
+    beam = np.repeat(instrument.beam(sky.ell, 20.0), 2, axis=-1)
+    cut = instrument.truncate(a, coarse, beam)
+    back = instrument.truncate_adjoint(c, fine, beam)
+    one = np.sum(sky.mode_counts * (cut * c.conj()).real)
+    assert np.sum(fine_sky.mode_counts * (a * back.conj()).real) == pytest.approx(one, rel=1e-12)

@@ -134,6 +134,24 @@ def test_no_convergence_no_lensing():
     np.testing.assert_allclose(lensed, maps, atol=1e-10)
 
 
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 5e-6), (np.float64, 1e-12)])
+@pytest.mark.parametrize("npix", [8, 9, 10, 15, 50, 64])
+def test_the_adjoint_of_a_remap(npix, dtype, tolerance):
+    """<Lx, y> = <x, Lᵗy>, Nyquist's lines too; without a deflection it is the FFT."""
+    rng, sky = np.random.default_rng(npix), FlatSky(npix, np.radians(2.0))
+    first, maps = rng.standard_normal((2, 3, npix, npix)).astype(dtype)
+    modes = sky.to_modes(first)
+    deflection = tuple(2 * sky.pixel * rng.standard_normal((2, 3, npix, npix)).astype(dtype))
+    lensed = lensing.remap(modes, deflection, sky).astype(float)
+    back = lensing.remap_adjoint(maps, deflection, sky)
+    one = np.mean(lensed * maps, axis=(1, 2))
+    two = np.sum(sky.mode_counts * (modes * back.conj()).real, axis=(1, 2), dtype=float)
+    assert np.abs(one - two).max() * npix < tolerance
+    still = (np.zeros_like(maps), np.zeros_like(maps))
+    undeflected = lensing.remap_adjoint(maps, still, sky)
+    assert np.abs(undeflected - sky.to_modes(maps)).max() * npix < 20 * tolerance
+
+
 def test_a_lens_deflects_and_remaps():
     """In single precision, block after block, as the two functions do in double."""
     sky = FlatSky(50, np.radians(22.9))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from lensing_tfds.sky import nufft, taps
+from lensing_tfds.sky.flat_sky import FlatSky
 from lensing_tfds.sky.nufft import RealNufft
 
 
@@ -171,3 +172,20 @@ def test_lensed_edges_are_the_direct_sum_at_odd_even_and_unlucky_sizes(npix, rms
     # changes by some 3 a pixel.
     far = max(npix, np.abs(shift_y[iy, ix]).max(), np.abs(shift_x[iy, ix]).max())
     assert np.abs(error).max() < 5e-5 + 1e-6 * far
+
+
+@pytest.mark.parametrize("npix", [8, 9, 10, 15, 16, 50, 101])
+@pytest.mark.parametrize("fields", [1, 2, 3])
+def test_what_is_spread_is_the_transpose_of_what_is_gathered(npix, fields):
+    """<Lx, y> = <x, Lᵗy> for white x and y, to float32's rounding of npix² products."""
+    rng, sky, batch = np.random.default_rng(npix), FlatSky(npix, float(npix)), 3
+    maps = rng.standard_normal((2, fields, batch, npix, npix)).astype(np.float32)
+    modes = sky.to_modes(maps[0])
+    shifts = tuple(3 * rng.standard_normal((2, batch, npix, npix)).astype(np.float32))
+    nufft = RealNufft(npix, 2, fields)
+    gathered, spread = np.empty_like(maps[0]), np.empty_like(modes)
+    nufft.at_displaced_pixels(modes, shifts, 1.0, gathered)
+    nufft.from_displaced_pixels(maps[1], shifts, 1.0, spread)
+    one = np.mean(gathered.astype(float) * maps[1], axis=(-2, -1))
+    two = np.sum(sky.mode_counts * (modes * spread.conj()).real, axis=(-2, -1), dtype=float)
+    assert np.abs(one - two).max() * npix < 5e-6  # each is of order 1 / npix
