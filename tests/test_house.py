@@ -38,7 +38,7 @@ WITHOUT_FRAMEWORKS = (
     *(
         f"estimators.{name}"
         for name in (
-            *("quadratic", "iterated", "lensing_template", "estimator", "resampling"),
+            *("quadratic", "iterated", "posterior", "lensing_template", "estimator", "resampling"),
             *("kappa_files", "sealed_predictions"),
         )
     ),

@@ -1,0 +1,5 @@
+"""The maximum a posteriori of κ, from everything that is known of the maps.
+
+sky_model             the posterior: how unlensed fields and κ make maps, its value and gradient
+maximum_a_posteriori  where it is largest
+"""

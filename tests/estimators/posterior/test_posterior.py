@@ -1,0 +1,108 @@
+"""The posterior of κ: its value against dense matrices, its gradient, the way to its maximum."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from estimators.posterior.maximum_a_posteriori import MaximumAPosteriori
+from estimators.posterior.sky_model import SkyModel, dot
+from lensing_tfds import simulate
+from lensing_tfds.configs import LensingConfig
+from lensing_tfds.cosmology import spectra_of
+from lensing_tfds.errors import LensingError
+
+TINY = LensingConfig(
+    "tiny", npix=8, lx=0.4, stokes="TQU", oversampling=2, beam_arcmin=2.0, noise_uK_arcmin=2.0
+)
+PATCH = LensingConfig(
+    "patch", npix=48, lx=1.6, stokes="QU", oversampling=2, beam_arcmin=1.0, noise_uK_arcmin=1.0
+)
+
+
+def white(sky, rng, *shape):
+    """Modes of unit power of real maps."""
+    return sky.to_modes(rng.standard_normal((*shape, sky.npix, sky.npix))) * sky.npix
+
+
+@pytest.mark.parametrize("stokes", ["T", "QU", "TQU"])
+def test_the_value_is_that_of_dense_matrices(stokes):
+    """½ dᵗ (A Aᵗ + N)⁻¹ d + ½ |x|², with A made column by column."""
+    config = dataclasses.replace(TINY, stokes=stokes)
+    model = SkyModel(config, spectra_of(config), tolerance=1e-12, dtype=np.float64)
+    maps = simulate(config, "test", [0])["lensed"][0].astype(float)
+    fine, rng = config.internal, np.random.default_rng(0)
+    x = white(fine, rng)
+    deflection, columns = model.deflection(x), []
+    for pixel in np.eye(len(model.prior.roots) * fine.npix**2):
+        e = fine.to_modes(pixel.reshape(-1, fine.npix, fine.npix)) * fine.npix
+        seen = model.observed.observe(model.prior.stokes(e), deflection)
+        columns.append(config.sky.to_map(seen).ravel())
+    matrix = np.array(columns).T
+    pixel_arcmin = np.degrees(config.sky.pixel) * 60
+    rms = [2.0 * (1 if s == "T" else np.sqrt(2)) / pixel_arcmin for s in stokes]
+    covariance = matrix @ matrix.T + np.diag(np.repeat(np.square(rms), config.npix**2))
+    data = np.moveaxis(maps, -1, 0).ravel()
+    expected = 0.5 * data @ np.linalg.solve(covariance, data) + 0.5 * dot(x, x, fine)
+    assert model.at(x, model.data(maps)).value == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("stokes", ["T", "QU", "TQU"])
+def test_the_gradient_is_that_of_finite_differences(stokes):
+    """In double precision, along white directions: the error of a step h is of order h²."""
+    config = dataclasses.replace(TINY, stokes=stokes, npix=12, lx=0.6)
+    model = SkyModel(config, spectra_of(config), tolerance=1e-13, dtype=np.float64)
+    data = model.data(simulate(config, "test", [1])["lensed"][0].astype(float))
+    rng = np.random.default_rng(2)
+    x = white(config.internal, rng)
+    gradient = model.at(x, data).gradient
+    for _ in range(2):
+        direction = white(config.internal, rng)
+        step = 1e-5
+        up, down = (model.at(x + sign * step * direction, data).value for sign in (1, -1))
+        along = dot(gradient, direction, config.internal)
+        assert (up - down) / (2 * step) == pytest.approx(along, rel=1e-5)
+
+
+def test_the_posterior_rises_to_above_that_of_the_truth_and_the_correlation_above_the_starts():
+    fine = dataclasses.replace(
+        PATCH, npix=PATCH.internal.npix, oversampling=1, beam_arcmin=0.0, noise_uK_arcmin=0.0
+    )
+    table, sky = spectra_of(PATCH), PATCH.sky
+    model = SkyModel(PATCH, table)
+    estimator = MaximumAPosteriori(PATCH, table, model=model)
+    better = []
+    for index in range(3):
+        example = simulate(PATCH, "test", [index])
+        points = []
+        ascent = estimator.ascend(example["lensed"][0], points.append)
+        assert ascent.converged and np.all(np.diff(ascent.log_posterior) > 0)
+        assert ascent.log_posterior == tuple(-point.value for point in points)
+        # The same draw on a grid of internal pixels has the true κ in all its modes.
+        drawn = PATCH.internal.to_modes(simulate(fine, "test", [index])["kappa"][0, ..., 0])
+        root = model.prior.kappa_root
+        truth = np.divide(drawn, root, out=np.zeros_like(drawn), where=root > 0)
+        data = model.data(example["lensed"][0])
+        assert ascent.log_posterior[-1] > -model.at(truth, data).value
+        kappa = sky.to_modes(example["kappa"][0, ..., 0])
+        first, last = (
+            dot(kappa, estimate, sky) / np.sqrt(dot(estimate, estimate, sky))
+            for estimate in (estimator.on_patch(points[0].x), ascent.kappa)
+        )
+        better.append(last / first)
+    assert np.mean(better) > 1.03
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"noise_uK_arcmin": 0.0}, "no noise"),
+        ({"taper": 0.1}, "edges"),
+        ({"padding": 2.0}, "edges"),
+        ({"fixed_unlensed": True}, "one unlensed sky"),
+    ],
+)
+def test_maps_without_such_a_posterior_are_refused(fields, reason):
+    config = dataclasses.replace(PATCH, name="refused", **fields)
+    with pytest.raises(LensingError, match=f"'refused'.*{reason}"):
+        MaximumAPosteriori(config, spectra_of(config))
