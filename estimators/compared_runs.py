@@ -71,7 +71,7 @@ def read(runs: Sequence[str | Path], split: str = "test") -> ComparedRuns:
       LensingError: a run was not judged, or has changed since, its metrics cannot be read, or the
         runs were judged on different examples.
     """
-    metrics = [_read(Path(run), split) for run in runs]
+    metrics = [judged_metrics(Path(run), split) for run in runs]
     first = metrics[0]
     for run, other in zip(runs[1:], metrics[1:], strict=True):
         _refuse_other_examples(run, other, runs[0], first)
@@ -136,7 +136,16 @@ def _refuse_other_examples(
         )
 
 
-def _read(run: Path, split: str) -> Metrics:
+def judged_metrics(run: Path, split: str = "test") -> Metrics:
+    """Reads the metrics of a judged run.
+
+    Args:
+      run: its folder.
+      split: which examples it was judged on.
+
+    Raises:
+      LensingError: it was not judged, or has changed since, or its metrics cannot be read.
+    """
     path = run / file_name(split)
     option = "--predictions" if any(run.glob("kappa*")) else "--workdir"
     command = f"python -m trainer.evaluate {option} {run}"
