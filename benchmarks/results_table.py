@@ -14,12 +14,14 @@ from pathlib import Path
 
 from estimators.compared_runs import judged_metrics, read
 from estimators.metrics_json import BaselineMetrics, Metrics
+from estimators.reach import leading
 from lensing_tfds.command_line import command
 from lensing_tfds.errors import LensingError
 from lensing_tfds.versions import VERSIONS, dataset_name
 
-HEADS = ("version", "QE", "QE, all modes", "iterated", "forecast", "network", "which")
-_NONE = ""
+_QE_ALL = "QE, all modes"
+
+HEADS = ("version", "QE", _QE_ALL, "iterated", "forecast", "network", "which")
 
 
 def table(runs: Sequence[Path]) -> str:
@@ -50,7 +52,7 @@ def table(runs: Sequence[Path]) -> str:
 
 def _row(metrics: Metrics) -> tuple[str, ...]:
     bars = _bars(metrics)
-    rho = {column: f"{_rho(bars[column]):.3f}" if column in bars else _NONE for column in HEADS}
+    rho = {column: f"{_rho(bars[column]):.3f}" if column in bars else "" for column in HEADS}
     rho["version"] = dataset_name(metrics.dataset)
     rho["network"], rho["which"] = f"{_rho(metrics):.3f}", f"`{metrics.model}`"
     if metrics.forecast is not None:
@@ -59,18 +61,13 @@ def _row(metrics: Metrics) -> tuple[str, ...]:
 
 
 def _bars(metrics: Metrics) -> dict[str, BaselineMetrics]:
-    """The quadratic estimator of all pairs in each group of modes, and the best iterated one."""
-    filtered = {
-        name.removesuffix("_wiener"): estimator
-        for name, estimator in metrics.estimators.items()
-        if name.endswith("_wiener") and estimator.is_normalised
-    }
+    """The leading estimators, by their columns; of iterated ones the best."""
+    normalised = {name: e for name, e in metrics.estimators.items() if e.is_normalised}
     bars: dict[str, BaselineMetrics] = {}
-    for name, estimator in filtered.items():  # all pairs come first
-        if "iterated" not in name:
-            bars.setdefault("QE, all modes" if name.endswith("_all") else "QE", estimator)
-        elif "iterated" not in bars or _rho(estimator) > _rho(bars["iterated"]):
-            bars["iterated"] = estimator
+    for group, name in leading(normalised).items():
+        kind, _, modes = group.partition("_")
+        column = "iterated" if kind == "iterated" else _QE_ALL if modes == "all" else "QE"
+        bars[column] = max(normalised[name], bars.get(column, normalised[name]), key=_rho)
     return bars
 
 

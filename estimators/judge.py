@@ -144,7 +144,7 @@ def judge(
     # Before anything is read of the files: one that is replaced meanwhile is told from its hash.
     fingerprint = subject.fingerprint
     if baselines:
-        estimators += [*_baselines(dataset, split), zero()]
+        estimators += [*baselines_of(dataset, split), zero()]
     evaluation = judge_estimators(
         _with_progress(dataset.batches(split, number), number, f"judging {dataset.name} {split}"),
         estimators,
@@ -237,8 +237,16 @@ def judge_estimators(
     )
 
 
-def _baselines(dataset: Dataset, split: str) -> list[Estimator]:
-    """The quadratic estimators of a dataset, calibrated on examples of another split."""
+def baselines_of(dataset: Dataset, split: str) -> list[Estimator]:
+    """Returns the estimators that a dataset's networks are judged beside.
+
+    Args:
+      dataset: the dataset.
+      split: the one that is judged; they are calibrated on examples of another.
+
+    Raises:
+      LensingError: there are too few examples of the other split, or they cannot be read.
+    """
     other = "validation" if split == "train" else "train"
     number = min(_HELD_OUT, dataset.num_examples(other))
     return references(

@@ -7,12 +7,12 @@ noise N has ρ² = Σ C ρ_l² / Σ C with ρ_l² = C / (C + N), as the judge me
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from estimators.baselines import is_baseline
 from estimators.ensemble import SkyEnsemble
 from estimators.quadratic.wiener import wiener_filter
 from estimators.resampling import Measured, with_error
@@ -69,19 +69,32 @@ def forecasts_of(ensemble: SkyEnsemble) -> Forecasts | None:
     return Forecasts(found[0], found[-1])
 
 
-def bars(evaluation: Evaluation) -> list[Judged]:
-    """Returns the estimators that matter most beside the one in question.
+def leading(names: Iterable[str]) -> dict[str, str]:
+    """Chooses the estimators of `references` that matter most.
 
-    These are the quadratic estimator of all pairs, once for each group of modes, and all iterated
-    ones; Wiener-filtered, and normalised.
+    These are the quadratic estimator of all pairs and the iterated one, Wiener-filtered, once for
+    each group of modes.
+
+    Args:
+      names: theirs, of those that could be normalised, in the order of `references`.
+
+    Returns:
+      Names by group: "quadratic" or "iterated", with "_ordinary" or "_all" where there are both.
     """
-    found: dict[str, Judged] = {}
-    for other in evaluation.others:
-        if is_baseline(other) and other.estimator.is_normalised:
-            family = other.estimator.name.removesuffix("_wiener")
-            group = next((ending for ending in _MODES if family.endswith(ending)), "")
-            found.setdefault(f"iterated{group}" if "iterated" in family else group, other)
-    return list(found.values())
+    found: dict[str, str] = {}
+    for name in names:
+        family, filtered, _ = name.partition("_wiener")
+        if filtered:
+            kind = "iterated" if "iterated" in family else "quadratic"
+            modes = next((ending for ending in _MODES if family.endswith(ending)), "")
+            found.setdefault(kind + modes, name)
+    return found
+
+
+def bars(evaluation: Evaluation) -> list[Judged]:
+    """Returns the estimators that matter most beside the one in question; see `leading`."""
+    others = {j.estimator.name: j for j in evaluation.others if j.estimator.is_normalised}
+    return [others[name] for name in leading(others).values()]
 
 
 def short(judged: Judged) -> str:
@@ -97,7 +110,10 @@ def left_to_win(evaluation: Evaluation) -> str:
         reached += f"; {short(other)} {float(other.skill.map_correlation.value):.4f}"
     forecasts = forecasts_of(evaluation.ensemble)
     if forecasts is None:
-        return f"{reached}: no theory forecasts these skies, and what is left is not known."
+        best = max(float(other.skill.map_correlation.value) for other in (first, *others))
+        below = best - float(first.skill.map_correlation.value)
+        where = f"{below:.4f} below the best of these" if below else "the best of these"
+        return f"{reached}: it is {where}, and no theory forecasts what is left on these skies."
     reached += f"; the forecast {forecasts.iterated.map_correlation:.4f}"
     value, error = first.skill.map_correlation
     left = Measured(forecasts.iterated.map_correlation - value, error)

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 
 import tensorflow_datasets as tfds
 
+from estimators.dataset import Dataset
 from lensing_tfds import strict_json
 from lensing_tfds.configs import LensingConfig
-from lensing_tfds.cosmology import spectra_of
 from lensing_tfds.records.datasets import stored_config
 from lensing_tfds.versions import VERSIONS
 from pipelines.cards import citations, example, facts, prose, reference, timing, validation
@@ -51,7 +51,8 @@ def card(builder: tfds.core.DatasetBuilder) -> Card:
       LensingError: the dataset cannot be read, or its validation cannot.
     """
     config, folder = stored_config(builder), str(builder.data_path)
-    theory = reference.reference(config, spectra_of(config, folder))
+    dataset = Dataset(config, builder)
+    theory = reference.reference(dataset.ensemble, dataset)
     verdict = validation.read(folder)
     name = config.name
     figures = {
@@ -177,11 +178,12 @@ def _reference(config: LensingConfig, theory: reference.Reference) -> str:
     heads = ("estimator", "map-level ρ", *(f"ρ_L at {ell:,}" for ell in theory.shown_ell))
     return "\n\n".join(
         (
-            "## What the quadratic estimator reaches",
-            "In theory, from its noise N0: the correlation of its estimate with κ, "
-            "ρ_L = √(C / (C + N0)), and of Wiener-filtered maps.",
+            "## What estimators reach",
+            "In theory, from the noise N0 of the quadratic estimator and of an iterated one: the "
+            "correlation of the estimate with κ, ρ_L = √(C / (C + N0)), and of Wiener-filtered "
+            f"maps over all modes. {prose.measured(theory.measured)}".rstrip(),
             table(heads, theory.rows()),
-            f"![ρ_L of the quadratic estimator]({config.name}-quadratic-estimator.png)",
+            f"![ρ_L of the estimators]({config.name}-quadratic-estimator.png)",
             _listed(prose.caveats(config)),
         )
     )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lensing_tfds import realism
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.realism import follows_camb
 from lensing_tfds.versions import VERSIONS
+from pipelines.cards.measured import MeasuredReach
 
 
 def purpose(config: LensingConfig) -> str:
@@ -49,6 +52,14 @@ def caption(config: LensingConfig) -> str:
     return text + (", plus the noise." if config.noise_uK_arcmin else ".")
 
 
+def measured(found: Sequence[MeasuredReach]) -> str:
+    """Says of what the measured numbers are; nothing if there are none."""
+    if not found:
+        return ""
+    bases = "; ".join(f"{reach.label}: {reach.basis}" for reach in found)
+    return f"Measured: on the first {found[0].num_examples:,} test examples ({bases})."
+
+
 def caveats(config: LensingConfig) -> list[str]:
     """Says how far the quadratic estimator's theoretical numbers can be believed."""
     lines = []
@@ -75,8 +86,5 @@ def caveats(config: LensingConfig) -> list[str]:
     if not realism.is_periodic(config):
         lines.append("The theory is of a periodic patch: edges and taper cost more.")
     if not lines:
-        lines.append(
-            "N0 only: a real estimate is some per cent worse (N1). With low noise, iterated "
-            "estimators and networks can do better, above all in polarization."
-        )
+        lines.append("Theory counts N0 only: a real estimate is some per cent worse (N1).")
     return lines

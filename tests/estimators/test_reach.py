@@ -110,5 +110,11 @@ def test_beyond_the_forecast_nothing_is_left_to_win():
 
 
 def test_without_a_forecast_the_sentence_says_so():
-    text = left_to_win(judged(skies.CONFIG, [network(1, np.random.default_rng(0))]))
-    assert text.endswith("no theory forecasts these skies, and what is left is not known.")
+    rng = np.random.default_rng(0)
+    bar = estimator("qe_tt_wiener", "QE TT, Wiener", 0.5, rng)
+    below = judged(skies.CONFIG, [network(1, rng), bar])
+    rho = [float(one.skill.map_correlation.value) for one in below.judged]
+    end = ", and no theory forecasts what is left on these skies."
+    assert left_to_win(below).endswith(f"it is {rho[1] - rho[0]:.4f} below the best of these{end}")
+    alone = judged(skies.CONFIG, [network(1, rng)])
+    assert left_to_win(alone).endswith(f"it is the best of these{end}")

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from estimators.ensemble import SkyEnsemble
 from lensing_tfds import LensingConfig, cosmology, simulate
 from lensing_tfds.errors import LensingError
 from lensing_tfds.lensing_tfds_dataset_builder import Builder
@@ -311,7 +312,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(data_dir, tmp_path, capsys)
 )
 def test_what_the_quadratic_estimator_reaches(name, estimator, expected, tolerance):
     """Map-level, against integrals by another code, to what sums over a patch's modes differ."""
-    theory = reference.reference(VERSIONS[name], spectra.fiducial())
+    theory = reference.reference(SkyEnsemble.of(VERSIONS[name]))
     assert theory.map_rho[estimator] == pytest.approx(expected, abs=tolerance)
     (row,) = (row for row in theory.rows() if row[0] == estimator)
     assert len(row) == 2 + len(theory.shown_ell)
