@@ -1,11 +1,12 @@
 """Correlation with κ of the maximum a posteriori, beside quadratic, iterated and forecast.
 
     python -m benchmarks.maximum_a_posteriori v11 v12 --examples 64 --workers 16 \
-        --output docs/maximum_a_posteriori.json
+        --output estimators/posterior/measured.json
 
 Skies are simulated: the iterated estimator's gains are fitted on training examples, and all are
 judged on the same test examples, with bootstrap errors over them. A line is printed for each
-example as it comes. The file keeps what it held of other versions. Needs numba, SciPy and ducc0.
+example as it comes. The file, which reports read, keeps what it held of other versions.
+Needs numba, SciPy and ducc0.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from estimators.ensemble import SkyEnsemble
+from estimators.posterior.measured import measured_posterior
 from estimators.quadratic.wiener import wiener_filter
 from estimators.resampling import Measured, with_error
 
@@ -108,6 +109,9 @@ def left_to_win(evaluation: Evaluation) -> str:
     reached = f"The {first.estimator.label} reaches ρ = {with_error(first.skill.map_correlation)}"
     for other in others:
         reached += f"; {short(other)} {float(other.skill.map_correlation.value):.4f}"
+    posterior = measured_posterior(evaluation.ensemble.config)
+    if posterior is not None:
+        reached += f"; MAP {float(posterior.map_correlation.value):.4f}"
     forecasts = forecasts_of(evaluation.ensemble)
     if forecasts is None:
         best = max(float(other.skill.map_correlation.value) for other in (first, *others))

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from estimators.posterior.measured import measured_posterior
 from estimators.reach import bars, forecasts_of, short
 from estimators.reports import style
 from estimators.reports.style import Series, points
@@ -89,6 +90,13 @@ def reach(evaluation: Evaluation) -> Figure:
         if forecasts:
             left = forecasts.iterated.rho_ell - value
             points(below[0], look, ell * shift, left, error)
+    if posterior := measured_posterior(evaluation.ensemble.config):
+        look = style.series(len(judged))
+        label = f"MAP, {posterior.num_examples} skies"
+        points(above, look, posterior.ell, *posterior.rho_ell, label)
+        value, error = posterior.rho_ell
+        for axes in below:
+            points(axes, look, posterior.ell, posterior.forecast - value, error)
     if forecasts:
         lines = {forecasts.quadratic: ("forecast, QE", ":"), forecasts.iterated: ("forecast", "-")}
         for line, (label, dashes) in lines.items():

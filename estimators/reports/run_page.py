@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from estimators.baselines import beside_baselines
 from estimators.checks import Checks
 from estimators.judge import Evaluation
+from estimators.posterior.measured import measured_posterior
 from estimators.reach import left_to_win
 from estimators.reports import checks_section, figures, page, reach_figures, style
 from estimators.reports.page import Html, element
@@ -38,6 +39,10 @@ _REACH = (
 _FORECAST = (
     " Lines are theory, with N0 for noise: dotted the quadratic estimator's, full what iterating "
     "it can reach. Below: how far each estimate is from the latter."
+)
+_POSTERIOR = (
+    " MAP is the maximum a posteriori of κ, minutes an example, measured on skies of this kind by "
+    "benchmarks.maximum_a_posteriori."
 )
 _SPECTRA = (
     "Raw C_L, the mean over examples, measured with NaMaster. True κ follows the input spectrum, "
@@ -211,7 +216,8 @@ def _large_scales(evaluation: Evaluation) -> str:
 
 
 def _reach(evaluation: Evaluation) -> str:
-    return _REACH + (_FORECAST if evaluation.ensemble.forecasts else "")
+    text = _REACH + (_FORECAST if evaluation.ensemble.forecasts else "")
+    return text + (_POSTERIOR if measured_posterior(evaluation.ensemble.config) else "")
 
 
 def _plus_minus(measured: Measured) -> Html:
