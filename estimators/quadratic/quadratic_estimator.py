@@ -67,6 +67,7 @@ class QuadraticEstimator:
     Attributes:
       pair: as given.
       observation: as given.
+      curl: as given.
       weights: W, the kernel of the sum q_L.
       grid: that the products of the sum are taken on.
       response: R_L, half plane, float64: what the unnormalised estimate q_L is to κ_L on average.
@@ -82,6 +83,7 @@ class QuadraticEstimator:
             raise LensingError(f"pair {pair!r} is unknown: choose among {', '.join(PAIRS)}")
         self.pair = pair
         self.observation = observation
+        self.curl = curl
         sky = observation.sky
         self.grid = ProductGrid(sky, observation.used, observation.wrapped)
         self._ell = _vector(sky)

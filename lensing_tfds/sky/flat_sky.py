@@ -132,11 +132,11 @@ class FlatSky:
         rows = ducc0.fft.r2c(maps, axes=(-1,), forward=True, inorm=2, nthreads=1)
         return ducc0.fft.c2c(rows[..., :columns], axes=(-2,), forward=True, inorm=2, nthreads=1)
 
-    def full_plane(self, modes: NDArray[np.complexfloating]) -> NDArray[np.complexfloating]:
+    def full_plane(self, modes: NDArray) -> NDArray:
         """Fills in the modes with l_x < 0 by the Hermitian symmetry of a real field.
 
         Args:
-          modes: half planes of shape (..., npix, npix // 2 + 1).
+          modes: half planes of shape (..., npix, npix // 2 + 1); or a real, even function of l.
 
         Returns:
           All modes in FFT order, shape (..., npix, npix).

@@ -1,0 +1,378 @@
+"""Quadratic estimates of κ, lensing templates and gains as Keras layers, always in float32.
+
+Each is made of the numbers of its counterpart in `estimators`, which is the one definition of them:
+they travel in the model's file as weights that are not trained. A layer that has lost them, as one
+made by `from_config` alone, gives NaN.
+
+Between layers fields are `Modes`: the whole plane in FFT order, normalised as by
+`FlatSky.to_modes`, real and imaginary part as two tensors (n, npix, npix). Two real maps share one
+complex transform, as the real and the imaginary part of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import keras
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+from estimators.iterated.iterated_estimator import rings_of
+from estimators.lensing_template import LensingTemplate
+from estimators.quadratic import quadratic_estimator
+from lensing_tfds.sky import polarization
+from lensing_tfds.sky.flat_sky import FlatSky
+
+Modes = tuple[Any, Any]
+
+
+class _PatchLayer(keras.layers.Layer):
+    """A layer that knows the patch that its modes are of.
+
+    Args:
+      npix: pixels on a side.
+      side: length of a side, radians.
+      **options: Keras's own.
+    """
+
+    def __init__(self, npix: int, side: float, **options: Any):
+        super().__init__(**options | {"dtype": "float32"})  # in mixed precision too
+        self.sky = FlatSky(npix, side)
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"npix": self.sky.npix, "side": self.sky.side}
+
+    def modes_like(self, maps: Any) -> Modes:
+        """What a layer gives is said, as tracing it for its shapes would take seconds a model."""
+        shape = (maps.shape[0], self.sky.npix, self.sky.npix)
+        re, im = (keras.KerasTensor(shape, "float32") for _ in range(2))
+        return re, im
+
+    def constant(self, name: str, *shape: int) -> Any:
+        """Adds an array of this shape that is not trained, to be assigned or read from a file."""
+        lost = keras.initializers.Constant(float("nan"))
+        return self.add_weight(shape=shape, initializer=lost, trainable=False, name=name)
+
+    def half_planes(self, name: str, number: int) -> Any:
+        """Adds real, even functions of l that are not trained, on the half plane."""
+        return self.constant(name, number, *self.sky.ell.shape)
+
+    def whole(self, half_planes: Any) -> Any:
+        """Gives real, even functions of l their other half: (..., npix, npix)."""
+        inner = half_planes[..., 1 : (self.sky.npix + 1) // 2]
+        mirrored = ops.roll(ops.flip(inner, (-2, -1)), 1, axis=-2)
+        return ops.concatenate([half_planes, mirrored], axis=-1)
+
+    def multipoles(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """(l_y, l_x), zero on Nyquist lines: shapes (npix, 1) and (npix,)."""
+        d_y = self.sky.gradient[0].imag.astype(np.float32)
+        return d_y, d_y[:, 0]
+
+    def gradients(self, modes: Modes, npix: int) -> Modes:
+        """Maps of the derivatives along y and x on a grid of so many pixels."""
+        (re, im), (ly, lx) = modes, self.multipoles()
+        # i l_y a + i (i l_x a)
+        return to_maps(resized((-ly * im - lx * re, ly * re - lx * im), npix))
+
+    def angles(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Returns cos 2φ_l and sin 2φ_l, (npix, npix)."""
+        cosine, sine = (self.sky.full_plane(f) for f in polarization.angles(self.sky))
+        return cosine.astype(np.float32), sine.astype(np.float32)
+
+    def to_eb(self, qu: Modes) -> Modes:
+        """Returns the modes of E + iB = (Q + iU) exp(-2iφ_l), of two maps as one."""
+        (cosine, sine), (re, im) = self.angles(), qu
+        return cosine * re + sine * im, cosine * im - sine * re
+
+
+@keras.saving.register_keras_serializable(package="lensing_tfds")
+class ObservedFields(_PatchLayer):
+    """Takes maps of Stokes parameters to the modes of T, of E and B or of all, as `fields_of`.
+
+    Args:
+      npix: pixels on a side.
+      side: length of a side, radians.
+      channels: of the maps, "T", "Q", "U" in this order.
+      **options: Keras's own.
+    """
+
+    def __init__(self, npix: int, side: float, channels: Sequence[str], **options: Any):
+        super().__init__(npix, side, **options)
+        self.channels = tuple(channels)
+
+    def call(self, maps: Any) -> dict[str, Modes]:
+        channel = {name: maps[..., i] for i, name in enumerate(self.channels)}
+        fields = {}
+        if "T" in channel:
+            fields["T"] = to_modes((channel["T"], ops.zeros_like(channel["T"])))
+        if "Q" in channel:
+            fields["E"], fields["B"] = split(self.to_eb(to_modes((channel["Q"], channel["U"]))))
+        return fields
+
+    def compute_output_spec(self, maps: Any) -> dict[str, Modes]:
+        names = ("T",) * ("T" in self.channels) + ("E", "B") * ("Q" in self.channels)
+        return {name: self.modes_like(maps) for name in names}
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"channels": list(self.channels)}
+
+
+@keras.saving.register_keras_serializable(package="lensing_tfds")
+class QuadraticEstimator(_PatchLayer):
+    """Estimates κ from two fields, as `estimators.quadratic` does; made by `of`.
+
+    Args:
+      npix: pixels on a side.
+      side: length of a side, radians.
+      pair: "TT", "EE", "EB", "TE" or "TB".
+      gradients: of each term of the weights, "left" or "right".
+      product_npix: pixels on a side of the grid for the products.
+      curl: whether it estimates field rotation.
+      **options: Keras's own.
+    """
+
+    def __init__(
+        self,
+        npix: int,
+        side: float,
+        pair: str,
+        gradients: Sequence[str],
+        product_npix: int,
+        curl: bool = False,
+        **options: Any,
+    ):
+        super().__init__(npix, side, **options)
+        self.pair, self.steep, self.curl = pair, tuple(gradients), curl
+        self.product_npix = product_npix
+        self.left = self.half_planes("left", len(self.steep))
+        self.right = self.half_planes("right", len(self.steep))
+        self.normalisation = self.half_planes("normalisation", 1)
+
+    @classmethod
+    def of(cls, estimator: quadratic_estimator.QuadraticEstimator, **options: Any) -> Self:
+        """Makes the layer of an estimator, with its weights, its grid and its normalisation."""
+        sky, weights = estimator.observation.sky, estimator.weights
+        gradients = [term.gradient for term in weights]
+        layer = cls(
+            *(sky.npix, sky.side, estimator.pair, gradients, estimator.grid.npix, estimator.curl),
+            **options,
+        )
+        layer.left.assign(np.stack([term.left for term in weights]))
+        layer.right.assign(np.stack([term.right for term in weights]))
+        layer.normalisation.assign(estimator.normalisation[None])
+        return layer
+
+    def call(self, x: Modes, y: Modes) -> Modes:
+        left, right = self.whole(self.left), self.whole(self.right)
+        flat, steep = [], []
+        for number, gradient in enumerate(self.steep):
+            sides = times(left[number], x), times(right[number], y)
+            steep.append(sides[gradient == "right"])
+            flat.append(sides[gradient == "left"])
+        along_y, along_x = [], []
+        for values, field in zip(self._maps(flat), steep, strict=True):
+            d_y, d_x = self.gradients(field, self.product_npix)
+            along_y.append(values * d_y)
+            along_x.append(values * d_x)
+        re, im = resized(to_modes((sum(along_y), sum(along_x))), self.sky.npix)
+        # The divergence, -i l·F, of F_y + i F_x: its real map is κ, the imaginary one the curl.
+        ly, lx = self.multipoles()
+        v_y, v_x = (lx, -ly) if self.curl else (ly, lx)
+        norm = self.whole(self.normalisation)[0]
+        kappa, _ = split((norm * (v_y * im - v_x * re), norm * (-v_y * re - v_x * im)))
+        return kappa
+
+    def compute_output_spec(self, x: Modes, y: Modes) -> Modes:
+        return self.modes_like(x[0])
+
+    def _maps(self, fields: list[Modes]) -> list[Any]:
+        """The maps of real fields on the grid for products, two by one transform."""
+        maps: list[Any] = []
+        for number in range(0, len(fields), 2):
+            (re, im), *other = fields[number : number + 2]
+            for other_re, other_im in other:
+                re, im = re - other_im, im + other_re
+            both = to_maps(resized((re, im), self.product_npix))
+            maps += both[: 1 + len(other)]
+        return maps
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {
+            "pair": self.pair,
+            "gradients": list(self.steep),
+            "product_npix": self.product_npix,
+            "curl": self.curl,
+        }
+
+
+@keras.saving.register_keras_serializable(package="lensing_tfds")
+class Delensing(_PatchLayer):
+    """Takes off observed fields what lensing by an estimate of κ did to them; made by `of`.
+
+    T, E and B less the beam times the template of `estimators.lensing_template`.
+
+    Args:
+      npix: pixels on a side.
+      side: length of a side, radians.
+      product_npix: pixels on a side of the grid for the products.
+      **options: Keras's own.
+    """
+
+    def __init__(self, npix: int, side: float, product_npix: int, **options: Any):
+        super().__init__(npix, side, **options)
+        self.product_npix = product_npix
+        self.filters = self.half_planes("filters", 3)  # of T, of E, and the beam
+
+    @classmethod
+    def of(
+        cls, template: LensingTemplate, beam: NDArray, fields: Sequence[str], **options: Any
+    ) -> Self:
+        """Makes the layer of a template.
+
+        Args:
+          template: in NumPy.
+          beam: b_l of the modes used, half plane.
+          fields: that there are, of "T", "E" and "B".
+          **options: Keras's own.
+        """
+        sky = template.grid.sky
+        layer = cls(sky.npix, sky.side, template.grid.npix, **options)
+        filters = [template.wiener(name) * (name in fields) for name in ("T", "E")]
+        layer.filters.assign(np.stack([*filters, beam]))
+        return layer
+
+    def call(self, fields: Mapping[str, Modes], kappa: Modes) -> dict[str, Modes]:
+        of_t, of_e, beam = (self.whole(self.filters[i]) for i in range(3))
+        ell = np.array(self.sky.full_plane(self.sky.ell))
+        ell[0, 0] = np.inf
+        phi = times((2 / ell**2).astype(np.float32), kappa)
+        deflection = self.gradients(phi, self.product_npix)
+        residual = {}
+        if "T" in fields:
+            lensed = self._lensed(times(of_t, fields["T"]), deflection)
+            delta = resized(to_modes((lensed, ops.zeros_like(lensed))), self.sky.npix)
+            residual["T"] = less(fields["T"], times(beam, delta))
+        if "E" in fields:
+            filtered = times(of_e, fields["E"])
+            q, u = (self._lensed(times(f, filtered), deflection) for f in self.angles())
+            delta = self.to_eb(resized(to_modes((q, u)), self.sky.npix))
+            delta_e, delta_b = split(times(beam, delta))
+            residual["E"] = less(fields["E"], delta_e)
+            residual["B"] = less(fields["B"], delta_b)
+        return residual
+
+    def compute_output_spec(self, fields: Mapping[str, Modes], kappa: Modes) -> dict[str, Modes]:
+        return {name: self.modes_like(kappa[0]) for name in fields}
+
+    def _lensed(self, modes: Modes, deflection: Modes) -> Any:
+        d_y, d_x = self.gradients(modes, self.product_npix)
+        return d_y * deflection[0] + d_x * deflection[1]
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"product_npix": self.product_npix}
+
+
+@keras.saving.register_keras_serializable(package="lensing_tfds")
+class RingGains(_PatchLayer):
+    """Adds features up, each times a gain in each ring of L, as a stage of `estimators.iterated`.
+
+    Args:
+      npix: pixels on a side.
+      side: length of a side, radians.
+      features: how many.
+      residual_b: of the stage: the power of B, µK², by which its features were weighed, ring by
+        ring; kept for who fits another stage to it.
+      **options: Keras's own.
+    """
+
+    def __init__(
+        self,
+        npix: int,
+        side: float,
+        features: int,
+        residual_b: Sequence[float] = (),
+        **options: Any,
+    ):
+        super().__init__(npix, side, **options)
+        self.features, self.residual_b = features, tuple(residual_b)
+        rings = rings_of(self.sky)
+        self.gains = self.add_weight(
+            shape=(features, rings.num),
+            initializer=keras.initializers.Constant(float("nan")),
+            name="gains",
+        )
+        self._rings = np.asarray(self.sky.full_plane(rings.index), np.int32)
+
+    def call(self, features: Sequence[Modes]) -> Modes:
+        gains = ops.take(self.gains, self._rings, axis=1)
+        re, im = zip(*(times(gains[i], feature) for i, feature in enumerate(features)), strict=True)
+        return sum(re), sum(im)
+
+    def compute_output_spec(self, features: Sequence[Modes]) -> Modes:
+        return self.modes_like(features[0][0])
+
+    def get_config(self) -> dict[str, Any]:
+        own = {"features": self.features, "residual_b": list(self.residual_b)}
+        return super().get_config() | own
+
+
+@keras.saving.register_keras_serializable(package="lensing_tfds")
+class KappaMap(_PatchLayer):
+    """Takes the modes of a real field to its map, (n, npix, npix, 1)."""
+
+    def call(self, modes: Modes) -> Any:
+        values, _ = to_maps(modes)
+        return values[..., None]
+
+    def compute_output_spec(self, modes: Modes) -> Any:
+        re, _ = modes
+        return keras.KerasTensor((*re.shape, 1), "float32")
+
+
+def to_modes(maps: Modes) -> Modes:
+    """Returns the modes of a complex map, given as two real ones."""
+    re, im = ops.fft2(maps)
+    norm = 1.0 / (re.shape[-1] * re.shape[-2])
+    return norm * re, norm * im
+
+
+def to_maps(modes: Modes) -> Modes:
+    """Returns the complex map of modes, as two real ones: the inverse of `to_modes`."""
+    re, im = ops.fft2((modes[0], -modes[1]))
+    return re, -im
+
+
+def times(factor: Any, modes: Modes) -> Modes:
+    """Returns modes times real factors."""
+    return factor * modes[0], factor * modes[1]
+
+
+def less(one: Modes, other: Modes) -> Modes:
+    """Returns the difference of modes."""
+    return one[0] - other[0], one[1] - other[1]
+
+
+def split(mixed: Modes) -> tuple[Modes, Modes]:
+    """Returns the modes of the real and of the imaginary part of a complex field's map."""
+    re, im = mixed
+    mirrored_re, mirrored_im = (ops.roll(ops.flip(x, (1, 2)), (1, 1), axis=(1, 2)) for x in mixed)
+    real = (re + mirrored_re) / 2, (im - mirrored_im) / 2
+    # i b = a - Re a
+    return real, (im - real[1], real[0] - re)
+
+
+def resized(modes: Modes, npix: int) -> Modes:
+    """Copies modes to another grid's plane, without either grid's Nyquist lines."""
+    top = (min(modes[0].shape[-1], npix) - 1) // 2
+    zeros = npix - 2 * top - 1
+
+    def along(x: Any, axis: int) -> Any:
+        before = (slice(None),) * axis
+        low, high = x[*before, : top + 1], x[*before, x.shape[axis] - top :]
+        padding = [(0, zeros if i == axis else 0) for i in range(3)]
+        return ops.concatenate([ops.pad(low, padding), high], axis=axis)
+
+    re, im = (along(along(x, 1), 2) for x in modes)
+    return re, im
