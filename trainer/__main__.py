@@ -34,7 +34,8 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--model",
-        help="4x64-1x32-9: four Conv2D(64, 3), one Conv2D(32, 3), then Conv2D(1, 9); or hires",
+        help="4x64-1x32-9: four Conv2D(64, 3), one Conv2D(32, 3), then Conv2D(1, 9); or hires; or "
+        "iterated, which is fitted and takes no setting but --max_examples",
     )
     parser.add_argument("--epochs", type=int, help="passes over the training split, in all")
     parser.add_argument("--batch_size", type=int, help="examples a step")
@@ -43,7 +44,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--schedule", help="of the rate: constant, or cosine, which ends at zero")
     parser.add_argument("--warmup_steps", type=int, help="in which the rate rises first")
     parser.add_argument("--weight_decay", type=float, help="of adamw [0.01]")
-    parser.add_shared("--max_examples", otherwise="all of the training split")
+    parser.add_shared("--max_examples", otherwise="all, or as many as --model needs")
     parser.add_argument("--seed", type=int, help="of weights, order and augmentation [0]")
     parser.add_argument(
         "--augment",

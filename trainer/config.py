@@ -10,8 +10,10 @@ from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.field_types import check_names
 from lensing_tfds.versions import dataset_name
+from trainer.networks import families
+from trainer.networks.family import FittedNetwork
 from trainer.optimization import LARGEST, WEIGHT_DECAY, check_count
-from trainer.recipes import Recipe, recipe_for
+from trainer.recipes import FITTED_TAKES, Recipe, recipe_for
 
 BEFORE: dict[str, Any] = {
     "schedule": "constant",
@@ -50,6 +52,13 @@ class TrainerConfig(Recipe):
     def to_json(self) -> dict[str, Any]:
         """The settings as JSON values."""
         return dataclasses.asdict(self)
+
+    @property
+    def taken(self) -> dict[str, Any]:
+        """The settings that the network takes: one that is fitted takes few."""
+        names = ("model", *FITTED_TAKES, "dataset", "data_dir")
+        fitted = families.is_fitted(self.model)
+        return {n: v for n, v in self.to_json().items() if n in names or not fitted}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> TrainerConfig:
@@ -94,6 +103,9 @@ def resolve(dataset: str, data_dir: str, lensing: LensingConfig, **overrides: An
     if (optimizer := given.get("optimizer", recipe.optimizer)) != recipe.optimizer:
         weight_decay = WEIGHT_DECAY if optimizer == "adamw" else 0.0
         defaults |= {"momentum": 0.0, "nesterov": False, "weight_decay": weight_decay}
+    network = families.parse(given.get("model", recipe.model))
+    if isinstance(network, FittedNetwork):
+        defaults |= {"augment": True, "max_examples": network.examples(lensing)}
     return TrainerConfig(dataset=dataset, data_dir=data_dir, **(defaults | given))
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import math
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -223,7 +224,7 @@ class Run:
             self.config,
             self.history,
             int(self.best_epoch()["epoch"]),
-            self.model.count_params(),
+            sum(math.prod(weights.shape) for weights in self.model.trainable_weights),
             self.memory,
         )
 

@@ -60,4 +60,9 @@ def changed(space: Space, values: Mapping[str, Any]) -> Space:
     family = dimensions.pop("family", space.family)
     if family not in FAMILIES:
         raise LensingError(f"unknown family {family!r}: known are {', '.join(FAMILIES)}")
-    return (space if family == space.family else FAMILIES[family].space()).changed(dimensions)
+    if family != space.family:
+        other = FAMILIES[family].space
+        if other is None:
+            raise LensingError(f"{family} is fitted in closed form: it has nothing to search")
+        space = other()
+    return space.changed(dimensions)

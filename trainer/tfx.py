@@ -136,8 +136,7 @@ def _settings_of(hyperparameters: Any) -> dict[str, Any]:
     values = hyperparameters.get("values")
     if not isinstance(values, Mapping):
         raise LensingError("hyperparameters have no 'values': expected Keras Tuner's config")
-    for family in FAMILIES.values():
-        space = family.space()
+    for space in (family.space() for family in FAMILIES.values() if family.space is not None):
         if space.dimensions().keys() <= values.keys():
             return space.settings(values)
     raise LensingError(

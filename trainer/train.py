@@ -16,6 +16,7 @@ from lensing_tfds.records import reading
 from lensing_tfds.records.datasets import find_config, open_dataset, refuse_another, task_of
 from lensing_tfds.records.locks import alone_in
 from lensing_tfds.records.storage import make_folder
+from trainer import closed_form
 from trainer.callbacks import Checkpoints, Progress, StopOnDivergence, Stopwatch
 from trainer.config import TrainerConfig
 from trainer.data import stream
@@ -27,6 +28,7 @@ from trainer.losses import StandardisedError
 from trainer.memory import refuse_too_large
 from trainer.metrics import MapCorrelation
 from trainer.networks import families
+from trainer.networks.family import FittedNetwork
 from trainer.networks.physical import scaling_of
 from trainer.networks.settings import keras_settings
 from trainer.networks.statistics import Statistics, measure_statistics
@@ -72,6 +74,9 @@ def train(
     workdir = Path(workdir)
     lensing = find_config(config.dataset, config.data_dir)
     lensing.number_of_first("train", config.max_examples)  # refused before the dataset is built
+    network = families.parse(config.model)
+    if isinstance(network, FittedNetwork):
+        network.refuse_another(lensing)
     refuse_too_large(config, lensing)
     if (workdir / SEARCH).exists():
         raise LensingError(f"{workdir} holds a search ({SEARCH}): name another --workdir")
@@ -99,6 +104,11 @@ def _train(
     builder = open_dataset(lensing, config.data_dir, report)
     version = str(builder.version) if stopped is None else stopped.config.dataset_version
     refuse_another(builder, lensing, version)
+    network = families.parse(config.model)
+    if isinstance(network, FittedNetwork):
+        settings = RunConfig(config, lensing, version)
+        closed_form.fit(network, settings, builder, workdir, stopped, report, callbacks)
+        return load_run(workdir)
     source = StoredExamples(builder, config.max_examples)
     steps = stream.steps_per_epoch(source, config.batch_size)
     if stopped is not None:

@@ -53,7 +53,7 @@ def describe(
             f"about {memory.total / 2**20:,.0f} MiB, of which activations "
             f"{memory.activations / 2**20:,.0f} MiB (estimated)",
         ),
-        *config.to_json().items(),
+        *config.taken.items(),
     ]
     return SubjectDescription(
         lead=_LEAD,
@@ -75,11 +75,15 @@ def _train_command(workdir: Path, config: TrainerConfig) -> str:
     data_dir, folder = shlex.quote(config.data_dir), shlex.quote(str(workdir))
     train = (
         f"python -m trainer --dataset {config.dataset} --data_dir {data_dir} --workdir {folder} "
-        f"--model {config.model} --epochs {config.epochs} --batch_size {config.batch_size} "
-        f"--optimizer {config.optimizer} --learning_rate {config.learning_rate:g} "
-        f"--schedule {config.schedule} --warmup_steps {config.warmup_steps} --seed {config.seed} "
-        f"--{'' if config.augment else 'no-'}augment"
+        f"--model {config.model}"
     )
+    if "epochs" in config.taken:
+        train += (
+            f" --epochs {config.epochs} --batch_size {config.batch_size} "
+            f"--optimizer {config.optimizer} --learning_rate {config.learning_rate:g} "
+            f"--schedule {config.schedule} --warmup_steps {config.warmup_steps} "
+            f"--seed {config.seed} --{'' if config.augment else 'no-'}augment"
+        )
     if config.weight_decay:
         train += f" --weight_decay {config.weight_decay:g}"
     if config.max_examples is not None:

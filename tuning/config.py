@@ -15,6 +15,7 @@ from lensing_tfds.versions import dataset_name
 from trainer.config import TrainerConfig, resolve
 from trainer.networks.space import Point, Space
 from trainer.optimization import LARGEST, check_count
+from trainer.recipes import trained_recipe
 from trainer.spaces import changed, space_for
 
 TUNERS = ("hyperband", "bayesian", "random")
@@ -128,6 +129,7 @@ class SearchConfig:
             self.dataset,
             self.data_dir,
             lensing,
+            model=self._trained(lensing),
             max_examples=self.max_examples,
             seed=self.seed,
         )
@@ -139,8 +141,12 @@ class SearchConfig:
         Args:
           lensing: the dataset's own config.
         """
-        default = resolve(self.dataset, self.data_dir, lensing)
+        default = resolve(self.dataset, self.data_dir, lensing, model=self._trained(lensing))
         return self.space.locate(default.to_json())
+
+    def _trained(self, lensing: LensingConfig) -> str:
+        """The version's default of the networks that are trained, not fitted."""
+        return trained_recipe(lensing.name, lensing.npix).model
 
     def budget(self, **limits: float | None) -> Budget:
         """A budget, with the default number of trials where a search would have no end."""

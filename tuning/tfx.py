@@ -24,6 +24,7 @@ import keras_tuner
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records.datasets import find_config
 from trainer.config import resolve
+from trainer.recipes import trained_recipe
 from trainer.spaces import changed, space_for
 from trainer.tfx import argument, dataset_and_settings, whole_epochs
 from tuning.config import Budget, SearchConfig
@@ -68,7 +69,9 @@ def tuner_fn(fn_args: Any) -> TunerFnResult:
     space = changed(space_for(lensing.name), settings.pop("space", {}))
     steps = argument(fn_args, "train_steps")
     if steps is not None:
-        base = resolve(dataset, data_dir, lensing, max_examples=settings.get("max_examples"))
+        model = trained_recipe(lensing.name, lensing.npix).model
+        given = {"model": model, "max_examples": settings.get("max_examples")}
+        base = resolve(dataset, data_dir, lensing, **given)
         settings["max_epochs"] = whole_epochs(steps, lensing, base)
     config = SearchConfig(dataset=dataset, data_dir=data_dir, space=space, **settings)
     workdir = Path(folder)

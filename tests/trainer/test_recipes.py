@@ -9,7 +9,7 @@ from lensing_tfds.versions import VERSIONS
 from trainer.config import resolve
 from trainer.networks import families
 from trainer.networks.stacks import Stack
-from trainer.recipes import RECIPES, Recipe, recipe_for
+from trainer.recipes import RECIPES, Recipe, recipe_for, trained_recipe
 from trainer.spaces import space_for
 
 SURVEYS = ["v9", "v10", "v11", "v12"]
@@ -23,7 +23,8 @@ def test_every_version_has_recipes_each_found_by_its_network():
 
 
 def test_a_network_that_the_version_never_studied_gets_the_default_optimizer():
-    for version, (default, *_) in RECIPES.items():
+    for version in RECIPES:
+        default = trained_recipe(version)
         assert recipe_for(version, "3x7-5") == dataclasses.replace(default, model="3x7-5")
 
 
@@ -47,8 +48,9 @@ def test_the_studys_networks_are_trained_as_the_study_did():
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_search_can_find_every_versions_default(version):
-    config = resolve(f"lensing/{version}", "/data", VERSIONS[version])
+def test_a_search_can_find_every_versions_default_to_train(version):
+    model = trained_recipe(version).model
+    config = resolve(f"lensing/{version}", "/data", VERSIONS[version], model=model)
     point = space_for(version).locate(config.to_json())
     assert point is not None
     settings = space_for(version).settings(point)
@@ -66,7 +68,7 @@ def test_a_custom_configs_batches_are_those_that_fit(npix):
 
 @pytest.mark.parametrize("version", SURVEYS)
 def test_a_surveys_network_trains_in_a_few_gigabytes(version):
-    config, recipe = VERSIONS[version], recipe_for(version)
+    config, recipe = VERSIONS[version], trained_recipe(version)
     task = Task(config, DATASET_VERSION)
     memory = families.memory(recipe.model, task, recipe.batch_size, recipe.optimizer)
     assert memory.total < 2 * 2**30

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from lensing_tfds.errors import LensingError
 from lensing_tfds.task import Task
-from trainer.networks import stacks
-from trainer.networks.family import Family, Network
+from trainer.networks import iterated, stacks
+from trainer.networks.family import Family, FittedNetwork, Network
 from trainer.networks.memory import MemoryEstimate
 from trainer.networks.statistics import Statistics
 
@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 
 _ALL = (
     stacks.FAMILY,
-)  # fmt: skip
+    iterated.FAMILY,
+)
 """In the order in which they read a name; a new family is one line here."""
 
 FAMILIES: dict[str, Family] = {family.name: family for family in _ALL}
 
 
-def parse(name: str) -> Network:
+def parse(name: str) -> Network | FittedNetwork:
     """Reads a network's name.
 
     Raises:
@@ -34,6 +35,15 @@ def parse(name: str) -> Network:
             return network
     grammars = "; or ".join(family.grammar for family in FAMILIES.values())
     raise LensingError(f"unknown model {name!r}: expected {grammars}")
+
+
+def is_fitted(name: str) -> bool:
+    """Whether a network is fitted in closed form, and takes no setting of training.
+
+    Raises:
+      LensingError: the name is in no family's grammar.
+    """
+    return isinstance(parse(name), FittedNetwork)
 
 
 def build(name: str, task: Task, statistics: Statistics, seed: int) -> keras.Model:
@@ -50,7 +60,8 @@ def build(name: str, task: Task, statistics: Statistics, seed: int) -> keras.Mod
       dimensionless, both float32, which holds the task and the scaling.
 
     Raises:
-      LensingError: the name is in no family's grammar, or the statistics are of other maps.
+      LensingError: the name is in no family's grammar, or that of a network that is fitted; or
+        the statistics are of other maps.
     """
     # Imported here: who only reads names does not wait for Keras.
     from trainer.networks.physical import in_physical_units
@@ -58,6 +69,8 @@ def build(name: str, task: Task, statistics: Statistics, seed: int) -> keras.Mod
 
     with keras_settings():
         network = parse(name)
+        if isinstance(network, FittedNetwork):
+            raise LensingError(f"{name} is fitted to examples, and has nothing to train from")
         statistics.refuse_another(task)
         return in_physical_units(network.build(task, statistics, seed), task, statistics.scaling)
 

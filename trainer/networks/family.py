@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from estimators.iterated.fitting import Examples
+from lensing_tfds.configs import LensingConfig
+from lensing_tfds.sky.spectra import PowerSpectra
 from lensing_tfds.task import Task
 from trainer.networks.memory import Footprint
+from trainer.networks.scaling import Scaling
 from trainer.networks.space import Space
 from trainer.networks.statistics import Statistics
 
@@ -39,21 +43,71 @@ class Network(Protocol):
         """Counts the numbers that training keeps, without building anything."""
 
 
+@runtime_checkable
+class FittedNetwork(Protocol):
+    """A network whose weights are found in closed form, stage by stage, where others are trained.
+
+    A stage is to it what an epoch is to others: a run keeps the network after each.
+    """
+
+    def refuse_another(self, lensing: LensingConfig) -> None:
+        """Makes sure that it can be fitted to the maps of a dataset.
+
+        Raises:
+          LensingError: it cannot.
+        """
+
+    def examples(self, lensing: LensingConfig) -> int:
+        """The number of training examples that it is fitted to unless somebody says otherwise."""
+
+    def fit(
+        self,
+        task: Task,
+        table: PowerSpectra,
+        scaling: Scaling,
+        examples: Examples,
+        fitted: keras.Model | None,
+    ) -> Iterator[tuple[keras.Model, float]]:
+        """Fits one stage after the other, without an end.
+
+        Args:
+          task: what goes in and what comes out.
+          table: the spectra of its cosmology.
+          scaling: of the maps.
+          examples: streams those to fit to.
+          fitted: what it yielded last, of a run that goes on; None to begin with.
+
+        Yields:
+          The network with one stage more, in physical units, and its map-level correlation with κ
+          on these examples.
+
+        Raises:
+          TooFewExamplesError: there are too few examples.
+        """
+
+    def is_fitted(self, correlations: Sequence[float]) -> bool:
+        """Whether no stage is missing after those that had these correlations."""
+
+    @property
+    def widest_kernel(self) -> int:
+        """As of `Network`."""
+
+    def footprint(self, task: Task) -> Footprint:
+        """As of `Network`."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Family:
     """One file of this package, entered in `families.FAMILIES`.
 
     Attributes:
+      name: the family's own.
       grammar: of the names, for people.
       parse: a name -> its network; None if the name is not in the grammar.
-      space: what a search may vary; it names the family.
+      space: what a search may vary; None where there is nothing.
     """
 
+    name: str
     grammar: str
-    parse: Callable[[str], Network | None]
-    space: type[Space]
-
-    @property
-    def name(self) -> str:
-        """The family's name."""
-        return self.space.family
+    parse: Callable[[str], Network | FittedNetwork | None]
+    space: type[Space] | None

@@ -183,7 +183,7 @@ class StackSpace(Space):
         return None
 
 
-FAMILY = Family(GRAMMAR, parse, StackSpace)
+FAMILY = Family(StackSpace.family, GRAMMAR, parse, StackSpace)
 
 
 def _convolution(

@@ -59,7 +59,9 @@ class LinearSpace(Space):
 
 @pytest.fixture(autouse=True)
 def _registered(monkeypatch):
-    monkeypatch.setitem(families.FAMILIES, "linear", Family("linear-K", parse, LinearSpace))
+    monkeypatch.setitem(
+        families.FAMILIES, "linear", Family("linear", "linear-K", parse, LinearSpace)
+    )
 
 
 def test_its_names_are_read_built_and_counted():

@@ -2,10 +2,9 @@ import math
 
 import pytest
 
-from tests.trainer.tasks import statistics, task
+from tests.trainer.tasks import TRAINED, statistics, task
 from trainer.networks.families import memory, parse
 from trainer.networks.memory import Footprint
-from trainer.recipes import RECIPES
 
 
 def test_activations_are_counted_by_hand():
@@ -29,7 +28,7 @@ def test_parameters_gradients_and_moments_are_four_bytes_each(optimizer, slots):
 
 
 @pytest.mark.parametrize("stokes", ["T", "TQU"])
-@pytest.mark.parametrize("name", sorted({r.model for rs in RECIPES.values() for r in rs}))
+@pytest.mark.parametrize("name", TRAINED)
 def test_what_is_counted_is_what_is_built(name, stokes):
     model = parse(name).build(task(15, stokes), statistics(task(15, stokes)), seed=0)
     outputs = [math.prod(layer.output.shape[1:]) for layer in model.layers]
