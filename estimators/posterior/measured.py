@@ -57,7 +57,7 @@ def measured_posterior(config: LensingConfig) -> MeasuredPosterior | None:
             scores = found["scores"]["maximum a posteriori"]
             return MeasuredPosterior(
                 found["examples"],
-                Bins.between(found["edges"], config.sky).ell,
+                Bins.between(np.maximum(found["edges"], 1), config.sky).ell,  # no monopole
                 _measured(scores["bands"]),
                 _measured(scores["all"]),
                 np.array(found["forecast"]["bands"]),
