@@ -119,7 +119,7 @@ def test_a_file_narrows_widens_and_fixes():
         ({"learning_rate": ["fast"]}, "learning_rate is 'fast': must be a number"),
         ({"learning_rate": {"min": 1, "max": 0.1}}, "learning_rate is from 1.0 to 0.1"),
         ({"learning_rate": {"low": 1, "high": 2}}, "learning_rate is .*: a range is"),
-        ({"family": "unet"}, "unknown family 'unet': known are stack"),
+        ({"family": "vit"}, "unknown family 'vit': known are stack, unet"),
     ],
 )
 def test_a_space_that_nothing_can_be_built_from_is_refused(values, message):

@@ -9,8 +9,15 @@ import wrapt
 def _register(keras: ModuleType) -> None:
     """Registers layers, losses and metrics with Keras, once it is there."""
     del keras
-    for module in ("losses", "metrics", "networks.physical", "networks.quadratic_layers"):
-        importlib.import_module(f"trainer.{module}")
+    for module in (
+        "trainer.losses",
+        "trainer.metrics",
+        "trainer.networks.padding",
+        "trainer.networks.physical",
+        "trainer.networks.quadratic_layers",
+        "trainer.networks.whitening",
+    ):
+        importlib.import_module(module)
 
 
 # Now if Keras is imported already, else when it is: who reads a name or a space does not wait.

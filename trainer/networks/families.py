@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from lensing_tfds.errors import LensingError
 from lensing_tfds.task import Task
-from trainer.networks import iterated, stacks
+from trainer.networks import iterated, stacks, unet
 from trainer.networks.family import Family, FittedNetwork, Network
 from trainer.networks.memory import MemoryEstimate
 from trainer.networks.statistics import Statistics
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _ALL = (
     stacks.FAMILY,
+    unet.FAMILY,
     iterated.FAMILY,
 )
 """In the order in which they read a name; a new family is one line here."""
@@ -44,6 +45,23 @@ def is_fitted(name: str) -> bool:
       LensingError: the name is in no family's grammar.
     """
     return isinstance(parse(name), FittedNetwork)
+
+
+def whitened(name: str) -> str:
+    """Names the same network behind a layer that shows it whitened maps too.
+
+    Raises:
+      LensingError: the name is in no family's grammar, or there is no such network.
+    """
+    parse(name)
+    try:
+        parse(stacks.WHITEN + name)
+    except LensingError as error:
+        raise LensingError(
+            f"{name} cannot be whitened, or is already: only the study's stacks can, as "
+            f"{stacks.WHITEN}4x64-1x32-9"
+        ) from error
+    return stacks.WHITEN + name
 
 
 def build(name: str, task: Task, statistics: Statistics, seed: int) -> keras.Model:

@@ -1,5 +1,8 @@
 """The study's networks, stacks of 3x3 convolutions: `4x64-1x32-9`, `hires` and `hires-7x64-3`.
 
+`whiten-4x64-1x32-9` is the same stack behind the U-Nets' first layer (`whitening`): what that one
+line does.
+
 The originals squeezed every map into (0, 1) by the data set's extremes and ended in a ReLU. Here
 the last layer is linear and κ has zero mean and unit variance: κ is as often negative as positive,
 a ReLU output has no gradient wherever it starts below zero, and extremes grow with the number of
@@ -20,14 +23,15 @@ from lensing_tfds.task import Task
 from trainer.networks.family import Family
 from trainer.networks.memory import Footprint
 from trainer.networks.space import Choice, Point, Space, Value
-from trainer.networks.statistics import Statistics
+from trainer.networks.statistics import Statistics, fields
 
 if TYPE_CHECKING:
     import keras
 
 GRAMMAR = (
     "LxF-...-K (L layers Conv2D(F, 3), ..., then Conv2D(1, K) with K odd), as in 4x64-1x32-9; "
-    "or hires, which is hires-6x64-3, or another hires-LxF-...-K"
+    "or hires, which is hires-6x64-3, or another hires-LxF-...-K; whiten- before any of them shows "
+    "it whitened maps too"
 )
 
 # Of as many digits as a network could have in a computer's memory.
@@ -44,11 +48,13 @@ class Stack:
         would move the estimate by half a pixel.
       upsampling: the factor by which the maps are upsampled before the stack and averaged back
         before the last convolution.
+      whitened: whether it is shown whitened maps too.
     """
 
     blocks: tuple[tuple[int, int], ...]
     last_kernel: int
     upsampling: int = 1
+    whitened: bool = False
 
     @property
     def filters(self) -> list[int]:
@@ -58,6 +64,8 @@ class Stack:
     @property
     def name(self) -> str:
         """The name that `parse` reads; the study's own where it has one."""
+        if self.whitened:
+            return WHITEN + dataclasses.replace(self, whitened=False).name
         if self == HIRES:
             return "hires"
         blocks = [f"{layers}x{filters}" for layers, filters in self.blocks]
@@ -71,15 +79,16 @@ class Stack:
 
     def build(self, task: Task, statistics: Statistics, seed: int) -> keras.Model:
         """Builds the network as `family.Network` asks; its kernels start orthogonal."""
-        del statistics
         import keras  # slow: who only reads names does not wait for it
+
+        from trainer.networks.whitening import whitening
 
         filters = self.filters
         # One seed a layer: Keras would give layers of one shape the same weights from one seed.
         seeds = [int(s) for s in np.random.SeedSequence(seed).generate_state(len(filters) + 1)]
 
         inputs = keras.Input(task.input_shape, name=task.inputs.name)
-        x = inputs
+        x = whitening(task, statistics)(inputs) if self.whitened else inputs
         if self.upsampling > 1:
             x = keras.layers.UpSampling2D(self.upsampling, name="upsample")(x)
         for i, (n, layer_seed) in enumerate(zip(filters, seeds, strict=False), start=1):
@@ -96,8 +105,11 @@ class Stack:
         pixels, fine = task.npix**2, (self.upsampling * task.npix) ** 2
         (*_, channels), (*_, labels) = task.input_shape, task.label_shape
         parameters, outputs, depth = 0, [pixels * channels], channels
+        if self.whitened:
+            depth = 2 * len(fields(task))
+            outputs.append(pixels * depth)
         if self.upsampling > 1:
-            outputs.append(fine * channels)
+            outputs.append(fine * depth)
         for filters in self.filters:
             parameters += (9 * depth + 1) * filters
             outputs.append(fine * filters)
@@ -112,14 +124,23 @@ class Stack:
 HIRES = Stack(blocks=((6, 64),), last_kernel=3, upsampling=2)
 _HIRES_PREFIX = "hires-"
 
+WHITEN = "whiten-"
+"""What the name of a stack that is shown whitened maps begins with."""
+
 
 def parse(name: str) -> Stack | None:
     """Reads a network's name; None where it is not in the grammar.
 
     Args:
       name: `LxF-...-K`: `4x64-1x32-9` is four Conv2D(64, 3), one Conv2D(32, 3) and a last
-        Conv2D(1, 9); `hires-LxF-...-K`: the same on a grid twice as fine; or `hires`.
+        Conv2D(1, 9); `hires-LxF-...-K`: the same on a grid twice as fine; or `hires`;
+        `whiten-` and any of these.
     """
+    if name.startswith(WHITEN):
+        plain = parse(name.removeprefix(WHITEN))
+        if plain is None or plain.whitened:
+            return None
+        return dataclasses.replace(plain, whitened=True)
     if name == "hires":
         return HIRES
     stack = name.removeprefix(_HIRES_PREFIX)

@@ -1,10 +1,14 @@
+import dataclasses
 import math
 
 import pytest
 
+from lensing_tfds.task import Task
 from tests.trainer.tasks import TRAINED, statistics, task
 from trainer.networks.families import memory, parse
 from trainer.networks.memory import Footprint
+
+MODELS = sorted({*TRAINED, "unet-4x3x1", "whiten-2x8-3", "whiten-hires"})
 
 
 def test_activations_are_counted_by_hand():
@@ -28,12 +32,15 @@ def test_parameters_gradients_and_moments_are_four_bytes_each(optimizer, slots):
 
 
 @pytest.mark.parametrize("stokes", ["T", "TQU"])
-@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize("name", MODELS)
 def test_what_is_counted_is_what_is_built(name, stokes):
-    model = parse(name).build(task(15, stokes), statistics(task(15, stokes)), seed=0)
-    outputs = [math.prod(layer.output.shape[1:]) for layer in model.layers]
-    expected = Footprint.of_chain(model.count_params(), outputs)
-    assert parse(name).footprint(task(15, stokes)) == expected
+    of = task(15, stokes)
+    edges = Task(dataclasses.replace(of.lensing, taper=1.0), of.dataset_version)
+    for each in (of, edges) if name.startswith("unet") else (of,):
+        model = parse(name).build(each, statistics(each), seed=0)
+        outputs = [math.prod(layer.output.shape[1:]) for layer in model.layers]
+        expected = Footprint.of_chain(model.count_params(), outputs)
+        assert parse(name).footprint(each) == expected
 
 
 def test_a_network_that_no_machine_holds_is_counted_at_once():

@@ -6,6 +6,8 @@ from lensing_tfds.errors import LensingError
 from tests.trainer.tasks import TRAINED, statistics, task
 from trainer.networks import families, stacks
 
+WHITENED = "whiten-2x8-3"
+
 
 def core(name: str, npix: int, seed: int) -> keras.Model:
     """The network between the layers that standardise."""
@@ -25,7 +27,9 @@ def test_hires_is_six_layers_of_64_on_a_grid_twice_as_fine():
     assert stacks.parse("hires") == stacks.Stack(((6, 64),), 3, upsampling=2)
 
 
-@pytest.mark.parametrize("name", ["hires", "4x64-1x32-9", "hires-3x16-5"])
+@pytest.mark.parametrize(
+    "name", ["hires", "4x64-1x32-9", "hires-3x16-5", "whiten-hires", "whiten-2x8-3"]
+)
 def test_the_name_of_a_stack_is_the_one_it_was_parsed_from(name):
     assert stacks.parse(name).name == name
 
@@ -33,7 +37,8 @@ def test_the_name_of_a_stack_is_the_one_it_was_parsed_from(name):
 @pytest.mark.parametrize(
     "name",
     ["", "64", "9", "4x64", "4x64-", "-9", "4x64-9-", "4x64--9", "0x64-9", "4x0-9", "4x64-0"]
-    + ["4x64-8", "4X64-9", " 4x64-9", "4x64-9\n", "4x64-1x32", "hires-3", "04x64-9", "unet"],
+    + ["4x64-8", "4X64-9", " 4x64-9", "4x64-9\n", "4x64-1x32", "hires-3", "04x64-9"]
+    + ["whiten-", "whiten-unet", "whiten-whiten-2x8-3"],
 )
 def test_a_name_outside_the_grammar_is_refused_with_the_grammar_and_an_example(name):
     with pytest.raises(LensingError, match=r"LxF-\.\.\.-K .* as in 4x64-1x32-9; or hires"):
@@ -100,3 +105,20 @@ def test_hires_convolves_on_the_fine_grid_and_ends_on_the_coarse_one():
     model = core("hires", 10, seed=0)
     sides = [layer.output.shape[1] for layer in model.layers]
     assert sides == [10, 20] + [20] * 6 + [10, 10]
+
+
+def test_a_whitened_stack_is_the_same_stack_behind_the_layer_that_whitens():
+    of = task(16, "TQU")
+    plain, white = (families.parse(n).build(of, statistics(of), 3) for n in ("2x8-3", WHITENED))
+    names = [layer.name for layer in white.layers]
+    assert names == ["lensed", "whiten", *(layer.name for layer in plain.layers[1:])]
+    assert white.layers[1].output.shape == (None, 16, 16, 6)
+    shapes = [[w.shape for w in layer.get_weights()] for layer in plain.layers[2:]]
+    assert [[w.shape for w in layer.get_weights()] for layer in white.layers[3:]] == shapes
+
+
+def test_only_a_plain_stack_can_be_whitened():
+    assert families.whitened("2x8-3") == WHITENED
+    for name in (WHITENED, "unet"):
+        with pytest.raises(LensingError, match=f"{name} cannot be whitened, or is already"):
+            families.whitened(name)

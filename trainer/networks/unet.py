@@ -1,0 +1,248 @@
+"""U-Nets on whitened maps: `unet`, which is `unet-24x2x2`, or another `unet-FxLxB`.
+
+A map goes in as it is and whitened, E and B in place of Q and U (`whitening`), through residual
+blocks (He et al. 2016, arXiv:1603.05027) on grids twice as coarse from level to level and back
+(Ronneberger et al. 2015, arXiv:1505.04597). The last convolution and each block's second start at
+zero: at first the network says nothing and each block is the identity, and no normalisation is
+needed. On a patch with edges, cut out of a larger sky or tapered, convolutions see zeros beyond
+them, by which a network can tell where they are; a periodic one has none, and goes on at the
+opposite side. A grid of odd size gets one more row and column before it is halved, likewise, and
+loses them again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lensing_tfds.errors import LensingError
+from lensing_tfds.realism import is_periodic
+from lensing_tfds.task import Task
+from trainer.networks.family import Family
+from trainer.networks.memory import Footprint
+from trainer.networks.space import Choice, Point, Space, Value
+from trainer.networks.statistics import Statistics, fields
+
+if TYPE_CHECKING:
+    import keras
+
+GRAMMAR = (
+    "unet, which is unet-24x2x2, or another unet-FxLxB (F filters, twice as many on each of L "
+    "levels, B residual blocks a level on the way down and up)"
+)
+
+# Of as many digits as a network could have in a computer's memory.
+_NAME = re.compile(r"unet-([1-9][0-9]{0,5})x([1-9][0-9]?)x([1-9][0-9]{0,3})")
+
+
+@dataclasses.dataclass(frozen=True)
+class UNet:
+    """A U-Net of residual blocks.
+
+    Attributes:
+      filters: of the convolutions on the maps' own grid; twice as many on each coarser one.
+      levels: grids, each with half the pixels on a side of the one before.
+      blocks: residual blocks of a level on each way; the coarsest has twice as many.
+    """
+
+    filters: int
+    levels: int
+    blocks: int
+
+    @property
+    def name(self) -> str:
+        """The name that `parse` reads."""
+        if self == DEFAULT:
+            return "unet"
+        return f"unet-{self.filters}x{self.levels}x{self.blocks}"
+
+    @property
+    def widest_kernel(self) -> int:
+        """That of the coarsest grid's convolutions, in pixels of the maps."""
+        return int(3 * 2 ** (self.levels - 1))
+
+    def build(self, task: Task, statistics: Statistics, seed: int) -> keras.Model:
+        """Builds the network as `family.Network` asks."""
+        import keras  # slow: who only reads names does not wait for it
+
+        from trainer.networks.whitening import whitening
+
+        parts = _Parts(is_periodic(task.lensing), seed)
+        inputs = keras.Input(task.input_shape, name=task.inputs.name)
+        x = parts.convolution(whitening(task, statistics)(inputs), self.filters, activation=None)
+        finer = []
+        for _ in range(self.levels - 1):
+            x = parts.blocks(x, self.blocks)
+            finer.append(x)
+            x = parts.halved(x)
+        x = parts.blocks(x, 2 * self.blocks)
+        for skip in reversed(finer):
+            x = keras.layers.Add()([parts.doubled(x, skip.shape[1]), skip])
+            x = parts.blocks(x, self.blocks)
+        outputs = parts.convolution(x, len(task.labels.channels), first="zeros")
+        return keras.Model(inputs, outputs, name=self.name.replace("-", "_"))
+
+    def footprint(self, task: Task) -> Footprint:
+        """Counts parameters and activations as `family.Network` asks, layer by layer."""
+        wrap = 2 if is_periodic(task.lensing) else 0
+        (*_, channels), (*_, labels) = task.input_shape, task.label_shape
+        whitened, width = 2 * len(fields(task)), self.filters
+        sides = [task.npix]
+        for _ in range(self.levels - 1):
+            sides.append(-(-sides[-1] // 2))
+
+        parameters = (9 * whitened + 1) * width + (9 * width + 1) * labels
+        outputs = [task.npix**2 * channels, task.npix**2 * whitened]
+        if wrap:
+            outputs.append((task.npix + wrap) ** 2 * whitened)
+        outputs.append(task.npix**2 * width)
+
+        def add_blocks(side: int, width: int, blocks: int) -> None:
+            nonlocal parameters
+            parameters += blocks * 2 * (9 * width + 1) * width
+            one = [(side + wrap) ** 2 * width, side**2 * width]
+            outputs.extend(blocks * [*one, *one, side**2 * width])
+
+        for side, coarse in itertools.pairwise(sides):
+            add_blocks(side, width, self.blocks)
+            parameters += (4 * width + 1) * 2 * width
+            if side % 2:
+                outputs.append((side + 1) ** 2 * width)
+            outputs.append(coarse**2 * 2 * width)
+            width *= 2
+        add_blocks(sides[-1], width, 2 * self.blocks)
+        for coarse, side in itertools.pairwise(reversed(sides)):
+            width //= 2
+            parameters += (4 * 2 * width + 1) * width
+            outputs.append((2 * coarse) ** 2 * width)
+            outputs.extend((1 + side % 2) * [side**2 * width])  # cropped and added, or added
+            add_blocks(side, width, self.blocks)
+        outputs += [(task.npix + wrap) ** 2 * width, task.npix**2 * labels]
+        return Footprint.of_chain(parameters, outputs)
+
+
+DEFAULT = UNet(filters=24, levels=2, blocks=2)
+
+
+def parse(name: str) -> UNet | None:
+    """Reads a network's name; None where it is not in the grammar.
+
+    Args:
+      name: `unet`, or `unet-FxLxB`: `unet-32x3x1` has 32, 64 and 128 filters on three grids, one
+        residual block on each on the way down and on the way up, and two on the coarsest.
+    """
+    if name == "unet":
+        return DEFAULT
+    match = _NAME.fullmatch(name)
+    return UNet(*map(int, match.groups())) if match else None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class UNetSpace(Space):
+    """U-Nets and the settings that they train with.
+
+    Attributes:
+      filters: of the convolutions on the maps' own grid.
+      levels: grids, each with half the pixels on a side of the one before.
+      blocks: residual blocks of a level on each way.
+    """
+
+    family = "unet"
+
+    optimizer: Choice = Choice(("adamw", "adam"))
+    batch_size: Choice = Choice((8, 16, 32, 64))
+    filters: Choice = Choice((16, 24, 32, 48))
+    levels: Choice = Choice((1, 2, 3))
+    blocks: Choice = Choice((1, 2, 3, 4))
+
+    def model(self, point: Point) -> str:
+        return UNet(*(_count(name, point[name]) for name in ("filters", "levels", "blocks"))).name
+
+    def place(self, model: str) -> Point | None:
+        network = parse(model)
+        point = {} if network is None else dataclasses.asdict(network)
+        inside = point and all(value in getattr(self, name) for name, value in point.items())
+        return point if inside else None
+
+
+FAMILY = Family(UNetSpace.family, GRAMMAR, parse, UNetSpace)
+
+
+def _count(name: str, value: Value) -> int:
+    if not isinstance(value, int) or value < 1:
+        raise LensingError(f"{name} is {value!r}: must be at least 1")
+    return value
+
+
+class _Parts:
+    """The parts of one network: the same seed, the same first weights, another for each layer.
+
+    Args:
+      periodic: whether the maps go on at the opposite edge.
+      seed: of the initial weights.
+    """
+
+    def __init__(self, periodic: bool, seed: int) -> None:
+        self._periodic = periodic
+        self._seeds = (
+            int(np.random.SeedSequence((seed, layer)).generate_state(1)[0])
+            for layer in itertools.count()
+        )
+
+    def convolution(
+        self, x: Any, filters: int, activation: str | None = "silu", first: str | None = None
+    ) -> Any:
+        """A 3x3 convolution of the activated maps."""
+        import keras
+
+        from trainer.networks.padding import ActivateAndWrap
+
+        if self._periodic:
+            x = ActivateAndWrap(1, 1, activation)(x)
+        elif activation:
+            x = keras.layers.Activation(activation)(x)
+        padding = "valid" if self._periodic else "same"
+        return keras.layers.Conv2D(
+            filters, 3, padding=padding, kernel_initializer=first or self._drawn()
+        )(x)
+
+    def blocks(self, x: Any, number: int) -> Any:
+        """Residual blocks, each of which starts as the identity."""
+        import keras
+
+        for _ in range(number):
+            y = self.convolution(x, x.shape[-1])
+            x = keras.layers.Add()([x, self.convolution(y, x.shape[-1], first="zeros")])
+        return x
+
+    def halved(self, x: Any) -> Any:
+        """Half the pixels on a side, rounded up, twice the filters."""
+        import keras
+
+        from trainer.networks.padding import ActivateAndWrap
+
+        if x.shape[1] % 2:
+            pad = keras.layers.ZeroPadding2D(((0, 1), (0, 1)))
+            x = (ActivateAndWrap(0, 1) if self._periodic else pad)(x)
+        return keras.layers.Conv2D(2 * x.shape[-1], 2, strides=2, kernel_initializer=self._drawn())(
+            x
+        )
+
+    def doubled(self, x: Any, side: int) -> Any:
+        """Twice the pixels on a side, or one less, half the filters."""
+        import keras
+
+        x = keras.layers.Conv2DTranspose(
+            x.shape[-1] // 2, 2, strides=2, kernel_initializer=self._drawn()
+        )(x)
+        return x if x.shape[1] == side else keras.layers.Cropping2D(((0, 1), (0, 1)))(x)
+
+    def _drawn(self) -> keras.initializers.Initializer:
+        """First weights of a kernel: of unit gain for what comes in."""
+        import keras
+
+        return keras.initializers.LecunNormal(seed=next(self._seeds))
