@@ -13,6 +13,7 @@ NAMES = (
     "estimator_proof",
     "quadratic_estimator",
     "iterated_estimator",
+    "iterated_speed",
     "maximum_a_posteriori",
     "build",
     "memory",

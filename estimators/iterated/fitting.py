@@ -40,7 +40,7 @@ _POWER_MODES = 2**20  # of B, on which the residual power is measured: 1 % in ea
 _FEWEST_SKIES = 16
 
 MOST_STAGES, LEAST_GAIN = 6, 3e-4
-MEMORY = 2**28
+MEMORY = 2**29
 
 
 def fit(
