@@ -73,7 +73,7 @@ def measure(config: LensingConfig, examples: int, fitted: int, workers: int) -> 
         means.add(row.reshape(1, -1))
         rho = _correlations(row)["all"]
         print(
-            f"{config.name} {index}: {len(ascent.log_posterior) - 1} iterations, "
+            f"{config.name} {index}: {len(ascent.log_posterior) - 1} steps, "
             f"{ascent.filter_steps} filter steps; rho "
             + " ".join(f"{value:.4f}" for value in rho)
             + f"  ({time.monotonic() - began:.0f} s)",
@@ -89,7 +89,7 @@ def measure(config: LensingConfig, examples: int, fitted: int, workers: int) -> 
         "examples": examples,
         "fitted": fitted,
         "edges": list(EDGES),
-        "iterations": float(np.mean([len(a.log_posterior) - 1 for a in ascents])),
+        "steps": float(np.mean([len(a.log_posterior) - 1 for a in ascents])),
         "converged": sum(a.converged for a in ascents),
         "scores": {
             name: {

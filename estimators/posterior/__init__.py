@@ -3,4 +3,5 @@
 sky_model             the posterior: how unlensed fields and κ make maps, its value and gradient
 maximum_a_posteriori  where it is largest
 measured              what that was found to reach, from the package's own file
+quasi_newton          the steps that lead there
 """

@@ -37,7 +37,7 @@ from lensing_tfds.sky.spectra import PowerSpectra
 
 Modes = NDArray[np.complexfloating]
 
-_MOST_STEPS = 60  # of conjugate gradients; ten to thirty are usual, more where κ is impossible
+_MOST_STEPS = 30  # of conjugate gradients; three to ten are usual, more where κ is impossible
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -50,6 +50,7 @@ class Point:
       value: J, nats.
       gradient: of J by x, half plane.
       steps: of conjugate gradients, that were made.
+      filtered: whether they reached the tolerance; else J is above its value for this κ.
     """
 
     x: Modes
@@ -57,6 +58,7 @@ class Point:
     value: float
     gradient: Modes
     steps: int
+    filtered: bool
 
 
 class SkyModel:
@@ -134,7 +136,7 @@ class SkyModel:
           start: white unlensed fields to start from, such as those of a point nearby.
         """
         deflection = self.deflection(x)
-        e, steps = self._filtered(data, deflection, start)
+        e, steps, filtered = self._filtered(data, deflection, start)
         stokes = self.prior.stokes(e)
         residual = data - self.observed.observe(stokes, deflection)
         weighed = self._weights * residual
@@ -145,11 +147,11 @@ class SkyModel:
         for derivative, flow in zip(sky.gradient, self._to_flow, strict=True):
             slope = self.observed.remap(stokes * derivative.astype(x.dtype), deflection)
             gradient += flow * sky.to_modes(np.sum(lensed * slope, axis=0))
-        return Point(x, e, value, gradient, steps)
+        return Point(x, e, value, gradient, steps, filtered)
 
     def _filtered(
         self, data: Modes, deflection: Deflection, start: Modes | None
-    ) -> tuple[Modes, int]:
+    ) -> tuple[Modes, int, bool]:
         """Minimises J over e for given κ: (1 + Aᵗ N⁻¹ A) e = Aᵗ N⁻¹ d, with A = O L C^½."""
 
         def adjoint(modes: Modes) -> Modes:
@@ -180,7 +182,7 @@ class SkyModel:
             last, slope = slope, dot(residual, descent, sky)
             direction = descent + e.real.dtype.type(slope / last) * direction
             steps += 1
-        return e, steps
+        return e, steps, slope <= 2 * self._tolerance
 
     def _preconditioned(self, modes: Modes) -> Modes:
         inverse = self._preconditioner

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 
 from estimators.posterior.maximum_a_posteriori import MaximumAPosteriori
+from estimators.posterior.quasi_newton import InverseHessian
 from estimators.posterior.sky_model import SkyModel, dot
 from lensing_tfds import simulate
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.cosmology import spectra_of
 from lensing_tfds.errors import LensingError
+from lensing_tfds.sky.flat_sky import FlatSky
 
 TINY = LensingConfig(
     "tiny", npix=8, lx=0.4, stokes="TQU", oversampling=2, beam_arcmin=2.0, noise_uK_arcmin=2.0
@@ -106,3 +108,35 @@ def test_maps_without_such_a_posterior_are_refused(fields, reason):
     config = dataclasses.replace(PATCH, name="refused", **fields)
     with pytest.raises(LensingError, match=f"'refused'.*{reason}"):
         MaximumAPosteriori(config, spectra_of(config))
+
+
+def test_temperature_at_low_noise_is_climbed_by_way_of_more_noise():
+    """From the quadratic estimate at once it would end at once, below."""
+    config = dataclasses.replace(PATCH, stokes="T")
+    estimator = MaximumAPosteriori(config, spectra_of(config))
+    example, sky, points = simulate(config, "test", [0]), config.sky, []
+    ascent = estimator.ascend(example["lensed"][0], points.append)
+    assert ascent.converged and np.all(np.diff(ascent.log_posterior) > 0)
+    # Half of χ² is half the number of the maps' and the unknowns' real numbers that they determine.
+    assert -ascent.log_posterior[-1] == pytest.approx(config.npix**2 / 2, rel=0.1)
+    kappa = sky.to_modes(example["kappa"][0, ..., 0])
+    first, last = (
+        dot(kappa, estimate, sky) / np.sqrt(dot(estimate, estimate, sky))
+        for estimate in (estimator.on_patch(points[0].x), ascent.kappa)
+    )
+    assert last > 1.05 * first
+
+
+def test_an_inverse_hessian_takes_the_last_change_to_its_step_and_points_downhill():
+    """The secant equation; steps along which the function curves downwards teach nothing."""
+    sky, rng = FlatSky(6, 1.0), np.random.default_rng(0)
+    learnt = InverseHessian(np.ones(sky.ell.shape), sky)
+    for _ in range(5):
+        step = white(sky, rng)
+        change = (1 + sky.ell) * step
+        learnt.learn(step, change)
+        np.testing.assert_allclose(learnt.times(change), step, rtol=0, atol=1e-10)
+        learnt.learn(step, -change)
+        np.testing.assert_allclose(learnt.times(change), step, rtol=0, atol=1e-10)
+        gradient = white(sky, rng)
+        assert dot(gradient, learnt.times(gradient), sky) > 0
