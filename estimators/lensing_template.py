@@ -10,6 +10,8 @@ returned (for the lensed B of first order Hu 2000, astro-ph/0001303; for templat
 approximations cancel (Baleato Lizancos, Challinor & Carron 2021, arXiv:2010.14286).
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -36,13 +38,13 @@ class LensingTemplate:
         self._observation = observation
         sky = observation.sky
         self.grid = ProductGrid(sky, sky.inner)
-        cosine, sine = polarization.angles(sky)
-        self._cosine, self._sine = Factors(cosine), Factors(sine)
-        filters = {"T": [self.wiener("T")]}
-        filters["E"] = [self.wiener("E") * angle for angle in (cosine, sine)]
-        self._filters = {
-            name: [Filter(plane, sky) for plane in planes] for name, planes in filters.items()
+        angles: dict[str, Sequence[NDArray]] = {
+            "T": (np.ones(sky.ell.shape),),
+            "E": polarization.angles(sky),
         }
+        self._angles = angles
+        self._cosine, self._sine = (Factors(angle) for angle in self._angles["E"])
+        self._filters: dict[str, list[Filter]] = {}
         self._phi = Filter(phi_from_kappa(np.ones(sky.ell.shape, complex), sky).real, sky)
 
     def temperature(self, t: Modes, kappa: Modes) -> Modes:
@@ -77,9 +79,9 @@ class LensingTemplate:
         lensed = {
             name: [
                 self.grid.modes(np.sum(fields.slope(name, by, self.grid) * deflection, axis=0))
-                for by in filters
+                for by in self._filters_of(name)
             ]
-            for name, filters in self._filters.items()
+            for name in self._angles
             if name in fields
         }
         found: dict[str, Modes] = {}
@@ -90,6 +92,14 @@ class LensingTemplate:
             found["E"] = self._cosine.times(q) + self._sine.times(u)
             found["B"] = self._cosine.times(u) - self._sine.times(q)
         return found
+
+    def _filters_of(self, name: str) -> list[Filter]:
+        """Of a field that there is: the spectra of others need not have been measured."""
+        if name not in self._filters:
+            wiener = self.wiener(name)
+            sky = self._observation.sky
+            self._filters[name] = [Filter(wiener * angle, sky) for angle in self._angles[name]]
+        return self._filters[name]
 
     def wiener(self, name: str) -> NDArray[np.float64]:
         """Returns the filter of "T" or "E" that gives X_w, (npix, npix // 2 + 1)."""

@@ -3,7 +3,8 @@
 Where theory holds (`realism.estimator_theory_holds`) they are as in the literature: weights,
 normalisation and Wiener filter from the spectra that the skies were drawn from. Elsewhere weights
 come from measured spectra, and normalisation and Wiener filter from one gain a ring of modes,
-measured on examples that are not judged. Where theory holds there is the iterated estimator too.
+measured on examples that are not judged. Beside them stands the iterated estimator, whose gains are
+fitted on such examples everywhere.
 
 Where maps carry power that a real sky does not (`realism.has_excess_power`) each is there twice:
 with the ordinary modes, l <= T_lmax and pairs that add up to L, and with all modes. The latter has
@@ -29,8 +30,8 @@ from estimators.quadratic.fields import fields_of
 from estimators.quadratic.measured import (
     Calibration,
     Calibrator,
-    MeasuredObservation,
     measure_power,
+    measured_observations,
 )
 from estimators.quadratic.minimum_variance import MinimumVariance
 from estimators.quadratic.observation import Observation
@@ -39,12 +40,11 @@ from estimators.quadratic.wiener import wiener_filter
 from lensing_tfds import realism
 from lensing_tfds.configs import KAPPA, LENSED, LensingConfig
 from lensing_tfds.sky.binning import Bins
-from lensing_tfds.sky.spectra import PowerSpectra
 
 _COMPLETE = 0.99  # the share of κ's power from which on it is not worth a word
 
-_FITTED = 64
-"""Examples on which the iterated estimator is fitted: with 300 it is better by 0.0006 on v11."""
+_FEWEST_FITTED, _FITTED_PIXELS = 64, 2**21
+"""Examples on which the iterated estimator is fitted, of which small maps have less to tell."""
 
 HeldOut = Callable[[], Iterable[Mapping[str, NDArray]]]
 """A function that streams examples with "lensed" and "kappa", from the first on, each time."""
@@ -55,7 +55,7 @@ def references(
     held_out: HeldOut,
     held_out_name: str,
 ) -> list[Estimator]:
-    """Returns the quadratic estimators of a version, each as it is and Wiener-filtered.
+    """Returns the quadratic estimators of a version, and the iterated one.
 
     Args:
       ensemble: what the version's skies are drawn from.
@@ -64,6 +64,19 @@ def references(
 
     Raises:
       LensingError: `held_out` has too few examples.
+    """
+    quadratic = quadratic_references(ensemble, held_out, held_out_name)
+    return quadratic + _iterated(ensemble, held_out, held_out_name)
+
+
+def quadratic_references(
+    ensemble: SkyEnsemble,
+    held_out: HeldOut,
+    held_out_name: str,
+) -> list[Estimator]:
+    """Returns the quadratic estimators of a version, each as it is and Wiener-filtered.
+
+    Arguments and errors are those of `references`.
     """
     lensing, theory = ensemble.config, ensemble.theory
     if realism.estimator_theory_holds(lensing):
@@ -75,12 +88,12 @@ def references(
             by_theory += estimate.estimators(
                 None, wiener, "normalised by theory", "filtered by theory, C/(C + N0)"
             )
-        return by_theory + _iterated(ensemble, held_out, held_out_name)
+        return by_theory
     sky = lensing.sky
     spectra = measure_power(
         (fields_of(batch[LENSED], lensing.channels, sky) for batch in held_out()), sky
     )
-    combinations = _combinations(lensing, _observations(lensing, theory, spectra))
+    combinations = _combinations(lensing, measured_observations(lensing, theory, spectra))
     calibrations = _calibrate(
         combinations, lensing, Bins.between([0, *ensemble.bands.edges, np.inf], sky), held_out
     )
@@ -105,13 +118,18 @@ def references(
 def _iterated(ensemble: SkyEnsemble, held_out: HeldOut, held_out_name: str) -> list[Estimator]:
     """Fits the iterated estimator; there is none where there are too few examples for its gains."""
     config = ensemble.config
+    most = max(_FEWEST_FITTED, _FITTED_PIXELS // config.npix**2)
+
+    number = 0
 
     def examples() -> Iterator[Mapping[str, NDArray]]:
-        left = _FITTED
+        nonlocal number
+        number = 0
         for batch in held_out():
-            yield {name: values[:left] for name, values in batch.items()}
-            left -= len(batch[LENSED])
-            if left <= 0:
+            few = {name: values[: most - number] for name, values in batch.items()}
+            number += len(few[LENSED])
+            yield few
+            if number == most:
                 return
 
     try:
@@ -124,7 +142,7 @@ def _iterated(ensemble: SkyEnsemble, held_out: HeldOut, held_out_name: str) -> l
         fields = fields_of(batch[LENSED], config.channels, config.sky)
         return config.sky.to_map(fitted.kappa(fields))[..., None]
 
-    basis = f"gains of {len(fitted.stages)} stages fitted on the first {_FITTED} of {held_out_name}"
+    basis = f"gains of {len(fitted.stages)} stages fitted on the first {number} of {held_out_name}"
     return [Estimator("qe_iterated_wiener", "iterated QE", predict, basis)]
 
 
@@ -160,38 +178,16 @@ def _short(pairs: tuple[str, ...]) -> str:
     return pairs[0] if len(pairs) == 1 else "MV"
 
 
-def _observations(
-    lensing: LensingConfig, theory: PowerSpectra, power: Mapping[str, NDArray[np.float64]]
-) -> dict[str, Observation]:
-    # The noise is in the measured spectra already.
-    ordinary = MeasuredObservation.of(lensing, theory, power=power)
-    if not realism.has_excess_power(lensing):
-        return {"": ordinary}
-    cut = theory
-    if lensing.T_lmax is not None:  # what is above has no gradient of its own
-        names = [f.name for f in dataclasses.fields(theory) if f.name.startswith("gradient")]
-        below = np.arange(theory.lmax + 1) <= lensing.T_lmax
-        cut = dataclasses.replace(theory, **{n: getattr(theory, n) * below for n in names})
-    everything = MeasuredObservation(
-        lensing.sky, cut, lensing.beam_arcmin, wrapped=realism.is_aliased(lensing), power=power
-    )
-    return {"ordinary": ordinary, "all": everything}
-
-
 def _calibrate(
     combinations: list[_Combination], lensing: LensingConfig, rings: Bins, held_out: HeldOut
 ) -> list[Calibration]:
-    calibrators = [Calibrator(rings, _has_mean_field(lensing)) for _ in combinations]
+    calibrators = [Calibrator(rings, realism.has_mean_field(lensing)) for _ in combinations]
     for batch in held_out():
         fields = fields_of(batch[LENSED], lensing.channels, lensing.sky)
         kappa = lensing.sky.to_modes(np.ascontiguousarray(batch[KAPPA][..., 0]))
         for combination, calibrator in zip(combinations, calibrators, strict=True):
             calibrator.add(kappa, combination.quadratic.kappa(fields))
     return [calibrator.result() for calibrator in calibrators]
-
-
-def _has_mean_field(lensing: LensingConfig) -> bool:
-    return lensing.fixed_unlensed or not realism.is_periodic(lensing)
 
 
 class _QuadraticEstimate:

@@ -78,6 +78,11 @@ def is_periodic(config: LensingConfig) -> bool:
     return config.padding == 1 and config.taper == 0
 
 
+def has_mean_field(config: LensingConfig) -> bool:
+    """Whether quadratic estimates have a mean: of edges, or of one unlensed sky in all examples."""
+    return config.fixed_unlensed or not is_periodic(config)
+
+
 def why_not_camb(config: LensingConfig) -> str:
     """Says why the lensed maps do not have CAMB's lensed spectra; empty if they do."""
     return ", ".join(departure.clause for departure in departures(config) if departure.clause)

@@ -11,22 +11,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from estimators.iterated.iterated_estimator import (
-    IteratedEstimator,
+    ByTemplate,
+    Combination,
+    Method,
     Stage,
-    StageFeatures,
-    combined,
+    StagedEstimator,
     each_estimate,
-    gains_of,
-    most_features,
     rings_of,
 )
-from estimators.iterated.ring_regression import RingRegression
+from estimators.iterated.remapping import ByRemapping
+from estimators.iterated.ring_regression import RingRegression, Sums
 from estimators.iterated.threads import in_threads
-from estimators.lensing_template import LensingTemplate
 from estimators.quadratic.fields import fields_of
 from estimators.quadratic.legs import Legs, block_size
+from estimators.quadratic.measured import measure_power, measured_observations
 from estimators.quadratic.observation import Observation
 from estimators.quadratic.quadratic_estimator import pairs_of
+from lensing_tfds import realism
 from lensing_tfds.configs import KAPPA, LENSED, LensingConfig
 from lensing_tfds.sky.binning import Bins
 from lensing_tfds.sky.spectra import PowerSpectra
@@ -36,7 +37,6 @@ Modes = NDArray[np.complexfloating]
 Examples = Callable[[], Iterable[Mapping[str, NDArray]]]
 """A function that streams examples with "lensed" and "kappa", from the first on, each time."""
 
-_POWER_MODES = 2**20  # of B, on which the residual power is measured: 1 % in each of many rings
 _FEWEST_SKIES = 16
 
 MOST_STAGES, LEAST_GAIN = 6, 3e-4
@@ -52,7 +52,7 @@ def fit(
     report: Callable[[int, float], object] = lambda stage, rho: None,
     memory: int = MEMORY,
     threads: int | None = None,
-) -> IteratedEstimator:
+) -> StagedEstimator:
     """Fits stages until one adds less than `least_gain` to the correlation with κ.
 
     Examples are streamed, twice a stage. Of the first ones, those that there is memory for, the
@@ -74,13 +74,14 @@ def fit(
     """
     stages: list[Stage] = []
     correlations: list[float] = []
-    for stage, rho in each_stage(config, table, examples, (), memory, threads):
+    method = method_of(config, table, examples)
+    for stage, rho in _each_stage(method, config, examples, (), memory, threads):
         stages.append(stage)
         correlations.append(rho)
         report(len(stages) - 1, rho)
         if are_enough(correlations, most_stages, least_gain):
             break
-    return IteratedEstimator(Observation.of(config, table), pairs_of(config), stages)
+    return StagedEstimator(method, stages)
 
 
 def are_enough(
@@ -123,56 +124,84 @@ def each_stage(
     Raises:
       TooFewExamplesError: there are too few examples for the gains.
     """
+    method = method_of(config, table, examples)
+    return _each_stage(method, config, examples, stages, memory, threads)
+
+
+def method_of(config: LensingConfig, table: PowerSpectra, examples: Examples) -> Method:
+    """Returns how the maps of a config are delensed and estimated.
+
+    Where theory does not hold, T on a periodic patch is remapped; the rest, patches with edges
+    above all, has templates with the spectra that the examples have.
+    """
+    pairs = pairs_of(config)
+    if realism.estimator_theory_holds(config):
+        return ByTemplate(Observation.of(config, table), pairs)
+    if config.stokes == "T" and realism.is_periodic(config):
+        return ByRemapping(config, table)
+    seen = (fields_of(batch[LENSED], config.channels, config.sky) for batch in examples())
+    observations = measured_observations(config, table, measure_power(seen, config.sky))
+    return ByTemplate(list(observations.values())[-1], pairs)
+
+
+def _each_stage(
+    method: Method,
+    config: LensingConfig,
+    examples: Examples,
+    stages: Sequence[Stage],
+    memory: int,
+    threads: int | None,
+) -> Iterator[tuple[Stage, float]]:
     sky = config.sky
     rings = rings_of(sky)
-    observation = Observation.of(config, table)
-    pairs = pairs_of(config)
-    steps = [
-        StageFeatures(observation, pairs, stage.residual_b if number else None)
-        for number, stage in enumerate(stages)
-    ]
-    gains = [gains_of(stage, sky) for stage in stages]
-    template = steps[0].template if steps else LensingTemplate(observation)
-    skies = _Skies(config, examples, memory, block_size(template.grid))
+    steps = [method.features(stage, number) for number, stage in enumerate(stages)]
+    combinations = [Combination(stage, sky) for stage in stages]
+    few, most = method.counts
+    skies = _Skies(config, examples, memory, block_size(method.grid), most)
 
     def estimated(part: _Part) -> tuple[list[Modes], Modes]:
         """The features of the last stage, and its estimate."""
         if part.features:
-            return part.features, combined(gains[-1], part.features)
-        *_, last = each_estimate(steps[: len(gains)], gains, Legs(part.fields))
+            return part.features, combinations[-1].of(part.features)
+        *_, last = each_estimate(steps[: len(combinations)], combinations, Legs(part.fields))
         return last
 
-    def residual_b(part: _Part) -> Modes:
-        return steps[0].residual(Legs(part.fields), estimated(part)[1])["B"]
+    def left(part: _Part) -> Modes:
+        return method.left(Legs(part.fields), estimated(part)[1] if combinations else None)
 
-    def products(regression: RingRegression, part: _Part) -> tuple[NDArray[np.float64], int]:
+    def sums(regression: RingRegression, part: _Part) -> Sums:
         legs = Legs(part.fields)
-        if gains:
+        if combinations:
             features, estimate = estimated(part)
-            features = [*features[: len(pairs)], estimate, *steps[-1].again(legs, estimate)]
+            features = [*features[:few], estimate, *steps[-1].again(legs, estimate)]
         else:
             features = steps[0].first(legs)
         if part.kept:
             part.features = features
-        return regression.products(part.kappa, features), len(part.kappa)
+        return regression.sums(part.kappa, features)
 
     while True:
-        power = np.zeros(0)
-        if gains and "EB" in pairs:
-            power = _mean_power(in_threads(residual_b, skies, threads), rings)
-        steps.append(StageFeatures(observation, pairs, power if gains else None))
-        regression = RingRegression(rings, most_features(pairs) if gains else len(pairs))
-        for some in in_threads(functools.partial(products, regression), skies, threads):
-            regression.add_products(*some)
-        stage = Stage(regression.gains(), power)
-        gains.append(gains_of(stage, sky))
+        weighed = Stage(np.zeros(0))
+        if method.is_weighed(len(combinations)):
+            parts = in_threads(left, skies, threads)
+            weighed = method.weighed_by(_mean_power(parts, rings, method.power_modes))
+        steps.append(method.features(weighed, len(combinations)))
+        regression = RingRegression(
+            rings, most if combinations else few, realism.has_mean_field(config)
+        )
+        for some in in_threads(functools.partial(sums, regression), skies, threads):
+            regression.add_sums(some)
+        stage = dataclasses.replace(
+            weighed, gains=regression.gains(), mean_field=regression.mean_field()
+        )
+        combinations.append(Combination(stage, sky))
         yield stage, regression.correlation()
 
 
-def _mean_power(parts: Iterator[Modes], rings: Bins) -> NDArray[np.float64]:
+def _mean_power(parts: Iterator[Modes], rings: Bins, modes_wanted: int) -> NDArray[np.float64]:
     """The mean power of fields in each ring, µK², of as many skies as it takes."""
     sky = rings.sky
-    wanted = max(_FEWEST_SKIES, math.ceil(_POWER_MODES / sky.ell.size))
+    wanted = max(_FEWEST_SKIES, math.ceil(modes_wanted / sky.ell.size))
     total = np.zeros(sky.ell.shape)
     n = 0
     for modes in parts:
@@ -209,10 +238,14 @@ class _Skies:
       examples: streams them.
       memory: bytes; the first skies are kept, with their features, as long as they fit into it.
       together: how many skies are estimated together.
+      features: the most that a stage has.
     """
 
-    def __init__(self, config: LensingConfig, examples: Examples, memory: int, together: int):
+    def __init__(
+        self, config: LensingConfig, examples: Examples, memory: int, together: int, features: int
+    ):
         self._config, self._examples, self._together = config, examples, together
+        self._features = features
         self._kept: list[_Part] = []
         self._left = memory
         self._all_kept = False
@@ -237,7 +270,7 @@ class _Skies:
         config = self._config
         fields = fields_of(maps, config.channels, config.sky)
         modes = config.sky.to_modes(np.ascontiguousarray(kappa[..., 0]))
-        size = modes.nbytes * (len(fields) + 1 + most_features(pairs_of(config)))
+        size = modes.nbytes * (len(fields) + 1 + self._features)
         part = _Part(fields, modes, kept=size <= self._left)
         if part.kept:
             self._kept.append(part)

@@ -17,14 +17,16 @@ examples (`fitting`): κ̂ is then the best linear function of the features, and
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TypeVar
+from typing import ClassVar, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from estimators.iterated.threads import in_threads
 from estimators.lensing_template import LensingTemplate
+from estimators.quadratic.convolution import ProductGrid
 from estimators.quadratic.legs import Factors, Legs, as_legs, blocks
 from estimators.quadratic.measured import MeasuredObservation
 from estimators.quadratic.observation import Observation
@@ -42,6 +44,14 @@ AGAIN = ("TT", "EE", "EB", "TB")
 _FEWEST_MODES = 16
 
 
+def _none() -> NDArray[np.float64]:
+    return np.zeros(0)
+
+
+def _zero() -> NDArray[np.complex128]:
+    return np.zeros((), np.complex128)
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Stage:
     """Fitted numbers of a stage.
@@ -50,10 +60,16 @@ class Stage:
       gains: (features, rings) float64, the features in the order of `stage_features`.
       residual_b: (rings,) float64, the observed power of B_res, µK², that weighs this stage's
         estimates; empty for stage 0 and where there is no B.
+      power: (rings,) float64, of the remapped T, µK², which weighs this stage's estimates; empty
+        where none is remapped.
+      mean_field: what features times gains are on average, a half plane, complex, to be subtracted;
+        a single zero where they have no mean.
     """
 
     gains: NDArray[np.float64]
-    residual_b: NDArray[np.float64]
+    residual_b: NDArray[np.float64] = dataclasses.field(default_factory=_none)
+    power: NDArray[np.float64] = dataclasses.field(default_factory=_none)
+    mean_field: NDArray[np.complex128] = dataclasses.field(default_factory=_zero)
 
 
 def rings_of(sky: FlatSky) -> Bins:
@@ -61,12 +77,61 @@ def rings_of(sky: FlatSky) -> Bins:
     return Bins.fundamental(sky, fewest=_FEWEST_MODES)
 
 
-class IteratedEstimator:
+class Features(Protocol):
+    """The features of a stage."""
+
+    def first(self, fields: Fields) -> list[Modes]:
+        """Returns the estimates of stage 0, each (n, npix, npix // 2 + 1)."""
+
+    def again(self, fields: Fields, kappa: Modes) -> list[Modes]:
+        """Returns the estimates from fields that are delensed by the last estimate of κ."""
+
+
+class Method(Protocol):
+    """A way to delens, and what is estimated then.
+
+    Attributes:
+      sky: the patch.
+      grid: that products are taken on.
+      counts: how many features stage 0 has, and how many each later one.
+      power_modes: on how many modes the power is measured that weighs a stage.
+    """
+
+    @property
+    def sky(self) -> FlatSky: ...
+
+    @property
+    def grid(self) -> ProductGrid: ...
+
+    @property
+    def counts(self) -> tuple[int, int]: ...
+
+    @property
+    def power_modes(self) -> int: ...
+
+    def features(self, stage: Stage, number: int) -> Features:
+        """Returns the features of a stage, whose gains need not be known."""
+
+    def is_weighed(self, number: int) -> bool:
+        """Whether the power of a field weighs a stage."""
+
+    def left(self, legs: Legs, kappa: Modes | None) -> Modes:
+        """Returns that field for the stage that follows an estimate.
+
+        Args:
+          legs: observed.
+          kappa: the last estimate; None before stage 0.
+        """
+
+    def weighed_by(self, power: NDArray[np.float64]) -> Stage:
+        """Returns a stage without gains, of the power of `left` in each ring."""
+
+
+class StagedEstimator:
     """Estimates κ in stages.
 
     Args:
-      observation: what the observed fields hold, and which modes are used.
-      pairs: of fields, that stage 0 combines.
+      method: how each of them estimates.
       stages: as they were fitted, at least one.
 
     Attributes:
@@ -74,14 +139,12 @@ class IteratedEstimator:
       sky: the patch.
     """
 
-    def __init__(self, observation: Observation, pairs: Sequence[str], stages: Sequence[Stage]):
+    def __init__(self, method: Method, stages: Sequence[Stage]):
         self.stages = tuple(stages)
-        self.sky = observation.sky
-        self._steps = [
-            StageFeatures(observation, pairs, stage.residual_b if number else None)
-            for number, stage in enumerate(stages)
-        ]
-        self._gains = [gains_of(stage, observation.sky) for stage in stages]
+        self.sky = method.sky
+        self._grid = method.grid
+        self._steps = [method.features(stage, number) for number, stage in enumerate(stages)]
+        self._combinations = [Combination(stage, method.sky) for stage in stages]
 
     def kappa(self, fields: Fields, threads: int | None = None) -> Modes:
         """Estimates κ.
@@ -102,42 +165,121 @@ class IteratedEstimator:
         """Yields, for a few maps after the other, the estimate of each stage; as of `kappa`."""
 
         def estimates(legs: Legs) -> list[Modes]:
-            return [estimate for _, estimate in each_estimate(self._steps, self._gains, legs)]
+            found = each_estimate(self._steps, self._combinations, legs)
+            return [estimate for _, estimate in found]
 
-        parts = (legs for _, legs in blocks(fields, self._steps[0].template.grid))
+        parts = (legs for _, legs in blocks(fields, self._grid))
         return in_threads(estimates, parts, threads)
 
 
-def gains_of(stage: Stage, sky: FlatSky) -> list[Factors]:
-    """Returns a stage's gains as factors of each mode."""
-    return [Factors(gain) for gain in rings_of(sky).spread(stage.gains)]
+class IteratedEstimator(StagedEstimator):
+    """Estimates κ in stages, from the fields less templates of what lensing did to them.
+
+    Args:
+      observation: what the observed fields hold, and which modes are used.
+      pairs: of fields, that stage 0 combines.
+      stages: as they were fitted, at least one.
+    """
+
+    def __init__(self, observation: Observation, pairs: Sequence[str], stages: Sequence[Stage]):
+        super().__init__(ByTemplate(observation, tuple(pairs)), stages)
+
+
+class Combination:
+    """The estimate that a stage makes of its features, Σ_i g_i f_i less its mean.
+
+    Args:
+      stage: fitted.
+      sky: the patch.
+    """
+
+    def __init__(self, stage: Stage, sky: FlatSky):
+        self._gains = [Factors(gain) for gain in rings_of(sky).spread(stage.gains)]
+        self._mean_field = stage.mean_field
+
+    def of(self, features: Sequence[Modes]) -> Modes:
+        """Returns the estimate, (n, npix, npix // 2 + 1)."""
+        total = self._gains[0].times(features[0])
+        for gain, feature in zip(self._gains[1:], features[1:], strict=True):
+            total += gain.times(feature)
+        if self._mean_field.ndim:
+            total -= self._mean_field.astype(total.dtype)
+        return total
 
 
 def each_estimate(
-    steps: Sequence[StageFeatures], gains: Sequence[Sequence[Factors]], legs: Legs
+    steps: Sequence[Features], combinations: Sequence[Combination], legs: Legs
 ) -> Iterator[tuple[list[Modes], Modes]]:
     """Yields the features of each stage and what its gains make of them.
 
     Args:
       steps: at least one.
-      gains: of each, from `gains_of`.
+      combinations: of each.
       legs: of a few maps.
     """
     first = steps[0].first(legs)
-    estimate = combined(gains[0], first)
+    estimate = combinations[0].of(first)
     yield first, estimate
-    for step, gain in zip(steps[1:], gains[1:], strict=True):
+    for step, combination in zip(steps[1:], combinations[1:], strict=True):
         features = [*first, estimate, *step.again(legs, estimate)]
-        estimate = combined(gain, features)
+        estimate = combination.of(features)
         yield features, estimate
 
 
-def combined(gains: Sequence[Factors], features: Sequence[Modes]) -> Modes:
-    """Returns Σ_i g_i f_i, the gains given for each mode."""
-    total = gains[0].times(features[0])
-    for gain, feature in zip(gains[1:], features[1:], strict=True):
-        total += gain.times(feature)
-    return total
+@dataclasses.dataclass(frozen=True, eq=False)
+class ByTemplate:
+    """A `Method`: the fields less templates of what lensing by the last estimate did to them.
+
+    Attributes:
+      observation: what the observed fields hold, and which modes are used.
+      pairs: of fields, that stage 0 combines.
+    """
+
+    observation: Observation
+    pairs: tuple[str, ...]
+    power_modes: ClassVar[int] = 2**20  # 1 % in each of many rings
+
+    @property
+    def sky(self) -> FlatSky:
+        """The patch."""
+        return self.observation.sky
+
+    @functools.cached_property
+    def _template(self) -> LensingTemplate:
+        return LensingTemplate(self.observation)
+
+    @property
+    def grid(self) -> ProductGrid:
+        """That templates are made on."""
+        return self._template.grid
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """How many features stage 0 has, and how many each later one."""
+        return len(self.pairs), most_features(self.pairs)
+
+    def features(self, stage: Stage, number: int) -> StageFeatures:
+        """Returns the features of a stage."""
+        residual_b = stage.residual_b if number else None
+        return StageFeatures(self.observation, self.pairs, residual_b)
+
+    def is_weighed(self, number: int) -> bool:
+        """Whether the power of B weighs a stage."""
+        return number > 0 and "EB" in self.pairs
+
+    def left(self, legs: Legs, kappa: Modes | None) -> Modes:
+        """Returns B less its template."""
+        if kappa is None:
+            return legs["B"]
+        return legs["B"] - self._beam.times(self._template.of(legs, kappa)["B"])
+
+    def weighed_by(self, power: NDArray[np.float64]) -> Stage:
+        """Returns a stage without gains, of the power of B in each ring."""
+        return Stage(np.zeros(0), residual_b=power)
+
+    @functools.cached_property
+    def _beam(self) -> Factors:
+        return Factors(self.observation.beam)
 
 
 class StageFeatures:
@@ -223,8 +365,10 @@ def with_residual_b(
     observation: Observation, residual_b: NDArray[np.float64]
 ) -> MeasuredObservation:
     """Returns an observation whose B modes have another power, given ring by ring, µK²."""
-    names = ("TT", "EE", "TE")
-    power = {name: observation.total(*name) for name in names}
+    if isinstance(observation, MeasuredObservation):
+        power = dict(observation.power)
+    else:
+        power = {name: observation.total(*name) for name in ("TT", "EE", "TE")}
     power["BB"] = rings_of(observation.sky).spread(residual_b)
     return MeasuredObservation(
         observation.sky,

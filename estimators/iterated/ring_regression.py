@@ -1,7 +1,10 @@
 """Linear least squares of κ on several estimates of it, in each ring of multipoles by itself."""
 
+from __future__ import annotations
+
 import functools
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +17,21 @@ Modes = NDArray[np.complexfloating]
 
 class TooFewExamplesError(LensingError):
     """The examples do not determine the gains."""
+
+
+class Sums(NamedTuple):
+    """Sums over examples; κ comes last.
+
+    Attributes:
+      products: of features with features and κ, averaged over each ring's modes: (rings,
+        features + 1, features + 1).
+      fields: of the features and κ, (features + 1, npix, npix // 2 + 1), if means are subtracted.
+      examples: how many there are.
+    """
+
+    products: NDArray[np.float64]
+    fields: NDArray[np.complex128]
+    examples: int
 
 
 _RIDGE = 1e-6  # of a feature's own power: what rounding and chance leave of a redundant feature
@@ -29,39 +47,71 @@ class RingRegression:
     Args:
       rings: each has one gain a feature.
       features: how many.
+      mean_field: whether the features have means to be subtracted: a patch that is not periodic, or
+        one unlensed sky in all examples. Elsewhere their measured means are noise.
     """
 
-    def __init__(self, rings: Bins, features: int):
+    def __init__(self, rings: Bins, features: int, mean_field: bool = False):
         self._rings = rings
-        self._sums = np.zeros((rings.num, features + 1, features + 1))  # κ comes last
-        self._examples = 0
+        self._has_mean = mean_field
+        shape = rings.sky.ell.shape if mean_field else ()
+        self._sums = Sums(
+            np.zeros((rings.num, features + 1, features + 1)),
+            np.zeros((features + 1, *shape), np.complex128),
+            0,
+        )
 
     def add(self, kappa: Modes, features: Sequence[Modes]) -> None:
         """Adds half planes of true κ and of the features, each (n, npix, npix // 2 + 1)."""
-        self.add_products(self.products(kappa, features), len(kappa))
+        self.add_sums(self.sums(kappa, features))
 
-    def add_products(self, products: NDArray[np.float64], examples: int) -> None:
-        """Adds the `products` of some examples."""
-        self._sums += products
-        self._examples += examples
+    def add_sums(self, sums: Sums) -> None:
+        """Adds the `sums` of some examples."""
+        ours = self._sums
+        self._sums = Sums(
+            ours.products + sums.products, ours.fields + sums.fields, ours.examples + sums.examples
+        )
 
-    def products(self, kappa: Modes, features: Sequence[Modes]) -> NDArray[np.float64]:
-        """Returns the sums over examples of products, averaged over each ring's modes.
+    def sums(self, kappa: Modes, features: Sequence[Modes]) -> Sums:
+        """Returns what is kept of examples.
 
-        Arguments are those of `add`, which is this and `add_products`: threads may do this part.
-
-        Returns:
-          (rings, features + 1, features + 1), κ the last.
+        Arguments are those of `add`, which is this and `add_sums`: threads may do this part.
         """
         planes = np.stack([*features, kappa])
+        totals = np.zeros(len(planes), np.complex128)
+        if self._has_mean:
+            totals = planes.sum(axis=1, dtype=np.complex128)
+        return Sums(self._products(planes), totals, len(kappa))
+
+    def _products(self, planes: Modes) -> NDArray[np.float64]:
+        """The sums over examples of products, averaged over each ring's modes."""
         ordered = np.moveaxis(self._rings.gather(planes), 1, 2).astype(np.complex128, order="C")
         numbers = ordered.view(np.float64)  # (features + 1, modes, 2 n)
         numbers *= self._weights
-        sums = np.zeros_like(self._sums)
+        products = np.zeros_like(self._sums.products)
         for ring, modes in self._rings.places():
             part = numbers[:, modes].reshape(len(planes), -1)
-            sums[ring] = part @ part.T
-        return sums
+            products[ring] = part @ part.T
+        return products
+
+    def _about_means(self) -> NDArray[np.float64]:
+        """The sums of products of features less their means, and of κ."""
+        if not self._has_mean:
+            return self._sums.products
+        of_means = self._products(self._sums.fields[:, None]) / self._examples
+        of_means[:, -1, -1] = 0  # κ is estimated as it is
+        return self._sums.products - of_means
+
+    @property
+    def _examples(self) -> int:
+        return self._sums.examples
+
+    def mean_field(self) -> NDArray[np.complex128]:
+        """Returns features times gains on average, (npix, npix // 2 + 1); zero if without means."""
+        if not self._has_mean:
+            return np.zeros((), np.complex128)
+        gains = self._rings.spread(self.gains())
+        return np.einsum("fyx,fyx->yx", gains, self._sums.fields[:-1]) / self._examples
 
     @functools.cached_property
     def _weights(self) -> NDArray[np.float64]:
@@ -78,8 +128,9 @@ class RingRegression:
         """
         if not self._examples:
             raise TooFewExamplesError("there is none, and gains need examples")
-        features = self._sums.shape[1] - 1
-        normal, right = self._sums[:, :-1, :-1], self._sums[:, :-1, -1]
+        sums = self._about_means()
+        features = sums.shape[1] - 1
+        normal, right = sums[:, :-1, :-1], sums[:, :-1, -1]
         independent = self._examples * self._rings.num_modes / 2
         # κ's mean, and modes that no feature estimates, have no gains.
         known = np.einsum("rii->ri", normal).any(axis=1)
@@ -101,6 +152,6 @@ class RingRegression:
 
         A fit of least squares has as much power as it shares with κ.
         """
-        modes = self._rings.num_modes
-        shared = np.einsum("fr,rf,r->", self.gains(), self._sums[:, :-1, -1], modes)
-        return float(np.sqrt(shared / np.sum(self._sums[:, -1, -1] * modes)))
+        modes, sums = self._rings.num_modes, self._about_means()
+        shared = np.einsum("fr,rf,r->", self.gains(), sums[:, :-1, -1], modes)
+        return float(np.sqrt(shared / np.sum(sums[:, -1, -1] * modes)))

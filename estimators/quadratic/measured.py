@@ -12,9 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from estimators.quadratic.observation import Observation
+from lensing_tfds import realism
+from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.sky.binning import Bins
 from lensing_tfds.sky.flat_sky import FlatSky
+from lensing_tfds.sky.spectra import PowerSpectra
 
 MIN_EXAMPLES = 8
 """Fewer examples say too little about a spectrum in the lowest ring."""
@@ -69,6 +72,34 @@ def measure_power(batches: Iterable[_Fields], sky: FlatSky) -> dict[str, NDArray
     _check_enough(n)
     rings = Bins.fundamental(sky)
     return {name: rings.spread(rings.mean(total)) * sky.area / n for name, total in sums.items()}
+
+
+def measured_observations(
+    lensing: LensingConfig, theory: PowerSpectra, power: Mapping[str, NDArray[np.float64]]
+) -> dict[str, MeasuredObservation]:
+    """Returns the observation of a config's maps whose spectra were measured.
+
+    Args:
+      lensing: the config.
+      theory: the spectra of its cosmology.
+      power: as of `MeasuredObservation`; the noise is in it.
+
+    Returns:
+      "ordinary" and "all": of the ordinary modes, and of all that the maps have; or one of "" where
+      these are the same.
+    """
+    ordinary = MeasuredObservation.of(lensing, theory, power=power)
+    if not realism.has_excess_power(lensing):
+        return {"": ordinary}
+    cut = theory
+    if lensing.T_lmax is not None:  # what is above has no gradient of its own
+        names = [f.name for f in dataclasses.fields(theory) if f.name.startswith("gradient")]
+        below = np.arange(theory.lmax + 1) <= lensing.T_lmax
+        cut = dataclasses.replace(theory, **{n: getattr(theory, n) * below for n in names})
+    everything = MeasuredObservation(
+        lensing.sky, cut, lensing.beam_arcmin, wrapped=realism.is_aliased(lensing), power=power
+    )
+    return {"ordinary": ordinary, "all": everything}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -65,8 +65,8 @@ def test_a_run_is_judged_on_the_whole_test_split(workdir, capsys):
 def test_a_network_is_judged_beside_quadratic_estimators(workdir, capsys):
     main(["--workdir", str(workdir)])
     metrics = json.loads((workdir / "metrics.json").read_text())
-    names = ["qe_tt_ordinary", "qe_tt_ordinary_wiener", "qe_tt_all", "qe_tt_all_wiener", "zero"]
-    assert list(metrics["estimators"]) == names
+    quadratic = ["qe_tt_ordinary", "qe_tt_ordinary_wiener", "qe_tt_all", "qe_tt_all_wiener"]
+    assert list(metrics["estimators"]) == [*quadratic, "qe_iterated_wiener", "zero"]
     out = capsys.readouterr().out
     for values in metrics["estimators"].values():
         assert values["zero_mse"] == metrics["zero_mse"]  # the same examples
@@ -86,11 +86,12 @@ def test_a_network_is_judged_beside_quadratic_estimators(workdir, capsys):
 
 
 def test_checks_are_made_when_asked(workdir, capsys):
-    """Of the network alone: ten validation examples do not normalise a quadratic estimator."""
+    """Ten validation examples do not normalise a quadratic estimator, which is not checked."""
     main(["--workdir", str(workdir), "--split", "train", "--checks"])
     metrics = json.loads((workdir / "metrics-train.json").read_text())
     values = metrics["checks"]
-    assert list(values["null_tests"]) == list(values["out_of_distribution"]) == ["network"]
+    checked = ["network", "qe_iterated_wiener"]
+    assert list(values["null_tests"]) == list(values["out_of_distribution"]) == checked
     assert values["delensing"] is None
     out = capsys.readouterr().out
     assert "null tests of network" in out

@@ -5,8 +5,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from estimators.iterated import fitting
 from estimators.iterated.fitting import each_stage, fit
+from estimators.iterated.iterated_estimator import ByTemplate
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.simulation import simulate
@@ -72,7 +72,7 @@ def test_examples_that_are_kept_are_not_streamed_again(maps):
 
 
 def test_the_residual_power_is_that_of_the_same_skies_in_any_batches(maps, monkeypatch):
-    monkeypatch.setattr(fitting, "_POWER_MODES", 1)  # the fewest skies, 16, are enough
+    monkeypatch.setattr(ByTemplate, "power_modes", 1)  # the fewest skies, 16, are enough
     few = {name: values[:16] for name, values in maps.items()}
     (_, one), (_, other) = (
         fit(CONFIG, TABLE, Streamed(maps, size), most_stages=2, least_gain=-1.0).stages

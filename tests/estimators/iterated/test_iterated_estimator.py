@@ -1,5 +1,7 @@
 """The iterated estimator on simulated skies: above the quadratic one, and near its forecast."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -109,3 +111,16 @@ def test_too_few_skies_are_refused():
     config = survey("TQU")
     with pytest.raises(LensingError, match="2 examples are too few for 5 gains"):
         fit(config, TABLE, streamed(simulate(config, "train", range(2))))
+
+
+def test_edges_have_measured_spectra_and_a_mean_field_and_iterating_pays_there_too():
+    config = dataclasses.replace(survey("QU"), name="edged", padding=1.5, taper=0.3)
+    examples = streamed(simulate(config, "train", range(N_TRAIN)))
+    estimator = fit(config, TABLE, examples, most_stages=3)
+    assert all(np.abs(stage.mean_field).max() > 0 for stage in estimator.stages)
+    test = simulate(config, "test", range(N_TEST))
+    fields = fields_of(test["lensed"], config.channels, config.sky)
+    kappa = config.sky.to_modes(np.ascontiguousarray(test["kappa"][..., 0]))
+    stages = [np.concatenate(one) for one in zip(*estimator.by_stage(fields), strict=True)]
+    rho = [correlation(stage, kappa, config.sky.mode_counts) for stage in stages]
+    assert rho[1] > rho[0] + 0.01 and rho[2] > rho[1] - 1e-3

@@ -21,8 +21,8 @@ def skies():
     return kappa, [kappa + one, 1e15 * (0.5 * kappa + 2 * two)]
 
 
-def regression(kappa, features, size=20):
-    fit = RingRegression(RINGS, len(features))
+def regression(kappa, features, size=20, mean_field=False):
+    fit = RingRegression(RINGS, len(features), mean_field)
     for start in range(0, len(kappa), size):
         batch = slice(start, start + size)
         fit.add(kappa[batch], [feature[batch] for feature in features])
@@ -82,3 +82,19 @@ def test_too_few_examples_are_refused_with_the_number_that_is_needed(skies):
     fit = RingRegression(RINGS, 11)
     fit.add(kappa[:2], [feature[:2] for feature in many])
     assert fit.gains().shape == (11, 3)
+
+
+def test_a_mean_field_is_taken_off_the_features_and_is_no_estimate(skies):
+    kappa, features = skies
+    mean = gaussian(100 * POWER, np.random.default_rng(5), len(features))
+    means = [modes[None] * scale for modes, scale in zip(mean, (1, 1e15), strict=True)]
+    shifted = [feature + m for feature, m in zip(features, means, strict=True)]
+    fit = regression(kappa, shifted, mean_field=True)
+    centred = [feature - feature.mean(axis=0) for feature in features]
+    alone = regression(kappa, centred)
+    np.testing.assert_allclose(fit.gains(), alone.gains(), rtol=1e-3)
+    assert fit.correlation() == pytest.approx(alone.correlation(), abs=1e-4)
+    assert regression(kappa, shifted).correlation() < fit.correlation() - 0.1
+    gains = RINGS.spread(fit.gains())
+    total = sum(g * f.mean(axis=0) for g, f in zip(gains, shifted, strict=True))
+    np.testing.assert_allclose(fit.mean_field(), total, rtol=1e-6, atol=1e-9 * np.abs(total).max())

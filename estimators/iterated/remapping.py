@@ -1,0 +1,182 @@
+"""The iterated estimator of T that was lensed far beyond first order, or on the maps' own pixels.
+
+Stage 0 combines quadratic estimates of the map. From then on the map is remapped by the last
+estimate κ_k, so that lensing by the rest of κ alone is left, and estimated again. A point y of the
+unlensed sky is seen at x = y + β(y), with T̃(x) = T(x + ∇φ):
+
+    T_k(y) = T̃(y + β),    β(y) = −∇φ_k(y + β),    T_k(y) = T(y + (∇φ − ∇φ_k)(x)),
+
+where the inverse deflection β is found by fixed-point iteration (Hanson, Challinor & Lewis 2010,
+arXiv:0911.0612, section 2). Estimates from T_k are of what is left as a function of y; as a
+function of x, where κ is, their deflection is taken at y = x + ∇φ_k(x). Gains choose between both.
+
+The features are not normalised, for the gains do that: ∇(g T_k) · (w T_k), of which the divergence
+is taken, on the map's own pixels, as products were when the sky was lensed there. The weights w are
+the inverse of the observed power of T_k: in each ring of multipoles the mean of the examples, or
+that of the map at hand where that is more, which holds back maps of large gradients. g is the
+Wiener filter of the unlensed T, and 1.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from estimators.iterated.iterated_estimator import Fields, Modes, Stage, rings_of
+from estimators.quadratic.convolution import ProductGrid
+from estimators.quadratic.legs import Legs
+from estimators.quadratic.measured import measured_observations
+from estimators.quadratic.quadratic_estimator import QuadraticEstimator
+from lensing_tfds import realism
+from lensing_tfds.configs import LensingConfig
+from lensing_tfds.sky import instrument, spectra
+from lensing_tfds.sky.flat_sky import FlatSky
+from lensing_tfds.sky.lensing import Deflection, deflection_from_kappa, remap
+from lensing_tfds.sky.spectra import PowerSpectra
+
+_LEAST_POWER = 1e-12  # of the largest: less is rounding of the maps, float32
+_INVERSIONS = 4  # of a deflection: eight add 0.001 to ρ where lensing is exaggerated 30 times
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ByRemapping:
+    """A `Method`: the map remapped by the last estimate.
+
+    Attributes:
+      config: what is observed: T on a periodic patch.
+      table: the spectra of its cosmology.
+    """
+
+    config: LensingConfig
+    table: PowerSpectra
+    power_modes: ClassVar[int] = 2**18  # 2 % in each of many rings
+
+    @property
+    def sky(self) -> FlatSky:
+        """The patch."""
+        return self.config.sky
+
+    @functools.cached_property
+    def grid(self) -> ProductGrid:
+        """The map's own pixels."""
+        return ProductGrid(self.sky, self.sky.inner, wrapped=True)
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """How many features stage 0 has, and how many each later one."""
+        first = 3 + (2 if realism.has_excess_power(self.config) else 1)
+        return first, first + 5
+
+    def features(self, stage: Stage, number: int) -> RemapFeatures:
+        """Returns the features of a stage."""
+        return RemapFeatures(self.config, self.table, stage.power, number == 0)
+
+    def is_weighed(self, number: int) -> bool:
+        """Whether the power of T weighs a stage: each."""
+        return True
+
+    def left(self, legs: Legs, kappa: Modes | None) -> Modes:
+        """Returns the remapped T."""
+        if kappa is None:
+            return legs["T"]
+        return remapped(legs["T"], deflection_from_kappa(kappa, self.sky), self.sky)
+
+    def weighed_by(self, power: NDArray[np.float64]) -> Stage:
+        """Returns a stage without gains, of the power of T in each ring."""
+        return Stage(np.zeros(0), power=power)
+
+
+class RemapFeatures:
+    """The features of a stage.
+
+    Args:
+      config: what is observed.
+      table: the spectra of its cosmology.
+      power: as of `Stage`.
+      is_first: whether it is stage 0, which has the quadratic estimators as well.
+    """
+
+    def __init__(
+        self,
+        config: LensingConfig,
+        table: PowerSpectra,
+        power: NDArray[np.float64],
+        is_first: bool,
+    ):
+        self._sky = sky = config.sky
+        self._rings = rings_of(sky)
+        self._power = np.maximum(power, _LEAST_POWER * power.max())
+        ell = sky.ell
+        unlensed = spectra.at_multipoles(table.TT, ell) * instrument.beam(ell, config.beam_arcmin)
+        unlensed *= instrument.beam(ell, config.beam_arcmin)
+        self._unlensed = unlensed if config.T_lmax is None else unlensed * (ell <= config.T_lmax)
+        self._estimators = []
+        if is_first:
+            observations = measured_observations(config, table, {"TT": self._rings.spread(power)})
+            self._estimators = [QuadraticEstimator("TT", o) for o in observations.values()]
+
+    def first(self, fields: Fields) -> list[Modes]:
+        """Returns the estimates of stage 0, each (n, npix, npix // 2 + 1)."""
+        t = fields["T"]
+        every = self._flow(t, t, self._weights(self._power))  # the mean and Nyquist lines too
+        return [e.kappa({"T": t}) for e in self._estimators] + [every, *self._flows(t)]
+
+    def again(self, fields: Fields, kappa: Modes) -> list[Modes]:
+        """Returns the estimates from T remapped by the last estimate of κ."""
+        deflection = deflection_from_kappa(kappa, self._sky)
+        left = self._flows(remapped(fields["T"], deflection, self._sky))
+        return left + [self._where_it_is_seen(modes, deflection) for modes in left]
+
+    def _flows(self, t: Modes) -> list[Modes]:
+        """Of the modes that are not on Nyquist lines: between pixels these are not known."""
+        sky, inner = self._sky, self._sky.inner.astype(np.float32)
+        own = self._rings.mean(np.abs(t) ** 2) * sky.area
+        power = self._rings.spread(np.maximum(self._power, own))
+        wiener = np.divide(self._unlensed, power, out=np.zeros_like(power), where=power > 0)
+        wiener = np.minimum(wiener, 1).astype(np.float32)
+        t = t * inner
+        weights = self._weights(np.maximum(self._power, own))
+        return [self._flow(t * wiener, t, weights), self._flow(t, t, weights)]
+
+    def _weights(self, power: NDArray[np.float64]) -> NDArray[np.float32]:
+        """1 / power, at most 1, by (..., rings)."""
+        least = _LEAST_POWER * self._power.max()
+        return self._rings.spread(least / power).astype(np.float32)
+
+    def _flow(self, steep: Modes, flat: Modes, weights: NDArray[np.float32]) -> Modes:
+        """The divergence of ∇steep · (weights × flat)."""
+        sky = self._sky
+        values = sky.to_map(flat * weights)
+        d_y, d_x = (factor.astype(steep.dtype) for factor in sky.gradient)
+        along_y, along_x = (sky.to_modes(values * sky.to_map(steep * d)) for d in (d_y, d_x))
+        return d_y * along_y + d_x * along_x
+
+    def _where_it_is_seen(self, kappa: Modes, deflection: Deflection) -> Modes:
+        """κ of an estimate's deflection, which is given at y, as a function of x."""
+        sky = self._sky
+        left = [sky.to_modes(component) for component in deflection_from_kappa(kappa, sky)]
+        moved = [sky.to_modes(remap(component, deflection, sky)) for component in left]
+        d_y, d_x = (factor.astype(kappa.dtype) for factor in sky.gradient)
+        return (d_y * moved[0] + d_x * moved[1]) * kappa.dtype.type(-0.5)
+
+
+def remapped(t: Modes, deflection: Deflection, sky: FlatSky) -> Modes:
+    """Takes lensing by a deflection off lensed maps.
+
+    Args:
+      t: half planes of the maps, (n, npix, npix // 2 + 1).
+      deflection: that they were lensed by, as of `lensing.deflection_from_kappa`.
+      sky: the patch.
+
+    Returns:
+      Half planes, same shape and dtype.
+    """
+    components = [sky.to_modes(component) for component in deflection]
+    d_y, d_x = (-component for component in deflection)
+    for _ in range(_INVERSIONS - 1):
+        d_y, d_x = (-remap(component, (d_y, d_x), sky) for component in components)
+    return sky.to_modes(remap(t, (d_y, d_x), sky))
