@@ -42,13 +42,11 @@ def readers(data_dir: str) -> dict[str, Callable[[], Iterator[object]]]:
 
     builder = tfds.builder(f"lensing/{CONFIG.name}", data_dir=data_dir)
     builder.download_and_prepare()
-    config = resolve(
-        f"lensing/{CONFIG.name}", data_dir, CONFIG, batch_size=BATCH, epochs=10**6, augment=True
-    )
+    config = resolve(f"lensing/{CONFIG.name}", data_dir, CONFIG, batch_size=BATCH, augment=True)
     files = [str(i.filename) for i in builder.info.splits["train"].file_instructions]
 
     def ours():
-        return iter(stream.training_batches(StoredExamples(builder), config))
+        return iter(stream.training_batches(StoredExamples(builder), config, range(10**9)))
 
     def decoded_by_tfds():
         examples = builder.as_dataset(split="train").repeat()

@@ -37,7 +37,14 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         help="4x64-1x32-9: four Conv2D(64, 3), one Conv2D(32, 3), then Conv2D(1, 9); or hires; or "
         "iterated, which is fitted and takes no setting but --max_examples",
     )
-    parser.add_argument("--epochs", type=int, help="passes over the training split, in all")
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        help="of training in all, validation included; what they hold is measured first and said",
+    )
+    parser.add_argument(
+        "--epochs", type=int, help="passes over the training split in all, instead of --minutes"
+    )
     parser.add_argument("--batch_size", type=int, help="examples a step")
     parser.add_argument("--optimizer", help=" or ".join(OPTIMIZERS))
     parser.add_argument("--learning_rate", type=float, help="the highest over the run")

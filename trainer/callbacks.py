@@ -13,6 +13,7 @@ import keras
 from lensing_tfds.errors import LensingError
 from trainer import checkpoints
 from trainer.history import HISTORY, Row, row_of, write_history
+from trainer.plan import Pace, Plan, duration
 
 _STEPS_BETWEEN_LOSS_CHECKS = 20  # each waits for the device
 
@@ -23,10 +24,10 @@ class Stopwatch(keras.callbacks.Callback):
     """Adds "seconds" and "examples_per_second" to the epoch's logs, for the callbacks after it.
 
     Args:
-      num_examples: training examples in an epoch.
+      num_examples: training examples in an epoch, in the mean.
     """
 
-    def __init__(self, num_examples: int):
+    def __init__(self, num_examples: float):
         super().__init__()
         self.num_examples = num_examples
 
@@ -107,28 +108,34 @@ class Progress(keras.callbacks.Callback):
     """Prints one line an epoch, and on a terminal the running epoch's steps.
 
     Args:
-      epochs: the last epoch.
-      steps: in an epoch.
+      plan: of the whole run.
+      validation: seconds that the validation split takes.
       report: prints a line.
       live: whether to show the running epoch on standard output.
     """
 
-    def __init__(self, epochs: int, steps: int, report: Callable[[str], None], live: bool):
+    def __init__(self, plan: Plan, validation: float, report: Callable[[str], None], live: bool):
         super().__init__()
-        self.epochs = epochs
-        self.steps = steps
+        self.plan = plan
+        self.validation = validation
         self.report = report
         self.live = live
         self._shown = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         self._epoch = epoch + 1
+        self._begun = time.monotonic()
 
     def on_train_batch_end(self, batch: int, logs: Logs) -> None:
-        if self.live and time.monotonic() - self._shown > 0.5:
-            self._shown = time.monotonic()
+        now, steps = time.monotonic(), self.plan.steps_per_epoch
+        if self.live and now - self._shown > 0.5:
+            self._shown = now
+            pace = Pace((now - self._begun) / (batch + 1), self.validation)
+            epochs = self.plan.epochs - self._epoch + 1
+            left = pace.step * (epochs * steps - batch - 1) + pace.validation * epochs
             print(
-                f"\r{self._title()}  step {batch + 1}/{self.steps}  loss {float(logs['loss']):.4f}",
+                f"\r{self._title()}  step {batch + 1}/{steps}  loss {float(logs['loss']):.4f}"
+                f"  {duration(left)} left",
                 end="\033[K",  # the rest of an older, longer line
                 flush=True,
             )
@@ -136,19 +143,13 @@ class Progress(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         if self.live:
             print("\r\033[K", end="")
-        left = logs["seconds"] * (self.epochs - self._epoch)
+        left = logs["seconds"] * (self.plan.epochs - self._epoch)
         self.report(
             f"{self._title()}  loss {logs['loss']:.4f}  val_loss {logs['val_loss']:.4f}"
             f"  correlation {logs['map_correlation']:.3f}"
             f"  val_correlation {logs['val_map_correlation']:.3f}"
-            f"  {logs['examples_per_second']:,.0f} examples/s  {_duration(left)} left"
+            f"  {logs['examples_per_second']:,.0f} examples/s  {duration(left)} left"
         )
 
     def _title(self) -> str:
-        return f"epoch {self._epoch}/{self.epochs}"
-
-
-def _duration(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}h {minutes:02}m" if hours else f"{minutes}m {seconds:02}s"
+        return f"epoch {self._epoch}/{self.plan.epochs}"

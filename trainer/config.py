@@ -20,6 +20,7 @@ BEFORE: dict[str, Any] = {
     "warmup_steps": 0,
     "weight_decay": 0.0,
     "global_clipnorm": None,
+    "minutes": None,
 }
 """Settings that runs made before they existed do not name, with what those runs did."""
 
@@ -72,15 +73,30 @@ class TrainerConfig(Recipe):
         return cls(**values)
 
 
+LENGTHS = ("epochs", "minutes")
+"""Settings of which one says how long a run is, and the other is None."""
+
+
 def resumable(settings: Mapping[str, Any]) -> tuple[str, ...]:
     """Names the settings that may change between two sessions of one run.
 
-    Data move, and epochs are added, unless the schedule was made for their number.
+    Data move, and epochs or minutes are added, unless the schedule was made for their number.
 
     Args:
       settings: the run's, as JSON has them.
     """
-    return ("data_dir", "epochs") if settings["schedule"] == "constant" else ("data_dir",)
+    return ("data_dir", *(LENGTHS if settings["schedule"] == "constant" else ()))
+
+
+def overridden(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Changes settings: where the changes say how long a run is, only they do.
+
+    Args:
+      settings: fields of `TrainerConfig`, all or some.
+      changes: the same, which win.
+    """
+    lengthens = any(changes.get(name) is not None for name in LENGTHS)
+    return {**settings, **(dict.fromkeys(LENGTHS) if lengthens else {}), **changes}
 
 
 def resolve(dataset: str, data_dir: str, lensing: LensingConfig, **overrides: Any) -> TrainerConfig:
@@ -106,7 +122,7 @@ def resolve(dataset: str, data_dir: str, lensing: LensingConfig, **overrides: An
     network = families.parse(given.get("model", recipe.model))
     if isinstance(network, FittedNetwork):
         defaults |= {"augment": True, "max_examples": network.examples(lensing)}
-    return TrainerConfig(dataset=dataset, data_dir=data_dir, **(defaults | given))
+    return TrainerConfig(dataset=dataset, data_dir=data_dir, **overridden(defaults, given))
 
 
 def default_workdir(config: TrainerConfig, lensing: LensingConfig) -> str:
@@ -119,13 +135,19 @@ def default_workdir(config: TrainerConfig, lensing: LensingConfig) -> str:
     Returns:
       "runs/<dataset>-<model>", with each setting at its end that is not the study's for that
       model: runs/v8-7x64-3-learning_rate=0.003-seed=2. What may change between two sessions of a
-      run (`resumable`) is no part of it.
+      run (`resumable`) is no part of it, but for whether its length is epochs or minutes.
     """
     study = resolve(config.dataset, config.data_dir, lensing, model=config.model).to_json()
     settings = config.to_json()
+    free = resumable(settings)
     changes = [
         f"-{name}={value}"
         for name, value in settings.items()
-        if name not in resumable(settings) and value != study[name]
+        if name not in (*free, *LENGTHS) and value != study[name]
+    ]
+    changes += [
+        f"-{name}" if name in free else f"-{name}={settings[name]:g}"
+        for name in LENGTHS
+        if settings[name] not in (None, study[name]) and not (name in free and study[name])
     ]
     return f"runs/{dataset_name(config.dataset)}-{config.model}{''.join(changes)}"

@@ -21,7 +21,7 @@ from lensing_tfds.errors import LensingError
 from lensing_tfds.field_types import check_types, checked
 from lensing_tfds.records.storage import replacing
 from lensing_tfds.versions import dataset_name
-from trainer.config import TrainerConfig, resolve
+from trainer.config import TrainerConfig, overridden, resolve
 
 # What the file may set: all but the dataset, which the command names.
 FIELDS = tuple(
@@ -109,10 +109,11 @@ class HParams:
           LensingError: a value is impossible.
         """
         given = {name: value for name, value in overrides.items() if value is not None}
-        values = self.values | given
-        base = resolve(dataset, data_dir, lensing, model=values.get("model"))
+        values = overridden(self.values, given)
+        named = {name: values.get(name) for name in ("model", "optimizer")}
+        base = resolve(dataset, data_dir, lensing, **named)
         # Not `resolve` for all: a value of None, as of clipnorm, is a value here.
-        return dataclasses.replace(base, **values)
+        return TrainerConfig(**overridden(base.to_json(), values))
 
 
 def read_hparams(path: str | Path) -> HParams:

@@ -16,6 +16,9 @@ LARGEST = 2**31 - 1
 """Of any count or seed: more than any training has, and what TensorFlow's integers hold."""
 
 
+LARGEST_MINUTES = 1e6
+
+
 def check_count(name: str, value: int | None) -> None:
     """Refuses a count of examples, epochs, trials or the like that is none; None is no limit.
 
@@ -39,7 +42,6 @@ def check_optimization(
     schedule: str = "constant",
     warmup_steps: int = 0,
     batch_size: int = 1,
-    epochs: int = 1,
 ) -> None:
     """Refuses settings that no training can have; see `recipes.Recipe` for what they mean.
 
@@ -72,4 +74,16 @@ def check_optimization(
         if not valid:
             raise LensingError(f"{name} is {value!r}: must be {allowed}")
     check_count("batch_size", batch_size)
+
+
+def check_length(epochs: int | None, minutes: float | None) -> None:
+    """Refuses a run's length that is none, or two.
+
+    Raises:
+      LensingError: the message names both.
+    """
     check_count("epochs", epochs)
+    if minutes is not None and not 0 < minutes <= LARGEST_MINUTES:
+        raise LensingError(f"minutes is {minutes}: must be positive, and at most a million")
+    if (epochs is None) == (minutes is None):
+        raise LensingError(f"epochs is {epochs} and minutes is {minutes}: give one of the two")

@@ -36,12 +36,14 @@ def learning_rate(recipe: Recipe, steps: int) -> float | LearningRateSchedule:
     at zero (Loshchilov & Hutter 2017, without restarts).
 
     Args:
-      recipe: its learning_rate r, schedule and warmup_steps are used; of a short run the warm-up
-        takes a tenth at most.
+      recipe: its learning_rate r, schedule and warmup_steps are used; the warm-up takes a tenth of
+        a cosine at most.
       steps: of the whole run.
     """
     rate = recipe.learning_rate
-    warmup = min(recipe.warmup_steps, int(_LARGEST_WARMUP * steps))
+    warmup = recipe.warmup_steps
+    if recipe.schedule == "cosine":
+        warmup = min(warmup, int(_LARGEST_WARMUP * steps))
     first = rate / (warmup + 1)  # Keras's ramps end in step w
     if recipe.schedule == "cosine" and warmup:
         return CosineDecay(first, steps - warmup, warmup_target=rate, warmup_steps=warmup)

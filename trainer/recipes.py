@@ -11,7 +11,7 @@ import dataclasses
 from lensing_tfds.errors import LensingError
 from lensing_tfds.field_types import check_types
 from trainer.networks import families, iterated
-from trainer.optimization import check_optimization
+from trainer.optimization import check_length, check_optimization
 
 FITTED_TAKES = ("max_examples",)
 """The only setting of a run, beside network and dataset, that a network takes that is fitted."""
@@ -26,16 +26,17 @@ class Recipe:
       optimizer: "adam", "adamw" or "sgd".
       learning_rate: the highest over the run.
       schedule: "constant", or "cosine" for a rate that falls to zero at the end of the run.
-      warmup_steps: in which the rate rises first; of a short run, a tenth of it at most.
+      warmup_steps: in which the rate rises first; a tenth of a cosine at most.
       momentum: of SGD, in [0, 1); Adam takes none.
       nesterov: whether SGD's momentum looks ahead.
       weight_decay: of AdamW: the share of a weight that a step takes off it, times the rate.
       clipnorm: the largest norm of each variable's gradient; None does not clip.
       global_clipnorm: the same, of all variables' gradients together; None beside a clipnorm.
       batch_size: examples a step.
-      epochs: passes over the training split. The study names none; 20 passes over 20,000 examples
-        are thirty times what v2's network needs to reach a map correlation of .94, and an
-        afternoon on two cores for the slowest networks. The best epoch is what is kept.
+      epochs: passes over the training split; None where minutes decide.
+      minutes: of training, validation included; None where epochs decide. The study names neither.
+        Ten leave time to build a version before and to judge the network after, within a quarter
+        of an hour on two cores. The best epoch is what is kept.
     """
 
     model: str
@@ -49,13 +50,15 @@ class Recipe:
     clipnorm: float | None = 1.0
     global_clipnorm: float | None = None
     batch_size: int = 128
-    epochs: int = 20
+    epochs: int | None = None
+    minutes: float | None = 10.0
 
     def __post_init__(self) -> None:
         check_types(self)
         self._refuse_settings_of_training()
         settings = {field.name: getattr(self, field.name) for field in dataclasses.fields(Recipe)}
         del settings["model"]
+        check_length(settings.pop("epochs"), settings.pop("minutes"))
         check_optimization(**settings)
 
     def _refuse_settings_of_training(self) -> None:
@@ -124,8 +127,8 @@ def recipe_for(version: str, model: str | None = None, npix: int = 0) -> Recipe:
     Args:
       version: "v1" ... "v12", or a custom config's name.
       model: a network; None for the version's default. One that the study never trained on this
-        version gets the optimizer, batch size and epochs of the version's default to be trained;
-        one that is fitted has none.
+        version gets the settings of the version's first network of its family, or of its default to
+        be trained; one that is fitted has none.
       npix: pixels on a side of a custom config's maps: of large ones fewer make a batch.
 
     Raises:
@@ -137,7 +140,11 @@ def recipe_for(version: str, model: str | None = None, npix: int = 0) -> Recipe:
     if families.is_fitted(model):
         return Recipe(model)
     studied = {recipe.model: recipe for recipe in recipes}
-    return studied.get(model) or dataclasses.replace(trained_recipe(version, npix), model=model)
+    if model in studied:
+        return studied[model]
+    family = type(families.parse(model))
+    alike = (recipe for recipe in recipes if isinstance(families.parse(recipe.model), family))
+    return dataclasses.replace(next(alike, trained_recipe(version, npix)), model=model)
 
 
 def trained_recipe(version: str, npix: int = 0) -> Recipe:

@@ -35,11 +35,12 @@ from lensing_tfds.field_types import check_types
 from lensing_tfds.records.storage import replacing
 from lensing_tfds.task import Task
 from trainer import checkpoints
-from trainer.config import BEFORE, TrainerConfig, resumable
+from trainer.config import BEFORE, LENGTHS, TrainerConfig, resumable
 from trainer.history import as_columns
 from trainer.networks import families
 from trainer.networks.maps import refuse_unreal
 from trainer.networks.memory import MemoryEstimate
+from trainer.plan import Plan
 
 if TYPE_CHECKING:
     import keras
@@ -66,20 +67,27 @@ class RunConfig:
       trainer: the settings.
       lensing: the config of the dataset.
       dataset_version: the version of its data: another one holds other examples.
+      plan: the steps that the minutes of the settings were found to hold; None where epochs decide,
+        and of a network that is fitted.
     """
 
     trainer: TrainerConfig
     lensing: LensingConfig
     dataset_version: str
+    plan: Plan | None = None
 
     def __post_init__(self) -> None:
         check_types(self)
+        needed = self.trainer.minutes is not None and not families.is_fitted(self.trainer.model)
+        if (self.plan is not None) != needed:
+            raise LensingError(f"minutes is {self.trainer.minutes} and plan is {self.plan}")
 
     def to_json(self) -> dict[str, Any]:
-        """The trainer's fields, and what is known of the dataset beside them."""
+        """The trainer's fields, and what is known of the dataset and the plan beside them."""
         return self.trainer.to_json() | {
             "lensing": self.lensing.to_json(),
             "dataset_version": self.dataset_version,
+            "plan": None if self.plan is None else dataclasses.asdict(self.plan),
         }
 
     @classmethod
@@ -89,10 +97,13 @@ class RunConfig:
         Raises:
           LensingError: a field is unknown or missing, or its value is impossible.
         """
-        trainer = dict(values)
+        settings = dict(values)
         try:
-            lensing, version = (trainer.pop(name) for name in ("lensing", "dataset_version"))
-            return cls(TrainerConfig.from_json(trainer), LensingConfig.from_json(lensing), version)
+            lensing, version = (settings.pop(name) for name in ("lensing", "dataset_version"))
+            found = settings.pop("plan", None)
+            plan = None if found is None else Plan(**found)
+            trainer = TrainerConfig.from_json(settings)
+            return cls(trainer, LensingConfig.from_json(lensing), version, plan)
         except KeyError as error:
             raise LensingError(f"{error} is missing") from error
         except (TypeError, AttributeError) as error:
@@ -109,6 +120,7 @@ class Run:
       lensing: the config of the dataset that it was trained on.
       dataset_version: the version of that dataset's data.
       history: one array a column of history.csv ("epoch" counts from 1).
+      plan: the steps that its minutes were found to hold; None where epochs decide.
     """
 
     workdir: Path
@@ -116,6 +128,7 @@ class Run:
     lensing: LensingConfig
     dataset_version: str
     history: dict[str, np.ndarray]
+    plan: Plan | None = None
 
     @property
     def task(self) -> Task:
@@ -222,6 +235,7 @@ class Run:
         return training_section.describe(
             self.workdir,
             self.config,
+            self.plan,
             self.history,
             int(self.best_epoch()["epoch"]),
             sum(math.prod(weights.shape) for weights in self.model.trainable_weights),
@@ -329,6 +343,7 @@ def load_run(workdir: str | Path) -> Run:
         config.lensing,
         config.dataset_version,
         as_columns(epochs),
+        config.plan,
     )
 
 
@@ -343,9 +358,15 @@ def settings_changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
       A phrase for an error message, empty if they are one run's.
     """
     sides = [BEFORE | dict(side) for side in (old, new)]
-    fixed = [{k: v for k, v in side.items() if k not in resumable(sides[0])} for side in sides]
-    lensing = [side.pop("lensing", {}) for side in fixed]
-    return "; ".join(filter(None, (differences(*fixed), differences(*lensing))))
+    free = set(resumable(sides[0]))
+    lensing = [side.pop("lensing", {}) for side in sides]
+    plans = [side.pop("plan", None) or {} for side in sides]
+    if len({side["minutes"] is None for side in sides}) > 1:
+        free, plans = free - set(LENGTHS), [{}, {}]  # epochs of another kind
+    elif "minutes" in free:  # there may be more epochs, but each as long
+        plans = [{k: v for k, v in plan.items() if k != "epochs"} for plan in plans]
+    fixed = [{k: v for k, v in side.items() if k not in free} for side in sides]
+    return "; ".join(filter(None, map(differences, *zip(fixed, lensing, plans, strict=True))))
 
 
 def read_config(workdir: Path) -> RunConfig | None:

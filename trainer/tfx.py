@@ -5,8 +5,8 @@ Name it there as `run_fn="trainer.run_fn"`, or this file as `module_file`. Of TF
     custom_config       {"dataset": "lensing/v8", "data_dir": ...} and any fields of `TrainerConfig`
     train_files         names the dataset where custom_config does not: patterns of a built
                         dataset's files, `<data_dir>/lensing/<config>/<version>/...`
-    train_steps         trained, rounded up to whole epochs; None leaves custom_config's epochs, or
-                        the study's
+    train_steps         trained, rounded up to whole epochs; None leaves custom_config's epochs or
+                        minutes, or the default ones
     hyperparameters     what the Tuner found, all but the epochs: Keras Tuner's config; or the
                         content of best_hyperparameters.json; custom_config wins
     model_run_dir       the run's folder
@@ -28,9 +28,9 @@ from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.field_types import checked_as
 from lensing_tfds.records.datasets import absolute_data_dir, find_config, open_dataset
-from trainer.config import TrainerConfig
+from trainer.config import TrainerConfig, overridden
 from trainer.data.stored import StoredExamples
-from trainer.data.stream import steps_per_epoch
+from trainer.data.stream import steps_per_pass
 from trainer.hparams import FIELDS, HParams
 from trainer.networks.families import FAMILIES
 
@@ -66,12 +66,13 @@ def trainer_config(fn_args: Any) -> TrainerConfig:
     dataset, data_dir, settings = dataset_and_settings(fn_args, FIELDS)
     lensing = find_config(dataset, data_dir)
     found = _settings_of(argument(fn_args, "hyperparameters"))
-    config = HParams(found | settings).resolve(dataset, data_dir, lensing)
+    hparams = HParams(overridden(found, settings))
+    config = hparams.resolve(dataset, data_dir, lensing)
     steps = argument(fn_args, "train_steps")
     if steps is None:
         return config
     epochs = whole_epochs(steps, lensing, config)
-    return HParams(found | settings | {"epochs": epochs}).resolve(dataset, data_dir, lensing)
+    return hparams.resolve(dataset, data_dir, lensing, epochs=epochs)
 
 
 def argument(fn_args: Any, name: str) -> Any:
@@ -111,7 +112,7 @@ def whole_epochs(steps: int, lensing: LensingConfig, config: TrainerConfig) -> i
     if steps < 1:
         raise LensingError(f"train_steps is {steps}: must be at least 1")
     source = StoredExamples(open_dataset(lensing, config.data_dir), config.max_examples)
-    return math.ceil(steps / steps_per_epoch(source, config.batch_size))
+    return math.ceil(steps / steps_per_pass(source, config.batch_size))
 
 
 def _dataset_of(train_files: list[str]) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -18,11 +19,11 @@ from lensing_tfds.records.locks import alone_in
 from lensing_tfds.records.storage import make_folder
 from trainer import closed_form
 from trainer.callbacks import Checkpoints, Progress, StopOnDivergence, Stopwatch
-from trainer.config import TrainerConfig
+from trainer.config import LENGTHS, TrainerConfig, resumable
 from trainer.data import stream
 from trainer.data.source import Source
 from trainer.data.stored import StoredExamples
-from trainer.history import HISTORY, write_history
+from trainer.history import HISTORY, Row, write_history
 from trainer.interruption import ending_between_steps, signals_held
 from trainer.losses import StandardisedError
 from trainer.memory import refuse_too_large
@@ -33,11 +34,17 @@ from trainer.networks.physical import scaling_of
 from trainer.networks.settings import keras_settings
 from trainer.networks.statistics import Statistics, measure_statistics
 from trainer.optimizers import build_optimizer
-from trainer.resume import stopped_run
+from trainer.pace import measure_pace
+from trainer.plan import Pace, Plan, duration, planned
+from trainer.resume import Stopped, stopped_run
 from trainer.run import SEARCH, Run, RunConfig, load_run, settings_changed, write_config
 
 # Mean and variance of a pixel, and all but a few rings' power, are known to a percent from these.
 _MEASURED_EXAMPLES = 1_000
+
+# Of a run's minutes, twice: for the pace of training and of validation.
+_MEASURING = 0.02
+_MEASURED_STEPS = 1_000  # at most
 
 
 def train(
@@ -102,6 +109,7 @@ def _train(
         report(f"{workdir} has a {HISTORY} but no checkpoint: training from the beginning")
         (workdir / HISTORY).unlink()
     builder = open_dataset(lensing, config.data_dir, report)
+    begun = time.monotonic()  # the minutes of the run
     version = str(builder.version) if stopped is None else stopped.config.dataset_version
     refuse_another(builder, lensing, version)
     network = families.parse(config.model)
@@ -110,43 +118,112 @@ def _train(
         closed_form.fit(network, settings, builder, workdir, stopped, report, callbacks)
         return load_run(workdir)
     source = StoredExamples(builder, config.max_examples)
-    steps = stream.steps_per_epoch(source, config.batch_size)
+    in_a_pass = stream.steps_per_pass(source, config.batch_size)
+    done, best, finished = 0, None, False
+    history: tuple[Row, ...] = ()
     if stopped is not None:
         done, history, best = stopped.record.epoch, stopped.record.history, stopped.best
+        plan = _plan_of(stopped, config, in_a_pass)
         model = stopped.restore(report)
-        _refuse_other_steps(model, done, steps, workdir / stopped.name, builder)
-    else:
-        done, history, best = 0, (), None
-        if model is None:
-            with signals_held():
-                statistics = measured_statistics(builder, config.max_examples)
-                model = families.build(config.model, source.task, statistics, config.seed)
-        compile_network(model, config, steps * config.epochs)
-    # Fewer epochs than a run already has do not make it a shorter run.
-    settled = dataclasses.replace(config, epochs=max(config.epochs, done))
-    run_config = RunConfig(settled, lensing, version)
+        _refuse_other_steps(model, done, plan.steps_per_epoch, workdir / stopped.name, builder)
+        finished = plan.epochs <= done
+        if finished:  # fewer epochs than a run has do not make it a shorter run
+            kept = dataclasses.asdict(stopped.config.trainer)
+            config = dataclasses.replace(config, **{name: kept[name] for name in LENGTHS})
+            plan = stopped.config.plan or plan
+    elif model is None:
+        with signals_held():
+            statistics = measured_statistics(builder, config.max_examples)
+            model = families.build(config.model, source.task, statistics, config.seed)
+    resuming = f", resuming after epoch {done}" if done else ""
+    if not finished:
+        report(
+            f"training {config.model} ({model.count_params():,} parameters) on "
+            f"{source.examples_per_epoch:,} examples of {config.dataset}{resuming}"
+        )
+    if stopped is None:
+        plan, pace = _measured(model, builder, source, config, begun)
+    run_config = RunConfig(config, lensing, version, None if config.minutes is None else plan)
     write_config(workdir, run_config)
     if history:
         write_history(workdir / HISTORY, history)
-    if done >= config.epochs:
-        report(f"already finished: {done} epochs (more: --epochs)")
+    if finished:
+        report(f"already finished: {done} epochs ({_how_to_get_more(config)})")
         return load_run(workdir)
 
-    report(
-        f"training {config.model} ({model.count_params():,} parameters) on "
-        f"{source.examples_per_epoch:,} examples of {config.dataset}"
-        + (f", resuming after epoch {done}" if done else "")
-    )
+    examples = source.examples_per_epoch * plan.steps_per_epoch / in_a_pass
+    if history:
+        pace = Pace.of(history[-1], examples, plan.steps_per_epoch)
+    report(_expectation(plan, done, pace, in_a_pass))
     all_callbacks = [
-        Stopwatch(source.examples_per_epoch),
+        Stopwatch(examples),
         StopOnDivergence(),
         keras.callbacks.TensorBoard(workdir / "tensorboard", write_graph=False),
         Checkpoints(workdir, run_config.to_json(), history, best),
-        Progress(config.epochs, steps, report, live),
+        Progress(plan, pace.validation, report, live),
         *callbacks,
     ]
-    _fit(model, builder, source, config, done, all_callbacks)
+    _fit(model, builder, source, config, plan, done, all_callbacks)
     return load_run(workdir)
+
+
+def _plan_of(stopped: Stopped, config: TrainerConfig, in_a_pass: int) -> Plan:
+    """The plan of a run that goes on: its own, or with as many epochs as are asked for now."""
+    old, done = stopped.config, stopped.record.epoch
+    if config.epochs is not None:
+        return Plan(max(config.epochs, done), in_a_pass)
+    assert config.minutes is not None and old.plan is not None, "what may change is as it was"
+    if config.minutes == old.trainer.minutes:
+        return old.plan
+    mean = sum(row["seconds"] for row in stopped.record.history) / done
+    return dataclasses.replace(old.plan, epochs=max(done, int(60 * config.minutes / mean)))
+
+
+def _measured(
+    model: keras.Model,
+    builder: tfds.core.DatasetBuilder,
+    source: Source,
+    config: TrainerConfig,
+    begun: float,
+) -> tuple[Plan, Pace]:
+    """Measures a new network's pace, plans its run, and makes it ready to fit."""
+    in_a_pass = stream.steps_per_pass(source, config.batch_size)
+    compile_network(model, config, in_a_pass * (config.epochs or 1))
+    seconds = 1.0 if config.minutes is None else min(_MEASURING * 60 * config.minutes, 12.0)
+    with reading.damage_named(builder), ending_between_steps() as ending:
+        pace = measure_pace(
+            model,
+            stream.training_batches(source, config, range(_MEASURED_STEPS)),
+            stream.validation_batches(builder, config.batch_size),
+            seconds,
+            [ending],
+        )
+    if config.minutes is None:
+        assert config.epochs is not None, "one of the two is given"
+        return Plan(config.epochs, in_a_pass), pace
+    plan = planned(config.minutes, time.monotonic() - begun, pace)
+    compile_network(model, config, plan.steps)
+    return plan, pace
+
+
+def _expectation(plan: Plan, done: int, pace: Pace, in_a_pass: int) -> str:
+    """Says what a run will take."""
+    left = dataclasses.replace(plan, epochs=plan.epochs - done)
+    seconds = pace.seconds(left)
+    passes = plan.steps_per_epoch / in_a_pass
+    end = time.strftime("%H:%M", time.localtime(time.time() + seconds))
+    return (
+        f"an epoch takes {duration(seconds / left.epochs)}: {plan.steps_per_epoch:,} steps of "
+        f"{pace.step:.2g} s ({passes:.2g} passes) and {pace.validation:.2g} s of validation; "
+        f"{left.epochs} epochs take {duration(seconds)}, until {end}"
+    )
+
+
+def _how_to_get_more(config: TrainerConfig) -> str:
+    name = "epochs" if config.minutes is None else "minutes"
+    if name in resumable(config.to_json()):
+        return f"more: --{name}"
+    return f"its schedule has ended: for more --{name}, train in another --workdir"
 
 
 def compile_network(model: keras.Model, config: TrainerConfig, steps: int) -> None:
@@ -170,16 +247,17 @@ def _fit(
     builder: tfds.core.DatasetBuilder,
     source: Source,
     config: TrainerConfig,
-    initial_epoch: int,
+    plan: Plan,
+    done: int,
     callbacks: list[keras.callbacks.Callback],
 ) -> None:
     with reading.damage_named(builder), ending_between_steps() as ending:
         model.fit(
-            stream.training_batches(source, config, initial_epoch),
+            stream.training_batches(source, config, range(done * plan.steps_per_epoch, plan.steps)),
             validation_data=stream.validation_batches(builder, config.batch_size),
-            initial_epoch=initial_epoch,
-            epochs=config.epochs,
-            steps_per_epoch=stream.steps_per_epoch(source, config.batch_size),
+            initial_epoch=done,
+            epochs=plan.epochs,
+            steps_per_epoch=plan.steps_per_epoch,
             shuffle=False,  # the stream does
             verbose=0,
             callbacks=[*callbacks, ending],
@@ -189,12 +267,23 @@ def _fit(
 def _refuse_changes(
     old: RunConfig, config: TrainerConfig, lensing: LensingConfig, workdir: Path
 ) -> None:
-    wanted = dataclasses.replace(old, trainer=config, lensing=lensing)
-    if changed := settings_changed(old.to_json(), wanted.to_json()):
+    wanted = old.to_json() | config.to_json() | {"lensing": lensing.to_json()}
+    if changed := settings_changed(old.to_json(), wanted):
         raise LensingError(
             f"{workdir} holds a run with other settings: {changed} "
-            "(name another --workdir, or the settings it was made with)"
+            f"(name another --workdir, or the settings it was made with{_why(old.trainer, config)})"
         )
+
+
+def _why(old: TrainerConfig, new: TrainerConfig) -> str:
+    """Says why a run's length cannot change, where that is asked for."""
+    if (old.epochs, old.minutes) == (new.epochs, new.minutes):
+        return ""
+    if old.schedule != "constant":
+        return f"; its {old.schedule} schedule ends with it"
+    if (old.minutes is None) != (new.minutes is None):
+        return "; an epoch of minutes is no pass over the training split"
+    return ""
 
 
 def _refuse_other_steps(

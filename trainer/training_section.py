@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from estimators.reports import figures, page
 from estimators.subject import SubjectDescription
-from trainer.config import TrainerConfig
+from trainer.config import LENGTHS, TrainerConfig
 from trainer.networks.memory import MemoryEstimate
+from trainer.plan import Plan
 
 _LEAD = (
     "A network sees a lensed map of the cosmic microwave background and estimates the convergence "
@@ -28,6 +29,7 @@ _HISTORY = (
 def describe(
     workdir: Path,
     config: TrainerConfig,
+    plan: Plan | None,
     history: Mapping[str, NDArray[np.float64]],
     judged: int,
     num_parameters: int,
@@ -38,6 +40,7 @@ def describe(
     Args:
       workdir: the run's folder.
       config: its settings.
+      plan: the steps that its minutes were found to hold; None where epochs decide.
       history: one array a column of history.csv, at least one epoch.
       judged: the epoch whose network is kept as the best one.
       num_parameters: of the network.
@@ -53,8 +56,16 @@ def describe(
             f"about {memory.total / 2**20:,.0f} MiB, of which activations "
             f"{memory.activations / 2**20:,.0f} MiB (estimated)",
         ),
-        *config.taken.items(),
+        *((name, value) for name, value in config.taken.items() if name not in LENGTHS),
     ]
+    if plan is not None:
+        length = (
+            f"{config.minutes:g} minutes, which held {plan.epochs} epochs of "
+            f"{plan.steps_per_epoch:,} steps"
+        )
+        settings.insert(0, ("length", length))
+    elif "epochs" in config.taken:
+        settings.insert(0, ("length", f"{config.epochs} passes over the training split"))
     return SubjectDescription(
         lead=_LEAD,
         tiles=((f"{num_parameters:,}", f"parameters of the network {config.model}"),),
@@ -79,7 +90,12 @@ def _train_command(workdir: Path, config: TrainerConfig) -> str:
     )
     if "epochs" in config.taken:
         train += (
-            f" --epochs {config.epochs} --batch_size {config.batch_size} "
+            f" --epochs {config.epochs}"
+            if config.minutes is None
+            else f" --minutes {config.minutes:g}"
+        )
+        train += (
+            f" --batch_size {config.batch_size} "
             f"--optimizer {config.optimizer} --learning_rate {config.learning_rate:g} "
             f"--schedule {config.schedule} --warmup_steps {config.warmup_steps} "
             f"--seed {config.seed} --{'' if config.augment else 'no-'}augment"

@@ -15,7 +15,7 @@ from lensing_tfds.versions import dataset_name
 from trainer.config import TrainerConfig, resolve
 from trainer.networks.space import Point, Space
 from trainer.optimization import LARGEST, check_count
-from trainer.recipes import trained_recipe
+from trainer.recipes import recipe_for, trained_recipe
 from trainer.spaces import changed, space_for
 
 TUNERS = ("hyperband", "bayesian", "random")
@@ -125,15 +125,27 @@ class SearchConfig:
         Raises:
           LensingError: they are impossible.
         """
+        settings = self.space.settings(point)
         base = resolve(
             self.dataset,
             self.data_dir,
             lensing,
-            model=self._trained(lensing),
+            model=settings["model"],
+            epochs=epochs,
             max_examples=self.max_examples,
             seed=self.seed,
         )
-        return dataclasses.replace(base, epochs=epochs, **self.space.settings(point))
+        return dataclasses.replace(base, **settings)
+
+    @property
+    def extends_trials(self) -> bool:
+        """Whether a longer trial goes on with a shorter one of the same settings.
+
+        Not where the rate has a schedule: that of the shorter one has ended.
+        """
+        extremes = {n: d.extremes[0] for n, d in self.space.dimensions().items()}
+        recipe = recipe_for(dataset_name(self.dataset), self.space.model(extremes))
+        return recipe.schedule == "constant"
 
     def default_point(self, lensing: LensingConfig) -> Point | None:
         """Places the version's studied settings in the space; None where they are outside.

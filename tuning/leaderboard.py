@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from trainer.plan import duration
 from tuning.trials import Trial, ranked
 
 HEAD = ("trial", "val_loss", "val_map_correlation", "epoch", "time", "settings")
@@ -75,12 +76,3 @@ def counts(trials: Sequence[Trial]) -> str:
     epochs = sum(trial.own_epochs for trial in trials)
     seconds = sum(trial.seconds for trial in trials)
     return f"{len(trials)} trials ({numbers}), {epochs} epochs, {duration(seconds)} of training"
-
-
-def duration(seconds: float) -> str:
-    """Writes seconds as 1h 02m, 2m 05s or 12s."""
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours}h {minutes:02}m"
-    return f"{minutes}m {seconds:02}s" if minutes else f"{seconds}s"

@@ -32,6 +32,7 @@ class LastingOracle(keras_tuner.Oracle):
     Attributes:
       budget: when no further trial begins.
       epochs: of a trial, where the oracle sets none itself.
+      extends: whether a promoted trial goes on with the epochs of the one before it.
       first: the first trial's point; None leaves that to chance too.
       search: the search's settings, by which its state is told from another's.
       ended: called with the number of each trial that ended.
@@ -44,6 +45,7 @@ class LastingOracle(keras_tuner.Oracle):
 
     budget: Budget = Budget()
     epochs: int = 1
+    extends: bool = True
     first: Point | None = None
     search: Mapping[str, Any] = {}
     stopped: str | None = None
@@ -137,7 +139,8 @@ class LastingOracle(keras_tuner.Oracle):
             return f"the last {self._failures} trials failed"
         values = [trial.hyperparameters.values for trial in self.trials.values()]
         epochs = sum(
-            v.get("tuner/epochs", self.epochs) - v.get("tuner/initial_epoch", 0) for v in values
+            v.get("tuner/epochs", self.epochs) - self.extends * v.get("tuner/initial_epoch", 0)
+            for v in values
         )
         return self.budget.reached(len(values), epochs, self.seconds)
 
@@ -177,6 +180,7 @@ def build_oracle(config: SearchConfig, budget: Budget, first: Point | None = Non
     else:
         oracle = RandomOracle(max_trials=None, **settings)
     oracle.budget, oracle.epochs, oracle.first = budget, config.max_epochs, first
+    oracle.extends = config.extends_trials
     oracle.search = {k: v for k, v in config.to_json().items() if k != "data_dir"}
     return oracle
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from estimators.reports import page
 from estimators.reports.page import element
 from lensing_tfds.records.storage import replacing
+from trainer.plan import duration
 from tuning import figures, leaderboard
 from tuning.trials import SearchRecord, Trial, ranked
 
@@ -57,7 +58,7 @@ def render(workdir: Path, record: SearchRecord, trials: Sequence[Trial]) -> str:
     tiles = [
         (f"{len(best)}", f"completed trials of {len(trials)}"),
         (f"{sum(t.own_epochs for t in trials):,}", "epochs trained in all"),
-        (leaderboard.duration(sum(t.seconds for t in trials)), "of training, all workers together"),
+        (duration(sum(t.seconds for t in trials)), "of training, all workers together"),
     ]
     if best and (row := best[0].best(objective)) is not None:
         tiles.insert(0, (f"{row[objective]:.4f}", f"best {objective}: trial {best[0].number}"))

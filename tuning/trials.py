@@ -199,12 +199,13 @@ def read_trial(folder: Path, record: SearchRecord) -> Trial:
         values = state["hyperparameters"]["values"]
         point = {name: values[name] for name in record.config.space.dimensions()}
         epochs = values.get("tuner/epochs", record.config.max_epochs)
+        extends = record.config.extends_trials
         trial = Trial(
             number=state["trial_id"],
             status=state["status"],
             settings=record.config.trainer_config(record.lensing, point, epochs),
-            began_after=values.get("tuner/initial_epoch", 0),
-            parent=values.get("tuner/trial_id"),
+            began_after=values.get("tuner/initial_epoch", 0) if extends else 0,
+            parent=values.get("tuner/trial_id") if extends else None,
             history=read_epochs(run_folder(folder)),
             failure=_failure(folder) if state["status"] == "FAILED" else None,
         )

@@ -35,7 +35,8 @@ class SearchTuner(keras_tuner.Tuner):
     """Runs trials through the trainer: a trial that was killed goes on after its last epoch.
 
     A trial that Hyperband promotes takes over the run of the one before it, optimizer and all, so
-    that it equals a run that was never interrupted.
+    that it equals a run that was never interrupted. Where the rate has a schedule, which is made
+    for a trial's own epochs, it begins anew.
 
     Args:
       oracle: what decides the trials.
@@ -121,7 +122,7 @@ class SearchTuner(keras_tuner.Tuner):
         hp = trial.hyperparameters
         workdir = run_folder(folder)
         failure_file(folder).unlink(missing_ok=True)
-        parent = hp.values.get("tuner/trial_id")
+        parent = hp.values.get("tuner/trial_id") if self.hypermodel.config.extends_trials else None
         if parent is not None and not workdir.exists():
             _take_over(run_folder(Path(self.get_trial_dir(parent))), workdir)
         keras.backend.clear_session()

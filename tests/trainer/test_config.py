@@ -99,15 +99,20 @@ def test_every_setting_that_a_run_may_not_change_changes_the_default_folder():
 
 def test_what_may_change_between_sessions_leaves_the_default_folder():
     base = resolve("lensing/v8", "/data", VERSIONS["v8"])
-    moved = dataclasses.replace(base, data_dir="/elsewhere", epochs=99)
+    moved = dataclasses.replace(base, data_dir="/elsewhere", minutes=99)
     assert default_workdir(moved, VERSIONS["v8"]) == default_workdir(base, VERSIONS["v8"])
+    passes = [dataclasses.replace(base, minutes=None, epochs=n) for n in (3, 4)]
+    folders = {default_workdir(config, VERSIONS["v8"]) for config in passes}
+    assert folders == {f"{default_workdir(base, VERSIONS['v8'])}-epochs"}  # epochs of another kind
 
 
 def test_the_length_of_a_schedule_that_ends_is_part_of_the_default_folder():
     base = resolve("lensing/v8", "/data", VERSIONS["v8"], schedule="cosine")
-    longer = dataclasses.replace(base, data_dir="/elsewhere", epochs=99)
+    no_length = {"epochs": None, "minutes": None}
     folder = default_workdir(base, VERSIONS["v8"])
-    assert default_workdir(longer, VERSIONS["v8"]) == f"{folder}-epochs=99"
+    for length in ("minutes", "epochs"):
+        other = dataclasses.replace(base, data_dir="/elsewhere", **no_length | {length: 99})
+        assert default_workdir(other, VERSIONS["v8"]) == f"{folder}-{length}=99"
 
 
 def test_another_optimizer_does_not_keep_what_only_the_studys_own_has():
@@ -121,6 +126,7 @@ def test_another_optimizer_does_not_keep_what_only_the_studys_own_has():
 
 def test_a_config_of_before_schedules_is_read_as_what_it_did():
     config = resolve("lensing/v8", "/data", VERSIONS["v8"])
+    config = dataclasses.replace(config, minutes=None, epochs=20)
     old = {name: value for name, value in config.to_json().items() if name not in BEFORE}
     assert TrainerConfig.from_json(old) == config
 
@@ -146,7 +152,8 @@ def test_the_default_folder_says_what_is_not_the_studys():
         ("nesterov", 1, "true or false"),
         ("clipnorm", "none", "a number or null"),
         ("batch_size", 32.5, "a whole number"),
-        ("epochs", 2.5, "a whole number"),
+        ("epochs", 2.5, "a whole number or null"),
+        ("minutes", "10", "a number or null"),
         ("max_examples", "all", "a whole number or null"),
         ("seed", None, "a whole number"),
         ("augment", "no", "true or false"),

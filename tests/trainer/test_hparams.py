@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 import json
 
 import pytest
@@ -40,7 +41,25 @@ def test_the_file_wins_over_the_study_and_a_flag_over_the_file():
     config = hparams.resolve("lensing/v8", "/data", VERSIONS["v8"], batch_size=4, epochs=None)
     # The rest is what the study used for this network.
     assert (config.model, config.optimizer, config.momentum) == ("7x64-3", "sgd", 0.9)
-    assert (config.learning_rate, config.batch_size, config.epochs) == (0.5, 4, 20)
+    assert (config.learning_rate, config.batch_size, config.epochs) == (0.5, 4, None)
+
+
+def test_a_flag_of_one_length_takes_the_place_of_the_files_other():
+    """A search's file names both: epochs, and null for minutes."""
+    hparams = HParams({"model": "7x64-3", "epochs": 3, "minutes": None})
+    resolved = functools.partial(hparams.resolve, "lensing/v8", "/data", VERSIONS["v8"])
+    for flags, length in (
+        ({}, (3, None)),
+        ({"minutes": 5.0}, (None, 5)),
+        ({"epochs": 4}, (4, None)),
+    ):
+        config = resolved(**flags)
+        assert (config.epochs, config.minutes) == length
+    with pytest.raises(LensingError, match="epochs is 4 and minutes is 5.0: give one of the two"):
+        resolved(epochs=4, minutes=5.0)
+    nothing = HParams({"epochs": None, "minutes": None})
+    with pytest.raises(LensingError, match="epochs is None and minutes is None: give one"):
+        nothing.resolve("lensing/v8", "/data", VERSIONS["v8"])
 
 
 def test_none_in_the_file_is_a_value():

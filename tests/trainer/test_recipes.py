@@ -101,6 +101,8 @@ def test_batches_of_a_custom_configs_large_maps_fit_too(npix, batch_size):
         ("clipnorm", 0.0),
         ("batch_size", 0),
         ("epochs", 0),
+        ("minutes", 0.0),
+        ("minutes", float("nan")),
     ],
 )
 def test_an_impossible_value_names_field_and_value(field, value):

@@ -65,6 +65,7 @@ def test_a_point_is_a_network_and_the_settings_to_train_it():
         "learning_rate": 1e-3,
         "momentum": 0.0,
         "nesterov": False,
+        "weight_decay": 0.0,
         "batch_size": 32,
         "augment": True,
     }
@@ -112,7 +113,7 @@ def test_a_file_narrows_widens_and_fixes():
         ({"depth": {"min": 1, "max": 4}}, "depth is a range: list its values"),
         ({"last_kernel": [3, 4]}, "last_kernel is 4: must be odd"),
         ({"upsampling": 3}, "upsampling is 3: must be 1 or 2"),
-        ({"optimizer": ["adam", "adamw"]}, "optimizer is 'adamw': must be adam or sgd"),
+        ({"optimizer": ["adam", "lion"]}, "optimizer is 'lion': must be adam or adamw or sgd"),
         ({"batch_size": [32, 0]}, "batch_size is 0: must be at least 1"),
         ({"augment": [1]}, "augment has values .*: must be bool"),
         ({"learning_rate": [0]}, "learning_rate is 0.0: must be a positive number"),

@@ -56,6 +56,13 @@ def test_run_fn_trains_and_exports_a_model_from_microkelvins_to_kappa(data_dir, 
     np.testing.assert_allclose(served, expected, atol=1e-5 * expected.std())
 
 
+def test_steps_win_over_minutes(data_dir):
+    custom = {"dataset": "lensing/tiny", "data_dir": data_dir, "batch_size": 16, "minutes": 3}
+    assert trainer_config(fn_args(custom_config=custom)).minutes == 3
+    config = trainer_config(fn_args(custom_config=custom, train_steps=5))
+    assert (config.epochs, config.minutes) == (2, None)
+
+
 def test_the_dataset_is_that_of_the_files_where_none_is_named(data_dir):
     files = [f"{data_dir}/lensing/tiny/1.0.0/lensing-train*"]
     config = trainer_config(fn_args(train_files=files))

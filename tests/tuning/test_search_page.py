@@ -7,8 +7,9 @@ import pytest
 
 from estimators.reports import style
 from lensing_tfds.versions import VERSIONS
+from trainer.plan import duration
 from trainer.spaces import space_for
-from tuning import figures, leaderboard, sealed_json
+from tuning import figures, sealed_json
 from tuning.config import SearchConfig
 from tuning.report import main
 from tuning.trials import (
@@ -179,4 +180,4 @@ def test_a_report_needs_neither_tensorflow_nor_keras():
 
 @pytest.mark.parametrize(("seconds", "text"), [(5, "5s"), (65, "1m 05s"), (3725, "1h 02m")])
 def test_durations_are_as_people_say_them(seconds, text):
-    assert leaderboard.duration(seconds) == text
+    assert duration(seconds) == text

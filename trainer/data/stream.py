@@ -18,37 +18,36 @@ from trainer.data.augmentation import augment
 from trainer.data.source import Source, epoch_keys
 
 
-def steps_per_epoch(source: Source, batch_size: int) -> int:
-    """Returns the batches of an epoch; the last is smaller where the batch size does not divide."""
+def steps_per_pass(source: Source, batch_size: int) -> int:
+    """Returns the batches of a pass; the last is smaller where the batch size does not divide."""
     return math.ceil(source.examples_per_epoch / batch_size)
 
 
-def training_batches(
-    source: Source, config: TrainerConfig, initial_epoch: int = 0
-) -> tf.data.Dataset:
-    """Streams a source, augmented, one epoch after another.
+def training_batches(source: Source, config: TrainerConfig, steps: range) -> tf.data.Dataset:
+    """Streams a source, augmented, one pass after another.
 
-    The order and the augmentation of an epoch depend on (config.seed, epoch) alone, so that a
-    resumed run sees what an uninterrupted one would have seen.
+    The order and the augmentation of a pass depend on (config.seed, pass) alone, so that a resumed
+    run sees what an uninterrupted one would have seen.
 
     Args:
       source: of the pairs.
-      config: its batch_size, epochs, seed and augment are used.
-      initial_epoch: the first epoch to stream, counted from 0.
+      config: its batch_size, seed and augment are used.
+      steps: of a run, counted from 0; `steps_per_pass` of them make a pass.
 
     Returns:
       (input, label) batches in physical units, (batch, *task.input_shape) and
-      (batch, *task.label_shape) float32; `steps_per_epoch` of them make an epoch.
+      (batch, *task.label_shape) float32, one a step.
     """
-    task, steps = source.task, steps_per_epoch(source, config.batch_size)
+    task, in_a_pass = source.task, steps_per_pass(source, config.batch_size)
     channels = (task.inputs.channels, task.labels.channels)
 
-    def epoch_batches(epoch: tf.Tensor) -> tf.data.Dataset:
-        """An epoch's batches, each with the seed of its augmentation."""
-        *_, key = epoch_keys(config.seed, epoch)
-        seeds = tf.random.experimental.stateless_split(key, steps)
-        batches = source.batches(epoch, config.seed, config.batch_size)
-        return tf.data.Dataset.zip(tf.data.Dataset.from_tensor_slices(seeds), batches)
+    def pass_batches(number: tf.Tensor) -> tf.data.Dataset:
+        """A pass's batches, each with the seed of its augmentation."""
+        *_, key = epoch_keys(config.seed, number)
+        seeds = tf.random.experimental.stateless_split(key, in_a_pass)
+        batches = source.batches(number, config.seed, config.batch_size)
+        pairs = tf.data.Dataset.zip(tf.data.Dataset.from_tensor_slices(seeds), batches)
+        return pairs.apply(tf.data.experimental.assert_cardinality(in_a_pass))
 
     # Compiled, it goes through the maps once instead of ten times.
     @tf.function(jit_compile=True)
@@ -61,11 +60,12 @@ def training_batches(
         pair = _pair(source.maps(*batch), task)
         return augmented(pair, seed) if config.augment else pair
 
-    epochs = tf.data.Dataset.range(initial_epoch, config.epochs).flat_map(epoch_batches)
-    batches = epochs.map(prepared, num_parallel_calls=tf.data.AUTOTUNE)
+    first, end = steps.start // in_a_pass, math.ceil(steps.stop / in_a_pass)
+    passes = tf.data.Dataset.range(first, end).flat_map(pass_batches)
+    wanted = passes.skip(steps.start - first * in_a_pass).take(len(steps))
+    batches = wanted.map(prepared, num_parallel_calls=tf.data.AUTOTUNE)
     # One batch less or more would be an error: Keras only warns, and calls the rest an epoch.
-    expected = steps * max(0, config.epochs - initial_epoch)
-    return batches.apply(tf.data.experimental.assert_cardinality(expected)).prefetch(
+    return batches.apply(tf.data.experimental.assert_cardinality(len(steps))).prefetch(
         tf.data.AUTOTUNE
     )
 

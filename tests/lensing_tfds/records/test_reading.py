@@ -102,7 +102,9 @@ def a_slice(builder, split):
 
 def training_stream(builder, split, max_examples=None):
     settings = resolve("lensing/tiny", "", TINY, model="1x4-3", batch_size=16, epochs=2)
-    return list(stream.training_batches(StoredExamples(builder, max_examples), settings))
+    source = StoredExamples(builder, max_examples)
+    steps = 2 * stream.steps_per_pass(source, settings.batch_size)
+    return list(stream.training_batches(source, settings, range(steps)))
 
 
 def validation_stream(builder, split):
@@ -196,8 +198,8 @@ def test_two_files_that_do_not_agree_on_the_number_of_examples_are_refused(datas
 
 def test_an_epoch_of_fewer_batches_is_an_error_not_an_epoch(dataset, monkeypatch):
     """Keras only warns; the run would have a row of zeros, and go on for ever."""
-    monkeypatch.setattr(stream, "steps_per_epoch", lambda source, batch_size: 3)
-    with pytest.raises(tf.errors.FailedPreconditionError, match="contained only 4"):
+    monkeypatch.setattr(stream, "steps_per_pass", lambda source, batch_size: 3)
+    with pytest.raises(tf.errors.FailedPreconditionError, match="contained only 2"):
         training_stream(opened(dataset), "train", max_examples=20)
 
 

@@ -21,7 +21,9 @@ def bucket(s3, data_dir):
 
 def read(builder, config, initial_epoch=0):
     source = StoredExamples(builder, config.max_examples)
-    batches = stream.training_batches(source, config, initial_epoch)
+    steps = stream.steps_per_pass(source, config.batch_size)
+    wanted = range(initial_epoch * steps, config.epochs * steps)
+    batches = stream.training_batches(source, config, wanted)
     return [np.concatenate(pair, axis=-1) for pair in batches.as_numpy_iterator()]
 
 

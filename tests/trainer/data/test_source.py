@@ -43,7 +43,8 @@ def settings_fixture(changed):
 
 
 def read(settings, initial_epoch: int = 0) -> list[tuple[np.ndarray, np.ndarray]]:
-    return list(stream.training_batches(Drawn(), settings, initial_epoch).as_numpy_iterator())
+    steps = range(3 * initial_epoch, 3 * settings.epochs)
+    return list(stream.training_batches(Drawn(), settings, steps).as_numpy_iterator())
 
 
 def test_every_batch_of_every_epoch_comes_once_and_a_resumed_stream_goes_on(settings):
@@ -77,7 +78,7 @@ def test_its_examples_are_turned_pair_by_pair(settings):
 def test_keras_fits_on_it(settings):
     model = families.build(settings.model, TQU, statistics(TQU), 0)
     compile_network(model, settings, 9)
-    steps = stream.steps_per_epoch(Drawn(), settings.batch_size)
-    batches = stream.training_batches(Drawn(), settings)
+    steps = stream.steps_per_pass(Drawn(), settings.batch_size)
+    batches = stream.training_batches(Drawn(), settings, range(3 * steps))
     model.fit(batches, epochs=3, steps_per_epoch=steps, shuffle=False, verbose=0)
     assert int(model.optimizer.iterations) == 3 * steps == 9

@@ -14,11 +14,12 @@ from trainer.train import compile_network
 def read(builder, config, initial_epoch: int = 0) -> list[np.ndarray]:
     """The training stream's epochs, one array of (lensed, kappa) pairs each."""
     source = StoredExamples(builder, config.max_examples)
+    steps = stream.steps_per_pass(source, config.batch_size)
+    wanted = range(initial_epoch * steps, config.epochs * steps)
     batches = [
         np.concatenate(pair, axis=-1)
-        for pair in stream.training_batches(source, config, initial_epoch).as_numpy_iterator()
+        for pair in stream.training_batches(source, config, wanted).as_numpy_iterator()
     ]
-    steps = stream.steps_per_epoch(source, config.batch_size)
     assert len(batches) == steps * (config.epochs - initial_epoch)
     return [np.concatenate(batches[i : i + steps]) for i in range(0, len(batches), steps)]
 
@@ -167,7 +168,7 @@ def test_keras_fits_on_the_stream(builder, config):
     model = families.build("1x2-3", of, statistics(of), 0)
     compile_network(model, config, 4)
     source = StoredExamples(builder)
-    steps = stream.steps_per_epoch(source, config.batch_size)
-    batches = stream.training_batches(source, config)
+    steps = stream.steps_per_pass(source, config.batch_size)
+    batches = stream.training_batches(source, config, range(steps))
     model.fit(batches, steps_per_epoch=steps, shuffle=False, verbose=0)
     assert int(model.optimizer.iterations) == steps == 4
