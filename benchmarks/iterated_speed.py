@@ -80,7 +80,7 @@ def fit_memory(config: LensingConfig, times: int) -> float:
 
 def posterior_step(config: LensingConfig, iterations: int = 3) -> float:
     """Returns the seconds of a step towards the maximum a posteriori, from the first ones."""
-    posterior = MaximumAPosteriori(config, spectra_of(config), most_iterations=iterations)
+    posterior = MaximumAPosteriori(config, spectra_of(config), most_steps=iterations)
     maps = simulate(config, "test", range(1))["lensed"][0]
     points: list[Point] = []
     began = time.process_time()

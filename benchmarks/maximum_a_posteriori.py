@@ -5,8 +5,8 @@
 
 Skies are simulated: the iterated estimator's gains are fitted on training examples, and all are
 judged on the same test examples, with bootstrap errors over them. A line is printed for each
-example as it comes. The file, which reports read, keeps what it held of other versions.
-Needs numba, SciPy and ducc0.
+example as it comes. The file, which reports read, is written every eight examples, and keeps what
+it held of other versions. Needs numba, SciPy and ducc0.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from lensing_tfds.sky.binning import Bins
 EDGES = (0, 100, 200, 400, 700, 1000, 1500, 2000, 2750, 3500)
 NAMES = ("quadratic", "iterated", "maximum a posteriori")
 BATCH = 16
+EVERY = 8  # examples, the file is written
 RANGES = {f"L < {top}": top for top in (1000, 2000, 3000)}
 
 Modes = NDArray[np.complexfloating]
@@ -52,60 +53,63 @@ def main() -> None:
     parser.add_argument("--output", type=pathlib.Path, help="a JSON file")
     arguments = parser.parse_args()
     for version in arguments.versions:
-        found = measure(VERSIONS[version], arguments.examples, arguments.fitted, arguments.workers)
-        if arguments.output:
-            path = arguments.output
-            kept = json.loads(path.read_text("utf-8")) if path.exists() else {}
-            path.write_text(json.dumps(kept | {version: found}, indent=1) + "\n", "utf-8")
+        config = VERSIONS[version]
+        for found in measure(config, arguments.examples, arguments.fitted, arguments.workers):
+            if arguments.output:
+                path = arguments.output
+                kept = json.loads(path.read_text("utf-8")) if path.exists() else {}
+                path.write_text(json.dumps(kept | {version: found}, indent=1) + "\n", "utf-8")
 
 
-def measure(config: LensingConfig, examples: int, fitted: int, workers: int) -> dict[str, Any]:
-    """Measures a version; returns what the file holds of it."""
+def measure(
+    config: LensingConfig, examples: int, fitted: int, workers: int
+) -> Iterator[dict[str, Any]]:
+    """Measures a version; yields what the file holds of it, every few examples."""
     bins = Bins.between(EDGES, config.sky)
     began = time.monotonic()
     kappa, others = _quadratic_and_iterated(config, examples, fitted)
     print(f"{config.name}: gains fitted after {time.monotonic() - began:.0f} s", flush=True)
+    forecast = _forecast(config, bins)
     means, ascents = ExampleMeans(), []
     for index, ascent in enumerate(_ascents(config, examples, workers)):
         ascents.append(ascent)
         estimates = [*(other[index] for other in others), ascent.kappa]
         row = _moments(kappa[index], estimates, bins)
         means.add(row.reshape(1, -1))
-        rho = _correlations(row)["all"]
+        rho = " ".join(f"{value:.4f}" for value in _correlations(row)["all"])
         print(
             f"{config.name} {index}: {len(ascent.log_posterior) - 1} steps, "
-            f"{ascent.filter_steps} filter steps; rho "
-            + " ".join(f"{value:.4f}" for value in rho)
-            + f"  ({time.monotonic() - began:.0f} s)",
+            f"{ascent.filter_steps} filter steps; rho {rho}  ({time.monotonic() - began:.0f} s)",
             flush=True,
         )
-    statistics = means.statistics(
-        lambda rows: _correlations(rows.reshape(*rows.shape[:-1], 3, 3, -1)),
-        np.random.default_rng(0),
-    )
-    forecast = _forecast(config, bins)
+        if len(means) == examples or (len(means) % EVERY == 0 and len(means) > 1):
+            statistics = means.statistics(
+                lambda rows: _correlations(rows.reshape(*rows.shape[:-1], 3, 3, -1)),
+                np.random.default_rng(0),
+            )
+            yield _record(ascents, fitted, statistics, forecast)
     _print(config.name, examples, statistics, forecast)
+
+
+def _record(
+    ascents: Sequence[Ascent],
+    fitted: int,
+    statistics: Mapping[str, Resampled],
+    forecast: Mapping[str, Any],
+) -> dict[str, Any]:
+    def both(key: str, place: Any = ...) -> dict[str, Any]:
+        value, error = statistics[key].measured
+        return {"value": value[place].tolist(), "error": error[place].tolist()}
+
+    keys = [key for key in statistics if key != "gain"]
     return {
-        "examples": examples,
+        "examples": len(ascents),
         "fitted": fitted,
         "edges": list(EDGES),
         "steps": float(np.mean([len(a.log_posterior) - 1 for a in ascents])),
         "converged": sum(a.converged for a in ascents),
-        "scores": {
-            name: {
-                key: {
-                    "value": s.measured.value[i].tolist(),
-                    "error": s.measured.error[i].tolist(),
-                }
-                for key, s in statistics.items()
-                if key != "gain"
-            }
-            for i, name in enumerate(NAMES)
-        },
-        "gain over iterated": {
-            "value": statistics["gain"].value.tolist(),
-            "error": statistics["gain"].measured.error.tolist(),
-        },
+        "scores": {name: {key: both(key, i) for key in keys} for i, name in enumerate(NAMES)},
+        "gain over iterated": both("gain"),
         "forecast": {name: np.asarray(value).tolist() for name, value in forecast.items()},
     }
 

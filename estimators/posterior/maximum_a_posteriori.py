@@ -4,8 +4,8 @@ What is climbed is the marginal posterior of κ without its mean field: the unle
 their best for every κ that is tried, so that a Hessian of κ alone serves, and ten steps do. (The
 joint posterior of κ and the unlensed fields has the same maximum, but climbed in both it converges
 badly: Millea, Anderes & Wandelt 2020, arXiv:2002.00965, who change variables instead.) The mean
-field is left out because, at the truth of simulated skies, the gradient without it has no response
-to κ that is seen: less than 1 % of the curvature on v11, 2 % with T at 1 µK·arcmin.
+field is left out because it is small: −0.5 % of the curvature on v11, at most −2 % on v10, where T
+is seen (`benchmarks.posterior_mean_field`).
 
 The first step is Newton's with the noise of the iterated estimator's forecast, the others BFGS's,
 each halved until the posterior rises. With T at low noise the maximum is too narrow a peak to be
