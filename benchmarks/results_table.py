@@ -3,13 +3,13 @@
     python -m benchmarks.results_table runs/v1 runs/v2 runs/v11 runs/v11-longer
 
 Map-level ρ over all modes, on the test split. Of several runs on a version, judged on the same
-examples, the best is shown; which network it is stands beside it.
+examples, the best is shown; a run of `--model iterated` is the iterated estimator.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from estimators.compared_runs import judged_metrics, read
@@ -18,8 +18,9 @@ from estimators.reach import leading
 from lensing_tfds.command_line import command
 from lensing_tfds.errors import LensingError
 from lensing_tfds.versions import VERSIONS, dataset_name
+from trainer.networks import iterated
 
-_QE_ALL = "QE, all modes"
+_ANY, _QE_ALL = "", "QE, all modes"
 
 HEADS = ("version", "QE", _QE_ALL, "iterated", "forecast", "network", "which")
 
@@ -38,37 +39,44 @@ def table(runs: Sequence[Path]) -> str:
     for run in runs:
         by_dataset.setdefault(judged_metrics(run).dataset, []).append(run)
     order = {f"lensing/{name}": number for number, name in enumerate(VERSIONS)}
-    rows, errors = [], []
+    rows, errors = [], [0.0]
     for dataset in sorted(by_dataset, key=lambda name: order.get(name, len(order))):
         read(by_dataset[dataset])  # refuses what cannot be compared
-        best = max(map(judged_metrics, by_dataset[dataset]), key=_rho)
-        rows.append(_row(best))
-        errors += [float(best.measured["map_correlation"].error)]
-        errors += [float(bar.measured["map_correlation"].error) for bar in _bars(best).values()]
+        best = _best(list(map(judged_metrics, by_dataset[dataset])))
+        rows.append([_cell(column, best) for column in HEADS])
+        errors += [float(one.measured["map_correlation"].error) for one in best.values()]
     lines = [HEADS, ("---",) * len(HEADS), *rows]
     shown = "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
     return f"{shown}\n\nStandard errors are at most {max(errors):.3f}."
 
 
-def _row(metrics: Metrics) -> tuple[str, ...]:
-    bars = _bars(metrics)
-    rho = {column: f"{_rho(bars[column]):.3f}" if column in bars else "" for column in HEADS}
-    rho["version"] = dataset_name(metrics.dataset)
-    rho["network"], rho["which"] = f"{_rho(metrics):.3f}", f"`{metrics.model}`"
-    if metrics.forecast is not None:
-        rho["forecast"] = f"{metrics.forecast.iterated.map_correlation:.3f}"
-    return tuple(rho.values())
+def _cell(column: str, best: Mapping[str, Metrics | BaselineMetrics]) -> str:
+    first, found = best[_ANY], best.get(column)
+    assert isinstance(first, Metrics)
+    if column == "version":
+        return dataset_name(first.dataset)
+    if column == "forecast" and first.forecast is not None:
+        return f"{first.forecast.iterated.map_correlation:.3f}"
+    if column == "which":
+        network = best.get("network")
+        return f"`{network.model}`" if isinstance(network, Metrics) else ""
+    return "" if found is None else f"{_rho(found):.3f}"
 
 
-def _bars(metrics: Metrics) -> dict[str, BaselineMetrics]:
-    """The leading estimators, by their columns; of iterated ones the best."""
-    normalised = {name: e for name, e in metrics.estimators.items() if e.is_normalised}
-    bars: dict[str, BaselineMetrics] = {}
-    for group, name in leading(normalised).items():
-        kind, _, modes = group.partition("_")
-        column = "iterated" if kind == "iterated" else _QE_ALL if modes == "all" else "QE"
-        bars[column] = max(normalised[name], bars.get(column, normalised[name]), key=_rho)
-    return bars
+def _best(judged: Sequence[Metrics]) -> dict[str, Metrics | BaselineMetrics]:
+    """The best of each column, of runs on the same examples, and under `_ANY` one of the runs."""
+    best: dict[str, Metrics | BaselineMetrics] = {_ANY: judged[0]}
+    for metrics in judged:
+        found: list[tuple[str, Metrics | BaselineMetrics]] = []
+        found.append(("iterated" if metrics.model == iterated.NAME else "network", metrics))
+        normalised = {name: e for name, e in metrics.estimators.items() if e.is_normalised}
+        for group, name in leading(normalised).items():
+            kind, _, modes = group.partition("_")
+            column = kind if kind == "iterated" else _QE_ALL if modes == "all" else "QE"
+            found.append((column, normalised[name]))
+        for column, one in found:
+            best[column] = max(one, best.get(column, one), key=_rho)
+    return best
 
 
 def _rho(judged: Metrics | BaselineMetrics) -> float:

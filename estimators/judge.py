@@ -144,7 +144,9 @@ def judge(
     # Before anything is read of the files: one that is replaced meanwhile is told from its hash.
     fingerprint = subject.fingerprint
     if baselines:
-        estimators += [*baselines_of(dataset, split), zero()]
+        # The iterated estimator, fitted by the trainer, is not judged beside itself.
+        others = [*baselines_of(dataset, split), zero()]
+        estimators += [other for other in others if other.label != estimators[0].label]
     evaluation = judge_estimators(
         _with_progress(dataset.batches(split, number), number, f"judging {dataset.name} {split}"),
         estimators,

@@ -121,9 +121,10 @@ def left_to_win(evaluation: Evaluation) -> str:
     reached += f"; the forecast {forecasts.iterated.map_correlation:.4f}"
     value, error = first.skill.map_correlation
     left = Measured(forecasts.iterated.map_correlation - value, error)
-    if left.value < _SIGNIFICANT * error:
+    if left.value <= 0:
         return f"{reached}: by this forecast nothing is left to win."
-    where = _where(evaluation, forecasts.iterated.rho_ell)
+    chance = left.value < _SIGNIFICANT * error
+    where = ", which may be chance" if chance else _where(evaluation, forecasts.iterated.rho_ell)
     return f"{reached}: {with_error(left)} is left to win{where}."
 
 

@@ -43,6 +43,9 @@ from lensing_tfds.sky.binning import Bins
 
 _COMPLETE = 0.99  # the share of κ's power from which on it is not worth a word
 
+ITERATED = "iterated QE"
+"""The label of the iterated estimator, whoever fits it."""
+
 _FEWEST_FITTED, _FITTED_PIXELS = 64, 2**21
 """Examples on which the iterated estimator is fitted, of which small maps have less to tell."""
 
@@ -143,7 +146,7 @@ def _iterated(ensemble: SkyEnsemble, held_out: HeldOut, held_out_name: str) -> l
         return config.sky.to_map(fitted.kappa(fields))[..., None]
 
     basis = f"gains of {len(fitted.stages)} stages fitted on the first {number} of {held_out_name}"
-    return [Estimator("qe_iterated_wiener", "iterated QE", predict, basis)]
+    return [Estimator("qe_iterated_wiener", ITERATED, predict, basis)]
 
 
 class _Combination(NamedTuple):

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from estimators.estimator import Estimator, network
 from estimators.fingerprints import Fingerprint, fingerprint
+from estimators.references import ITERATED
 from lensing_tfds import strict_json
 from lensing_tfds.configs import LensingConfig, differences
 from lensing_tfds.errors import LensingError
@@ -37,7 +38,7 @@ from lensing_tfds.task import Task
 from trainer import checkpoints
 from trainer.config import BEFORE, LENGTHS, TrainerConfig, resumable
 from trainer.history import as_columns
-from trainer.networks import families
+from trainer.networks import families, iterated
 from trainer.networks.maps import refuse_unreal
 from trainer.networks.memory import MemoryEstimate
 from trainer.plan import Plan
@@ -226,7 +227,8 @@ class Run:
         """
         if len(self.history["epoch"]) == 0:
             raise LensingError(f"the run in {self.workdir} has no finished epoch yet")
-        return network(self.predict, f"network {self.name}")
+        label = ITERATED if self.name == iterated.NAME else f"network {self.name}"
+        return network(self.predict, label)
 
     def describe(self) -> SubjectDescription:
         """Returns the run's presentation for the report."""

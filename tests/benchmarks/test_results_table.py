@@ -62,6 +62,13 @@ def test_the_best_run_of_a_version_stands_beside_the_bars(tmp_path, metrics):
     assert lines[-1] == "Standard errors are at most 0.012."
 
 
+def test_a_run_of_the_iterated_estimator_is_no_network(tmp_path, metrics):
+    runs = [run(tmp_path / "closed", metrics, model="iterated", rho=0.7)]
+    assert "| v7 | 0.110 | 0.220 | 0.700 |  |  |  |" in results_table.table(runs)
+    runs.append(run(tmp_path / "unet", metrics))
+    assert "| 0.700 |  | 0.500 | `unet` |" in results_table.table(runs)
+
+
 def test_what_could_not_be_normalised_has_no_score(tmp_path, metrics):
     name = "qe_tt_all_wiener"
     others = metrics.estimators | {

@@ -8,6 +8,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from estimators.judge import judge
+from estimators.references import ITERATED
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.versions import VERSIONS
@@ -64,6 +65,8 @@ def test_it_is_judged_as_any_run(finished):
     evaluation = judge(run, "test")
     rho = {j.estimator.name: float(j.skill.map_correlation.value) for j in evaluation.judged}
     assert rho["network"] > rho["qe_mv_wiener"] + 0.01
+    assert evaluation.judged[0].estimator.label == ITERATED
+    assert "qe_iterated_wiener" not in rho  # it would stand beside itself
     described = run.describe()
     assert "--model iterated --max_examples 40" in described.commands[0]
     assert "learning_rate" not in described.section + described.commands[0]
