@@ -18,12 +18,12 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         "trainer",
         "Train a network that estimates κ from a lensed CMB map. The dataset is built "
         "if it is missing, and a run that was stopped goes on when the same command is run again.",
-        epilog="Defaults are those of the version's own study, see trainer/recipes.py.",
+        epilog="Defaults depend on the version, see trainer/recipes.py.",
     )
     parser.add_shared("--dataset", otherwise="lensing/v8, or that of --hparams")
     parser.add_shared(
         "--workdir",
-        otherwise="runs/<config>-<model>, and settings that are not the study's",
+        otherwise="runs/<config>-<model>, and settings that are not the recipe's",
     )
     parser.add_shared("--data_dir")
     parser.add_argument(
@@ -34,8 +34,14 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--model",
-        help="4x64-1x32-9: four Conv2D(64, 3), one Conv2D(32, 3), then Conv2D(1, 9); or hires; or "
-        "iterated, which is fitted and takes no setting but --max_examples",
+        help="unet, or another unet-FxLxB; iterated, which is fitted and takes no setting but "
+        "--max_examples; or a stack of the study's: 4x64-1x32-9 is four Conv2D(64, 3), one "
+        "Conv2D(32, 3), then Conv2D(1, 9); or hires",
+    )
+    parser.add_argument(
+        "--whiten",
+        action="store_true",
+        help="show a stack whitened maps too, as unet sees them: its name is then whiten-...",
     )
     parser.add_argument(
         "--minutes",
@@ -76,6 +82,7 @@ def main(argv: list[str] | None = None) -> None:
                 name_of_dataset,
                 read_hparams,
             )
+            from trainer.networks import families
             from trainer.train import train
 
         settings = vars(arguments).copy()
@@ -85,6 +92,9 @@ def main(argv: list[str] | None = None) -> None:
         hparams = HParams({}) if file is None else read_hparams(file)
         dataset = dataset or name_of_dataset(hparams) or "lensing/v8"
         lensing = find_config(dataset, data_dir)
+        if settings.pop("whiten"):
+            model = hparams.resolve(dataset, data_dir, lensing, model=settings["model"]).model
+            settings["model"] = families.whitened(model)
         config = hparams.resolve(dataset, data_dir, lensing, **settings)
         workdir = workdir or default_workdir(config, lensing)
         run = train(config, workdir, _report, live=sys.stdout.isatty())

@@ -157,8 +157,8 @@ class SearchConfig:
         return self.space.locate(default.to_json())
 
     def _trained(self, lensing: LensingConfig) -> str:
-        """The version's default of the networks that are trained, not fitted."""
-        return trained_recipe(lensing.name, lensing.npix).model
+        """The version's default of the space's family."""
+        return trained_recipe(lensing.name, self.space.family, lensing.npix).model
 
     def budget(self, **limits: float | None) -> Budget:
         """A budget, with the default number of trials where a search would have no end."""

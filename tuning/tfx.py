@@ -69,7 +69,7 @@ def tuner_fn(fn_args: Any) -> TunerFnResult:
     space = changed(space_for(lensing.name), settings.pop("space", {}))
     steps = argument(fn_args, "train_steps")
     if steps is not None:
-        model = trained_recipe(lensing.name, lensing.npix).model
+        model = trained_recipe(lensing.name, space.family, lensing.npix).model
         given = {"model": model, "max_examples": settings.get("max_examples")}
         base = resolve(dataset, data_dir, lensing, **given)
         settings["max_epochs"] = whole_epochs(steps, lensing, base)

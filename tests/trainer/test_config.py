@@ -81,7 +81,8 @@ def test_every_setting_that_a_run_may_not_change_changes_the_default_folder():
         "augment": False,
     }
     needed = {"weight_decay": {"optimizer": "adamw"}, "global_clipnorm": {"clipnorm": None}}
-    base = resolve("lensing/v8", "/data", VERSIONS["v8"], optimizer="sgd")
+    study = "5x64-1x32-3"
+    base = resolve("lensing/v8", "/data", VERSIONS["v8"], model=study, optimizer="sgd")
     settings = {field.name for field in dataclasses.fields(TrainerConfig)}
     # A new setting must be thought of here.
     assert changes.keys() == settings - set(resumable(base.to_json()))
@@ -90,7 +91,7 @@ def test_every_setting_that_a_run_may_not_change_changes_the_default_folder():
         for n, v in changes.items()
         if n != "optimizer"
     ]
-    changed += [base, resolve("lensing/v8", "/data", VERSIONS["v8"])]
+    changed += [base, resolve("lensing/v8", "/data", VERSIONS["v8"], model=study)]
     folders = [default_workdir(config, VERSIONS["v8"]) for config in changed]
     assert len(set(folders)) == len(changes) + 1
     assert folders[-1] == "runs/v8-5x64-1x32-3"
@@ -98,7 +99,7 @@ def test_every_setting_that_a_run_may_not_change_changes_the_default_folder():
 
 
 def test_what_may_change_between_sessions_leaves_the_default_folder():
-    base = resolve("lensing/v8", "/data", VERSIONS["v8"])
+    base = resolve("lensing/v8", "/data", VERSIONS["v8"], model="5x64-1x32-3")
     moved = dataclasses.replace(base, data_dir="/elsewhere", minutes=99)
     assert default_workdir(moved, VERSIONS["v8"]) == default_workdir(base, VERSIONS["v8"])
     passes = [dataclasses.replace(base, minutes=None, epochs=n) for n in (3, 4)]
@@ -125,7 +126,7 @@ def test_another_optimizer_does_not_keep_what_only_the_studys_own_has():
 
 
 def test_a_config_of_before_schedules_is_read_as_what_it_did():
-    config = resolve("lensing/v8", "/data", VERSIONS["v8"])
+    config = resolve("lensing/v8", "/data", VERSIONS["v8"], model="5x64-1x32-3")
     config = dataclasses.replace(config, minutes=None, epochs=20)
     old = {name: value for name, value in config.to_json().items() if name not in BEFORE}
     assert TrainerConfig.from_json(old) == config
@@ -163,3 +164,8 @@ def test_a_value_of_another_type_is_refused_in_every_field(field, value, allowed
     base = resolve("lensing/v8", "/data", VERSIONS["v8"])
     with pytest.raises(LensingError, match=f"{field} is {value!r}: must be {allowed}$"):
         dataclasses.replace(base, **{field: value})
+
+
+def test_a_whitened_stack_has_a_folder_of_its_own():
+    config = resolve("lensing/v8", "/data", VERSIONS["v8"], model="whiten-7x64-3")
+    assert default_workdir(config, VERSIONS["v8"]) == "runs/v8-whiten-7x64-3"

@@ -63,8 +63,9 @@ def test_a_flag_of_one_length_takes_the_place_of_the_files_other():
 
 
 def test_none_in_the_file_is_a_value():
-    assert HParams({}).resolve("lensing/v8", "/data", VERSIONS["v8"]).clipnorm == 1
-    hparams = HParams({"clipnorm": None})
+    hparams = HParams({"model": "5x64-1x32-3"})
+    assert hparams.resolve("lensing/v8", "/data", VERSIONS["v8"]).clipnorm == 1
+    hparams = HParams({"model": "5x64-1x32-3", "clipnorm": None})
     assert hparams.resolve("lensing/v8", "/data", VERSIONS["v8"]).clipnorm is None
 
 

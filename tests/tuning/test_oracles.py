@@ -8,7 +8,7 @@ from keras_tuner.engine.trial import TrialStatus
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records import storage
 from lensing_tfds.versions import VERSIONS
-from trainer.recipes import recipe_for
+from trainer.recipes import trained_recipe
 from trainer.spaces import space_for
 from tuning import oracles, sealed_json
 from tuning.config import Budget, SearchConfig
@@ -251,8 +251,9 @@ def test_the_first_trial_is_what_the_versions_study_trained(tuner, version, tmp_
     declared(oracle, space)
     trials = [oracle.create_trial(f"tuner{i}") for i in range(3)]
     settings = [config.space.settings(t.hyperparameters.values) for t in trials]
-    assert settings[0]["model"] == recipe_for(version).model
-    assert settings[0]["learning_rate"] == recipe_for(version).learning_rate
+    studied = trained_recipe(version, space.family)
+    assert settings[0]["model"] == studied.model
+    assert settings[0]["learning_rate"] == studied.learning_rate
     assert settings[0] not in settings[1:]
 
 

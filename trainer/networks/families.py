@@ -30,10 +30,23 @@ def parse(name: str) -> Network | FittedNetwork:
     Raises:
       LensingError: it is in no family's grammar.
     """
+    return _parsed(name)[1]
+
+
+def family_of(name: str) -> str:
+    """The name of a network's family.
+
+    Raises:
+      LensingError: the network's name is in no family's grammar.
+    """
+    return _parsed(name)[0].name
+
+
+def _parsed(name: str) -> tuple[Family, Network | FittedNetwork]:
     for family in FAMILIES.values():
         network = family.parse(name)
         if network is not None:
-            return network
+            return family, network
     grammars = "; or ".join(family.grammar for family in FAMILIES.values())
     raise LensingError(f"unknown model {name!r}: expected {grammars}")
 
