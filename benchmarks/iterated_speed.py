@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from benchmarks.pixell_lensing import rate
 from estimators.iterated.fitting import fit
-from estimators.iterated.iterated_estimator import IteratedEstimator
+from estimators.iterated.iterated_estimator import StagedEstimator
 from estimators.posterior.maximum_a_posteriori import MaximumAPosteriori
 from estimators.posterior.sky_model import Point
 from estimators.quadratic.fields import fields_of
@@ -50,12 +50,12 @@ class Skies:
                 yield {name: maps[start : start + 16] for name, maps in self._maps.items()}
 
 
-def fitted(config: LensingConfig, skies: Skies, stages: int = STAGES) -> IteratedEstimator:
+def fitted(config: LensingConfig, skies: Skies, stages: int = STAGES) -> StagedEstimator:
     """Fits that many stages, whatever they are worth."""
     return fit(config, spectra_of(config), skies, most_stages=stages, least_gain=-1.0)
 
 
-def rates(config: LensingConfig, iterated: IteratedEstimator, rounds: int) -> NDArray[np.float64]:
+def rates(config: LensingConfig, iterated: StagedEstimator, rounds: int) -> NDArray[np.float64]:
     """Returns maps per second: (rounds, 3) of the combination, of pairs alone, of all stages."""
     observation = Observation.of(config, spectra_of(config))
     combination = MinimumVariance(pairs_of(config), observation)
