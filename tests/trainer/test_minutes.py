@@ -113,6 +113,14 @@ def test_minutes_are_cut_into_epochs_that_are_no_passes_and_the_rate_ends_at_zer
     assert (float(rate(0)), float(rate(1))) == pytest.approx((0.0005, 0.001))
 
 
+def test_the_report_says_what_the_minutes_held_and_the_command(finished):
+    description = load_run(finished[0]).describe()
+    assert "0.5 minutes, which held 3 epochs of 9 steps" in description.section
+    (command,) = description.commands
+    assert " --minutes 0.5 " in command and " --schedule cosine --warmup_steps 1 " in command
+    assert "--epochs" not in command
+
+
 def test_the_time_of_real_steps_decides(halfminute, tmp_path, monkeypatch):
     """Two hundred times what was measured: half a minute's plan then takes an instant."""
 

@@ -17,6 +17,7 @@ from lensing_tfds.task import Task
 from tests.trainer.tasks import statistics, task
 from trainer.callbacks import Checkpoints
 from trainer.checkpoints import BEST, LAST, load, read_record, save
+from trainer.config import BEFORE
 from trainer.networks import families
 from trainer.networks.physical import scaling_of
 from trainer.run import load_run
@@ -100,6 +101,22 @@ def test_a_finished_run_says_so_and_is_left_alone(finished):
     train(config, workdir, lines.append)
     assert lines == ["already finished: 3 epochs (more: --epochs)"]
     assert {p.name: p.stat().st_mtime_ns for p in workdir.glob("*.keras")} == before
+
+
+def test_a_run_of_before_there_were_schedules_goes_on_as_it_was(finished, tmp_path):
+    config, workdir = finished[0], shutil.copytree(finished[1], tmp_path / "run")
+    for name in (BEST, LAST):
+        record = read_record(workdir / name)
+        for new in (*BEFORE, "plan"):
+            del record.config[new]
+        save(load(workdir / name), workdir / name, record)
+    (workdir / "config.json").write_text(json.dumps(record.config))
+    assert load_run(workdir).config == config
+    lines: list[str] = []
+    train(config, workdir, lines.append)
+    assert lines == ["already finished: 3 epochs (more: --epochs)"]
+    train(dataclasses.replace(config, epochs=4), workdir, quiet)
+    assert len(load_run(workdir).history["epoch"]) == 4
 
 
 def test_fewer_epochs_than_a_run_has_do_not_shorten_it(finished, changed, tmp_path):

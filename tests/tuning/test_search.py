@@ -12,7 +12,9 @@ import tensorflow as tf
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records.locks import alone_in
 from trainer import memory
+from trainer.checkpoints import LAST, load
 from trainer.hparams import fingerprint, read_hparams
+from trainer.recipes import RECIPES, Recipe
 from trainer.run import load_run
 from trainer.train import train
 from tuning import sealed_json
@@ -175,6 +177,23 @@ def test_a_promoted_trial_equals_a_run_that_was_never_interrupted(changed, tiny,
     events = run_folder(folder_of(workdir, promoted.number)) / "tensorboard"
     assert len(list(events.glob("*tfevents*"))) == 1
     assert len(list((events / "validation").glob("*tfevents*"))) == 2
+
+
+def test_a_promoted_trial_whose_rate_has_a_schedule_begins_anew(changed, tmp_path, monkeypatch):
+    """The shorter trial's schedule has ended: the longer one has its own from the first step on."""
+    cosine = Recipe("1x4-3", schedule="cosine")
+    monkeypatch.setitem(RECIPES, "tiny", (cosine,))
+    workdir = tmp_path / "search"
+    settings = changed(tuner="hyperband", max_epochs=3)
+    assert not settings.extends_trials
+    # Of epochs all are its own: two trials of one and this one's three are five.
+    search(settings, workdir, Budget(max_total_epochs=5), quiet)
+    promoted = trials_of(workdir)[-1]
+    assert (promoted.began_after, promoted.parent, promoted.own_epochs) == (0, None, 3)
+    optimizer = load(run_folder(folder_of(workdir, promoted.number)) / LAST).optimizer
+    assert float(optimizer.learning_rate) == 0
+    epochs = sum(trial.own_epochs for trial in trials_of(workdir))
+    assert epochs >= 5 > epochs - promoted.own_epochs
 
 
 def test_a_trial_that_diverges_is_recorded_and_the_search_goes_on(changed, tmp_path):
