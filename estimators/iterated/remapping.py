@@ -144,8 +144,9 @@ class RemapFeatures:
 
     def _weights(self, power: NDArray[np.float64]) -> NDArray[np.float32]:
         """1 / power, at most 1, by (..., rings)."""
-        least = _LEAST_POWER * self._power.max()
-        return self._rings.spread(least / power).astype(np.float32)
+        least = np.full_like(power, _LEAST_POWER * self._power.max())
+        weights = np.divide(least, power, out=np.zeros_like(power), where=power > 0)
+        return self._rings.spread(weights).astype(np.float32)
 
     def _flow(self, steep: Modes, flat: Modes, weights: NDArray[np.float32]) -> Modes:
         """The divergence of ∇steep · (weights × flat)."""
