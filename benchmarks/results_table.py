@@ -3,13 +3,14 @@
     python -m benchmarks.results_table runs/v1 runs/v2 runs/v11 runs/v11-longer
 
 Map-level ρ over all modes, on the test split. Of several runs on a version, judged on the same
-examples, the best is shown; a run of `--model iterated` is the iterated estimator.
+examples, the best is shown; a run of `--model iterated` is the iterated estimator. With `--bars`
+it is a table of the estimators that need no network alone.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from estimators.compared_runs import judged_metrics, read
@@ -20,16 +21,18 @@ from lensing_tfds.errors import LensingError
 from lensing_tfds.versions import VERSIONS, dataset_name
 from trainer.networks import iterated
 
+_BARS = "--bars"
 _ANY, _QE_ALL = "", "QE, all modes"
 
 HEADS = ("version", "QE", _QE_ALL, "iterated", "forecast", "network", "which")
 
 
-def table(runs: Sequence[Path]) -> str:
+def table(runs: Sequence[Path], networks: bool = True) -> str:
     """Returns the table and, in a line below it, the largest error in it.
 
     Args:
       runs: folders of judged runs.
+      networks: show theirs too.
 
     Raises:
       LensingError: one was not judged, or has changed since, or not on the same examples as
@@ -39,13 +42,14 @@ def table(runs: Sequence[Path]) -> str:
     for run in runs:
         by_dataset.setdefault(judged_metrics(run).dataset, []).append(run)
     order = {f"lensing/{name}": number for number, name in enumerate(VERSIONS)}
+    heads = HEADS if networks else HEADS[: HEADS.index("network")]
     rows, errors = [], [0.0]
     for dataset in sorted(by_dataset, key=lambda name: order.get(name, len(order))):
         read(by_dataset[dataset])  # refuses what cannot be compared
         best = _best(list(map(judged_metrics, by_dataset[dataset])))
-        rows.append([_cell(column, best) for column in HEADS])
+        rows.append([_cell(column, best) for column in heads])
         errors += [float(one.measured["map_correlation"].error) for one in best.values()]
-    lines = [HEADS, ("---",) * len(HEADS), *rows]
+    lines = [heads, ("---",) * len(heads), *rows]
     shown = "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
     return f"{shown}\n\nStandard errors are at most {max(errors):.3f}."
 
@@ -83,13 +87,13 @@ def _rho(judged: Metrics | BaselineMetrics) -> float:
     return float(judged.measured["map_correlation"].value)
 
 
-def main(runs: Iterable[str]) -> None:
+def main(arguments: Sequence[str]) -> None:
     """Prints the table."""
-    folders = list(map(Path, runs))
+    folders = [Path(argument) for argument in arguments if argument != _BARS]
     with command(verbose=False):
         if not folders:
             raise LensingError("name judged runs: python -m benchmarks.results_table runs/v1 ...")
-        print(table(folders))
+        print(table(folders, networks=_BARS not in arguments))
 
 
 if __name__ == "__main__":

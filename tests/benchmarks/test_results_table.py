@@ -67,6 +67,8 @@ def test_a_run_of_the_iterated_estimator_is_no_network(tmp_path, metrics):
     assert "| v7 | 0.110 | 0.220 | 0.700 |  |  |  |" in results_table.table(runs)
     runs.append(run(tmp_path / "unet", metrics))
     assert "| 0.700 |  | 0.500 | `unet` |" in results_table.table(runs)
+    bars = results_table.table(runs, networks=False)
+    assert "| v7 | 0.110 | 0.220 | 0.700 |  |\n" in bars and "network" not in bars
 
 
 def test_what_could_not_be_normalised_has_no_score(tmp_path, metrics):
