@@ -91,7 +91,7 @@ def reach(evaluation: Evaluation) -> Figure:
             left = forecasts.iterated.rho_ell - value
             points(below[0], look, ell * shift, left, error)
     if posterior := measured_posterior(evaluation.ensemble.config):
-        look = style.series(len(judged))
+        look = style.series(len(judged))._replace(line="")  # its bands are wide
         label = f"MAP, {posterior.num_examples} skies"
         points(above, look, posterior.ell, *posterior.rho_ell, label)
         value, error = posterior.rho_ell

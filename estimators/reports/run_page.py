@@ -41,7 +41,7 @@ _FORECAST = (
     "it can reach. Below: how far each estimate is from the latter."
 )
 _POSTERIOR = (
-    " MAP is the maximum a posteriori of κ, minutes an example, measured on skies of this kind by "
+    " MAP is the maximum a posteriori of κ, measured in wider bands on skies of this kind by "
     "benchmarks.maximum_a_posteriori."
 )
 _SPECTRA = (
