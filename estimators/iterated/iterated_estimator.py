@@ -31,6 +31,7 @@ from estimators.quadratic.legs import Factors, Legs, as_legs, blocks
 from estimators.quadratic.measured import MeasuredObservation
 from estimators.quadratic.observation import Observation
 from estimators.quadratic.quadratic_estimator import QuadraticEstimator
+from lensing_tfds.sky import spectra
 from lensing_tfds.sky.binning import Bins
 from lensing_tfds.sky.flat_sky import FlatSky
 
@@ -305,14 +306,19 @@ class StageFeatures:
         self.beam = observation.beam.astype(np.float32)
         self._beam = Factors(observation.beam)
         self.template = LensingTemplate(observation)
+        kappa = spectra.at_multipoles(observation.spectra.kappa, observation.sky.ell)
         if residual_b is None:
-            self.estimators = {pair: QuadraticEstimator(pair, observation) for pair in pairs}
+            self.estimators = {
+                pair: QuadraticEstimator(pair, observation, kappa_power=kappa) for pair in pairs
+            }
             return
         weighed = observation
         if len(residual_b):
             weighed = with_residual_b(observation, residual_b)
         self.estimators = {
-            pair: QuadraticEstimator(pair, weighed) for pair in AGAIN if pair in pairs
+            pair: QuadraticEstimator(pair, weighed, kappa_power=kappa)
+            for pair in AGAIN
+            if pair in pairs
         }
 
     def first(self, fields: Fields) -> list[Modes]:

@@ -19,6 +19,9 @@ class TooFewExamplesError(LensingError):
     """The examples do not determine the gains."""
 
 
+_NEIGHBOURS = 16
+
+
 class Sums(NamedTuple):
     """Sums over examples; κ comes last.
 
@@ -40,9 +43,10 @@ _RIDGE = 1e-6  # of a feature's own power: what rounding and chance leave of a r
 class RingRegression:
     """Takes true κ and features, batch by batch; keeps sums over examples, never the maps.
 
-    In each ring the gains g minimise Σ |κ − Σ_i g_i f_i|² over its modes and all examples. The
-    features span many orders of magnitude, so that they are scaled to unit power before the normal
-    equations are solved.
+    In each ring the gains g minimise Σ |κ − Σ_i g_i f_i|² over its modes and all examples. At high
+    L, where κ is lost in noise and each gain's own noise would cost more than it wins, the sum runs
+    over neighbouring rings too, up to a sixteenth of L away. The features span many orders of
+    magnitude, so that they are scaled to unit power before the normal equations are solved.
 
     Args:
       rings: each has one gain a feature.
@@ -128,7 +132,7 @@ class RingRegression:
         """
         if not self._examples:
             raise TooFewExamplesError("there is none, and gains need examples")
-        sums = self._about_means()
+        sums = self._pooled()
         features = sums.shape[1] - 1
         normal, right = sums[:, :-1, :-1], sums[:, :-1, -1]
         independent = self._examples * self._rings.num_modes / 2
@@ -147,11 +151,18 @@ class RingRegression:
         solved = np.linalg.solve(normal, (right / scale)[..., None])[..., 0] / scale
         return np.where(known[:, None], solved, 0.0).T
 
-    def correlation(self) -> float:
-        """Returns the map-level correlation of κ and its fit, over all modes of the rings.
+    def _pooled(self) -> NDArray[np.float64]:
+        """The sums of each ring and its neighbours; they are rings of multiples of one L."""
+        modes, sums = self._rings.num_modes[:, None, None], self._about_means()
+        running = np.cumsum(np.concatenate([np.zeros_like(sums[:1]), sums * modes]), axis=0)
+        counts = np.cumsum(np.concatenate([[0.0], modes.ravel()]))
+        ring = np.arange(self._rings.num)
+        low, high = ring - ring // _NEIGHBOURS, np.minimum(ring + ring // _NEIGHBOURS, ring[-1]) + 1
+        return (running[high] - running[low]) / (counts[high] - counts[low])[:, None, None]
 
-        A fit of least squares has as much power as it shares with κ.
-        """
-        modes, sums = self._rings.num_modes, self._about_means()
-        shared = np.einsum("fr,rf,r->", self.gains(), sums[:, :-1, -1], modes)
-        return float(np.sqrt(shared / np.sum(sums[:, -1, -1] * modes)))
+    def correlation(self) -> float:
+        """Returns the map-level correlation of κ and its fit, over all modes of the rings."""
+        gains, modes, sums = self.gains(), self._rings.num_modes, self._about_means()
+        shared = np.einsum("fr,rf,r->", gains, sums[:, :-1, -1], modes)
+        power = np.einsum("fr,rfg,gr,r->", gains, sums[:, :-1, :-1], gains, modes)
+        return float(shared / np.sqrt(power * np.sum(sums[:, -1, -1] * modes)))

@@ -63,6 +63,9 @@ class QuadraticEstimator:
       observation: what the fields hold, and which modes of them to use.
       curl: estimate the field rotation −½∇²ω of T̃(x) = T(x + ∇×ω) instead, which lensing by a
         gradient leaves at zero on average: a null test.
+      kappa_power: Wiener-filter the estimate by C/(C + L²/2R) of this C_κκ, half plane; L²/2R is
+        N0 (that of TE a little more). On a square grid the response to high L depends on its
+        direction, and so does the filter. None gives the estimate as it is.
 
     Attributes:
       pair: as given.
@@ -78,12 +81,19 @@ class QuadraticEstimator:
       LensingError: no such pair.
     """
 
-    def __init__(self, pair: str, observation: Observation, curl: bool = False):
+    def __init__(
+        self,
+        pair: str,
+        observation: Observation,
+        curl: bool = False,
+        kappa_power: Plane | None = None,
+    ):
         if pair not in PAIRS:
             raise LensingError(f"pair {pair!r} is unknown: choose among {', '.join(PAIRS)}")
         self.pair = pair
         self.observation = observation
         self.curl = curl
+        self._kappa_power = kappa_power
         sky = observation.sky
         self.grid = ProductGrid(sky, observation.used, observation.wrapped)
         self._ell = _vector(sky)
@@ -112,9 +122,12 @@ class QuadraticEstimator:
 
     @functools.cached_property
     def normalisation(self) -> Plane:
-        """1 / R_L, half plane; zero for modes that are not estimated."""
-        one = np.ones_like(self.response)
-        return np.divide(one, self.response, out=np.zeros_like(one), where=self.response > 0)
+        """1 / R_L, half plane, and the filter if there is one; zero for modes not estimated."""
+        above, below = np.ones_like(self.response), self.response
+        if self._kappa_power is not None:
+            above = self._kappa_power
+            below = above * self.response + self.observation.sky.ell**2 / 2
+        return np.divide(above, below, out=np.zeros_like(below), where=self.response > 0)
 
     def noise_covariance(self, other: "QuadraticEstimator") -> Plane:
         """Returns the N0 cross-spectrum of two estimators' noise.
