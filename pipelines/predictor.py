@@ -25,7 +25,7 @@ from estimators.sealed_predictions import (
     PredictionShard,
     read_description,
 )
-from lensing_tfds.configs import LensingConfig, differences
+from lensing_tfds.configs import LensingConfig, differences, map_differences
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records import storage
 from lensing_tfds.records.beam_executor import beam_executor
@@ -38,6 +38,7 @@ from pipelines.predict_worker import (
     predict_shard,
 )
 from trainer.checkpoints import BEST, LAST
+from trainer.networks.families import is_fitted
 from trainer.run import CONFIG, Run
 
 
@@ -120,6 +121,11 @@ def _refuse_other_maps(run: Run, config: LensingConfig) -> None:
     if changed := differences(maps(run.lensing), maps(config)):
         raise LensingError(
             f"the network in {run.workdir} cannot see the maps of lensing/{config.name}: {changed}"
+        )
+    if is_fitted(run.config.model) and (changed := map_differences(run.lensing, config)):
+        raise LensingError(
+            f"the network in {run.workdir} was fitted to other maps than those of "
+            f"lensing/{config.name}: {changed}"
         )
 
 

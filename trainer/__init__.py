@@ -10,6 +10,7 @@ In Python:
 
     from trainer import load_run, resolve  # nothing is imported before a name is used
     from trainer.train import train        # train(config, workdir)
+    from trainer import pretrained         # pretrained("lensing/v11").model.predict(maps)
 """
 
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from lensing_tfds.public_names import imported_when_used
 if TYPE_CHECKING:
     from trainer.config import TrainerConfig, resolve
     from trainer.hparams import HParams, read_hparams
+    from trainer.pretrained_models import Pretrained, pretrained
     from trainer.recipes import Recipe, recipe_for
     from trainer.run import Run, load_run
     from trainer.spaces import space_for
@@ -26,10 +28,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "HParams",
+    "Pretrained",
     "Recipe",
     "Run",
     "TrainerConfig",
     "load_run",
+    "pretrained",
     "read_hparams",
     "recipe_for",
     "resolve",
@@ -41,10 +45,12 @@ __getattr__, __dir__ = imported_when_used(
     __name__,
     {
         "HParams": "hparams",
+        "Pretrained": "pretrained_models",
         "Recipe": "recipes",
         "Run": "run",
         "TrainerConfig": "config",
         "load_run": "run",
+        "pretrained": "pretrained_models",
         "read_hparams": "hparams",
         "recipe_for": "recipes",
         "resolve": "config",

@@ -13,7 +13,7 @@ from lensing_tfds.versions import dataset_name
 from trainer.networks import families
 from trainer.networks.family import FittedNetwork
 from trainer.optimization import LARGEST, WEIGHT_DECAY, check_count
-from trainer.recipes import FITTED_TAKES, Recipe, recipe_for
+from trainer.recipes import FITTED_TAKES, Recipe, recipe_for, refuse_settings_of_training
 
 BEFORE: dict[str, Any] = {
     "schedule": "constant",
@@ -119,7 +119,8 @@ def resolve(dataset: str, data_dir: str, lensing: LensingConfig, **overrides: An
     if (optimizer := given.get("optimizer", recipe.optimizer)) != recipe.optimizer:
         weight_decay = WEIGHT_DECAY if optimizer == "adamw" else 0.0
         defaults |= {"momentum": 0.0, "nesterov": False, "weight_decay": weight_decay}
-    network = families.parse(given.get("model", recipe.model))
+    network = families.parse(recipe.model)
+    refuse_settings_of_training(recipe.model, given)
     if isinstance(network, FittedNetwork):
         defaults |= {"augment": True, "max_examples": network.examples(lensing)}
     return TrainerConfig(dataset=dataset, data_dir=data_dir, **overridden(defaults, given))

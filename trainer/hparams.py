@@ -22,6 +22,7 @@ from lensing_tfds.field_types import check_types, checked
 from lensing_tfds.records.storage import replacing
 from lensing_tfds.versions import dataset_name
 from trainer.config import TrainerConfig, overridden, resolve
+from trainer.recipes import refuse_settings_of_training
 
 # What the file may set: all but the dataset, which the command names.
 FIELDS = tuple(
@@ -112,6 +113,7 @@ class HParams:
         values = overridden(self.values, given)
         named = {name: values.get(name) for name in ("model", "optimizer")}
         base = resolve(dataset, data_dir, lensing, **named)
+        refuse_settings_of_training(base.model, values)
         # Not `resolve` for all: a value of None, as of clipnorm, is a value here.
         return TrainerConfig(**overridden(base.to_json(), values))
 

@@ -7,6 +7,7 @@ versions, v9 on, have no study, and all is such a choice.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 
 from lensing_tfds.errors import LensingError
 from lensing_tfds.field_types import check_types
@@ -57,24 +58,11 @@ class Recipe:
 
     def __post_init__(self) -> None:
         check_types(self)
-        self._refuse_settings_of_training()
+        families.parse(self.model)
         settings = {field.name: getattr(self, field.name) for field in dataclasses.fields(Recipe)}
         del settings["model"]
         check_length(settings.pop("epochs"), settings.pop("minutes"))
         check_optimization(**settings)
-
-    def _refuse_settings_of_training(self) -> None:
-        """Makes sure that a network that is fitted has no setting but those that do nothing."""
-        if not families.is_fitted(self.model):
-            return
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            takes = field.name in FITTED_TAKES or field.default is dataclasses.MISSING
-            if not takes and value != field.default:
-                raise LensingError(
-                    f"{field.name} is {value!r}: {self.model} is fitted in closed form, and takes "
-                    f"{' and '.join(FITTED_TAKES)} only"
-                )
 
 
 # Learns where the study's networks see too little of what lensing says (`whitening`): the first of
@@ -167,6 +155,26 @@ def recipe_for(version: str, model: str | None = None, npix: int = 0) -> Recipe:
     plain = model.removeprefix(WHITEN)  # a whitened stack is trained as the stack is
     recipe = studied.get(plain) or trained_recipe(version, families.family_of(plain), npix)
     return dataclasses.replace(recipe, model=model)
+
+
+def refuse_settings_of_training(model: str, given: Iterable[str]) -> None:
+    """Makes sure that nobody asks a network that is fitted for what only training has.
+
+    Args:
+      model: the network.
+      given: the names of the settings, fields of `TrainerConfig`, that somebody named.
+
+    Raises:
+      LensingError: one says nothing about a fit.
+    """
+    if not families.is_fitted(model):
+        return
+    for name in given:
+        if name not in ("model", *FITTED_TAKES):
+            raise LensingError(
+                f"{name} is for networks that are trained: {model} is fitted in closed form, and "
+                f"takes {' and '.join(FITTED_TAKES)} only"
+            )
 
 
 def trained_recipe(version: str, family: str, npix: int = 0) -> Recipe:

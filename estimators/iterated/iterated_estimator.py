@@ -306,7 +306,9 @@ class StageFeatures:
         self.beam = observation.beam.astype(np.float32)
         self._beam = Factors(observation.beam)
         self.template = LensingTemplate(observation)
-        kappa = spectra.at_multipoles(observation.spectra.kappa, observation.sky.ell)
+        kappa = None  # where spectra are measured, theory's κ is not that of the maps
+        if not isinstance(observation, MeasuredObservation):
+            kappa = spectra.at_multipoles(observation.spectra.kappa, observation.sky.ell)
         if residual_b is None:
             self.estimators = {
                 pair: QuadraticEstimator(pair, observation, kappa_power=kappa) for pair in pairs

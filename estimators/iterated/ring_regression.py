@@ -19,7 +19,7 @@ class TooFewExamplesError(LensingError):
     """The examples do not determine the gains."""
 
 
-_NEIGHBOURS = 16
+_NEIGHBOURS = 16  # of a ring's number, the share of rings on each side whose gains it has
 
 
 class Sums(NamedTuple):

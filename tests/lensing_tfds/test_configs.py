@@ -9,7 +9,13 @@ import pickle
 import numpy as np
 import pytest
 
-from lensing_tfds.configs import DATASET_VERSION, LensingConfig, differences
+from lensing_tfds.configs import (
+    DATASET_VERSION,
+    SPLITS,
+    LensingConfig,
+    differences,
+    map_differences,
+)
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records.shards import ShardSpec
 from lensing_tfds.simulation import simulate
@@ -294,3 +300,26 @@ def test_shards_from_before_a_correction_hold_other_examples():
     content[1] = unchanged.to_json_of_examples()
     before = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
     assert dataclasses.replace(spec, config=unchanged).fingerprint == before
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"npix": 64, "lx": 2.5}, "npix: 128 -> 64"),
+        ({"lx": 6.0}, "pixel_arcmin: 2.34375 -> 2.8125"),
+        ({"stokes": "TQU"}, "stokes: 'QU' -> 'TQU'"),
+        ({"beam_arcmin": 2.0}, "beam_arcmin: 1.0 -> 2.0"),
+        ({"noise_uK_arcmin": 5.0}, "noise_uK_arcmin: 1.0 -> 5.0"),
+        ({"cosmology": {"H0": 70.0}}, "cosmology: None -> {'H0': 70.0}"),
+        ({"seed": 3, "unlensed_E": False, "num_examples": dict.fromkeys(SPLITS, 4)}, ""),
+    ],
+)
+def test_what_makes_other_maps_is_named_and_nothing_else(change, said):
+    other = dataclasses.replace(VERSIONS["v11"], name="other", **change)
+    assert map_differences(VERSIONS["v11"], other) == said
+
+
+def test_a_patch_is_the_same_however_it_is_given():
+    side = VERSIONS["v1"].side
+    alike = dataclasses.replace(VERSIONS["v1"], nside_equiv=None, lx=math.degrees(side))
+    assert map_differences(VERSIONS["v1"], alike) == ""

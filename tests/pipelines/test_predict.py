@@ -12,7 +12,7 @@ from lensing_tfds import LensingError
 from lensing_tfds.records.datasets import open_built
 from lensing_tfds.records.reading import evaluation_batches
 from lensing_tfds.task import Task
-from pipelines import predict_worker
+from pipelines import predict_worker, predictor
 from pipelines.predict import main
 from pipelines.predictor import predict_split
 from tests.trainer.runs import keep
@@ -249,6 +249,17 @@ def test_maps_that_the_network_cannot_see_are_refused(workdir, builder, tmp_path
     run = load_run(workdir)
     other = dataclasses.replace(run.lensing, npix=32, stokes="QU")
     with pytest.raises(LensingError, match="npix: 32 -> 16; stokes: 'QU' -> 'T'"):
+        predict_split(
+            dataclasses.replace(run, lensing=other), builder, "test", str(tmp_path / "new")
+        )
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_fitted_network_takes_maps_of_its_own_sky_only(workdir, builder, tmp_path, monkeypatch):
+    run = load_run(workdir)
+    other = dataclasses.replace(run.lensing, noise_uK_arcmin=5.0)
+    monkeypatch.setattr(predictor, "is_fitted", lambda model: True)
+    with pytest.raises(LensingError, match="fitted to other maps .*: noise_uK_arcmin: 5.0 -> 0.0"):
         predict_split(
             dataclasses.replace(run, lensing=other), builder, "test", str(tmp_path / "new")
         )

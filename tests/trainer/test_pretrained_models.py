@@ -1,0 +1,129 @@
+"""The networks that come with the package score what they are said to, on skies simulated here."""
+
+import dataclasses
+import shutil
+
+import numpy as np
+import pytest
+
+import trainer
+from estimators import estimator
+from estimators.ensemble import SkyEnsemble
+from estimators.iterated.iterated_estimator import IteratedEstimator
+from estimators.judge import judge_estimators
+from estimators.quadratic.fields import fields_of
+from estimators.quadratic.observation import Observation
+from estimators.quadratic.quadratic_estimator import pairs_of
+from lensing_tfds.errors import LensingError
+from lensing_tfds.simulation import simulate
+from lensing_tfds.sky import spectra
+from trainer import pretrained_models
+from trainer.networks.physical import task_of
+
+EXAMPLES = {"v9": 12, "v10": 8, "v11": 100, "v12": 12}
+"""The first of the test split, that each is judged on: of 256 x 256 pixels as many as are quick."""
+
+_SIGMAS = 4.5  # of the difference of some twenty bands' scores, of which one in 10,000 is beyond
+
+
+def judged(name, model, number=None):
+    """The skill on the first test examples."""
+    config, number = pretrained_models.VERSIONS[name], number or EXAMPLES[name]
+
+    def batches():
+        for start in range(0, number, 4):
+            yield simulate(config, "test", range(start, min(start + 4, number)))
+
+    judges, drawn = (
+        [estimator.network(lambda maps: np.asarray(model(maps)))],
+        np.random.default_rng(0),
+    )
+    return judge_estimators(batches(), judges, SkyEnsemble.of(config), "test", drawn).skill
+
+
+def sigmas(skill, marks):
+    """How far off its marks a network is, in errors of these few examples, at most."""
+    off = [
+        np.abs(measured.value - mark.value) / np.hypot(measured.error, mark.error)
+        for measured, mark in (
+            (skill.map_correlation, marks.map_correlation),
+            (skill.mse, marks.mse),
+            (skill.rho_ell, marks.rho_ell),
+        )
+    ]
+    return max(float(np.max(values)) for values in off)
+
+
+def names():
+    return sorted(path.stem for path in pretrained_models.FOLDER.glob("*.json"))
+
+
+@pytest.mark.parametrize("name", names())
+def test_it_scores_its_marks(name):
+    found = trainer.pretrained(f"lensing/{name}")
+    assert task_of(found.model) == found.task
+    assert sigmas(judged(name, found.model), found.marks) < _SIGMAS
+
+
+def test_damaged_gains_do_not_score_them():
+    """Of v11, whose hundred examples know its marks best."""
+    found = trainer.pretrained("lensing/v11")
+    *first, last = found.stages
+    for spoilt in (last.gains * 1.5, np.roll(last.gains, 3, axis=1), last.gains[::-1]):
+        stages = (*first, dataclasses.replace(last, gains=spoilt))
+        model = dataclasses.replace(found, stages=stages).model
+        assert sigmas(judged("v11", model, 16), found.marks) > 2 * _SIGMAS
+
+
+def test_it_is_the_estimator_in_numpy_at_full_size():
+    found = trainer.pretrained("lensing/v11")
+    config = found.task.lensing
+    maps = simulate(config, "test", range(2))["lensed"]
+    observation = Observation.of(config, spectra.fiducial())
+    fitted = IteratedEstimator(observation, pairs_of(config), found.stages)
+    expected = config.sky.to_map(fitted.kappa(fields_of(maps, config.channels, config.sky)))
+    error = np.asarray(found.model(maps))[..., 0] - expected
+    assert np.sqrt(np.mean(error**2)) < 1e-4 * expected.std()
+
+
+def test_its_card_says_what_it_is_for_and_scored():
+    card = trainer.pretrained("lensing/v11").card
+    assert (
+        "iterated, " in card and "on the first 128 training examples of lensing/v11 2.0.0" in card
+    )
+    assert "Q, U, µK, 128 x 128 pixels of 2.34', beam 1', noise 1 µK'" in card
+    assert "map-level correlation 0.6" in card and "on the 500 test examples" in card
+
+
+def test_a_name_that_does_not_exist_is_told_those_that_do():
+    there = ", ".join(f"lensing/{name}" for name in sorted(names(), key=lambda n: int(n[1:])))
+    message = f"no pretrained model for lensing/v3: there are {there}$"
+    with pytest.raises(LensingError, match=message):
+        trainer.pretrained("lensing/v3")
+    with pytest.raises(LensingError, match="unknown dataset 'mnist'"):
+        trainer.pretrained("mnist")
+
+
+@pytest.fixture(name="folder")
+def folder_fixture(tmp_path, monkeypatch):
+    folder = tmp_path / "gains"
+    shutil.copytree(pretrained_models.FOLDER, folder)
+    monkeypatch.setattr(pretrained_models, "FOLDER", folder)
+    return folder
+
+
+def test_a_damaged_file_is_refused(folder):
+    path = folder / "v11.json"
+    text = path.read_text(encoding="utf-8")
+    place = text.index("gains") + 60
+    digit = next(i for i in range(place, len(text)) if text[i] in "12345678")
+    path.write_text(text[:digit] + "9" + text[digit + 1 :], encoding="utf-8")
+    with pytest.raises(LensingError, match=r"v11\.json is damaged: install the package again"):
+        trainer.pretrained("lensing/v11")
+
+
+def test_gains_of_another_sky_are_refused(folder, monkeypatch):
+    other = dataclasses.replace(pretrained_models.VERSIONS["v11"], noise_uK_arcmin=2.0)
+    monkeypatch.setitem(pretrained_models.VERSIONS, "v11", other)
+    with pytest.raises(LensingError, match="another sky .*: noise_uK_arcmin: 1.0 -> 2.0"):
+        trainer.pretrained("lensing/v11")

@@ -1,0 +1,202 @@
+"""Networks that come with the package: `trainer.pretrained("lensing/v11")`.
+
+What is kept are the fitted gains of `iterated`, tens of kB a version, and what they scored on the
+whole test split; all else is made anew from the config and its spectra. They are made by
+
+    python -m trainer --dataset lensing/v11 --model iterated --workdir RUN
+    python -m trainer.evaluate --workdir RUN
+    python -c "from trainer.pretrained_models import keep; keep('RUN')"
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from estimators.compared_runs import judged_metrics
+from estimators.iterated.iterated_estimator import Stage
+from estimators.resampling import Measured, with_error
+from lensing_tfds.configs import differences
+from lensing_tfds.cosmology import spectra_of
+from lensing_tfds.errors import LensingError
+from lensing_tfds.records.seals import DamagedSealError, sealed, unsealed
+from lensing_tfds.records.storage import replacing
+from lensing_tfds.task import Task
+from lensing_tfds.versions import VERSIONS, dataset_name
+from trainer.networks import iterated
+from trainer.networks.scaling import Scaling
+from trainer.run import load_run
+
+if TYPE_CHECKING:
+    import keras
+
+FOLDER = Path(__file__).parent / "gains"
+
+_MARKS = ("map_correlation", "mse", "rho_ell")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Marks:
+    """What a network scored on the whole test split, each with its error.
+
+    Attributes:
+      num_examples: of the split.
+      ell_edges: of the bands, (num_bands + 1,).
+      map_correlation: Pearson's, over all pixels.
+      mse: mean squared error of κ per pixel.
+      rho_ell: cross-correlation of true and estimated κ, (num_bands,).
+    """
+
+    num_examples: int
+    ell_edges: NDArray[np.float64]
+    map_correlation: Measured
+    mse: Measured
+    rho_ell: Measured
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Pretrained:
+    """A network that comes with the package.
+
+    Attributes:
+      task: the dataset that it was fitted on, and judged.
+      max_examples: how many of its training examples it was fitted to.
+      scaling: of the dataset's maps.
+      stages: fitted.
+      marks: what it scored.
+    """
+
+    task: Task
+    max_examples: int
+    scaling: Scaling
+    stages: tuple[Stage, ...]
+    marks: Marks
+
+    @functools.cached_property
+    def model(self) -> keras.Model:
+        """From (n, *task.input_shape) maps, µK, to κ: `model.predict(maps)`, `model.save(path)`."""
+        return iterated.build(self.task, spectra_of(self.task.lensing), self.stages, self.scaling)
+
+    @property
+    def card(self) -> str:
+        """What it is, is for, and scored, in a few lines."""
+        lensing, marks = self.task.lensing, self.marks
+        bands = zip(marks.ell_edges, marks.ell_edges[1:], *marks.rho_ell, strict=False)
+        return "\n".join(
+            [
+                f"{iterated.NAME}, {len(self.stages)} stages, fitted on the first "
+                f"{self.max_examples} training examples of lensing/{lensing.name} "
+                f"{self.task.dataset_version}",
+                f"for maps of {', '.join(self.task.inputs.channels)}, µK, {lensing.npix} x "
+                f"{lensing.npix} pixels of {lensing.pixel_arcmin:.3g}', beam "
+                f"{lensing.beam_arcmin:g}', noise {lensing.noise_uK_arcmin:g} µK', and no others",
+                f"map-level correlation {with_error(marks.map_correlation)} on the "
+                f"{marks.num_examples} test examples",
+                *(
+                    f"{low:6.0f} < L < {high:<6.0f} rho_L {rho:.4f} ± {error:.4f}"
+                    for low, high, rho, error in bands
+                ),
+            ]
+        )
+
+
+def pretrained(dataset: str) -> Pretrained:
+    """Opens the network that comes with the package for a version.
+
+    Args:
+      dataset: "lensing/v11".
+
+    Raises:
+      LensingError: there is none; its file is damaged, or of another sky than the version's.
+    """
+    name = dataset_name(dataset)
+    path = FOLDER / f"{name}.json"
+    if not path.exists():
+        there = sorted((p.stem for p in FOLDER.glob("*.json")), key=lambda v: (len(v), v))
+        raise LensingError(
+            f"no pretrained model for lensing/{name}: there are "
+            f"{', '.join(f'lensing/{version}' for version in there)}"
+        )
+    try:
+        found = _from_json(unsealed(path.read_bytes()))
+    except (DamagedSealError, KeyError, TypeError, ValueError) as error:
+        raise LensingError(f"{path} is damaged: install the package again") from error
+    if changed := differences(found.task.lensing.to_json(), VERSIONS[name].to_json()):
+        raise LensingError(f"{path} is of another sky than lensing/{name} is now: {changed}")
+    return found
+
+
+def keep(workdir: str | Path) -> Path:
+    """Puts the network of a judged run among those that come with the package.
+
+    Args:
+      workdir: the run's folder, judged on the whole test split.
+
+    Returns:
+      The file.
+
+    Raises:
+      LensingError: the run is of another network, or of no version, or was not judged on all of it.
+    """
+    run, metrics = load_run(workdir), judged_metrics(Path(workdir))
+    lensing = run.lensing
+    name, number = lensing.name, metrics.num_examples
+    if run.config.model != iterated.NAME or name not in VERSIONS:
+        raise LensingError(
+            f"{workdir} is of {run.config.model} on lensing/{name}: must be {iterated.NAME} on one "
+            f"of {', '.join(VERSIONS)}"
+        )
+    if number != lensing.num_examples["test"]:
+        raise LensingError(f"{workdir} was judged on {number} test examples: judge it on all")
+    from trainer.networks.physical import scaling_of
+
+    fields = {
+        "task": run.task.to_json(),
+        "max_examples": run.config.max_examples,
+        "scaling": dataclasses.asdict(scaling_of(run.model)),
+        "stages": [
+            {"gains": _short(stage.gains), "residual_b": _short(stage.residual_b)}
+            for stage in iterated.stages_of(run.model)
+        ],
+        "num_examples": number,
+        "ell_edges": metrics.ell_edges.tolist(),
+        "marks": {
+            name: {"value": _short(mark.value), "error": _short(mark.error, 3)}
+            for name, mark in ((name, metrics.measured[name]) for name in _MARKS)
+        },
+    }
+    path = FOLDER / f"{name}.json"
+    FOLDER.mkdir(exist_ok=True)
+    with replacing(path) as temporary:
+        temporary.write_bytes(sealed(fields) + b"\n")
+    return path
+
+
+def _from_json(fields: Mapping[str, Any]) -> Pretrained:
+    marks = {
+        name: Measured(*(np.asarray(mark[key], np.float64) for key in ("value", "error")))
+        for name, mark in fields["marks"].items()
+    }
+    return Pretrained(
+        Task.from_json(fields["task"]),
+        fields["max_examples"],
+        Scaling(**fields["scaling"]),
+        tuple(
+            Stage(np.asarray(s["gains"], np.float64), np.asarray(s["residual_b"], np.float64))
+            for s in fields["stages"]
+        ),
+        Marks(fields["num_examples"], np.asarray(fields["ell_edges"]), **marks),
+    )
+
+
+def _short(values: NDArray[np.floating], digits: int = 6) -> Any:
+    """Nested lists of numbers, of as many digits as say more than the fit knows."""
+    if values.ndim == 0:
+        return float(f"{float(values):.{digits}g}")
+    return [_short(value, digits) for value in values]
