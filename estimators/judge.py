@@ -144,7 +144,7 @@ def judge(
     # Before anything is read of the files: one that is replaced meanwhile is told from its hash.
     fingerprint = subject.fingerprint
     if baselines:
-        # The iterated estimator, fitted by the trainer, is not judged beside itself.
+        # One of these, such as a fitted iterated estimator, is not judged beside itself.
         others = [*baselines_of(dataset, split), zero()]
         estimators += [other for other in others if other.label != estimators[0].label]
     evaluation = judge_estimators(
@@ -200,10 +200,14 @@ def judge_estimators(
     Raises:
       LensingError: there are fewer than two examples, their maps are too small for a spectrum, or
         an estimate is not finite or has another shape than κ.
+      ValueError: two estimators have one name.
     """
+    names = [estimator.name for estimator in estimators]
+    if len(set(names)) < len(names):
+        raise ValueError(f"estimators must have different names, these have {', '.join(names)}")
     meters = [SkillMeter(ensemble.bands) for _ in estimators]
     first: list[tuple[NDArray, ...]] = []
-    shown: dict[str, list[NDArray]] = {estimator.name: [] for estimator in estimators}
+    shown: dict[str, list[NDArray]] = {name: [] for name in names}
     edges = np.empty(0)
     counts = np.zeros((_HISTOGRAM_BINS, _HISTOGRAM_BINS))
     for batch in batches:
@@ -233,7 +237,7 @@ def judge_estimators(
     return Evaluation(
         split=split,
         judged=judged,
-        gallery=Gallery(index, lensed, true, gallery.pop(estimators[0].name), gallery),
+        gallery=Gallery(index, lensed, true, gallery.pop(names[0]), gallery),
         histogram=PixelHistogram(edges, counts),
         ensemble=ensemble,
     )

@@ -130,6 +130,14 @@ def test_every_estimator_is_judged_on_the_same_examples_and_sees_no_truth(kappa)
     assert difference(evaluation.skill, look.skill).error == pytest.approx(0, abs=1e-7)
 
 
+def test_estimators_of_one_name_are_refused(kappa):
+    same = [*skies.oracle(kappa), dataclasses.replace(zero(), name="network")]
+    with pytest.raises(ValueError, match="must have different names, these have network, network"):
+        judge_estimators(
+            skies.batches(kappa), same, skies.ENSEMBLE, "test", np.random.default_rng(0)
+        )
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_an_estimate_that_is_not_finite_is_named(kappa, bad):
     estimate = kappa.copy()

@@ -102,7 +102,7 @@ def test_the_report_has_no_training(theirs, data_dir, capsys):
     assert "theirs &amp; co on lensing/tiny" in html
     assert f"--predictions &#x27;{str(theirs).replace('&', '&amp;')}&#x27; --dataset" in html
     assert caution in html
-    assert len(Page(html).images) == 5
+    assert len(Page(html).images) == 7
     assert (theirs / "maps.png").read_bytes().startswith(b"\x89PNG")
 
 
