@@ -4,10 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from estimators import references
 from estimators.iterated.iterated_estimator import StageFeatures
 from estimators.quadratic.fields import fields_of
-from estimators.quadratic.measured import measure_power
+from estimators.quadratic.measured import measure_power, measured_observations
 from estimators.quadratic.observation import Observation
 from estimators.quadratic.quadratic_estimator import QuadraticEstimator, pairs_of
 from lensing_tfds import realism
@@ -26,7 +25,7 @@ def observations(config, fields):
     if realism.estimator_theory_holds(config):
         return [Observation.of(config, TABLE)]
     power = measure_power([fields], config.sky)
-    return references._observations(config, TABLE, power).values()
+    return measured_observations(config, TABLE, power).values()
 
 
 def whole(modes, sky):
