@@ -11,9 +11,7 @@ WHITENED = "whiten-2x8-3"
 
 def core(name: str, npix: int, seed: int) -> keras.Model:
     """The network between the layers that standardise."""
-    network = stacks.parse(name)
-    assert network is not None
-    return network.build(task(npix), statistics(task(npix)), seed)
+    return families.parse(name).build(task(npix), statistics(task(npix)), seed)
 
 
 def test_a_name_gives_its_layers():
