@@ -67,7 +67,8 @@ def test_a_killed_worker_is_replaced(generate, flags, slow, killer, assert_is_si
 def test_the_same_predictions(generate, flags, small, tmp_path):
     with generate(small, "--num_shards", "5"):
         pass
-    settings = resolve(f"lensing/{small.name}", str(tmp_path), small, model="1x4-3")
+    name = f"lensing/{small.name}"
+    settings = resolve(name, str(tmp_path), small, model="1x4-3", epochs=1)
     scaling = Scaling((0.0,), (90.0,), (0.0,), (0.05,))
     workdir = tmp_path / "run"
     workdir.mkdir()

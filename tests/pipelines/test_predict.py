@@ -35,7 +35,7 @@ def network(lensing, seed):
 def trained_fixture(tiny, data_dir, tmp_path_factory):
     """A run as training leaves it, of a network with its first weights."""
     workdir = tmp_path_factory.mktemp("trained")
-    settings = resolve("lensing/tiny", data_dir, tiny, model="1x4-3")
+    settings = resolve("lensing/tiny", data_dir, tiny, model="1x4-3", epochs=1)
     write_config(workdir, RunConfig(settings, tiny, "1.0.0"))
     keep(network(tiny, 1), workdir)
     return workdir
