@@ -119,7 +119,20 @@ class SkyModel:
         self._preconditioner = self._inverse_diagonal(weights)
 
     def data(self, maps: NDArray[np.floating]) -> Modes:
-        """Returns the modes of one example's maps, (npix, npix, channels)."""
+        """Returns the modes of one example's maps, µK, (npix, npix, channels).
+
+        Raises:
+          LensingError: they have another shape, or are not finite.
+        """
+        npix, channels = self._config.npix, self._config.channels
+        expected = (npix, npix, len(channels))
+        if maps.shape != expected:
+            raise LensingError(
+                f"the maps of an example have shape {maps.shape}: must be {expected}, of "
+                f"{', '.join(channels)}"
+            )
+        if not np.isfinite(maps).all():
+            raise LensingError("the maps have values that are not finite (NaN or infinite)")
         channels_first = np.ascontiguousarray(np.moveaxis(maps, -1, 0), self._real)
         return self.observed.sky.to_modes(channels_first)
 

@@ -127,6 +127,33 @@ def test_temperature_at_low_noise_is_climbed_by_way_of_more_noise():
     assert last > 1.05 * first
 
 
+def test_an_ascent_over_plateaus_ends_where_nothing_is_left():
+    """One step on the way promises 0.2 nats, with more than 4 still to come."""
+    config = dataclasses.replace(PATCH, stokes="T", noise_uK_arcmin=6.0, beam_arcmin=1.4)
+    table = spectra_of(config)
+    maps = simulate(config, "test", [0])["lensed"][0]
+    ends = [MaximumAPosteriori(config, table, gain=gain).ascend(maps) for gain in (0.5, 0.02)]
+    assert all(ascent.converged for ascent in ends)
+    usual, longer = (ascent.log_posterior[-1] for ascent in ends)
+    assert longer - usual < 0.5
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda maps: maps[..., :1], r"shape \(48, 48, 1\): must be \(48, 48, 2\), of Q, U"),
+        (lambda maps: maps[:40, :40], r"shape \(40, 40, 2\)"),
+        (lambda maps: maps[None], r"shape \(1, 48, 48, 2\)"),
+        (lambda maps: np.where(maps == maps.max(), np.nan, maps), "not finite"),
+        (lambda maps: np.where(maps == maps.max(), np.inf, maps), "not finite"),
+    ],
+)
+def test_maps_of_another_shape_and_those_not_finite_are_refused(spoil, message):
+    maps = simulate(PATCH, "test", [0])["lensed"][0]
+    with pytest.raises(LensingError, match=message):
+        MaximumAPosteriori(PATCH, spectra_of(PATCH)).ascend(spoil(maps))
+
+
 def test_an_inverse_hessian_takes_the_last_change_to_its_step_and_points_downhill():
     """The secant equation; steps along which the function curves downwards teach nothing."""
     sky, rng = FlatSky(6, 1.0), np.random.default_rng(0)
