@@ -17,12 +17,14 @@ from estimators.ensemble import SkyEnsemble
 from estimators.posterior.measured import measured_posterior
 from estimators.quadratic.wiener import wiener_filter
 from estimators.resampling import Measured, with_error
+from estimators.skill import difference
 
 if TYPE_CHECKING:
     from estimators.judge import Evaluation, Judged
 
 _MODES = ("_ordinary", "_all")  # endings of names: see `estimators.references`
 _SIGNIFICANT = 2.0  # sigma, of what is left to win
+_CHANCE = ", which may be chance"
 _MOST = 0.5  # of what is left to win
 
 
@@ -114,18 +116,40 @@ def left_to_win(evaluation: Evaluation) -> str:
         reached += f"; MAP {float(posterior.map_correlation.value):.4f}"
     forecasts = forecasts_of(evaluation.ensemble)
     if forecasts is None:
-        best = max(float(other.skill.map_correlation.value) for other in (first, *others))
-        below = best - float(first.skill.map_correlation.value)
-        where = f"{below:.4f} below the best of these" if below else "the best of these"
+        best = max((first, *others), key=lambda one: float(one.skill.map_correlation.value))
+        where = "the best of these"
+        if best is not first:
+            below = difference(best.skill, first.skill)
+            where = f"{with_error(below)} below {where}{_CHANCE * _may_be_chance(below)}"
         return f"{reached}: it is {where}, and no theory forecasts what is left on these skies."
-    reached += f"; the forecast {forecasts.iterated.map_correlation:.4f}"
+    forecast = forecasts.iterated.map_correlation
+    reached += f"; the forecast {forecast:.4f}"
     value, error = first.skill.map_correlation
-    left = Measured(forecasts.iterated.map_correlation - value, error)
+    if posterior is not None and _passes(posterior.map_correlation, forecast):
+        left = Measured(
+            posterior.map_correlation.value - value,
+            np.hypot(error, posterior.map_correlation.error),
+        )
+        if left.value <= 0:
+            return f"{reached}: more than either."
+        return (
+            f"{reached}, which the MAP passes: {with_error(left)} is left to win up to the MAP"
+            f"{_CHANCE * _may_be_chance(left)}."
+        )
+    left = Measured(forecast - value, error)
     if left.value <= 0:
         return f"{reached}: by this forecast nothing is left to win."
-    chance = left.value < _SIGNIFICANT * error
-    where = ", which may be chance" if chance else _where(evaluation, forecasts.iterated.rho_ell)
+    where = _CHANCE if _may_be_chance(left) else _where(evaluation, forecasts.iterated.rho_ell)
     return f"{reached}: {with_error(left)} is left to win{where}."
+
+
+def _may_be_chance(left: Measured) -> bool:
+    return bool(left.value < _SIGNIFICANT * left.error)
+
+
+def _passes(measured: Measured, forecast: float) -> bool:
+    """Whether what was measured is more than a forecast, beyond chance."""
+    return bool(measured.value - forecast > _SIGNIFICANT * measured.error)
 
 
 def _where(evaluation: Evaluation, forecast: NDArray[np.float64]) -> str:

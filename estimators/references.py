@@ -145,7 +145,7 @@ def _iterated(ensemble: SkyEnsemble, held_out: HeldOut, held_out_name: str) -> l
         fields = fields_of(batch[LENSED], config.channels, config.sky)
         return config.sky.to_map(fitted.kappa(fields))[..., None]
 
-    basis = f"gains of {len(fitted.stages)} stages fitted on the first {number} of {held_out_name}"
+    basis = f"gains of {len(fitted.stages)} stages fitted on {number} of {held_out_name}"
     return [Estimator("qe_iterated_wiener", ITERATED, predict, basis)]
 
 

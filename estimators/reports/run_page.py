@@ -178,7 +178,7 @@ def _page(
         page.tiles(tiles),
         element("p", element("b", "What is left to win. "), left_to_win(evaluation), kind="lead"),
         page.beside(
-            page.figure("κ at large scales", drawn["large_scales"], _large_scales(evaluation)),
+            page.figure(*_large_scales(evaluation, drawn["large_scales"])),
             page.figure("Correlation with κ, and the forecast", drawn["reach"], _reach(evaluation)),
         ),
         page.figure("Maps", maps_png, maps_caption, head=False, wide=True),
@@ -210,9 +210,13 @@ def _checks(evaluation: Evaluation, checks: Checks | None) -> str:
     return checks_section.section(checks, labels)
 
 
-def _large_scales(evaluation: Evaluation) -> str:
+def _large_scales(evaluation: Evaluation, drawn: Figure) -> tuple[str, Figure, str]:
+    """The figure with its title and its caption."""
     cut = reach_figures.large_scale_limit(evaluation.ensemble)
-    return _LARGE_SCALES.format("" if math.isinf(cut) else f", its modes at L < {cut:,.0f}")
+    title, modes = "κ at large scales", f", its modes at L < {cut:,.0f}"
+    if math.isinf(cut):
+        title, modes = "κ of all estimates", ""
+    return title, drawn, _LARGE_SCALES.format(modes)
 
 
 def _reach(evaluation: Evaluation) -> str:

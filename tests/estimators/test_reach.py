@@ -4,14 +4,19 @@ import dataclasses
 import re
 
 import numpy as np
+import pytest
 
+from estimators import reach
 from estimators.ensemble import SkyEnsemble
 from estimators.estimator import Estimator
 from estimators.judge import judge_estimators
+from estimators.posterior.measured import MeasuredPosterior
 from estimators.quadratic.minimum_variance import MinimumVariance
 from estimators.quadratic.observation import Observation
 from estimators.quadratic.wiener import wiener_filter
 from estimators.reach import bars, forecasts_of, left_to_win
+from estimators.resampling import Measured, with_error
+from estimators.skill import difference
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.cosmology import kappa_power
 from lensing_tfds.sky import spectra
@@ -113,8 +118,42 @@ def test_without_a_forecast_the_sentence_says_so():
     rng = np.random.default_rng(0)
     bar = estimator("qe_tt_wiener", "QE TT, Wiener", 0.5, rng)
     below = judged(skies.CONFIG, [network(1, rng), bar])
-    rho = [float(one.skill.map_correlation.value) for one in below.judged]
     end = ", and no theory forecasts what is left on these skies."
-    assert left_to_win(below).endswith(f"it is {rho[1] - rho[0]:.4f} below the best of these{end}")
+    less = with_error(difference(below.judged[1].skill, below.judged[0].skill))  # of pairs
+    assert left_to_win(below).endswith(f"it is {less} below the best of these{end}")
     alone = judged(skies.CONFIG, [network(1, rng)])
     assert left_to_win(alone).endswith(f"it is the best of these{end}")
+
+
+def test_what_is_below_by_chance_is_said_to_be_so():
+    """Two estimates of equal noise, one of which is the better one on these examples."""
+    both = [network(1, np.random.default_rng(3)), network(1, np.random.default_rng(4))]
+    for first, other in (both, both[::-1]):
+        other = dataclasses.replace(other, name="qe_tt_wiener", label="QE TT")
+        evaluation = judged(skies.CONFIG, [first, other])
+        below = difference(evaluation.judged[1].skill, evaluation.judged[0].skill)
+        said = ": it is the best of these, and" in left_to_win(evaluation)
+        assert said == (below.value < 0)
+        assert (", which may be chance, and" in left_to_win(evaluation)) != said
+
+
+@pytest.mark.parametrize(
+    ("above", "counted", "end"),
+    [
+        (0.02, 0.02, r"which the MAP passes: (0\.\d+) ± 0\.\d+ is left to win up to the MAP\."),
+        (0.001, 0, r"the forecast 0\.\d+: (0\.\d+) ± 0\.\d+ is left to win\."),  # it may be chance
+    ],
+)
+def test_what_is_left_is_counted_up_to_a_maximum_a_posteriori_that_passes_the_forecast(
+    monkeypatch, above, counted, end
+):
+    forecast = forecasts_of(SkyEnsemble.of(REAL)).iterated.map_correlation
+    found = MeasuredPosterior(
+        40, np.ones(1), Measured(np.ones(1), np.ones(1)),
+        Measured(np.array(forecast + above), np.array(0.002)), np.ones(1),
+    )  # fmt: skip
+    monkeypatch.setattr(reach, "measured_posterior", lambda config: found)
+    evaluation = judged(REAL, [network(2, np.random.default_rng(1))], n=100)
+    said = re.search(f"{end}$", left_to_win(evaluation))
+    left = forecast + counted - float(evaluation.skill.map_correlation.value)
+    assert float(said[1]) == pytest.approx(left, abs=1e-4)
