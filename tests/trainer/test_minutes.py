@@ -76,7 +76,7 @@ def finished(halfminute, tmp_path_factory):
 
 
 def test_a_run_of_minutes_killed_and_resumed_equals_an_uninterrupted_one(
-    halfminute, paced, tmp_path, monkeypatch
+    halfminute, finished, paced, tmp_path
 ):
     code = KILLED.format(step=STEP, validation=VALIDATION, config=halfminute.to_json())
     killed = subprocess.run([sys.executable, "-c", code, str(tmp_path / "run")], check=False)
@@ -88,13 +88,11 @@ def test_a_run_of_minutes_killed_and_resumed_equals_an_uninterrupted_one(
     lines: list[str] = []
     train(halfminute, tmp_path / "run", lines.append)
     assert "resuming after epoch 2" in lines[0]
-    finished = load_run(tmp_path / "run")
-    assert finished.plan == begun.plan and finished.config == begun.config
-    assert len(finished.history["epoch"]) == begun.plan.epochs
-
-    monkeypatch.setattr(trainer.train, "planned", lambda *_: begun.plan)
-    train(halfminute, tmp_path / "uninterrupted", quiet)
-    assert_same_run(tmp_path / "run", tmp_path / "uninterrupted")
+    resumed, (uninterrupted, _) = load_run(tmp_path / "run"), finished
+    assert resumed.plan == begun.plan == load_run(uninterrupted).plan
+    assert resumed.config == begun.config
+    assert len(resumed.history["epoch"]) == begun.plan.epochs
+    assert_same_run(tmp_path / "run", uninterrupted)
 
 
 def test_minutes_are_cut_into_epochs_that_are_no_passes_and_the_rate_ends_at_zero(finished):

@@ -29,10 +29,11 @@ _SIGMAS = 4.5  # of the difference of some twenty bands' scores, of which one in
 def judged(name, model, number=None):
     """The skill on the first test examples."""
     config, number = pretrained_models.VERSIONS[name], number or EXAMPLES[name]
+    size = 2**19 // config.npix**2  # eager layers are twice as slow a map in batches of four
 
     def batches():
-        for start in range(0, number, 4):
-            yield simulate(config, "test", range(start, min(start + 4, number)))
+        for start in range(0, number, size):
+            yield simulate(config, "test", range(start, min(start + size, number)))
 
     judges, drawn = (
         [estimator.network(lambda maps: np.asarray(model(maps)))],
