@@ -5,13 +5,16 @@ import pytest
 from lensing_tfds.errors import LensingError
 from tests.trainer.tasks import TRAINED, statistics, task
 from trainer.networks import families, stacks
+from trainer.networks.family import FittedNetwork
 
 WHITENED = "whiten-2x8-3"
 
 
 def core(name: str, npix: int, seed: int) -> keras.Model:
     """The network between the layers that standardise."""
-    return families.parse(name).build(task(npix), statistics(task(npix)), seed)
+    network = families.parse(name)
+    assert not isinstance(network, FittedNetwork)
+    return network.build(task(npix), statistics(task(npix)), seed)
 
 
 def test_a_name_gives_its_layers():
