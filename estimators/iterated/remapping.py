@@ -6,9 +6,10 @@ unlensed sky is seen at x = y + β(y), with T̃(x) = T(x + ∇φ):
 
     T_k(y) = T̃(y + β),    β(y) = −∇φ_k(y + β),    T_k(y) = T(y + (∇φ − ∇φ_k)(x)),
 
-where the inverse deflection β is found by fixed-point iteration (Hanson, Challinor & Lewis 2010,
-arXiv:0911.0612, section 2). Estimates from T_k are of what is left as a function of y; as a
-function of x, where κ is, their deflection is taken at y = x + ∇φ_k(x). Gains choose between both.
+where the inverse deflection β is found by fixed-point iteration (Carron & Lewis 2017,
+arXiv:1704.08230, find it by Newton's). Estimates from T_k are of what is left as a function of y;
+as a function of x, where κ is, their deflection is taken at y = x + ∇φ_k(x). Gains choose between
+both.
 
 The features are not normalised, for the gains do that: ∇(g T_k) · (w T_k), of which the divergence
 is taken, on the map's own pixels, as products were when the sky was lensed there. The weights w are
