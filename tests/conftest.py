@@ -1,4 +1,5 @@
 import os
+import signal
 
 import hypothesis
 import pytest
@@ -6,6 +7,12 @@ import pytest
 # Test processes run side by side: threads of NaMaster's in each would only wait for one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+# A shell that runs the tests in the background has them ignore Ctrl-C, nohup a hangup, and so would
+# every program that a test starts to stop it; a handler that does nothing is not inherited.
+for _number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, lambda *_: None)
 
 # No deadlines: a busy machine is not a bug. The same examples everywhere: failures can be repeated.
 hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True)

@@ -140,8 +140,6 @@ def test_help_is_printed_on_streams_of_any_encoding(module, encoding):
 INTERRUPTED = """
 import os, signal, sys, threading
 from trainer import __main__
-# A shell that runs the tests in the background lets its children ignore Ctrl-C.
-signal.signal(signal.SIGINT, signal.default_int_handler)
 threading.Timer(float(sys.argv[1]), os.kill, (os.getpid(), signal.SIGINT)).start()
 __main__.main(["--dataset", "lensing/v9", "--data_dir", sys.argv[2], "--workdir", sys.argv[2]])
 """

@@ -68,13 +68,9 @@ def test_by_default_all_cores_work_when_there_is_work(tmp_path, monkeypatch):
 # As a person would write it: without `if __name__ == "__main__"`.
 SCRIPT = textwrap.dedent(
     """
-    import os, signal, sys
+    import sys
     from lensing_tfds import LensingConfig, LensingError
     from lensing_tfds.records import local_executor, shards
-    # A shell that runs the tests in the background lets its children ignore Ctrl-C, nohup a hangup.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    for ignored in (signal.SIGHUP, signal.SIGQUIT):
-        signal.signal(ignored, signal.SIG_DFL)
     config = LensingConfig("big", npix=256, lx=10.0,
                            num_examples={"train": 4000, "validation": 1, "test": 1})
     plan = shards.SplitPlan(config, "train", 2, sys.argv[1] + "/train")
