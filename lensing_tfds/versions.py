@@ -188,7 +188,7 @@ def dataset_name(dataset: str) -> str:
     Raises:
       LensingError: the dataset is another one, or has no name.
     """
-    family, _, name = dataset.partition("/")
+    family, _, name = dataset.partition("/") if isinstance(dataset, str) else ("", "", "")
     if family != "lensing" or not name or "/" in name:
         raise LensingError(f"unknown dataset {dataset!r}: expected lensing/<config>, as lensing/v8")
     if ":" in name:

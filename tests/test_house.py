@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import pytest
 
+from trainer.networks import REGISTERED
+
 ROOT = pathlib.Path(__file__).parents[1]
 
 MAY_IMPORT = {
@@ -210,6 +212,18 @@ def circles(root: pathlib.Path) -> list[set[str]]:
 
 def test_imports_point_one_way():
     assert forbidden(ROOT) == set()
+
+
+def test_keras_registers_our_layers_whichever_module_imports_it_first():
+    """Its import ends with that of `REGISTERED`: what those need must not be waiting for it."""
+    eager = {i for i in imports_of(ROOT) if i.when_imported}
+    begins_with_keras = {i.importer for i in eager if _package(i.imported) == "keras"}
+    waiting = {
+        (i.importer, i.imported)
+        for i in eager
+        if i.importer in REGISTERED and i.imported in begins_with_keras
+    }
+    assert set(REGISTERED) <= begins_with_keras and waiting == set()
 
 
 def test_no_modules_import_one_another():

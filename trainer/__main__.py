@@ -56,7 +56,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--learning_rate", type=float, help="the highest over the run")
     parser.add_argument("--schedule", help="of the rate: constant, or cosine, which ends at zero")
     parser.add_argument("--warmup_steps", type=int, help="in which the rate rises first")
-    parser.add_argument("--weight_decay", type=float, help="of adamw [0.01]")
+    parser.add_argument("--weight_decay", type=float, help="of adamw [the recipe's, or 0.01]")
     parser.add_shared("--max_examples", otherwise="all, or as many as --model needs")
     parser.add_argument("--seed", type=int, help="of weights, order and augmentation [0]")
     parser.add_argument(

@@ -113,7 +113,7 @@ class HParams:
         values = overridden(self.values, given)
         named = {name: values.get(name) for name in ("model", "optimizer")}
         base = resolve(dataset, data_dir, lensing, **named)
-        refuse_settings_of_training(base.model, values)
+        refuse_settings_of_training(base.model, {**self.values, **given})
         # Not `resolve` for all: a value of None, as of clipnorm, is a value here.
         return TrainerConfig(**overridden(base.to_json(), values))
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from lensing_tfds.errors import LensingError
 
 OPTIMIZERS = ("adam", "adamw", "sgd")
@@ -15,6 +13,9 @@ WEIGHT_DECAY = 0.01
 LARGEST = 2**31 - 1
 """Of any count or seed: more than any training has, and what TensorFlow's integers hold."""
 
+
+SMALLEST_RATE, LARGEST_RATE = 1e-30, 1e30
+"""Of learning: beyond, single precision makes zero of it, which trains nothing, or infinity."""
 
 LARGEST_MINUTES = 1e6
 
@@ -48,11 +49,15 @@ def check_optimization(
     Raises:
       LensingError: one is impossible; the message names it, its value and what is allowed.
     """
-    is_rate = math.isfinite(learning_rate) and learning_rate > 0
     for name, value, allowed, valid in (
         ("optimizer", optimizer, " or ".join(OPTIMIZERS), optimizer in OPTIMIZERS),
         ("schedule", schedule, " or ".join(SCHEDULES), schedule in SCHEDULES),
-        ("learning_rate", learning_rate, "a positive number", is_rate),
+        (
+            "learning_rate",
+            learning_rate,
+            f"a positive number, from {SMALLEST_RATE:g} to {LARGEST_RATE:g}",
+            SMALLEST_RATE <= learning_rate <= LARGEST_RATE,
+        ),
         ("momentum", momentum, "in [0, 1)", 0 <= momentum < 1),
         ("momentum", momentum, f"0 with {optimizer}", optimizer == "sgd" or momentum == 0),
         ("weight_decay", weight_decay, "in [0, 1)", 0 <= weight_decay < 1),

@@ -39,7 +39,7 @@ from trainer import checkpoints
 from trainer.config import BEFORE, LENGTHS, TrainerConfig, resumable
 from trainer.history import as_columns
 from trainer.networks import families, iterated
-from trainer.networks.maps import refuse_unreal
+from trainer.networks.maps import refuse_misshapen, refuse_unreal
 from trainer.networks.memory import MemoryEstimate
 from trainer.plan import Plan
 
@@ -300,12 +300,7 @@ def _checked(maps: np.ndarray, task: Task) -> NDArray[np.float32]:
     """Refuses maps that no estimate can be made from; a network would give one all the same."""
     refuse_unreal(maps)
     maps = np.asarray(maps)
-    if maps.ndim != 4 or maps.shape[1:] != task.input_shape:
-        npix, _, channels = task.input_shape
-        raise LensingError(
-            f"maps have shape {maps.shape}: the network takes (n, {npix}, {npix}, {channels}), of "
-            f"{', '.join(task.inputs.channels)}"
-        )
+    refuse_misshapen(maps, task)
     if maps.dtype.kind not in "fiu":
         raise LensingError(f"maps are of type {maps.dtype}: the network takes real numbers, µK")
     maps = maps.astype(np.float32, copy=False)

@@ -148,6 +148,10 @@ def test_it_is_the_default_where_polarization_is_seen(version):
             ["--dataset", "lensing/v11", "--epochs", "3"],
             "epochs is for networks that are trained: iterated",
         ),
+        (
+            ["--dataset", "lensing/v11", "--minutes", "3"],
+            "minutes is for networks that are trained: iterated",
+        ),
     ],
 )
 def test_bad_input_is_one_line(arguments, message, tmp_path, capsys):

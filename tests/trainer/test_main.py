@@ -69,6 +69,11 @@ def test_an_unknown_flag_is_an_error(flag, capsys):
         (["--batch_size", "1000000000"], "take a --batch_size of at most "),
         (["--epochs", "0"], "epochs is 0: must be at least 1"),
         (["--batch_size", "-1"], "batch_size is -1: must be at least 1"),
+        (
+            ["--learning_rate", "1e39"],
+            "learning_rate is 1e+39: must be a positive number, from 1e-30",
+        ),
+        (["--learning_rate", "1e-46"], "learning_rate is 1e-46: must be a positive number"),
         (["--learning_rate", "0"], "learning_rate is 0.0: must be a positive number"),
         (["--max_examples", "0"], "max_examples is 0: must be at least 1"),
         (["--max_examples", "20001"], "max_examples is 20001: lensing/v8 train has 20000"),

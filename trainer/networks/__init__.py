@@ -5,18 +5,23 @@ from types import ModuleType
 
 import wrapt
 
+# Whichever is imported first imports Keras, and that all of them: none may need another one, or a
+# module that itself begins with Keras, which would be half imported then.
+REGISTERED = (
+    "trainer.losses",
+    "trainer.metrics",
+    "trainer.networks.padding",
+    "trainer.networks.physical",
+    "trainer.networks.quadratic_layers",
+    "trainer.networks.whitening",
+)
+"""Modules of layers, losses and metrics that saved models name."""
+
 
 def _register(keras: ModuleType) -> None:
     """Registers layers, losses and metrics with Keras, once it is there."""
     del keras
-    for module in (
-        "trainer.losses",
-        "trainer.metrics",
-        "trainer.networks.padding",
-        "trainer.networks.physical",
-        "trainer.networks.quadratic_layers",
-        "trainer.networks.whitening",
-    ):
+    for module in REGISTERED:
         importlib.import_module(module)
 
 

@@ -1,4 +1,4 @@
-"""Arrays that a network would take for maps without a word, though they are none."""
+"""Arrays that a network would take for its maps without a word, though they are none, or others."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from lensing_tfds.errors import LensingError
+from lensing_tfds.task import Task
 
 
 def refuse_unreal(maps: Any) -> None:
@@ -25,3 +26,27 @@ def refuse_unreal(maps: Any) -> None:
         )
     if "complex" in str(getattr(maps, "dtype", "")):
         raise LensingError(f"maps are of type {maps.dtype}: the network takes real numbers, µK")
+
+
+def refuse_misshapen(maps: Any, task: Task) -> None:
+    """Refuses maps of other pixels or channels than a network's, or without an axis of examples.
+
+    Keras refuses some of them in words of its own, and takes others once it has seen two shapes.
+
+    Args:
+      maps: an array or a tensor of any library; what has no shape is left to Keras.
+      task: of the network.
+
+    Raises:
+      LensingError: they have another shape.
+    """
+    shape = getattr(maps, "shape", None)
+    if shape is None or getattr(shape, "rank", 4) is None:  # not known yet
+        return
+    pairs = zip(shape[1:], task.input_shape, strict=False)
+    if len(shape) != 4 or any(side not in (None, wanted) for side, wanted in pairs):
+        wanted = ", ".join(map(str, task.input_shape))
+        raise LensingError(
+            f"maps have shape {tuple(shape)}: the network takes (n, {wanted}), of "
+            f"{', '.join(task.inputs.channels)}"
+        )

@@ -15,7 +15,7 @@ from keras import ops
 
 from lensing_tfds.errors import LensingError
 from lensing_tfds.task import Task
-from trainer.networks.maps import refuse_unreal
+from trainer.networks.maps import refuse_misshapen, refuse_unreal
 from trainer.networks.scaling import Scaling
 from trainer.networks.settings import keras_settings
 
@@ -108,23 +108,27 @@ class PhysicalModel(keras.Model):
     """
 
     def __call__(self, maps: Any, *args: Any, **kwargs: Any) -> Any:
-        refuse_unreal(maps)
+        self._refuse(maps)
         return super().__call__(maps, *args, **kwargs)
 
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         """Estimates κ as `keras.Model.predict` does, from the maps as they are.
 
         Raises:
-          LensingError: the maps are complex or masked, or have other channels.
+          LensingError: the maps are complex or masked, or have another shape than the network's.
         """
-        refuse_unreal(x)
+        self._refuse(x)
         with keras_settings():
             return super().predict(x, *args, **kwargs)
 
     def predict_on_batch(self, x: Any) -> Any:
         """Estimates κ of one batch; otherwise as `predict`."""
-        refuse_unreal(x)
+        self._refuse(x)
         return super().predict_on_batch(x)
+
+    def _refuse(self, maps: Any) -> None:
+        refuse_unreal(maps)
+        refuse_misshapen(maps, task_of(self))
 
 
 def in_physical_units(network: keras.Model, task: Task, scaling: Scaling) -> keras.Model:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-import keras
+# Keras is imported where it is used: its import registers our layers, which need this module whole.
 
 _SETTINGS: dict[str, Any] = {
     "floatx": "float32",
@@ -31,6 +31,8 @@ def keras_settings() -> Iterator[None]:
     would change a network, its training or what it is given without a word. What was there before
     comes back when the last thread leaves the block.
     """
+    import keras
+
     policy = keras.config.dtype_policy()  # of a thread, unlike the others
     _enter()
     try:
@@ -43,6 +45,8 @@ def keras_settings() -> Iterator[None]:
 
 def _enter() -> None:
     global _users
+    import keras
+
     with _lock:
         _users += 1
         if _users == 1:
@@ -59,5 +63,7 @@ def _leave() -> None:
 
 
 def _set(values: dict[str, Any]) -> None:
+    import keras
+
     for name, value in values.items():
         getattr(keras.config, f"set_{name}")(value)

@@ -100,15 +100,19 @@ def saved_fixture(tmp_path):
 @pytest.mark.parametrize(
     ("spoilt", "message"),
     [
-        (lambda maps: np.concatenate([maps, maps], axis=-1), "their last axis must be T"),
+        (lambda maps: np.concatenate([maps, maps], axis=-1), r"takes \(n, 16, 16, 1\), of T"),
+        (lambda maps: maps[:, :8, :8], r"\(3, 8, 8, 1\): the network takes \(n, 16, 16, 1\)"),
+        (lambda maps: np.tile(maps, (1, 2, 2, 1)), r"\(3, 32, 32, 1\): the network takes"),
+        (lambda maps: maps[0], r"\(16, 16, 1\): the network takes"),
         (lambda maps: maps + 1j, "maps are of type complex"),
         (lambda maps: np.ma.masked_greater(maps, 100.0), "maps are a masked array"),
     ],
-    ids=["two channels", "complex", "masked"],
+    ids=["two channels", "a part", "larger", "no examples' axis", "complex", "masked"],
 )
 def test_a_loaded_file_refuses_maps_that_keras_would_change(saved, method, spoilt, message):
     model, maps = saved
-    assert np.isfinite(getattr(model, method)(maps)).all()
+    for several in (maps, maps[:2]):  # after two, Keras takes any
+        assert np.isfinite(getattr(model, method)(several)).all()
     with pytest.raises(LensingError, match=message):
         getattr(model, method)(spoilt(maps))
 
