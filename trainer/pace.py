@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -34,18 +34,30 @@ def measure_pace(
     optimizer.build(model.trainable_variables)
     variables = [*model.variables, *optimizer.variables]
     before = [keras.ops.convert_to_numpy(variable) for variable in variables]
+
+    def fit(clock: _Clock) -> None:
+        model.fit(training, shuffle=False, verbose=0, callbacks=[clock, *callbacks])
+
+    def evaluate(clock: _Clock) -> None:
+        model.evaluate(validation, verbose=0, callbacks=[clock, *callbacks])
+
     try:
-        for limit in (0.0, seconds):  # first, functions are traced and threads are started
-            clock = _Clock(limit)
-            model.fit(training, shuffle=False, verbose=0, callbacks=[clock, *callbacks])
-            step = clock.seconds_per_step
-        for limit in (0.0, seconds):
-            clock = _Clock(limit)
-            model.evaluate(validation, verbose=0, callbacks=[clock, *callbacks])
+        step, tracing = _timed(fit, seconds)
+        batch, tracing_validation = _timed(evaluate, seconds)
     finally:
         for variable, value in zip(variables, before, strict=True):
             variable.assign(value)
-    return Pace(step, clock.seconds_per_step * int(validation.cardinality()))
+    return Pace(step, batch * int(validation.cardinality()), tracing + tracing_validation)
+
+
+def _timed(run: Callable[[_Clock], None], seconds: float) -> tuple[float, float]:
+    """Seconds of a step, and how many more the first ones take, in which functions are traced."""
+    first, clock = _Clock(0.0), _Clock(seconds)
+    begun = time.perf_counter()
+    run(first)
+    spent = time.perf_counter() - begun
+    run(clock)
+    return clock.seconds_per_step, max(0.0, spent - first.steps * clock.seconds_per_step)
 
 
 class _Clock(keras.callbacks.Callback):
@@ -54,7 +66,7 @@ class _Clock(keras.callbacks.Callback):
     def __init__(self, seconds: float):
         super().__init__()
         self._limit = seconds
-        self._steps = 0
+        self.steps = 0
         self._begun = 0.0
         self.seconds_per_step = 0.0
 
@@ -71,8 +83,8 @@ class _Clock(keras.callbacks.Callback):
         self.model.stop_evaluating = self._over(logs)
 
     def _over(self, logs: dict[str, Any]) -> bool:
-        self._steps += 1
+        self.steps += 1
         float(logs["loss"])  # waits for the device
         spent = time.perf_counter() - self._begun
-        self.seconds_per_step = spent / self._steps
-        return spent >= self._limit and self._steps >= _FEWEST_STEPS
+        self.seconds_per_step = spent / self.steps
+        return spent >= self._limit and self.steps >= _FEWEST_STEPS

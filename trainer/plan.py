@@ -55,10 +55,13 @@ class Pace:
     Attributes:
       step: seconds of a training step.
       validation: seconds of the validation split.
+      starting: seconds until the first step, and the first of validation: a network that was just
+        compiled is traced then.
     """
 
     step: float
     validation: float
+    starting: float = 0.0
 
     @classmethod
     def of(cls, row: Row, examples: float, steps: int) -> Pace:
@@ -74,7 +77,7 @@ class Pace:
 
     def seconds(self, plan: Plan) -> float:
         """Time that a plan takes."""
-        return plan.steps * self.step + plan.epochs * self.validation
+        return self.starting + plan.steps * self.step + plan.epochs * self.validation
 
 
 def planned(minutes: float, spent: float, pace: Pace) -> Plan:
@@ -88,7 +91,7 @@ def planned(minutes: float, spent: float, pace: Pace) -> Plan:
     Raises:
       LensingError: they hold no step.
     """
-    left = _USED * (60 * minutes - spent)
+    left = _USED * (60 * minutes - spent) - pace.starting
     most = max(_MOST_EPOCHS, math.ceil(left / _EPOCH_SECONDS))
     usual, limit = (
         share * max(left, 0.0) / pace.validation for share in (_USUAL_VALIDATION, _MOST_VALIDATION)
@@ -100,11 +103,11 @@ def planned(minutes: float, spent: float, pace: Pace) -> Plan:
         epochs = max(1, min(epochs, steps // _FEWEST_STEPS))
         steps = int((left - epochs * pace.validation) / pace.step)
     if steps < 1:
-        needed = (pace.step + pace.validation) / _USED + spent
+        needed = pace.seconds(Plan(1, 1)) / _USED + spent
         raise LensingError(
             f"minutes is {minutes:g}: must be at least {needed / 60:.2g}, which hold one step of "
             f"{pace.step:.2g} s, the validation split in {pace.validation:.2g} s, and the "
-            f"{spent:.2g} s of getting ready"
+            f"{spent + pace.starting:.2g} s of getting ready"
         )
     return Plan(epochs, steps // epochs)
 

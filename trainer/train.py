@@ -200,9 +200,9 @@ def _measured(
         )
     if config.minutes is None:
         assert config.epochs is not None, "one of the two is given"
-        return Plan(config.epochs, in_a_pass), pace
+        return Plan(config.epochs, in_a_pass), dataclasses.replace(pace, starting=0.0)
     plan = planned(config.minutes, time.monotonic() - begun, pace)
-    compile_network(model, config, plan.steps)
+    compile_network(model, config, plan.steps)  # which is traced once more
     return plan, pace
 
 
@@ -210,12 +210,14 @@ def _expectation(plan: Plan, done: int, pace: Pace, in_a_pass: int) -> str:
     """Says what a run will take."""
     left = dataclasses.replace(plan, epochs=plan.epochs - done)
     seconds = pace.seconds(left)
+    epoch = (seconds - pace.starting) / left.epochs
+    starting = f" with {duration(pace.starting)} to start" if pace.starting > 0.5 else ""
     passes = plan.steps_per_epoch / in_a_pass
     end = time.strftime("%H:%M", time.localtime(time.time() + seconds))
     return (
-        f"an epoch takes {duration(seconds / left.epochs)}: {plan.steps_per_epoch:,} steps of "
+        f"an epoch takes {duration(epoch)}: {plan.steps_per_epoch:,} steps of "
         f"{pace.step:.2g} s ({passes:.2g} passes) and {pace.validation:.2g} s of validation; "
-        f"{left.epochs} epochs take {duration(seconds)}, until {end}"
+        f"{left.epochs} epochs take {duration(seconds)}{starting}, until {end}"
     )
 
 

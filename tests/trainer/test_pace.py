@@ -17,7 +17,13 @@ SECONDS = 0.05
 
 
 class Slow(keras.callbacks.Callback):
-    """Makes each step longer."""
+    """Makes each step longer, and the first one much."""
+
+    traced = False
+
+    def on_train_begin(self, logs=None):
+        time.sleep(0 if self.traced else 0.5)
+        self.traced = True
 
     def on_train_batch_begin(self, batch, logs=None):
         time.sleep(0.02)
@@ -43,6 +49,7 @@ def test_measuring_leaves_no_trace_and_finds_the_time_of_steps(builder, changed,
             for x, y in zip(before, model.get_weights(), strict=True):
                 np.testing.assert_array_equal(x, y)
             assert pace.step > 0.02
+            assert pace.starting > 0.5
             assert 0.05 * int(validation.cardinality()) < pace.validation
         fitted = model.fit(batches, epochs=1, steps_per_epoch=8, shuffle=False, verbose=0)
         assert len(fitted.history["loss"]) == 1 and int(model.optimizer.iterations) == 8

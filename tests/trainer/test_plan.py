@@ -48,8 +48,11 @@ def test_epochs_are_few_where_validation_is_slow_and_short_in_a_long_run(
     assert planned(minutes, 0.0, Pace(step, validation)).epochs == epochs
 
 
-def test_what_has_passed_is_taken_off():
+def test_what_has_passed_and_what_a_start_takes_are_taken_off():
     pace = Pace(0.5, 3.0)
+    assert planned(11, 0.0, Pace(0.5, 3.0, starting=0.97 * 60)) == planned(10, 0.0, pace)
+    with pytest.raises(LensingError, match="must be at least 1.3, .* the 70 s of getting ready"):
+        planned(1, 10.0, Pace(0.5, 3.0, starting=60.0))
     assert planned(11, 60.0, pace) == planned(10, 0.0, pace) != planned(11, 0.0, pace)
 
 
