@@ -16,12 +16,10 @@ from pathlib import Path
 from estimators.compared_runs import judged_metrics, read
 from estimators.metrics_json import BaselineMetrics, Metrics
 from estimators.reach import leading
-from lensing_tfds.command_line import command
-from lensing_tfds.errors import LensingError
+from lensing_tfds.command_line import CommandParser, command
 from lensing_tfds.versions import VERSIONS, dataset_name
 from trainer.networks import iterated
 
-_BARS = "--bars"
 _ANY, _QE_ALL = "", "QE, all modes"
 
 HEADS = ("version", "QE", _QE_ALL, "iterated", "forecast", "network", "which")
@@ -89,11 +87,12 @@ def _rho(judged: Metrics | BaselineMetrics) -> float:
 
 def main(arguments: Sequence[str]) -> None:
     """Prints the table."""
-    folders = [Path(argument) for argument in arguments if argument != _BARS]
-    with command(verbose=False):
-        if not folders:
-            raise LensingError("name judged runs: python -m benchmarks.results_table runs/v1 ...")
-        print(table(folders, networks=_BARS not in arguments))
+    parser = CommandParser("benchmarks.results_table", "Print what judged runs reach, as a table.")
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of judged runs")
+    parser.add_argument("--bars", action="store_true", help="without the networks")
+    flags = parser.parse_args(arguments)
+    with command(flags.verbose):
+        print(table(flags.runs, networks=not flags.bars))
 
 
 if __name__ == "__main__":

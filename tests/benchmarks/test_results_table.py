@@ -87,3 +87,12 @@ def test_runs_on_other_examples_and_runs_that_were_not_judged_are_refused(tmp_pa
         results_table.table([one, other])
     with pytest.raises(LensingError, match="judge it first"):
         results_table.table([tmp_path])
+
+
+def test_the_command_answers_help_and_refuses_unknown_flags(capsys):
+    with pytest.raises(SystemExit) as end:
+        results_table.main(["--help"])
+    assert not end.value.code and "RUN" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        results_table.main(["--nonsense", "run"])
+    assert "--nonsense" in capsys.readouterr().err
