@@ -179,7 +179,7 @@ def _page(
         element("p", element("b", "What is left to win. "), left_to_win(evaluation), kind="lead"),
         page.beside(
             page.figure(*_large_scales(evaluation, drawn["large_scales"])),
-            page.figure("Correlation with κ, and the forecast", drawn["reach"], _reach(evaluation)),
+            page.figure(*_reach(evaluation, drawn["reach"])),
         ),
         page.figure("Maps", maps_png, maps_caption, head=False, wide=True),
         element("p", element("b", _NOTE), " ".join(caveats(lensing)), kind="note"),
@@ -219,9 +219,12 @@ def _large_scales(evaluation: Evaluation, drawn: Figure) -> tuple[str, Figure, s
     return title, drawn, _LARGE_SCALES.format(modes)
 
 
-def _reach(evaluation: Evaluation) -> str:
-    text = _REACH + (_FORECAST if evaluation.ensemble.forecasts else "")
-    return text + (_POSTERIOR if measured_posterior(evaluation.ensemble.config) else "")
+def _reach(evaluation: Evaluation, drawn: Figure) -> tuple[str, Figure, str]:
+    title, text = "Correlation with κ", _REACH
+    if evaluation.ensemble.forecasts:
+        title, text = f"{title}, and the forecast", text + _FORECAST
+    text += _POSTERIOR if measured_posterior(evaluation.ensemble.config) else ""
+    return title, drawn, text
 
 
 def _plus_minus(measured: Measured) -> Html:

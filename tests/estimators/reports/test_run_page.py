@@ -192,3 +192,8 @@ def test_the_gallery_names_the_channel_that_it_shows(stokes, title):
 def test_maps_with_noise_are_not_called_free_of_noise():
     noisy = dataclasses.replace(VERSIONS["v4"], noise_uK_arcmin=5.0)
     assert "free of noise" not in " ".join(run_page.caveats(noisy))
+
+
+def test_titles_name_the_forecast_and_large_scales_where_there_are_any(pages):
+    assert "Correlation with κ</h3>" in pages.html and "κ of all estimates</h3>" in pages.html
+    assert "and the forecast</h3>" not in pages.html and "large scales</h3>" not in pages.html
