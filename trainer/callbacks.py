@@ -125,9 +125,13 @@ class Progress(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         self._epoch = epoch + 1
         self._begun = time.monotonic()
+        self._starting = self._stepping = 0.0  # seconds of the first step, and of all others
 
     def on_train_batch_end(self, batch: int, logs: Logs) -> None:
         now, steps = time.monotonic(), self.plan.steps_per_epoch
+        if batch == 0:
+            self._starting = now - self._begun
+        self._stepping = now - self._begun - self._starting
         if self.live and now - self._shown > 0.5:
             self._shown = now
             pace = Pace((now - self._begun) / (batch + 1), self.validation)
@@ -143,7 +147,10 @@ class Progress(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         if self.live:
             print("\r\033[K", end="")
-        left = logs["seconds"] * (self.plan.epochs - self._epoch)
+        seconds = logs["seconds"]
+        if (others := self.plan.steps_per_epoch - 1) > 0:  # functions are traced in the first step
+            seconds += self._stepping / others - self._starting
+        left = seconds * (self.plan.epochs - self._epoch)
         self.report(
             f"{self._title()}  loss {logs['loss']:.4f}  val_loss {logs['val_loss']:.4f}"
             f"  correlation {logs['map_correlation']:.3f}"

@@ -209,3 +209,16 @@ def test_the_running_epoch_says_how_long_the_run_takes_still(capsys, monkeypatch
     progress.on_train_batch_end(3, {"loss": 0.25})  # 4 steps of 2 s; 16 steps and 2 validations
     shown = capsys.readouterr().out
     assert re.search(r"epoch 2/3  step 4/10  loss 0.2500  42s left", shown)
+
+
+def test_the_time_that_is_left_knows_of_no_tracing(monkeypatch):
+    now = iter((100.0, 130.0, 132.0, 134.0))
+    monkeypatch.setattr("time.monotonic", lambda: next(now))
+    lines: list[str] = []
+    progress = Progress(Plan(3, 3), 5.0, lines.append, live=False)
+    progress.on_epoch_begin(0)
+    for batch in range(3):  # the first step takes 30 s, the others 2 s, and validation 5 s
+        progress.on_train_batch_end(batch, {"loss": 0.25})
+    logs = dict.fromkeys(("loss", "val_loss", "map_correlation", "val_map_correlation"), 0.5)
+    progress.on_epoch_end(0, logs | {"seconds": 39.0, "examples_per_second": 1.0})
+    assert lines[0].endswith("  22s left")
