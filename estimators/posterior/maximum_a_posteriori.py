@@ -48,7 +48,7 @@ class Ascent:
 
     Attributes:
       kappa: κ̂, half plane of the patch, (npix, npix // 2 + 1). Small where little is known, as
-        Wiener-filtered ones are: on v10 to v12 it has, within 2 %, as much power as it shares
+        Wiener-filtered ones are: on v10 to v12 it has, within 3 %, as much power as it shares
         with κ, on v9 up to 8 % less.
       log_posterior: −J at the start and after each step, nats, up to a constant: it rises. Of the
         maps' own noise alone.
