@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,9 @@ def predict_split(
     Raises:
       LensingError: the run has no finished epoch; the dataset has no such split, or other maps than
         the network takes; the folder holds other predictions; or a worker failed.
+
+    Warns:
+      UserWarning: the network was trained on maps of another sky.
     """
     config = stored_config(builder)
     if split not in builder.info.splits:
@@ -122,11 +126,13 @@ def _refuse_other_maps(run: Run, config: LensingConfig) -> None:
         raise LensingError(
             f"the network in {run.workdir} cannot see the maps of lensing/{config.name}: {changed}"
         )
-    if is_fitted(run.config.model) and (changed := map_differences(run.lensing, config)):
-        raise LensingError(
-            f"the network in {run.workdir} was fitted to other maps than those of "
-            f"lensing/{config.name}: {changed}"
-        )
+    if not (changed := map_differences(run.lensing, config)):
+        return
+    theirs = f"other maps than those of lensing/{config.name}: {changed}"
+    if is_fitted(run.config.model):
+        raise LensingError(f"the network in {run.workdir} was fitted to {theirs}")
+    # How a network does on another sky is a question that people ask.
+    warnings.warn(f"the network in {run.workdir} was trained on {theirs}", stacklevel=3)
 
 
 def _refuse_other_predictions(

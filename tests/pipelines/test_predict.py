@@ -266,6 +266,15 @@ def test_a_fitted_network_takes_maps_of_its_own_sky_only(workdir, builder, tmp_p
     assert not (tmp_path / "new").exists()
 
 
+def test_it_is_said_that_a_network_was_trained_on_another_sky(workdir, builder, tmp_path):
+    run = load_run(workdir)
+    other = dataclasses.replace(run.lensing, noise_uK_arcmin=5.0)
+    with pytest.warns(UserWarning, match="trained on other maps .*: noise_uK_arcmin: 5.0 -> 0.0"):
+        predict_split(
+            dataclasses.replace(run, lensing=other), builder, "test", str(tmp_path / "new")
+        )
+
+
 @pytest.mark.parametrize(
     ("kept", "fault"),
     [(3.9, "is truncated or corrupted"), (3, "has 3 of its 4 ex"), (0, "has 0 of its 4 ex")],
