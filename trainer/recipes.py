@@ -103,8 +103,8 @@ _SGD = Recipe(
 # versions', for the larger gradients' noise of small batches; nobody has tuned it.
 _SURVEY = Recipe(model="6x32-9", learning_rate=3e-4, batch_size=16)
 
-# At the optimum of Gaussian skies but for a percent or two, in a minute. `unet` learns v9 too slowly:
-# after 45,000 examples it has not reached the quadratic estimator.
+# At the optimum of Gaussian skies but for a percent or two, in a minute. `unet` learns v9 too
+# slowly: after 45,000 examples it has not reached the quadratic estimator.
 _ITERATED = Recipe(iterated.NAME)
 
 # The first of a version is its default; the first of a family is what its others are trained like.
