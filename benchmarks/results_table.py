@@ -1,4 +1,4 @@
-"""What is reached on each version, as a Markdown table, from the metrics of judged runs.
+"""A Markdown table of what is reached on each version, from the metrics of judged runs.
 
     python -m benchmarks.results_table runs/v1 runs/v2 runs/v11 runs/v11-longer
 

@@ -66,7 +66,7 @@ class SkyEnsemble:
 
     @functools.cached_property
     def forecasts(self) -> list[Forecast]:
-        """What the quadratic estimator, and then each iteration, is expected to reach.
+        """Forecasts of the quadratic estimator, and then of each iteration.
 
         There is none where theory does not hold, see `realism.estimator_theory_holds`.
         """

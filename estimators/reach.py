@@ -1,4 +1,4 @@
-"""What can be reached: the forecast in the judge's bands, and what is left to win up to it.
+"""The reach of estimates: the forecast in the judge's bands, and what is left to win up to it.
 
 The forecast is `estimators.iterated.forecast`'s. In a band of modes a Wiener-filtered estimate of
 noise N has ρ² = Σ C ρ_l² / Σ C with ρ_l² = C / (C + N), as the judge measures it.
@@ -43,7 +43,7 @@ class Reach:
 
 @dataclasses.dataclass(frozen=True)
 class Forecasts:
-    """What theory expects of skies.
+    """The expectation of theory for skies.
 
     Attributes:
       quadratic: of the quadratic estimator.

@@ -1,4 +1,4 @@
-"""How long a run is: what fits into minutes at a pace, in epochs and steps.
+"""The length of a run: what fits into minutes at a pace, in epochs and steps.
 
 A pass goes through the training split once. An epoch ends with the validation split, a row of the
 history and a checkpoint: of a run of N epochs it is a pass, and a run of minutes is cut into equal
@@ -50,7 +50,7 @@ class Plan:
 
 @dataclasses.dataclass(frozen=True)
 class Pace:
-    """How fast a network trains on a machine.
+    """The speed at which a network trains on a machine.
 
     Attributes:
       step: seconds of a training step.

@@ -43,7 +43,7 @@ _MARKS = ("map_correlation", "mse", "rho_ell")
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Marks:
-    """What a network scored on the whole test split, each with its error.
+    """Scores of a network on the whole test split, each with its error.
 
     Attributes:
       num_examples: of the split.
@@ -85,7 +85,7 @@ class Pretrained:
 
     @property
     def card(self) -> str:
-        """What it is, is for, and scored, in a few lines."""
+        """A few lines: what it is, is for, and scored."""
         lensing, marks = self.task.lensing, self.marks
         bands = zip(marks.ell_edges, marks.ell_edges[1:], *marks.rho_ell, strict=False)
         return "\n".join(

@@ -256,7 +256,7 @@ class ByTemplate:
 
     @property
     def counts(self) -> tuple[int, int]:
-        """How many features stage 0 has, and how many each later one."""
+        """The number of features of stage 0, and of each later one."""
         return len(self.pairs), most_features(self.pairs)
 
     def features(self, stage: Stage, number: int) -> StageFeatures:

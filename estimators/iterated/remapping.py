@@ -68,7 +68,7 @@ class ByRemapping:
 
     @property
     def counts(self) -> tuple[int, int]:
-        """How many features stage 0 has, and how many each later one."""
+        """The number of features of stage 0, and of each later one."""
         first = 3 + (2 if realism.has_excess_power(self.config) else 1)
         return first, first + 5
 

@@ -1,4 +1,4 @@
-"""What the maximum a posteriori was measured to reach, on skies of the versions.
+"""Correlations with κ that the maximum a posteriori was measured to have, on the versions' skies.
 
 It takes minutes an example, so that it is not judged anew beside every run: the numbers are a file
 of this package, which `python -m benchmarks.maximum_a_posteriori` writes.

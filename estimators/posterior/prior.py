@@ -1,4 +1,4 @@
-"""What is known of a sky before it is seen: whitened unknowns -> κ and the unlensed T, Q and U."""
+"""Prior knowledge of a sky: whitened unknowns -> κ and the unlensed T, Q and U."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a judged estimate reaches beside the bars and the forecast: its curves, its maps."""
+"""Figures of a judged estimate beside the bars and the forecast: its curves, its maps."""
 
 from __future__ import annotations
 

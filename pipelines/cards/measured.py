@@ -21,7 +21,7 @@ _JUDGED = 200  # examples: they give the map-level ρ to 0.002
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class MeasuredReach:
-    """What an estimator was measured to reach.
+    """The measured reach of an estimator.
 
     Attributes:
       group: of `reach.leading`.

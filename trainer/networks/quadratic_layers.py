@@ -45,7 +45,7 @@ class _PatchLayer(keras.layers.Layer):
         return super().get_config() | {"npix": self.sky.npix, "side": self.sky.side}
 
     def modes_like(self, maps: Any) -> Modes:
-        """What a layer gives is said, as tracing it for its shapes would take seconds a model."""
+        """States the shape, as tracing a layer for it would take seconds a model."""
         shape = (maps.shape[0], self.sky.npix, self.sky.npix)
         re, im = (keras.KerasTensor(shape, "float32") for _ in range(2))
         return re, im

@@ -125,7 +125,7 @@ HIRES = Stack(blocks=((6, 64),), last_kernel=3, upsampling=2)
 _HIRES_PREFIX = "hires-"
 
 WHITEN = "whiten-"
-"""What the name of a stack that is shown whitened maps begins with."""
+"""The beginning of the name of a stack that is shown whitened maps."""
 
 
 def parse(name: str) -> Stack | None:

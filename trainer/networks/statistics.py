@@ -1,4 +1,4 @@
-"""What a network is told about the maps it will see: measured once, on training examples alone."""
+"""Statistics of the maps that a network will see, measured once, on training examples alone."""
 
 from __future__ import annotations
 
