@@ -15,6 +15,7 @@ found from the quadratic estimate: there, maps with more noise are assumed first
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -40,6 +41,7 @@ _LONGER = 4.0  # than the last one a step may be
 _LAST_STEPS = 3  # that must gain little in all, for one that promises little to be believed
 _EASIER = (12.0, 6.0, 3.0, 1.7)  # µK·arcmin, of the noise that is assumed first where T is seen
 _EASIER_GAIN = 15.0  # nats
+_LIKELY = (0.5, 2.0)  # 2 J a pixel and channel, which is 1 to some percent for the config's maps
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -114,6 +116,9 @@ class MaximumAPosteriori:
 
         Raises:
           LensingError: the maps have another shape, or are not finite.
+
+        Warns:
+          UserWarning: the maps are not such as the config's: in other units, or of another sky.
         """
         data = self._model.data(maps)
         x = self._first_guess(maps)
@@ -124,6 +129,13 @@ class MaximumAPosteriori:
             converged = climb.run(x, gain, self._most_steps)
             x = climb.point.x
             filter_steps += climb.filter_steps
+        chi_squared = 2 * climb.point.value / maps.size
+        if not _LIKELY[0] < chi_squared < _LIKELY[1]:
+            warnings.warn(
+                f"the maps have a χ² of {chi_squared:.3g} a pixel and channel, where those of "
+                f"{self._config.name!r} have 1: do not trust this estimate (are they in µK?)",
+                stacklevel=2,
+            )
         return Ascent(self.on_patch(x), tuple(climb.values), filter_steps, converged)
 
     def on_patch(self, x: Modes) -> Modes:

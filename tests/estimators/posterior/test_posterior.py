@@ -167,3 +167,10 @@ def test_an_inverse_hessian_takes_the_last_change_to_its_step_and_points_downhil
         np.testing.assert_allclose(learnt.times(change), step, rtol=0, atol=1e-10)
         gradient = white(sky, rng)
         assert dot(gradient, learnt.times(gradient), sky) > 0
+
+
+@pytest.mark.parametrize(("unit", "is_said"), [(1.0, False), (1e-6, True)])
+def test_maps_in_other_units_are_said_to_be_unlikely(unit, is_said, recwarn):
+    maps = simulate(PATCH, "test", [0])["lensed"][0] * np.float32(unit)
+    MaximumAPosteriori(PATCH, spectra_of(PATCH)).ascend(maps)
+    assert any("are they in µK" in str(w.message) for w in recwarn) == is_said
