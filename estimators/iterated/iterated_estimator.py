@@ -58,7 +58,7 @@ class Stage:
     """Fitted numbers of a stage.
 
     Attributes:
-      gains: (features, rings) float64, the features in the order of `stage_features`.
+      gains: (features, rings) float64, in the order of its `Features`.
       residual_b: (rings,) float64, the observed power of B_res, µK², that weighs this stage's
         estimates; empty for stage 0 and where there is no B.
       power: (rings,) float64, of the remapped T, µK², which weighs this stage's estimates; empty

@@ -1,4 +1,4 @@
-"""What is left to win is the forecast less what was measured, where the forecast says it is."""
+"""The rest to win is the forecast less what was measured, where the forecast says it is."""
 
 import dataclasses
 import re

@@ -15,10 +15,10 @@ import numpy as np
 
 from estimators.iterated.fitting import Examples, are_enough, each_stage
 from estimators.iterated.iterated_estimator import (
-    AGAIN,
     Stage,
     StageFeatures,
     estimated_from,
+    most_features,
     rings_of,
 )
 from estimators.quadratic.observation import Observation
@@ -83,9 +83,8 @@ class Iterated:
 
     def footprint(self, task: Task) -> Footprint:
         """Counts the gains of two stages, and what an estimate keeps on the grid for products."""
-        sky, pairs = task.lensing.sky, pairs_of(task.lensing)
-        again = sum(len(estimated_from(pair, 0, 0)) for pair in AGAIN if pair in pairs)
-        gains = rings_of(sky).num * (2 * len(pairs) + 1 + again)
+        pairs = pairs_of(task.lensing)
+        gains = rings_of(task.lensing.sky).num * (len(pairs) + most_features(pairs))
         return Footprint(gains, 16 * (3 * task.npix // 2) ** 2)
 
 

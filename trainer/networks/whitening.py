@@ -17,7 +17,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from lensing_tfds.errors import LensingError
-from lensing_tfds.sky import polarization
+from lensing_tfds.sky import instrument, polarization
 from lensing_tfds.sky.binning import Bins
 from lensing_tfds.sky.flat_sky import FlatSky
 from lensing_tfds.task import Task
@@ -143,8 +143,8 @@ def whitening(task: Task, statistics: Statistics) -> Whiten:
     """
     lensing, scaling = task.lensing, statistics.scaling
     rings = Bins.fundamental(lensing.sky)
-    # T's noise; Q and U, and so E and B, have √2 times it each.
-    noise = 2 * np.radians(lensing.noise_uK_arcmin / 60) ** 2
+    # E and B have the noise of Q and U.
+    noise = np.radians(instrument.channel_noise(lensing.noise_uK_arcmin, "Q") / 60) ** 2
     filters = {}
     for name, power in statistics.ring_power.items():
         channel = task.inputs.channels.index("T" if name == "T" else "Q")

@@ -1,4 +1,4 @@
-"""How the fit uses memory, threads and the stream of examples: none of it shows in the gains."""
+"""Gains do not show how memory, threads and the stream of examples were used."""
 
 import tracemalloc
 

@@ -1,4 +1,4 @@
-"""What was measured of the maximum a posteriori stands beside runs on the same skies, no others."""
+"""Measured scores of the maximum a posteriori stand beside runs on the same skies, no others."""
 
 import dataclasses
 import json

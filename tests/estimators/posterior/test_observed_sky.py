@@ -1,4 +1,4 @@
-"""What the posterior thinks that maps are: the simulator's, and adjoints of each other."""
+"""The posterior observes as the simulator does, and its adjoint is one."""
 
 import dataclasses
 

@@ -26,7 +26,7 @@ def fields():
 
 @pytest.fixture
 def made(monkeypatch):
-    """How many maps were summed from modes, in calls of one leg each."""
+    """Counts the maps that were summed from modes, in calls of one leg each."""
     counts = []
     sums = ProductGrid.filtered_maps
 
