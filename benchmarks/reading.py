@@ -36,9 +36,9 @@ def readers(data_dir: str) -> dict[str, Callable[[], Iterator[object]]]:
     import tensorflow as tf
     import tensorflow_datasets as tfds
 
-    from trainer.config import resolve
     from trainer.data import stream
     from trainer.data.stored import StoredExamples
+    from trainer.settings.config import resolve
 
     builder = tfds.builder(f"lensing/{CONFIG.name}", data_dir=data_dir)
     builder.download_and_prepare()

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from estimators.judge import judge
 from lensing_tfds.records.datasets import absolute_data_dir, find_config
-from trainer.config import resolve
-from trainer.hparams import read_hparams
-from trainer.spaces import space_for
+from trainer.settings.config import resolve
+from trainer.settings.hparams import read_hparams
+from trainer.settings.spaces import space_for
 from trainer.train import train
 from tuning.config import SearchConfig
 from tuning.search import search

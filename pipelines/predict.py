@@ -7,8 +7,9 @@ On one machine, and on a Dask cluster:
       --runner DaskRunner --dask_client_address tcp://scheduler:8786
 
 Every flag that is not listed by `--help` goes to Beam as it stands. The estimates are those of
-`trainer.run.Run.predict`. They are written beside their indices, one pair of files a shard, in the
-format of docs/predictions.md, for which `python -m trainer.evaluate --predictions DIR` is a judge.
+`trainer.runs.run.Run.predict`. They are written beside their indices, one pair of files a shard, in
+the format of docs/predictions.md, for which `python -m trainer.evaluate --predictions DIR` is a
+judge.
 Run again, the command keeps the files that are finished and intact.
 """
 
@@ -35,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             from lensing_tfds.versions import dataset_name
             from pipelines.beam_flags import beam_options, prepare_beam
             from pipelines.predictor import predict_split
-            from trainer.run import load_run
+            from trainer.runs.run import load_run
 
         prepare_beam(arguments.verbose)
         options = beam_options(flags)

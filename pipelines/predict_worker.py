@@ -29,8 +29,8 @@ from lensing_tfds.records import storage
 from lensing_tfds.records.datasets import open_folder
 from lensing_tfds.records.reading import evaluation_batches
 from lensing_tfds.records.shards import ShardResult, ShardSpec, damage, write_seal
-from trainer.checkpoints import BEST
-from trainer.run import CONFIG, Run, load_run
+from trainer.runs.checkpoints import BEST
+from trainer.runs.run import CONFIG, Run, load_run
 
 NETWORK_FILES = (CONFIG, BEST)
 """Those of a run's folder that a worker needs."""

@@ -38,9 +38,9 @@ from pipelines.predict_worker import (
     digest_of,
     predict_shard,
 )
-from trainer.checkpoints import BEST, LAST
 from trainer.networks.families import is_fitted
-from trainer.run import CONFIG, Run
+from trainer.runs.checkpoints import BEST, LAST
+from trainer.runs.run import CONFIG, Run
 
 
 def predict_split(

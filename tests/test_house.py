@@ -233,20 +233,20 @@ def test_no_modules_import_one_another():
 @pytest.mark.parametrize(
     ("module", "line", "arrow"),
     [
-        ("estimators.judge", "from trainer.run import Run", "trainer.run"),
-        ("estimators.judge", "def f():\n  from trainer import run", "trainer.run"),
-        ("estimators.judge", "if TYPE_CHECKING:\n  import trainer.run", "trainer.run"),
-        ("trainer.run", "import tuning.search as s", "tuning.search"),
+        ("estimators.judge", "from trainer.runs.run import Run", "trainer.runs.run"),
+        ("estimators.judge", "def f():\n  from trainer.runs import run", "trainer.runs.run"),
+        ("estimators.judge", "if TYPE_CHECKING:\n  import trainer.runs.run", "trainer.runs.run"),
+        ("trainer.runs.run", "import tuning.search as s", "tuning.search"),
         ("tuning.search", "from pipelines import predict", "pipelines.predict"),
-        ("pipelines.validate", "from trainer.run import Run", "trainer.run"),
-        ("trainer.run", "from estimators.judge import _check", "estimators.judge._check"),
+        ("pipelines.validate", "from trainer.runs.run import Run", "trainer.runs.run"),
+        ("trainer.runs.run", "from estimators.judge import _check", "estimators.judge._check"),
         (
-            "trainer.run",
+            "trainer.runs.run",
             "from estimators import judge\ndef f():\n  return judge._check()",
             "estimators.judge._check",
         ),
         (
-            "trainer.run",
+            "trainer.runs.run",
             "import estimators.judge\nestimators.judge._check()",
             "estimators.judge._check",
         ),
@@ -293,10 +293,10 @@ def write_house(root):
         "lensing_tfds.records.beam": "import apache_beam",
         "estimators.quadratic.kernels": "from lensing_tfds.sky import nufft",
         "estimators.judge": "import pymaster\ndef _check(): ...\n_check()",
-        "trainer.run": "from estimators import judge\njudge.judge",
-        "tuning.search": "from trainer.run import Run",
+        "trainer.runs.run": "from estimators import judge\njudge.judge",
+        "tuning.search": "from trainer.runs.run import Run",
         "pipelines.validate": "import lensing_tfds.records.beam",
-        "pipelines.predict": "from trainer.run import Run",
+        "pipelines.predict": "from trainer.runs.run import Run",
     }
     for module, text in files.items():
         file = root / f"{module.replace('.', '/')}.py"

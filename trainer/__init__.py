@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING
 from lensing_tfds.public_names import imported_when_used
 
 if TYPE_CHECKING:
-    from trainer.config import TrainerConfig, resolve
-    from trainer.hparams import HParams, read_hparams
     from trainer.pretrained_models import Pretrained, pretrained
-    from trainer.recipes import Recipe, recipe_for
-    from trainer.run import Run, load_run
-    from trainer.spaces import space_for
+    from trainer.runs.run import Run, load_run
+    from trainer.settings.config import TrainerConfig, resolve
+    from trainer.settings.hparams import HParams, read_hparams
+    from trainer.settings.recipes import Recipe, recipe_for
+    from trainer.settings.spaces import space_for
     from trainer.tfx import run_fn
 
 __all__ = [
@@ -44,17 +44,17 @@ __all__ = [
 __getattr__, __dir__ = imported_when_used(
     __name__,
     {
-        "HParams": "hparams",
+        "HParams": "settings.hparams",
         "Pretrained": "pretrained_models",
-        "Recipe": "recipes",
-        "Run": "run",
-        "TrainerConfig": "config",
-        "load_run": "run",
+        "Recipe": "settings.recipes",
+        "Run": "runs.run",
+        "TrainerConfig": "settings.config",
+        "load_run": "runs.run",
         "pretrained": "pretrained_models",
-        "read_hparams": "hparams",
-        "recipe_for": "recipes",
-        "resolve": "config",
+        "read_hparams": "settings.hparams",
+        "recipe_for": "settings.recipes",
+        "resolve": "settings.config",
         "run_fn": "tfx",
-        "space_for": "spaces",
+        "space_for": "settings.spaces",
     },
 )

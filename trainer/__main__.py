@@ -9,7 +9,7 @@ import sys
 from lensing_tfds.command_line import CommandParser, command
 from lensing_tfds.quiet import quiet_tensorflow
 from lensing_tfds.records.storage import expanded
-from trainer.optimization import OPTIMIZERS
+from trainer.settings.optimization import OPTIMIZERS
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -18,7 +18,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         "trainer",
         "Train a network that estimates κ from a lensed CMB map. The dataset is built "
         "if it is missing, and a run that was stopped goes on when the same command is run again.",
-        epilog="Defaults depend on the version, see trainer/recipes.py.",
+        epilog="Defaults depend on the version, see trainer/settings/recipes.py.",
     )
     parser.add_shared("--dataset", otherwise="lensing/v8, or that of --hparams")
     parser.add_shared(
@@ -74,15 +74,15 @@ def main(argv: list[str] | None = None) -> None:
         # Imported here, so that --help and a mistyped flag answer at once.
         with quiet_tensorflow():
             from lensing_tfds.records.datasets import absolute_data_dir, find_config
-            from trainer.config import default_workdir
-            from trainer.hparams import (
+            from trainer.networks import families
+            from trainer.settings.config import default_workdir
+            from trainer.settings.hparams import (
                 HParams,
                 compared,
                 fingerprint,
                 name_of_dataset,
                 read_hparams,
             )
-            from trainer.networks import families
             from trainer.train import train
 
         settings = vars(arguments).copy()

@@ -86,7 +86,7 @@ def _subject(arguments: argparse.Namespace) -> Subject:
     from estimators.predictions import open_predictions
     from lensing_tfds.errors import LensingError
     from lensing_tfds.records.datasets import absolute_data_dir
-    from trainer.run import load_run
+    from trainer.runs.run import load_run
 
     if arguments.predictions is not None:
         predictions = open_predictions(arguments.predictions, arguments.dataset, arguments.data_dir)
@@ -105,7 +105,7 @@ def _subject(arguments: argparse.Namespace) -> Subject:
 def _refuse_other_network(predictions: Predictions) -> None:
     """Refuses a description that the network kept beside it contradicts, where one is kept."""
     from lensing_tfds.errors import LensingError
-    from trainer.run import load_run
+    from trainer.runs.run import load_run
 
     folder = predictions.workdir / "network"
     if (described := predictions.description) is None or not folder.exists():

@@ -31,7 +31,7 @@ from lensing_tfds.task import Task
 from lensing_tfds.versions import VERSIONS, dataset_name
 from trainer.networks import iterated
 from trainer.networks.scaling import Scaling
-from trainer.run import load_run
+from trainer.runs.run import load_run
 
 if TYPE_CHECKING:
     import keras

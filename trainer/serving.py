@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lensing_tfds.errors import LensingError
 from trainer.networks.settings import keras_settings
-from trainer.run import Run
+from trainer.runs.run import Run
 
 
 def export(run: Run, folder: Path) -> None:

@@ -28,11 +28,11 @@ from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.field_types import checked_as
 from lensing_tfds.records.datasets import absolute_data_dir, find_config, open_dataset
-from trainer.config import TrainerConfig, overridden
 from trainer.data.stored import StoredExamples
 from trainer.data.stream import steps_per_pass
-from trainer.hparams import FIELDS, HParams
 from trainer.networks.families import FAMILIES
+from trainer.settings.config import TrainerConfig, overridden
+from trainer.settings.hparams import FIELDS, HParams
 
 
 def run_fn(fn_args: Any) -> None:

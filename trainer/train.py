@@ -17,27 +17,27 @@ from lensing_tfds.records import reading
 from lensing_tfds.records.datasets import find_config, open_dataset, refuse_another, task_of
 from lensing_tfds.records.locks import alone_in
 from lensing_tfds.records.storage import make_folder
-from trainer import closed_form
-from trainer.callbacks import Checkpoints, Progress, StopOnDivergence, Stopwatch
-from trainer.config import LENGTHS, TrainerConfig, resumable
 from trainer.data import stream
 from trainer.data.source import Source
 from trainer.data.stored import StoredExamples
-from trainer.history import HISTORY, Row, write_history
-from trainer.interruption import ending_between_steps, signals_held
-from trainer.losses import StandardisedError
-from trainer.memory import refuse_too_large
-from trainer.metrics import MapCorrelation
+from trainer.loop import closed_form
+from trainer.loop.callbacks import Checkpoints, Progress, StopOnDivergence, Stopwatch
+from trainer.loop.interruption import ending_between_steps, signals_held
+from trainer.loop.losses import StandardisedError
+from trainer.loop.memory import refuse_too_large
+from trainer.loop.metrics import MapCorrelation
+from trainer.loop.optimizers import build_optimizer
+from trainer.loop.pace import measure_pace
 from trainer.networks import families
 from trainer.networks.family import FittedNetwork
 from trainer.networks.physical import scaling_of
 from trainer.networks.settings import keras_settings
 from trainer.networks.statistics import Statistics, measure_statistics
-from trainer.optimizers import build_optimizer
-from trainer.pace import measure_pace
-from trainer.plan import Pace, Plan, duration, planned
-from trainer.resume import Stopped, stopped_run
-from trainer.run import SEARCH, Run, RunConfig, load_run, settings_changed, write_config
+from trainer.runs.history import HISTORY, Row, write_history
+from trainer.runs.plan import Pace, Plan, duration, planned
+from trainer.runs.resume import Stopped, stopped_run
+from trainer.runs.run import SEARCH, Run, RunConfig, load_run, settings_changed, write_config
+from trainer.settings.config import LENGTHS, TrainerConfig, resumable
 
 # Mean and variance of a pixel, and all but a few rings' power, are known to a percent from these.
 _MEASURED_EXAMPLES = 1_000
@@ -62,7 +62,7 @@ def train(
 
     Args:
       config: what to train, on what, and how.
-      workdir: the run's folder, see `trainer.run`.
+      workdir: the run's folder, see `trainer.runs.run`.
       report: prints a line.
       live: whether to show the running epoch on standard output, as on a terminal.
       model: the network to begin with, as `families.build` builds it for the same config; None

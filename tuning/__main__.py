@@ -19,8 +19,9 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         "tuning",
         "Search networks and settings that estimate κ well. The dataset is built if it "
         "is missing, and a search that was stopped goes on when the same command is run again.",
-        epilog="What is searched by default is in trainer/spaces.py. With KERASTUNER_TUNER_ID, "
-        "KERASTUNER_ORACLE_IP and KERASTUNER_ORACLE_PORT set, this is a chief or a worker of many.",
+        epilog="What is searched by default is in trainer/settings/spaces.py. With "
+        "KERASTUNER_TUNER_ID, KERASTUNER_ORACLE_IP and KERASTUNER_ORACLE_PORT set, this is a "
+        "chief or a worker of many.",
     )
     parser.add_shared("--dataset", default="lensing/v8")
     parser.add_shared("--workdir", help="the search's folder", otherwise="runs/tune-<config>")
@@ -66,7 +67,7 @@ def _search(arguments: argparse.Namespace, environment: dict[str, str]) -> None:
     with quiet_tensorflow():
         from lensing_tfds.records.datasets import absolute_data_dir
         from lensing_tfds.versions import dataset_name
-        from trainer.spaces import space_for
+        from trainer.settings.spaces import space_for
         from tuning.cluster import Role, role
         from tuning.config import SearchConfig, read_space
         from tuning.search import search, search_with_workers

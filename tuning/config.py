@@ -12,11 +12,11 @@ from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.field_types import check_names, check_types
 from lensing_tfds.versions import dataset_name
-from trainer.config import TrainerConfig, resolve
 from trainer.networks.space import Point, Space
-from trainer.optimization import LARGEST, check_count
-from trainer.recipes import recipe_for, trained_recipe
-from trainer.spaces import changed, space_for
+from trainer.settings.config import TrainerConfig, resolve
+from trainer.settings.optimization import LARGEST, check_count
+from trainer.settings.recipes import recipe_for, trained_recipe
+from trainer.settings.spaces import changed, space_for
 
 TUNERS = ("hyperband", "bayesian", "random")
 OBJECTIVES = {"val_loss": "min", "val_map_correlation": "max"}  # columns of a run's history

@@ -13,12 +13,12 @@ import tensorflow_datasets as tfds
 
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.records.datasets import open_dataset, task_of
-from trainer.config import TrainerConfig
-from trainer.memory import refuse_too_large
+from trainer.loop.memory import refuse_too_large
 from trainer.networks import families
 from trainer.networks.space import Choice, Dimension
 from trainer.networks.statistics import Statistics
-from trainer.run import Run
+from trainer.runs.run import Run
+from trainer.settings.config import TrainerConfig
 from trainer.train import measured_statistics, train
 from tuning.config import SearchConfig
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from trainer.plan import duration
+from trainer.runs.plan import duration
 from tuning.trials import Trial, ranked
 
 HEAD = ("trial", "val_loss", "val_map_correlation", "epoch", "time", "settings")

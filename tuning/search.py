@@ -14,9 +14,9 @@ from lensing_tfds.errors import LensingError
 from lensing_tfds.records.datasets import find_config, open_dataset, refuse_another
 from lensing_tfds.records.locks import alone_in
 from lensing_tfds.records.storage import make_folder
-from trainer.hparams import write_hparams
-from trainer.interruption import signals_held
-from trainer.run import SEARCH
+from trainer.loop.interruption import signals_held
+from trainer.runs.run import SEARCH
+from trainer.settings.hparams import write_hparams
 from tuning import cluster, sealed_json
 from tuning.cluster import Role
 from tuning.config import Budget, SearchConfig

@@ -9,7 +9,7 @@ from pathlib import Path
 from estimators.reports import page
 from estimators.reports.page import element
 from lensing_tfds.records.storage import replacing
-from trainer.plan import duration
+from trainer.runs.plan import duration
 from tuning import figures, leaderboard
 from tuning.trials import SearchRecord, Trial, ranked
 

@@ -8,8 +8,8 @@ import keras
 import tensorflow as tf
 from tensorboard.plugins.hparams import api
 
-from trainer.config import TrainerConfig
 from trainer.networks.space import Choice, Space
+from trainer.settings.config import TrainerConfig
 
 _METRICS = (("epoch_loss", "val_loss"), ("epoch_map_correlation", "val_map_correlation"))
 _SETTINGS = ("model", "optimizer", "learning_rate", "batch_size", "augment")

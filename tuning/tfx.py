@@ -23,9 +23,9 @@ import keras_tuner
 
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records.datasets import find_config
-from trainer.config import resolve
-from trainer.recipes import trained_recipe
-from trainer.spaces import changed, space_for
+from trainer.settings.config import resolve
+from trainer.settings.recipes import trained_recipe
+from trainer.settings.spaces import changed, space_for
 from trainer.tfx import argument, dataset_and_settings, whole_epochs
 from tuning.config import Budget, SearchConfig
 from tuning.search import announce_trials, build_tuner, prepare

@@ -6,7 +6,7 @@ report.html                 the leaderboard, by python -m tuning.report
 trials/oracle.json          Keras Tuner's state
 trials/trial_0000/          one a trial:
   trial.json                Keras Tuner's: hyperparameters and status
-  run/                      the trainer's folder of a run, see `trainer.run`
+  run/                      the trainer's folder of a run, see `trainer.runs.run`
   failure.txt               why it failed: one line, then the traceback
 
 search.json, oracle.json and trial.json are sealed and have copies, see `tuning.sealed_json`.
@@ -21,11 +21,11 @@ from typing import Any
 
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
-from trainer.checkpoints import read_epochs
-from trainer.config import TrainerConfig
-from trainer.history import Row
-from trainer.hparams import FIELDS, FoundTrial, HParams, fingerprint
-from trainer.run import SEARCH
+from trainer.runs.checkpoints import read_epochs
+from trainer.runs.history import Row
+from trainer.runs.run import SEARCH
+from trainer.settings.config import TrainerConfig
+from trainer.settings.hparams import FIELDS, FoundTrial, HParams, fingerprint
 from tuning import sealed_json
 from tuning.config import OBJECTIVES, SearchConfig
 

@@ -18,9 +18,9 @@ from keras_tuner.errors import FailedTrialError
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records.locks import alone_in
 from lensing_tfds.records.storage import replacing
-from trainer.callbacks import DivergedError
-from trainer.interruption import signals_held
-from trainer.memory import TooLargeError
+from trainer.loop.callbacks import DivergedError
+from trainer.loop.interruption import signals_held
+from trainer.loop.memory import TooLargeError
 from tuning import cluster
 from tuning.hypermodel import LensingHyperModel
 from tuning.oracles import LastingOracle
@@ -101,7 +101,7 @@ class SearchTuner(keras_tuner.Tuner):
             signals.obey()
 
     def load_model(self, trial: Trial) -> keras.Model:
-        from trainer.run import load_run
+        from trainer.runs.run import load_run
 
         return load_run(run_folder(Path(self.get_trial_dir(trial.trial_id)))).model
 

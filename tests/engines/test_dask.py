@@ -11,12 +11,12 @@ import pytest
 from lensing_tfds import simulate
 from lensing_tfds.configs import DATASET_VERSION
 from lensing_tfds.task import Task
-from tests.trainer.runs import keep
+from tests.trainer.kept_runs import keep
 from tests.trainer.tasks import statistics
-from trainer.config import resolve
 from trainer.networks.families import build
 from trainer.networks.scaling import Scaling
-from trainer.run import RunConfig, load_run, write_config
+from trainer.runs.run import RunConfig, load_run, write_config
+from trainer.settings.config import resolve
 
 ROOT = pathlib.Path(__file__).parents[2]
 

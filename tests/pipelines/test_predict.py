@@ -15,13 +15,13 @@ from lensing_tfds.task import Task
 from pipelines import predict_worker, predictor
 from pipelines.predict import main
 from pipelines.predictor import predict_split
-from tests.trainer.runs import keep
+from tests.trainer.kept_runs import keep
 from tests.trainer.tasks import statistics
 from trainer import evaluate
-from trainer.config import resolve
 from trainer.networks.families import build
 from trainer.networks.scaling import Scaling
-from trainer.run import RunConfig, load_run, write_config
+from trainer.runs.run import RunConfig, load_run, write_config
+from trainer.settings.config import resolve
 
 
 def network(lensing, seed):

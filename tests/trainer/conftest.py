@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from lensing_tfds.configs import LensingConfig
-from trainer.config import TrainerConfig, resolve
+from trainer.settings.config import TrainerConfig, resolve
 
 
 @pytest.fixture(scope="session")

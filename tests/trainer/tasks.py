@@ -6,7 +6,7 @@ from lensing_tfds.task import Task
 from trainer.networks.families import is_fitted
 from trainer.networks.scaling import Scaling
 from trainer.networks.statistics import Statistics, fields
-from trainer.recipes import RECIPES
+from trainer.settings.recipes import RECIPES
 
 _NAMES = {recipe.model for recipes in RECIPES.values() for recipe in recipes}
 TRAINED = sorted(name for name in _NAMES if not is_fitted(name))

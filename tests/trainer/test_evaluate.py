@@ -13,9 +13,9 @@ from estimators import checks, dataset, ensemble, judge
 from lensing_tfds.configs import DATASET_VERSION
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records.reading import evaluation_batches
-from tests.trainer.runs import keep
+from tests.trainer.kept_runs import keep
 from trainer.evaluate import main
-from trainer.run import RunConfig, load_run, write_config
+from trainer.runs.run import RunConfig, load_run, write_config
 from trainer.train import train
 
 

@@ -13,7 +13,7 @@ from tests.estimators.prediction_files import write_predictions
 from tests.estimators.reports.test_run_page import Page
 from trainer import compare
 from trainer.evaluate import main
-from trainer.run import load_run
+from trainer.runs.run import load_run
 from trainer.train import train
 
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from trainer.__main__ import main
-from trainer.run import load_run
+from trainer.runs.run import load_run
 
 
 def test_help_answers_without_importing_tensorflow():

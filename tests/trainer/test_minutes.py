@@ -13,11 +13,11 @@ import trainer.train
 from lensing_tfds.errors import LensingError
 from tests.trainer.test_train import assert_same_run
 from trainer.__main__ import main
-from trainer.callbacks import Progress
-from trainer.checkpoints import BEST, LAST, load, read_record, save
-from trainer.pace import measure_pace
-from trainer.plan import Pace, Plan, planned
-from trainer.run import load_run
+from trainer.loop.callbacks import Progress
+from trainer.loop.pace import measure_pace
+from trainer.runs.checkpoints import BEST, LAST, load, read_record, save
+from trainer.runs.plan import Pace, Plan, planned
+from trainer.runs.run import load_run
 from trainer.train import train
 
 STEP, VALIDATION = 0.8, 2.0  # 5 epochs of 3 steps fit into half a minute; a pass has 4
@@ -27,8 +27,8 @@ KILLED = """
 import os, signal, sys
 import keras
 import trainer.train
-from trainer.config import TrainerConfig
-from trainer.plan import Pace, planned
+from trainer.settings.config import TrainerConfig
+from trainer.runs.plan import Pace, planned
 
 class Kill(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 import trainer
 from lensing_tfds.errors import LensingError
-from trainer.run import load_run
+from trainer.runs.run import load_run
 from trainer.tfx import trainer_config
 
 # All that TFX's FnArgs has; None is its default.

@@ -15,13 +15,13 @@ from lensing_tfds.records.locks import alone_in
 from lensing_tfds.records.reading import evaluation_batches
 from lensing_tfds.task import Task
 from tests.trainer.tasks import statistics, task
-from trainer.callbacks import Checkpoints
-from trainer.checkpoints import BEST, LAST, load, read_record, save
-from trainer.config import BEFORE
+from trainer.loop.callbacks import Checkpoints
 from trainer.networks import families
 from trainer.networks.physical import scaling_of
-from trainer.run import load_run
+from trainer.runs.checkpoints import BEST, LAST, load, read_record, save
+from trainer.runs.run import load_run
 from trainer.serving import export
+from trainer.settings.config import BEFORE
 from trainer.train import compile_network, train
 
 

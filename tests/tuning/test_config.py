@@ -5,8 +5,8 @@ import pytest
 from lensing_tfds.errors import LensingError
 from lensing_tfds.versions import VERSIONS
 from trainer.networks.space import Choice
-from trainer.recipes import recipe_for
-from trainer.spaces import space_for
+from trainer.settings.recipes import recipe_for
+from trainer.settings.spaces import space_for
 from tuning.config import Budget, SearchConfig, read_space
 
 CONFIG = SearchConfig(dataset="lensing/v3", data_dir="/data", space=space_for("v3"))

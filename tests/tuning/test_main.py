@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from trainer.__main__ import main as train
-from trainer.run import load_run
+from trainer.runs.run import load_run
 from tuning import cluster
 from tuning.__main__ import main
 from tuning.trials import read_search, read_trials

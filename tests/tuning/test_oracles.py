@@ -8,8 +8,8 @@ from keras_tuner.engine.trial import TrialStatus
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records import storage
 from lensing_tfds.versions import VERSIONS
-from trainer.recipes import trained_recipe
-from trainer.spaces import space_for
+from trainer.settings.recipes import trained_recipe
+from trainer.settings.spaces import space_for
 from tuning import oracles, sealed_json
 from tuning.config import Budget, SearchConfig
 from tuning.oracles import build_oracle

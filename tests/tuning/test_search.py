@@ -11,11 +11,11 @@ import tensorflow as tf
 
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records.locks import alone_in
-from trainer import memory
-from trainer.checkpoints import LAST, load
-from trainer.hparams import fingerprint, read_hparams
-from trainer.recipes import RECIPES, Recipe
-from trainer.run import load_run
+from trainer.loop import memory
+from trainer.runs.checkpoints import LAST, load
+from trainer.runs.run import load_run
+from trainer.settings.hparams import fingerprint, read_hparams
+from trainer.settings.recipes import RECIPES, Recipe
 from trainer.train import train
 from tuning import sealed_json
 from tuning import tuner as tuner_module
@@ -102,7 +102,7 @@ def test_the_same_search_again_has_nothing_to_do_and_a_larger_budget_goes_on(
 def test_a_search_stopped_in_a_trial_goes_on_after_its_last_epoch(
     finished, config, tmp_path, monkeypatch
 ):
-    from trainer.callbacks import Stopwatch
+    from trainer.loop.callbacks import Stopwatch
 
     workdir, epochs, begin = tmp_path / "search", 0, Stopwatch.on_epoch_begin
 

@@ -7,8 +7,8 @@ import pytest
 
 from estimators.reports import style
 from lensing_tfds.versions import VERSIONS
-from trainer.plan import duration
-from trainer.spaces import space_for
+from trainer.runs.plan import duration
+from trainer.settings.spaces import space_for
 from tuning import figures, sealed_json
 from tuning.config import SearchConfig
 from tuning.report import main

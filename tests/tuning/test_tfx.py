@@ -10,7 +10,7 @@ import pytest
 import trainer
 import tuning
 from lensing_tfds.errors import LensingError
-from trainer.run import load_run
+from trainer.runs.run import load_run
 from tuning.trials import read_search, read_trials
 
 SPACE = {"depth": [1, 2], "width": 2, "tail": 0, "last_kernel": 3, "batch_size": 16}

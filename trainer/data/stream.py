@@ -13,9 +13,9 @@ import tensorflow_datasets as tfds
 from lensing_tfds.records.datasets import task_of
 from lensing_tfds.records.reading import decoder, records_in_order
 from lensing_tfds.task import Task
-from trainer.config import TrainerConfig
 from trainer.data.augmentation import augment
 from trainer.data.source import Source, epoch_keys
+from trainer.settings.config import TrainerConfig
 
 
 def steps_per_pass(source: Source, batch_size: int) -> int:

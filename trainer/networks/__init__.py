@@ -8,8 +8,8 @@ import wrapt
 # Whichever is imported first imports Keras, and that all of them: none may need another one, or a
 # module that itself begins with Keras, which would be half imported then.
 REGISTERED = (
-    "trainer.losses",
-    "trainer.metrics",
+    "trainer.loop.losses",
+    "trainer.loop.metrics",
     "trainer.networks.padding",
     "trainer.networks.physical",
     "trainer.networks.quadratic_layers",

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from lensing_tfds.errors import LensingError
 from lensing_tfds.field_types import check_types
-from trainer.optimization import WEIGHT_DECAY, check_optimization
+from trainer.settings.optimization import WEIGHT_DECAY, check_optimization
 
 Value = str | int | float | bool
 Point = Mapping[str, Value]  # one value of each dimension
@@ -190,7 +190,7 @@ class Space(abc.ABC):
         return dataclasses.replace(self, **changes)
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the family and all dimensions, as `trainer.spaces.changed` reads them."""
+        """Returns family and dimensions, as `trainer.settings.spaces.changed` reads them."""
         return {"family": self.family} | {
             name: dimension.to_json() for name, dimension in self.dimensions().items()
         }

@@ -16,9 +16,9 @@ from estimators.reports import figures, run_page
 from lensing_tfds.versions import VERSIONS
 from tests.estimators import skies
 from tests.trainer.tasks import statistics
-from trainer.config import resolve
 from trainer.networks.families import build
-from trainer.run import Run
+from trainer.runs.run import Run
+from trainer.settings.config import resolve
 
 
 class Page(HTMLParser):

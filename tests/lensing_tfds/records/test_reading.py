@@ -17,9 +17,9 @@ from lensing_tfds.configs import DATASET_VERSION, LensingConfig
 from lensing_tfds.lensing_tfds_dataset_builder import Builder
 from lensing_tfds.records import reading, seals, shards, storage, tfrecord
 from lensing_tfds.records.datasets import open_built, split_plans
-from trainer.config import resolve
 from trainer.data import stream
 from trainer.data.stored import StoredExamples
+from trainer.settings.config import resolve
 
 TINY = LensingConfig(
     "tiny", npix=16, lx=5.0, num_examples={"train": 50, "validation": 10, "test": 11}

@@ -14,8 +14,8 @@ from trainer.networks.family import Family
 from trainer.networks.memory import Footprint
 from trainer.networks.space import Choice, Point, Space
 from trainer.networks.statistics import Statistics
-from trainer.recipes import Recipe
-from trainer.spaces import changed, space_for
+from trainer.settings.recipes import Recipe
+from trainer.settings.spaces import changed, space_for
 from trainer.tfx import trainer_config
 
 

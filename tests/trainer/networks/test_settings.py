@@ -13,7 +13,7 @@ import pytest
 from tests.trainer.tasks import statistics, task
 from trainer.networks.families import build
 from trainer.networks.settings import keras_settings
-from trainer.run import load_run
+from trainer.runs.run import load_run
 
 DOUBLE = {"floatx": "float64", "image_data_format": "channels_first"}
 HALF = {"floatx": "float16", "image_data_format": "channels_first", "epsilon": 1e-3}
@@ -21,7 +21,7 @@ HALF = {"floatx": "float16", "image_data_format": "channels_first", "epsilon": 1
 TRAIN = """
 import keras, numpy as np, sys
 from lensing_tfds.records.datasets import find_config
-from trainer.config import resolve
+from trainer.settings.config import resolve
 from trainer.train import train
 data_dir, workdir, policy = sys.argv[1:]
 if policy:

@@ -13,7 +13,7 @@ from lensing_tfds.task import Task
 from tests.trainer.tasks import statistics, task
 from trainer.networks import families, unet
 from trainer.networks.space import Choice
-from trainer.spaces import changed, space_for
+from trainer.settings.spaces import changed, space_for
 
 SMALL = "unet-4x2x1"
 

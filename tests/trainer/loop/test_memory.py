@@ -1,0 +1,82 @@
+"""A network that does not fit is refused by its name alone, by what the process may really use."""
+
+import dataclasses
+import resource
+import subprocess
+import sys
+
+import pytest
+
+from lensing_tfds.versions import VERSIONS
+from trainer.loop import memory
+from trainer.loop.memory import TooLargeError, memory_limit, refuse_too_large
+from trainer.settings.config import resolve
+
+CONFIG = resolve("lensing/v8", "/data", VERSIONS["v8"])
+
+
+def test_every_default_fits_into_a_machine_of_eight_gigabytes(monkeypatch):
+    monkeypatch.setattr(memory, "memory_limit", lambda: 8 * 2**30)
+    for name, lensing in VERSIONS.items():
+        refuse_too_large(resolve(f"lensing/{name}", "/data", lensing), lensing)
+
+
+def test_the_batch_that_is_said_to_fit_does_and_the_next_does_not(monkeypatch):
+    monkeypatch.setattr(memory, "memory_limit", lambda: 10**9)
+    config = dataclasses.replace(CONFIG, batch_size=100_000)
+    with pytest.raises(TooLargeError) as error:
+        refuse_too_large(config, VERSIONS["v8"])
+    fitting = int(str(error.value).split("at most ")[1].split(",")[0])
+    assert 100 < fitting < 10_000
+    refuse_too_large(dataclasses.replace(config, batch_size=fitting), VERSIONS["v8"])
+    with pytest.raises(TooLargeError):
+        refuse_too_large(dataclasses.replace(config, batch_size=fitting + 1), VERSIONS["v8"])
+
+
+def test_on_a_gpu_the_hosts_memory_bounds_the_weights_only(monkeypatch):
+    monkeypatch.setattr(memory, "memory_limit", lambda: 10**9)
+    monkeypatch.setattr(memory, "_has_gpu", lambda: True)
+    refuse_too_large(dataclasses.replace(CONFIG, batch_size=100_000), VERSIONS["v8"])
+    with pytest.raises(TooLargeError, match="0.0 GB for layers' outputs"):
+        refuse_too_large(dataclasses.replace(CONFIG, model="9x9999-3"), VERSIONS["v8"])
+
+
+@pytest.mark.parametrize(
+    ("cgroup", "file", "expected"),
+    [
+        ("0::/a/b", "memory.max", 10**6),
+        ("0::/a/b", "a/memory.max", 10**6),
+        ("0::/a/b", "a/b/memory.max", 10**6),
+        ("5:memory:/a", "memory/a/memory.limit_in_bytes", 10**6),
+        ("5:cpu:/a", "memory/a/memory.limit_in_bytes", None),
+        ("0::/a/b", "a/b/c/memory.max", None),
+    ],
+)
+def test_a_containers_limit_counts(cgroup, file, expected, tmp_path, monkeypatch):
+    (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / file).write_text("1000000\n")
+    read = memory.Path.read_text
+    monkeypatch.setattr(memory, "_CGROUPS", tmp_path)
+    monkeypatch.setattr(
+        memory.Path,
+        "read_text",
+        lambda self, encoding=None: (
+            cgroup if str(self) == "/proc/self/cgroup" else read(self, encoding=encoding)
+        ),
+    )
+    assert (memory_limit() == 10**6) == (expected is not None)
+    (tmp_path / file).write_text("max\n")
+    assert memory_limit() > 10**6
+
+
+def test_a_users_limit_counts():
+    code = "from trainer.loop.memory import memory_limit; print(memory_limit())"
+    limit = 20 * 2**30
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)),
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    assert int(done.stdout) <= limit

@@ -1,0 +1,1 @@
+"""Parts of the training loop: optimizer, loss, metric, callbacks, signals, pace; fits."""

@@ -1,0 +1,162 @@
+"""Callbacks of a run: time is taken, a diverged run stops, the state is kept, progress shown."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from lensing_tfds.errors import LensingError
+from trainer.runs import checkpoints
+from trainer.runs.history import HISTORY, Row, row_of, write_history
+from trainer.runs.plan import Pace, Plan, duration
+
+_STEPS_BETWEEN_LOSS_CHECKS = 20  # each waits for the device
+
+Logs = dict[str, Any]
+
+
+class Stopwatch(keras.callbacks.Callback):
+    """Adds "seconds" and "examples_per_second" to the epoch's logs, for the callbacks after it.
+
+    Args:
+      num_examples: training examples in an epoch, in the mean.
+    """
+
+    def __init__(self, num_examples: float):
+        super().__init__()
+        self.num_examples = num_examples
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        self._begun = self._trained = time.perf_counter()
+
+    def on_test_begin(self, logs: Logs | None = None) -> None:
+        self._trained = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
+        logs["seconds"] = time.perf_counter() - self._begun
+        logs["examples_per_second"] = self.num_examples / (self._trained - self._begun)
+
+
+class DivergedError(LensingError):
+    """The loss of a run is no longer a number: the settings are at fault, not the data."""
+
+
+class StopOnDivergence(keras.callbacks.Callback):
+    """Ends the run when the loss is no longer a number, before any checkpoint is written."""
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        self._epoch = epoch + 1
+
+    def on_train_batch_end(self, batch: int, logs: Logs) -> None:
+        if batch % _STEPS_BETWEEN_LOSS_CHECKS == 0:
+            self._check("loss", logs)
+
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
+        for name in ("loss", "val_loss"):
+            self._check(name, logs)
+
+    def _check(self, name: str, logs: Logs) -> None:
+        if not math.isfinite(float(logs[name])):
+            raise DivergedError(
+                f"{name} became {float(logs[name])} in epoch {self._epoch}: the run diverged; try "
+                "a smaller --learning_rate in a new --workdir (earlier epochs are kept)"
+            )
+
+
+class Checkpoints(keras.callbacks.Callback):
+    """Keeps the best model, the last model and the history, in this order.
+
+    A run goes on from the checkpoint of the latest epoch: killed between any two writes, it repeats
+    or skips nothing.
+
+    Args:
+      workdir: the run's folder.
+      config: the run's settings, as config.json has them.
+      history: the rows of the epochs before this session.
+      best: the row of the epoch whose network is kept as the best one; None before the first.
+    """
+
+    def __init__(
+        self, workdir: Path, config: dict[str, Any], history: Sequence[Row], best: Row | None
+    ):
+        super().__init__()
+        self.workdir = workdir
+        self.config = config
+        self.history = list(history)
+        self.best = best
+
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
+        row = row_of(epoch + 1, logs)
+        self.history.append(row)
+        if self.best is None or row["val_loss"] < self.best["val_loss"]:
+            self._save(checkpoints.BEST)
+            self.best = row
+        self._save(checkpoints.LAST)
+        write_history(self.workdir / HISTORY, self.history)
+
+    def _save(self, name: str) -> None:
+        record = checkpoints.Record(self.config, tuple(self.history))
+        checkpoints.save(self.model, self.workdir / name, record)
+
+
+class Progress(keras.callbacks.Callback):
+    """Prints one line an epoch, and on a terminal the running epoch's steps.
+
+    Args:
+      plan: of the whole run.
+      validation: seconds that the validation split takes.
+      report: prints a line.
+      live: whether to show the running epoch on standard output.
+    """
+
+    def __init__(self, plan: Plan, validation: float, report: Callable[[str], None], live: bool):
+        super().__init__()
+        self.plan = plan
+        self.validation = validation
+        self.report = report
+        self.live = live
+        self._shown = 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        self._epoch = epoch + 1
+        self._begun = time.monotonic()
+        self._starting = self._stepping = 0.0  # seconds of the first step, and of all others
+
+    def on_train_batch_end(self, batch: int, logs: Logs) -> None:
+        now, steps = time.monotonic(), self.plan.steps_per_epoch
+        if batch == 0:
+            self._starting = now - self._begun
+        self._stepping = now - self._begun - self._starting
+        if self.live and now - self._shown > 0.5:
+            self._shown = now
+            pace = Pace((now - self._begun) / (batch + 1), self.validation)
+            epochs = self.plan.epochs - self._epoch + 1
+            left = pace.step * (epochs * steps - batch - 1) + pace.validation * epochs
+            print(
+                f"\r{self._title()}  step {batch + 1}/{steps}  loss {float(logs['loss']):.4f}"
+                f"  {duration(left)} left",
+                end="\033[K",  # the rest of an older, longer line
+                flush=True,
+            )
+
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
+        if self.live:
+            print("\r\033[K", end="")
+        seconds = logs["seconds"]
+        if (others := self.plan.steps_per_epoch - 1) > 0:  # functions are traced in the first step
+            seconds += self._stepping / others - self._starting
+        left = seconds * (self.plan.epochs - self._epoch)
+        self.report(
+            f"{self._title()}  loss {logs['loss']:.4f}  val_loss {logs['val_loss']:.4f}"
+            f"  correlation {logs['map_correlation']:.3f}"
+            f"  val_correlation {logs['val_map_correlation']:.3f}"
+            f"  {logs['examples_per_second']:,.0f} examples/s  {duration(left)} left"
+        )
+
+    def _title(self) -> str:
+        return f"epoch {self._epoch}/{self.plan.epochs}"

@@ -1,0 +1,105 @@
+"""The memory that a network needs in training, beside the memory that there is."""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+
+from lensing_tfds.configs import DATASET_VERSION, LensingConfig
+from lensing_tfds.errors import LensingError
+from lensing_tfds.task import Task
+from trainer.networks import families
+from trainer.settings.config import TrainerConfig
+
+_CGROUPS = Path("/sys/fs/cgroup")
+
+
+class TooLargeError(LensingError):
+    """A network is too large for this machine or its maps: the settings are at fault."""
+
+
+def refuse_too_large(config: TrainerConfig, lensing: LensingConfig) -> None:
+    """Refuses a network that cannot fit into memory, or its maps, before anything is built.
+
+    On a GPU only what the host must hold too is counted: weights, their gradients and the
+    optimizer's moments.
+
+    Args:
+      config: its model, batch_size and optimizer are used.
+      lensing: the dataset's own config.
+
+    Raises:
+      TooLargeError: the network needs more than this machine, or this container, has; or its kernel
+        is wider than twice the map, beyond which a weight meets no pixel.
+    """
+    kernel, npix = families.parse(config.model).widest_kernel, lensing.npix
+    if kernel > 2 * npix:
+        raise TooLargeError(
+            f"{config.model} has a kernel {kernel} pixels wide, and maps of {config.dataset} are "
+            f"{npix} pixels wide: take one of at most {2 * npix - 1}"
+        )
+    task = Task(lensing, DATASET_VERSION)
+    needed = families.memory(config.model, task, config.batch_size, config.optimizer)
+    fixed = needed.total - needed.activations
+    activations = 0 if _has_gpu() else needed.activations
+    limit = memory_limit()
+    if fixed + activations <= limit:
+        return
+    fitting = (limit - fixed) * config.batch_size // needed.activations
+    remedy = f"take a --batch_size of at most {fitting}, or a" if fitting >= 1 else "take a"
+    raise TooLargeError(
+        f"{config.model} needs about {_gigabytes(fixed + activations)} in training "
+        f"({_gigabytes(fixed)} for weights, gradients and moments, {_gigabytes(activations)} for "
+        f"layers' outputs in batches of {config.batch_size}), but there are {_gigabytes(limit)}: "
+        f"{remedy} smaller --model"
+    )
+
+
+def memory_limit() -> int:
+    """Bytes that this process may use: the machine's, or its container's or user's limit."""
+    return min(_limits())
+
+
+def _limits() -> Iterator[int]:
+    yield os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    for file in _cgroup_files():
+        try:
+            text = file.read_text(encoding="utf-8").strip()
+        except OSError:
+            continue
+        if text.isdecimal():  # not "max"
+            yield int(text)
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if soft != resource.RLIM_INFINITY:
+        yield soft
+
+
+def _cgroup_files() -> Iterator[Path]:
+    """Files that may limit this process, of both versions of Linux's control groups."""
+    own = Path("/proc/self/cgroup")
+    for line in own.read_text(encoding="utf-8").splitlines() if own.exists() else ():
+        _, controllers, group = line.split(":", 2)
+        if controllers not in ("", "memory"):
+            continue
+        root, name = (
+            (_CGROUPS / "memory", "memory.limit_in_bytes")
+            if controllers
+            else (_CGROUPS, "memory.max")
+        )
+        folder = root / group.lstrip("/")
+        for parent in (folder, *folder.parents):
+            if not parent.is_relative_to(root):
+                break
+            yield parent / name
+
+
+def _has_gpu() -> bool:
+    import tensorflow as tf
+
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
+def _gigabytes(count: int) -> str:
+    return f"{count / 1e9:,.1f} GB"

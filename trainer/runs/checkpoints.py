@@ -1,0 +1,160 @@
+"""Checkpoints: a network with its run's settings and the epochs so far, in one sealed file.
+
+A `.keras` file is a zip archive, to which a member and a seal are added:
+
+    run.json       {"config": as config.json, "history": the rows of history.csv}
+    the comment    SHA-256 of all bytes before it, by which any damage is noticed
+
+`keras.saving.load_model` reads such a file as any other.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lensing_tfds.errors import LensingError
+from lensing_tfds.records.storage import replacing
+from trainer.runs.history import HISTORY, Row, read_history
+
+if TYPE_CHECKING:
+    import keras
+
+BEST, LAST = "best.keras", "last.keras"
+
+_MEMBER = "run.json"
+_SEAL_BYTES = 2 * hashlib.sha256().digest_size  # in hexadecimal digits
+_BLOCK_BYTES = 2**20
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """The run and the epochs that a checkpoint is of.
+
+    Attributes:
+      config: the run's settings, as config.json has them.
+      history: the rows of the finished epochs, the checkpoint's own last.
+    """
+
+    config: dict[str, Any]
+    history: tuple[Row, ...]
+
+    @property
+    def epoch(self) -> int:
+        """The epoch after which the network was kept, counted from 1."""
+        return len(self.history)
+
+
+def save(model: keras.Model, path: Path, record: Record) -> None:
+    """Writes a checkpoint, whole or not at all.
+
+    Raises:
+      LensingError: it cannot be written.
+    """
+    with replacing(path) as temporary:
+        model.save(temporary)
+        with zipfile.ZipFile(temporary, "a") as archive:
+            archive.writestr(_MEMBER, json.dumps(dataclasses.asdict(record)))
+            archive.comment = b"0" * _SEAL_BYTES
+        seal = _digest(temporary)
+        with temporary.open("r+b") as file:
+            file.seek(-_SEAL_BYTES, 2)
+            file.write(seal)
+
+
+def read_record(path: Path) -> Record | None:
+    """Reads the record in a checkpoint; None where there is no file.
+
+    Raises:
+      LensingError: the file is damaged, or was not written by `save`.
+    """
+    if not path.exists():
+        return None
+    _refuse_damaged(path)
+    with zipfile.ZipFile(path) as archive:
+        values = json.loads(archive.read(_MEMBER))
+    return Record(values["config"], tuple(values["history"]))
+
+
+def read_whole_record(path: Path) -> Record | None:
+    """Reads the record in a checkpoint; None where there is no file, or a damaged one."""
+    try:
+        return read_record(path)
+    except LensingError:
+        return None
+
+
+def read_epochs(workdir: Path) -> list[Row]:
+    """Reads the rows of a run's finished epochs, from what a kill between two writes left newest.
+
+    They are those of the latest whole checkpoint; without a whole last.keras, history.csv may
+    have more.
+
+    Raises:
+      LensingError: the files that are there are damaged.
+    """
+    last, best = (read_whole_record(workdir / name) for name in (LAST, BEST))
+    histories = [list(record.history) for record in (last, best) if record is not None]
+    kept = max(histories, key=len, default=[])
+    if last is not None:
+        return kept
+    if (workdir / HISTORY).exists():
+        return max(read_history(workdir / HISTORY), kept, key=len)
+    read_record(workdir / LAST)  # it may be damaged: then it is named
+    read_record(workdir / BEST)
+    return kept
+
+
+def load(path: Path, compile: bool = True) -> keras.Model:
+    """Reads a checkpoint's network.
+
+    Args:
+      path: a file that exists.
+      compile: whether its optimizer is wanted too.
+
+    Raises:
+      LensingError: the file is damaged, was not written by `save`, or was written by a version of
+        Keras that this one cannot read.
+    """
+    import keras
+
+    from trainer.networks.settings import keras_settings
+
+    _refuse_damaged(path)
+    try:
+        with keras_settings():
+            return keras.saving.load_model(path, compile=compile)
+    except (ValueError, TypeError, OSError, KeyError) as error:
+        raise LensingError(
+            f"{path} is whole, but Keras {keras.__version__} cannot read it "
+            f"({str(error).splitlines()[0]}): read it with the version that trained it, "
+            "or train again in another folder"
+        ) from error
+
+
+def _refuse_damaged(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            file.seek(-min(_SEAL_BYTES, path.stat().st_size), 2)
+            sealed = file.read() == _digest(path)
+    except OSError as error:
+        raise LensingError(f"cannot read {path}: {error.strerror}") from error
+    if not sealed:
+        raise LensingError(
+            f"{path} is damaged, or was not written by this version of the trainer: run the "
+            "command that trained it again, which repairs what can be repaired"
+        )
+
+
+def _digest(path: Path) -> bytes:
+    """SHA-256 of all of a file but the seal, in hexadecimal."""
+    digest, left = hashlib.sha256(), path.stat().st_size - _SEAL_BYTES
+    with path.open("rb") as file:
+        while left > 0 and (block := file.read(min(left, _BLOCK_BYTES))):
+            digest.update(block)
+            left -= len(block)
+    return digest.hexdigest().encode()

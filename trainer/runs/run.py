@@ -1,0 +1,403 @@
+"""A run's folder: what was trained, on what, how it went, and what it predicts.
+
+The folder holds
+
+    config.json    TrainerConfig, with the dataset's own config under "lensing"
+    history.csv    one row an epoch, see `trainer.runs.history.COLUMNS`
+    best.keras     the model and its optimizer after the epoch with the lowest validation loss
+    last.keras     the same after the last finished epoch
+    tensorboard/   the same losses for TensorBoard
+
+Both checkpoints carry the first two, see `trainer.runs.checkpoints`: two runs that are mixed in a
+folder are told apart, and a file that was lost is written again when the run goes on.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import math
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from estimators.estimator import Estimator, network
+from estimators.fingerprints import Fingerprint, fingerprint
+from estimators.references import ITERATED
+from lensing_tfds import strict_json
+from lensing_tfds.configs import LensingConfig, differences
+from lensing_tfds.errors import LensingError
+from lensing_tfds.field_types import check_types
+from lensing_tfds.records.storage import replacing
+from lensing_tfds.task import Task
+from trainer.networks import families, iterated
+from trainer.networks.maps import refuse_misshapen, refuse_unreal
+from trainer.networks.memory import MemoryEstimate
+from trainer.runs import checkpoints
+from trainer.runs.history import as_columns
+from trainer.runs.plan import Plan
+from trainer.settings.config import BEFORE, LENGTHS, TrainerConfig, resumable
+
+if TYPE_CHECKING:
+    import keras
+
+    from estimators.dataset import Dataset
+    from estimators.subject import SubjectDescription
+
+CONFIG = "config.json"
+
+SEARCH = "search.json"
+"""Name of the file that a search's folder is known by: it is no run's, see `tuning.trials`."""
+
+# Noise, beams and other cosmologies change the rms of maps by far less, other units by far more.
+_SCALE_FACTOR = 30.0
+
+_TRAIN_AGAIN = "run the command that trained it again, which repairs what can be repaired"
+
+
+@dataclasses.dataclass(frozen=True)
+class RunConfig:
+    """All that decides what a run computes, as config.json holds it.
+
+    Attributes:
+      trainer: the settings.
+      lensing: the config of the dataset.
+      dataset_version: the version of its data: another one holds other examples.
+      plan: the steps that the minutes of the settings were found to hold; None where epochs decide,
+        and of a network that is fitted.
+    """
+
+    trainer: TrainerConfig
+    lensing: LensingConfig
+    dataset_version: str
+    plan: Plan | None = None
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        needed = self.trainer.minutes is not None and not families.is_fitted(self.trainer.model)
+        if (self.plan is not None) != needed:
+            raise LensingError(f"minutes is {self.trainer.minutes} and plan is {self.plan}")
+
+    def to_json(self) -> dict[str, Any]:
+        """The trainer's fields, and what is known of the dataset and the plan beside them."""
+        return self.trainer.to_json() | {
+            "lensing": self.lensing.to_json(),
+            "dataset_version": self.dataset_version,
+            "plan": None if self.plan is None else dataclasses.asdict(self.plan),
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> RunConfig:
+        """Reads what `to_json` gives.
+
+        Raises:
+          LensingError: a field is unknown or missing, or its value is impossible.
+        """
+        settings = dict(values)
+        try:
+            lensing, version = (settings.pop(name) for name in ("lensing", "dataset_version"))
+            found = settings.pop("plan", None)
+            plan = None if found is None else Plan(**found)
+            trainer = TrainerConfig.from_json(settings)
+            return cls(trainer, LensingConfig.from_json(lensing), version, plan)
+        except KeyError as error:
+            raise LensingError(f"{error} is missing") from error
+        except (TypeError, AttributeError) as error:
+            raise LensingError(str(error)) from error
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A finished or unfinished training run.
+
+    Attributes:
+      workdir: the run's folder.
+      config: the trainer's settings.
+      lensing: the config of the dataset that it was trained on.
+      dataset_version: the version of that dataset's data.
+      history: one array a column of history.csv ("epoch" counts from 1).
+      plan: the steps that its minutes were found to hold; None where epochs decide.
+    """
+
+    workdir: Path
+    config: TrainerConfig
+    lensing: LensingConfig
+    dataset_version: str
+    history: dict[str, np.ndarray]
+    plan: Plan | None = None
+
+    @property
+    def task(self) -> Task:
+        """The maps that go into the network, and those that come out."""
+        return Task(self.lensing, self.dataset_version)
+
+    @functools.cached_property
+    def model(self) -> keras.Model:
+        """The best epoch's network, from maps in µK to κ.
+
+        Raises:
+          LensingError: no epoch is finished yet, or the file is damaged or of another dataset.
+        """
+        path = self._best_path()
+        from trainer.networks.physical import task_of
+
+        model = checkpoints.load(path, compile=False)
+        if changed := differences(self.task.to_json(), task_of(model).to_json()):
+            raise LensingError(f"{path} is not of the dataset that its run is of: {changed}")
+        return model
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """Hash of the best epoch's network, as it is on the disk now.
+
+        Raises:
+          LensingError: no epoch is finished yet, or the file is gone.
+        """
+        return fingerprint(self.workdir, [self._best_path().name])
+
+    def _best_path(self) -> Path:
+        path = self.workdir / checkpoints.BEST
+        if not path.exists():
+            raise LensingError(
+                f"the run in {self.workdir} has no finished epoch yet"
+                if len(self.history["epoch"]) == 0
+                else f"{path} is missing: run the command that trained it again, which repairs "
+                "what can be repaired"
+            )
+        return path
+
+    def best_epoch(self, objective: str = "val_loss") -> dict[str, float]:
+        """The row of history.csv with the lowest loss, or the highest correlation.
+
+        By "val_loss" it is the epoch of best.keras: where the network of the very lowest loss was
+        lost, another one has taken its place.
+
+        Args:
+          objective: a column of history.csv.
+
+        Raises:
+          LensingError: no epoch is finished yet.
+        """
+        values = self.history[objective]
+        if len(values) == 0:
+            raise LensingError(f"the run in {self.workdir} has no finished epoch yet")
+        best = int(np.argmin(values) if objective.endswith("loss") else np.argmax(values))
+        if objective == "val_loss":
+            kept = checkpoints.read_whole_record(self.workdir / checkpoints.BEST)
+            best = kept.epoch - 1 if kept is not None and kept.history else best
+        return {name: float(column[best]) for name, column in self.history.items()}
+
+    @property
+    def memory(self) -> MemoryEstimate:
+        """Memory that a training step needs."""
+        config = self.config
+        return families.memory(config.model, self.task, config.batch_size, config.optimizer)
+
+    @property
+    def name(self) -> str:
+        """The network's name."""
+        return self.config.model
+
+    split = None  # it can be judged on any, and on any map: see `estimators.subject.Subject`
+    estimates_any_map = True
+    caution = ""
+
+    @functools.cached_property
+    def dataset(self) -> Dataset:
+        """The dataset that the run was trained on, opened; a missing version is built.
+
+        Raises:
+          LensingError: it cannot be opened, or is another one now.
+        """
+        from estimators.dataset import Dataset
+
+        known_as = "what the run was trained on"
+        return Dataset.open(self.lensing, self.config.data_dir, self.dataset_version, known_as)
+
+    def estimator(self, split: str, num_examples: int) -> Estimator:
+        """Returns the network as the judge takes it, the same for all examples.
+
+        Raises:
+          LensingError: no epoch is finished yet.
+        """
+        if len(self.history["epoch"]) == 0:
+            raise LensingError(f"the run in {self.workdir} has no finished epoch yet")
+        label = ITERATED if self.name == iterated.NAME else f"network {self.name}"
+        return network(self.predict, label)
+
+    def describe(self) -> SubjectDescription:
+        """Returns the run's presentation for the report."""
+        from trainer.runs import training_section
+
+        return training_section.describe(
+            self.workdir,
+            self.config,
+            self.plan,
+            self.history,
+            int(self.best_epoch()["epoch"]),
+            sum(math.prod(weights.shape) for weights in self.model.trainable_weights),
+            self.memory,
+        )
+
+    def _warn_of_scale(self, maps: NDArray[np.float32]) -> None:
+        """Warns of maps that are not of the size that the network was trained on."""
+        if "_warned_of_scale" in self.__dict__ or maps.size == 0:
+            return
+        from trainer.networks.physical import scaling_of
+
+        scaling = scaling_of(self.model)
+        trained = np.hypot(scaling.input_mean, scaling.input_std)
+        rms = np.sqrt(np.mean(maps.astype(np.float64) ** 2, axis=(1, 2)))  # a map, a channel
+        off = (rms * _SCALE_FACTOR < trained) | (rms > trained * _SCALE_FACTOR)
+        if not off.any():
+            return
+        self.__dict__["_warned_of_scale"] = True
+        i, channel = np.argwhere(off)[0]
+        warnings.warn(
+            f"map {i} of {len(maps)} has an rms of {rms[i, channel]:.3g} in "
+            f"{self.task.inputs.channels[channel]}, and the network was trained on maps of "
+            f"{trained[channel]:.3g} µK: its estimates from such maps are not to be trusted (are "
+            "they in µK?)",
+            stacklevel=3,
+        )
+
+    def predict(self, lensed: np.ndarray, batch_size: int = 32) -> np.ndarray:
+        """Estimates κ from lensed maps.
+
+        Args:
+          lensed: (n, npix, npix, channels), of the network's own dataset, µK.
+          batch_size: maps that go through the network at once.
+
+        Returns:
+          (n, npix, npix, 1) float32, dimensionless κ as the dataset stores it.
+
+        Raises:
+          LensingError: no epoch is finished yet; or the maps have another shape than the network
+            takes, are masked or not finite.
+
+        Warns:
+          UserWarning: once a run, where a map's rms is more than 30 times off the training maps',
+            as in other units.
+        """
+        from trainer.networks.settings import keras_settings
+
+        lensed = _checked(lensed, self.task)
+        self._warn_of_scale(lensed)
+        kappa = np.empty((len(lensed), *self.task.label_shape), np.float32)
+        with keras_settings():
+            for start in range(0, len(lensed), batch_size):
+                batch = slice(start, start + batch_size)
+                kappa[batch] = np.asarray(self.model.predict_on_batch(lensed[batch]))
+        return kappa
+
+
+def _checked(maps: np.ndarray, task: Task) -> NDArray[np.float32]:
+    """Refuses maps that no estimate can be made from; a network would give one all the same."""
+    refuse_unreal(maps)
+    maps = np.asarray(maps)
+    refuse_misshapen(maps, task)
+    if maps.dtype.kind not in "fiu":
+        raise LensingError(f"maps are of type {maps.dtype}: the network takes real numbers, µK")
+    maps = maps.astype(np.float32, copy=False)
+    bad = ~np.isfinite(maps).all(axis=(1, 2, 3))
+    if bad.any():
+        raise LensingError(
+            f"map {np.argmax(bad)} of {len(maps)} is not finite (NaN or infinite) everywhere: "
+            "there is no estimate from it"
+        )
+    return maps
+
+
+def load_run(workdir: str | Path) -> Run:
+    """Opens a run's folder.
+
+    Raises:
+      LensingError: the folder holds no run, a file is damaged, or they are of different runs.
+    """
+    workdir = Path(workdir)
+    config, epochs = read_config(workdir), checkpoints.read_epochs(workdir)
+    path = workdir / CONFIG
+    if config is None and epochs:
+        raise LensingError(f"{path} is missing: {_TRAIN_AGAIN}")
+    if config is None:
+        raise LensingError(
+            f"{workdir} holds no run (no {CONFIG}): train one with python -m trainer"
+        )
+    for name in (checkpoints.BEST, checkpoints.LAST):
+        record = checkpoints.read_whole_record(workdir / name)
+        if record is not None and (changed := settings_changed(record.config, config.to_json())):
+            raise LensingError(
+                f"{workdir / name} and {path} are of different runs ({changed}): {_TRAIN_AGAIN}"
+            )
+    return Run(
+        workdir,
+        config.trainer,
+        config.lensing,
+        config.dataset_version,
+        as_columns(epochs),
+        config.plan,
+    )
+
+
+def settings_changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """Names what differs between two runs' settings, of those that make another run.
+
+    Args:
+      old: as config.json has them.
+      new: the same.
+
+    Returns:
+      A phrase for an error message, empty if they are one run's.
+    """
+    sides = [BEFORE | dict(side) for side in (old, new)]
+    free = set(resumable(sides[0]))
+    lensing = [side.pop("lensing", {}) for side in sides]
+    plans = [side.pop("plan", None) or {} for side in sides]
+    if len({side["minutes"] is None for side in sides}) > 1:
+        free, plans = free - set(LENGTHS), [{}, {}]  # epochs of another kind
+    elif "minutes" in free:  # there may be more epochs, but each as long
+        plans = [{k: v for k, v in plan.items() if k != "epochs"} for plan in plans]
+    fixed = [{k: v for k, v in side.items() if k not in free} for side in sides]
+    return "; ".join(filter(None, map(differences, *zip(fixed, lensing, plans, strict=True))))
+
+
+def read_config(workdir: Path) -> RunConfig | None:
+    """Reads config.json; None where there is none.
+
+    Raises:
+      LensingError: the file is not a run's config.
+    """
+    path = workdir / CONFIG
+    if not path.exists():
+        return None
+    try:
+        values = strict_json.read(str(path))
+        if isinstance(values, dict) and "scaling" in values:
+            raise _OldRunError(
+                f"the run in {workdir} was made before networks took µK, and is not read any more: "
+                "train again in another folder"
+            )
+        return RunConfig.from_json(values)
+    except _OldRunError:
+        raise
+    except LensingError as error:
+        raise LensingError(f"{path} is not a run's config: {error} ({_TRAIN_AGAIN})") from error
+
+
+class _OldRunError(LensingError):
+    """The run is of an older version of the trainer."""
+
+
+def write_config(workdir: Path, config: RunConfig) -> None:
+    """Writes config.json.
+
+    Raises:
+      LensingError: it cannot be written.
+    """
+    with replacing(workdir / CONFIG) as temporary:
+        temporary.write_text(json.dumps(config.to_json(), indent=2) + "\n", encoding="utf-8")

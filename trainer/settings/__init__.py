@@ -1,0 +1,1 @@
+"""Settings of a training: their bounds, each version's recipes, and what a search may try."""
