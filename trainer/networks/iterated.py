@@ -7,20 +7,13 @@ of standardised ones.
 from __future__ import annotations
 
 import dataclasses
-import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from estimators.iterated.fitting import Examples, are_enough, each_stage
-from estimators.iterated.iterated_estimator import (
-    Stage,
-    StageFeatures,
-    estimated_from,
-    most_features,
-    rings_of,
-)
+from estimators.iterated.iterated_estimator import ByTemplate, Stage, most_features, rings_of
 from estimators.quadratic.observation import Observation
 from estimators.quadratic.quadratic_estimator import pairs_of
 from lensing_tfds import realism
@@ -34,10 +27,6 @@ from trainer.networks.scaling import Scaling
 
 if TYPE_CHECKING:
     import keras
-
-    from trainer.networks.quadratic_layers import Modes
-
-    Fields = Mapping[str, Modes]
 
 NAME = "iterated"
 
@@ -110,44 +99,19 @@ def build(
     """
     import keras
 
-    from trainer.networks import quadratic_layers as layers
+    from trainer.networks import quadratic_layers
+    from trainer.networks import stages as staged
     from trainer.networks.physical import in_physical_units
     from trainer.networks.settings import keras_settings
 
-    sky, channels = task.lensing.sky, task.inputs.channels
-    patch = sky.npix, sky.side
-    observation, pairs = Observation.of(task.lensing, table), pairs_of(task.lensing)
-
-    def estimates(step: StageFeatures, fields_of: Callable[[str], list[Fields]]) -> list[Modes]:
-        found = []
-        for pair, estimator in step.estimators.items():
-            layer = layers.QuadraticEstimator.of(estimator)
-            found += [layer(fields[pair[0]], fields[pair[1]]) for fields in fields_of(pair)]
-        return found
-
+    sky = task.lensing.sky
+    method = ByTemplate(Observation.of(task.lensing, table), pairs_of(task.lensing))
     with keras_settings():
         maps = keras.Input(task.input_shape, name=task.inputs.name)
         in_uk = keras.layers.Rescaling(list(scaling.input_std), list(scaling.input_mean))(maps)
-        observed = layers.ObservedFields(*patch, channels)(in_uk)
-        first = estimates(StageFeatures(observation, pairs, None), lambda pair: [observed])
-        kappa: Modes | None = None
-        for number, stage in enumerate(stages):
-            features = list(first)
-            if kappa is not None:
-                step = StageFeatures(observation, pairs, stage.residual_b)
-                delensing = layers.Delensing.of(step.template, step.beam, list(observed))
-                residual = delensing(observed, kappa)
-                less_b = {n: (residual if n == "B" else observed)[n] for n in observed}
-                again = estimates(
-                    step, functools.partial(estimated_from, less_b=less_b, delensed=residual)
-                )
-                features += [kappa, *again]
-            gains = layers.RingGains(
-                *(*patch, len(features), stage.residual_b.tolist()), name=f"stage_{number}"
-            )
-            gains.gains.assign(stage.gains)
-            kappa = gains(features)
-        estimate = layers.KappaMap(*patch)(kappa)
+        fields = quadratic_layers.ObservedFields(sky.npix, sky.side, task.inputs.channels)(in_uk)
+        kappa = staged.estimate(staged.layers_of(method), sky, fields, stages)
+        estimate = quadratic_layers.KappaMap(sky.npix, sky.side)(kappa)
         (mean,), (std,) = scaling.label_mean, scaling.label_std
         standardised = keras.layers.Rescaling(1 / std, -mean / std)(estimate)
         network = keras.Model(maps, standardised, name=NAME)
@@ -160,10 +124,7 @@ def stages_of(model: keras.Model) -> list[Stage]:
 
     (network,) = (layer for layer in model.layers if layer.name == NAME)
     found = {layer.name: layer for layer in network.layers if isinstance(layer, RingGains)}
-    return [
-        Stage(np.asarray(gains.gains, np.float64), np.asarray(gains.residual_b, np.float64))
-        for gains in (found[f"stage_{number}"] for number in range(len(found)))
-    ]
+    return [found[f"stage_{number}"].stage for number in range(len(found))]
 
 
 def as_stored(stage: Stage) -> Stage:

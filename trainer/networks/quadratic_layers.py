@@ -19,7 +19,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from estimators.iterated.iterated_estimator import rings_of
+from estimators.iterated.iterated_estimator import Stage, rings_of
 from estimators.lensing_template import LensingTemplate
 from estimators.quadratic import quadratic_estimator
 from lensing_tfds.sky import polarization
@@ -304,6 +304,19 @@ class RingGains(_PatchLayer):
             name="gains",
         )
         self._rings = np.asarray(self.sky.full_plane(rings.index), np.int32)
+
+    @classmethod
+    def of(cls, stage: Stage, sky: FlatSky, **options: Any) -> Self:
+        """Makes the layer of a stage, with its gains."""
+        layer = cls(*(sky.npix, sky.side, len(stage.gains), stage.residual_b.tolist()), **options)
+        layer.gains.assign(stage.gains)
+        return layer
+
+    @property
+    def stage(self) -> Stage:
+        """The stage with the gains as they are now."""
+        gains = ops.convert_to_numpy(self.gains)
+        return Stage(gains.astype(np.float64), np.asarray(self.residual_b, np.float64))
 
     def call(self, features: Sequence[Modes]) -> Modes:
         gains = ops.take(self.gains, self._rings, axis=1)

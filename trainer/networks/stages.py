@@ -1,0 +1,121 @@
+"""The stages of the iterated estimator as layers, by whichever method they delens.
+
+A stage is [first estimates, the last estimate of κ, estimates from fields delensed by it] and gains
+that combine them (`estimators.iterated`). What differs from method to method are the estimates.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from estimators.iterated.iterated_estimator import (
+    ByTemplate,
+    Method,
+    Stage,
+    StageFeatures,
+    estimated_from,
+)
+from lensing_tfds.errors import LensingError
+from lensing_tfds.sky.flat_sky import FlatSky
+from trainer.networks import quadratic_layers as layers
+from trainer.networks.quadratic_layers import Modes
+
+Fields = Mapping[str, Modes]
+
+Corrected = Callable[[int, list[Modes], Modes], Modes]
+"""A stage's number, its features and its estimate -> the estimate that the next one begins with."""
+
+
+class StageLayers(Protocol):
+    """The estimates of a `Method` as layers: the counterpart of its `Features`."""
+
+    def first(self, observed: Fields, stage: Stage) -> list[Modes]:
+        """Returns the estimates of stage 0.
+
+        Args:
+          observed: modes of T, or of E and B, or of all, as of `quadratic_layers.ObservedFields`.
+          stage: stage 0, for what weighs its estimates.
+        """
+
+    def again(self, observed: Fields, kappa: Modes, stage: Stage) -> list[Modes]:
+        """Returns the estimates of a later stage from fields that are delensed.
+
+        Args:
+          observed: as of `first`.
+          kappa: the last estimate.
+          stage: this one, for what weighs its estimates.
+        """
+
+
+def layers_of(method: Method) -> StageLayers:
+    """Returns the layers of a method.
+
+    Raises:
+      LensingError: it has none.
+    """
+    if isinstance(method, ByTemplate):
+        return TemplateLayers(method)
+    raise LensingError(f"{type(method).__name__} has no layers")
+
+
+def estimate(
+    layers_: StageLayers,
+    sky: FlatSky,
+    observed: Fields,
+    stages: Sequence[Stage],
+    corrected: Corrected = lambda number, features, kappa: kappa,
+) -> Modes:
+    """Estimates κ in stages.
+
+    The gains are layers of their own, `stage_0` and so on, from which `RingGains.stage` reads the
+    stage again.
+
+    Args:
+      layers_: of the method.
+      sky: the patch.
+      observed: as of `StageLayers.first`.
+      stages: fitted, at least one.
+      corrected: what is made of each stage's estimate.
+    """
+    first = layers_.first(observed, stages[0])
+    kappa: Modes | None = None
+    for number, stage in enumerate(stages):
+        features = list(first)
+        if kappa is not None:
+            features += [kappa, *layers_.again(observed, kappa, stage)]
+        gains = layers.RingGains.of(stage, sky, name=f"stage_{number}")
+        kappa = corrected(number, features, gains(features))
+    assert kappa is not None, "there is a stage"
+    return kappa
+
+
+class TemplateLayers:
+    """`StageLayers` of fields less templates of what lensing by the last estimate did to them.
+
+    Args:
+      method: of the same in NumPy.
+    """
+
+    def __init__(self, method: ByTemplate):
+        self._method = method
+
+    def first(self, observed: Fields, stage: Stage) -> list[Modes]:
+        """Returns the estimates of every pair."""
+        return _estimates(self._method.features(stage, 0), lambda pair: [observed])
+
+    def again(self, observed: Fields, kappa: Modes, stage: Stage) -> list[Modes]:
+        """Returns the estimates from fields less templates."""
+        step = self._method.features(stage, 1)
+        residual = layers.Delensing.of(step.template, step.beam, list(observed))(observed, kappa)
+        less_b = {n: (residual if n == "B" else observed)[n] for n in observed}
+        return _estimates(step, functools.partial(estimated_from, less_b=less_b, delensed=residual))
+
+
+def _estimates(step: StageFeatures, fields_of: Callable[[str], list[Fields]]) -> list[Modes]:
+    found = []
+    for pair, estimator in step.estimators.items():
+        layer = layers.QuadraticEstimator.of(estimator)
+        found += [layer(fields[pair[0]], fields[pair[1]]) for fields in fields_of(pair)]
+    return found
