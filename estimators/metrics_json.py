@@ -37,6 +37,7 @@ beside each measured value `<name>_error`: its standard error, bootstrapped over
                             beside this one; null where this one could not be normalised for half
                             of κ's power, or is not Wiener-filtered
         difference          the network's map_correlation - this one's, with its error from pairs
+        difference_ell      the same of rho_ell; metrics of earlier releases have none
         mse, map_correlation, rho_ell, ... and their errors, as above
 
 The names are `zero`; `qe_<pairs>` for a quadratic estimator, pairs being tt, eb, or mv for the
@@ -71,7 +72,7 @@ from estimators.estimator import is_normalised
 from estimators.fingerprints import Fingerprint
 from estimators.reach import Forecasts, Reach, forecasts_of
 from estimators.resampling import Measured
-from estimators.skill import Skill
+from estimators.skill import Skill, difference_ell
 from lensing_tfds import strict_json
 from lensing_tfds.errors import LensingError
 
@@ -96,6 +97,7 @@ _LIMITS = {
     "map_correlation": (-1 - _ROUNDING, 1 + _ROUNDING),
     "rho_ell": (-1 - _ROUNDING, 1 + _ROUNDING),
     "difference": (-2 - _ROUNDING, 2 + _ROUNDING),
+    "difference_ell": (-2 - _ROUNDING, 2 + _ROUNDING),
     "true_cl": (0, math.inf),
     "estimate_cl": (0, math.inf),
 }
@@ -117,6 +119,7 @@ class BaselineMetrics:
       normalised_share: of κ's power.
       verdict: how the subject does beside it, a verb; None where there is no verdict.
       difference: the subject's map_correlation less this one's.
+      difference_ell: the subject's rho_ell less this one's; None in metrics of an earlier release.
       measured: map_correlation, rho_ell, ... by name.
     """
 
@@ -125,12 +128,19 @@ class BaselineMetrics:
     normalised_share: float
     verdict: str | None
     difference: Measured
+    difference_ell: Measured | None
     measured: Mapping[str, Measured]
 
     @property
     def is_normalised(self) -> bool:
         """As of `estimators.estimator.Estimator`."""
         return is_normalised(self.normalised_share)
+
+    @property
+    def differences(self) -> dict[str, Measured]:
+        """By their names in the file."""
+        found = {"difference": self.difference, "difference_ell": self.difference_ell}
+        return {name: measured for name, measured in found.items() if measured is not None}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -190,6 +200,7 @@ class Metrics:
                 normalised_share=other.estimator.normalised_share,
                 verdict=compared.verdict if is_baseline(other) else None,
                 difference=compared.above,
+                difference_ell=difference_ell(skill, other.skill),
                 measured=_measured(other.skill),
             )
         return cls(
@@ -227,7 +238,7 @@ class Metrics:
                     "basis": estimator.basis,
                     "normalised_share": estimator.normalised_share,
                     "verdict": estimator.verdict,
-                    **_with_errors({"difference": estimator.difference}),
+                    **_with_errors(estimator.differences),
                     **_with_errors(estimator.measured),
                 }
                 for name, estimator in self.estimators.items()
@@ -362,6 +373,11 @@ def _baseline_from_json(values: Any, num_bands: int) -> BaselineMetrics:
         normalised_share=_share({"normalised_share": 1.0, **values}),
         verdict=None if values.get("verdict") is None else _typed(values, "verdict", str),
         difference=_measured_scalar(values, "difference"),
+        difference_ell=(
+            _measured_bands(values, "difference_ell", num_bands)
+            if "difference_ell" in values
+            else None
+        ),
         measured=_measured_from_json(values, num_bands),
     )
 
@@ -395,8 +411,7 @@ def _share(values: Mapping[str, Any]) -> float:
 def _measured_from_json(values: Mapping[str, Any], num_bands: int) -> dict[str, Measured]:
     measured = {name: _measured_scalar(values, name) for name in _SCALARS}
     for name in _SPECTRA:
-        pair = (_numbers(values, key, num_bands) for key in (name, f"{name}_error"))
-        measured[name] = _checked(name, *pair)
+        measured[name] = _measured_bands(values, name, num_bands)
     _refuse_outside("zero_mse", measured["zero_mse"].value, 0)
     for name, of_zero in (
         ("mse", "zero_mse"),
@@ -410,6 +425,10 @@ def _measured_from_json(values: Mapping[str, Any], num_bands: int) -> dict[str, 
 
 def _measured_scalar(values: Mapping[str, Any], name: str) -> Measured:
     return _checked(name, *(np.array(_scalar(values, key)) for key in (name, f"{name}_error")))
+
+
+def _measured_bands(values: Mapping[str, Any], name: str, num_bands: int) -> Measured:
+    return _checked(name, *(_numbers(values, key, num_bands) for key in (name, f"{name}_error")))
 
 
 def _checked(name: str, value: NDArray[np.float64], error: NDArray[np.float64]) -> Measured:

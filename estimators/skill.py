@@ -53,6 +53,7 @@ class Skill:
         both halves of the examples.
       map_correlation_resamples: (resamples,) float64, what the error of map_correlation is the
         scatter of. Those of two skills pair up if their generators were equal.
+      rho_ell_resamples: (resamples, num_bands), the same of rho_ell.
     """
 
     num_examples: int
@@ -68,6 +69,7 @@ class Skill:
     transfer_ell: Measured
     noise_ell: Measured
     map_correlation_resamples: NDArray[np.float64]
+    rho_ell_resamples: NDArray[np.float64]
 
 
 class SkillMeter:
@@ -99,6 +101,7 @@ class SkillMeter:
             **{name: resampled.measured for name, resampled in statistics.items()},
             noise_ell=_calibrated_noise(self._means.rows[:, NUM_MOMENTS:], generator),
             map_correlation_resamples=statistics["map_correlation"].resamples,
+            rho_ell_resamples=statistics["rho_ell"].resamples,
         )
 
 
@@ -115,6 +118,14 @@ def difference(one: Skill, other: Skill) -> Measured:
     return Measured(
         one.map_correlation.value - other.map_correlation.value,
         (one.map_correlation_resamples - other.map_correlation_resamples).std(),
+    )
+
+
+def difference_ell(one: Skill, other: Skill) -> Measured:
+    """Returns by how much one ρ_L is above another in each band, (num_bands,); see `difference`."""
+    return Measured(
+        one.rho_ell.value - other.rho_ell.value,
+        (one.rho_ell_resamples - other.rho_ell_resamples).std(axis=0),
     )
 
 

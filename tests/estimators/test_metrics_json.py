@@ -55,18 +55,21 @@ def test_every_value_stands_beside_its_error(metrics):
         "rho_ell", "transfer_ell", "noise_ell",
     }  # fmt: skip
     assert errors < values.keys()
-    assert errors | {"difference"} < values["estimators"]["zero"].keys()
+    assert errors | {"difference", "difference_ell"} < values["estimators"]["zero"].keys()
 
 
 def test_metrics_of_earlier_releases_are_read(metrics):
     values = json.loads(metrics.to_text())
     for name in ("normalised_share", "verdict"):
         del values["estimators"]["zero"][name]
+    for name in ("difference_ell", "difference_ell_error"):
+        del values["estimators"]["zero"][name]
     del values["forecast"]
     read = Metrics.from_json(values)
     assert read.forecast is None
     estimator = read.estimators["zero"]
     assert (estimator.normalised_share, estimator.verdict) == (1.0, None)
+    assert estimator.difference_ell is None
 
 
 @pytest.mark.parametrize(
@@ -86,6 +89,7 @@ def test_metrics_of_earlier_releases_are_read(metrics):
         (("estimators",), [], r"'estimators' is \[\], not of type dict"),
         (("estimators", "zero"), 1, "estimators: 'zero': 1 is not an object"),
         (("estimators", "zero", "difference"), "", "estimators: 'zero': 'difference' is ''"),
+        (("estimators", "zero", "difference_ell"), [], r"'difference_ell' is not a list of \d"),
         (("forecast",), [], r"'forecast' is \[\], not of type dict"),
         (("forecast", "iterated"), None, "'iterated' is None, not of type dict"),
         (("forecast", "iterated", "map_correlation"), 1.5, "'map_correlation' holds 1.5"),

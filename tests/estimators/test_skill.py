@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from estimators import power_spectra
-from estimators.skill import SkillMeter, difference
+from estimators.skill import SkillMeter, difference, difference_ell
 from lensing_tfds.cosmology import kappa_power
 from lensing_tfds.errors import LensingError
 from lensing_tfds.sky import spectra
@@ -161,6 +161,10 @@ def test_differences_have_the_errors_of_pairs(kappa):
     assert above.value > 10 * above.error > 0
     assert above.error < 0.2 * one.map_correlation.error
     assert difference(one, one).error == 0
+    bands = difference_ell(one, other)
+    np.testing.assert_allclose(bands.value, one.rho_ell.value - other.rho_ell.value)
+    assert np.all(bands.value > 5 * bands.error) and np.all(bands.error > 0)
+    assert np.all(bands.error < 0.3 * one.rho_ell.error)
 
 
 def test_batches_do_not_matter(kappa):
