@@ -71,9 +71,25 @@ class UNet:
 
         from trainer.networks.whitening import whitening
 
-        parts = _Parts(is_periodic(task.lensing), seed)
         inputs = keras.Input(task.input_shape, name=task.inputs.name)
-        x = parts.convolution(whitening(task, statistics)(inputs), self.filters, activation=None)
+        maps = whitening(task, statistics)(inputs)
+        outputs = self.of_maps(maps, task, seed)
+        return keras.Model(inputs, outputs, name=self.name.replace("-", "_"))
+
+    def of_maps(self, maps: Any, task: Task, seed: int) -> Any:
+        """Adds the layers from whatever maps, of about unit variance, to standardised labels.
+
+        They start at zero.
+
+        Args:
+          maps: (n, npix, npix, any).
+          task: what goes in and what comes out.
+          seed: of the initial weights.
+        """
+        import keras
+
+        parts = _Parts(is_periodic(task.lensing), seed)
+        x = parts.convolution(maps, self.filters, activation=None)
         finer = []
         for _ in range(self.levels - 1):
             x = parts.blocks(x, self.blocks)
@@ -83,22 +99,33 @@ class UNet:
         for skip in reversed(finer):
             x = keras.layers.Add()([parts.doubled(x, skip.shape[1]), skip])
             x = parts.blocks(x, self.blocks)
-        outputs = parts.convolution(x, len(task.labels.channels), first="zeros")
-        return keras.Model(inputs, outputs, name=self.name.replace("-", "_"))
+        return parts.convolution(x, len(task.labels.channels), first="zeros")
 
     def footprint(self, task: Task) -> Footprint:
         """Counts parameters and activations as `family.Network` asks, layer by layer."""
+        parameters, outputs = self.counts(task, 2 * len(fields(task)))
+        return Footprint.of_chain(parameters, [int(np.prod(task.input_shape)), *outputs])
+
+    def counts(self, task: Task, channels: int) -> tuple[int, list[int]]:
+        """Counts what `of_maps` adds.
+
+        Args:
+          task: what goes in and what comes out.
+          channels: of the maps.
+
+        Returns:
+          Its parameters, and the numbers in one example's maps and in every layer's output.
+        """
         wrap = 2 if is_periodic(task.lensing) else 0
-        (*_, channels), (*_, labels) = task.input_shape, task.label_shape
-        whitened, width = 2 * len(fields(task)), self.filters
+        (*_, labels), width = task.label_shape, self.filters
         sides = [task.npix]
         for _ in range(self.levels - 1):
             sides.append(-(-sides[-1] // 2))
 
-        parameters = (9 * whitened + 1) * width + (9 * width + 1) * labels
-        outputs = [task.npix**2 * channels, task.npix**2 * whitened]
+        parameters = (9 * channels + 1) * width + (9 * width + 1) * labels
+        outputs = [task.npix**2 * channels]
         if wrap:
-            outputs.append((task.npix + wrap) ** 2 * whitened)
+            outputs.append((task.npix + wrap) ** 2 * channels)
         outputs.append(task.npix**2 * width)
 
         def add_blocks(side: int, width: int, blocks: int) -> None:
@@ -121,8 +148,7 @@ class UNet:
             outputs.append((2 * coarse) ** 2 * width)
             outputs.extend((1 + side % 2) * [side**2 * width])  # cropped and added, or added
             add_blocks(side, width, self.blocks)
-        outputs += [(task.npix + wrap) ** 2 * width, task.npix**2 * labels]
-        return Footprint.of_chain(parameters, outputs)
+        return parameters, outputs + [(task.npix + wrap) ** 2 * width, task.npix**2 * labels]
 
 
 DEFAULT = UNet(filters=24, levels=2, blocks=2)
