@@ -80,7 +80,7 @@ def test_metrics_of_earlier_releases_are_read(metrics):
         (("mse",), True, "'mse' is True"),
         (("num_examples",), 3.5, "'num_examples' is 3.5, not of type int"),
         (("dataset",), 7, "'dataset' is 7, not of type str"),
-        (("ell",), [1.0], r"'true_cl' is not a list of 1 numbers"),
+        (("ell",), [1.0], r"is not a list of 1 numbers"),
         (("ell_edges",), [1.0, 2.0], r"'ell_edges' is not a list of \d numbers"),
         (("ell_edges", 0), 10**400, r"'ell_edges' holds an integer of 401 digits"),
         (("rho_ell",), None, "'rho_ell' is None"),
