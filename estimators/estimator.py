@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lensing_tfds.configs import LENSED
 from lensing_tfds.errors import LensingError
+
+if TYPE_CHECKING:
+    from estimators.uncertainty import Uncertainty
 
 Observed = Mapping[str, NDArray]
 """A batch as an estimator sees it: "lensed" (n, npix, npix, channels) µK, "index" (n,)."""
@@ -35,6 +39,7 @@ class Estimator:
       normalised_share: share of κ's power in the modes in which it could be normalised; the others
         are zero in the estimate.
       advice: what to do if an estimate is not finite; empty if there is nothing to say.
+      uncertainty: how far it is from the truth, by its own account; None where it gives none.
     """
 
     name: str
@@ -43,6 +48,7 @@ class Estimator:
     basis: str = ""
     normalised_share: float = 1.0
     advice: str = ""
+    uncertainty: Uncertainty | None = None
 
     @property
     def is_normalised(self) -> bool:

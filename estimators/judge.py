@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from estimators.coverage import CoverageMeter, LevelCoverage
 from estimators.dataset import Dataset
 from estimators.ensemble import SkyEnsemble
 from estimators.estimator import Estimator, zero
@@ -73,10 +74,17 @@ class PixelHistogram:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Judged:
-    """An estimator and what it is worth."""
+    """An estimator and what it is worth.
+
+    Attributes:
+      estimator: which.
+      skill: of its estimates.
+      coverage: of its intervals, level by level; None where it gives no errors.
+    """
 
     estimator: Estimator
     skill: Skill
+    coverage: tuple[LevelCoverage, ...] | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -115,6 +123,11 @@ class Evaluation:
     def skill(self) -> Skill:
         """The statistics of the first estimator."""
         return self.judged[0].skill
+
+    @property
+    def coverage(self) -> tuple[LevelCoverage, ...] | None:
+        """The coverage of the first estimator's intervals."""
+        return self.judged[0].coverage
 
     @property
     def others(self) -> tuple[Judged, ...]:
@@ -199,22 +212,31 @@ def judge_estimators(
 
     Raises:
       LensingError: there are fewer than two examples, their maps are too small for a spectrum, or
-        an estimate is not finite or has another shape than κ.
+        an estimate is not finite or has another shape than κ, or an estimator's errors are of
+        other maps.
       ValueError: two estimators have one name.
     """
     names = [estimator.name for estimator in estimators]
     if len(set(names)) < len(names):
         raise ValueError(f"estimators must have different names, these have {', '.join(names)}")
     meters = [SkillMeter(ensemble.bands) for _ in estimators]
+    coverages = [
+        None
+        if (errors := estimator.uncertainty) is None
+        else CoverageMeter(errors, ensemble.bands, ensemble.kappa_power)
+        for estimator in estimators
+    ]
     first: list[tuple[NDArray, ...]] = []
     shown: dict[str, list[NDArray]] = {name: [] for name in names}
     edges = np.empty(0)
     counts = np.zeros((_HISTOGRAM_BINS, _HISTOGRAM_BINS))
     for batch in batches:
         kappa = batch[KAPPA][..., 0]
-        for meter, estimator in zip(meters, estimators, strict=True):
+        for meter, coverage, estimator in zip(meters, coverages, estimators, strict=True):
             estimate = estimator.kappa(batch[LENSED], batch["index"])
             meter.add(kappa, estimate)
+            if coverage is not None:
+                coverage.add(kappa, estimate)
             maps = shown[estimator.name]
             maps.extend(estimate[: _GALLERY_SIZE - len(maps)])
             if meter is not meters[0]:
@@ -229,8 +251,12 @@ def judge_estimators(
                 first = first[:_GALLERY_SIZE]
 
     judged = tuple(
-        Judged(estimator, meter.result(copy.deepcopy(generator)))
-        for estimator, meter in zip(estimators, meters, strict=True)
+        Judged(
+            estimator,
+            meter.result(copy.deepcopy(generator)),
+            None if coverage is None else coverage.result(copy.deepcopy(generator)),
+        )
+        for estimator, meter, coverage in zip(estimators, meters, coverages, strict=True)
     )
     index, lensed, true = (np.stack(column) for column in zip(*first, strict=True))
     gallery = {name: np.stack(maps) for name, maps in shown.items()}

@@ -49,6 +49,14 @@ response is not above zero by 5 σ.
     forecast                what theory expects; null where it does not hold. `quadratic` and
                             `iterated` hold map_correlation and rho_ell of these estimators, which
                             have no errors
+    uncertainty             what the intervals are worth that the network gives; null where it gives
+                            none, and in metrics of earlier releases. With their errors:
+
+        coverage_68         share of the modes' parts that intervals of 68 % hold, a number a band
+        interval_score_68   their width, and what the truths outside them cost, relative to the best
+                            intervals of who knows κ's spectrum only, a number a band
+        pixel_coverage_68   share of the pixels that those of pixels hold
+        coverage_95, ...    the same of 95 %
     checks                  null tests, skies off the training distribution and delensing: see
                             `estimators.checks`; null if they were not asked for
 """
@@ -60,7 +68,7 @@ import json
 import math
 import re
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,11 +81,13 @@ from estimators.fingerprints import Fingerprint
 from estimators.reach import Forecasts, Reach, forecasts_of
 from estimators.resampling import Measured
 from estimators.skill import Skill, difference_ell
+from estimators.uncertainty import LEVELS, name_of
 from lensing_tfds import strict_json
 from lensing_tfds.errors import LensingError
 
 if TYPE_CHECKING:
     from estimators.checks import Checks
+    from estimators.coverage import LevelCoverage
     from estimators.judge import Evaluation
 
 _SCALARS = ("mse", "zero_mse", "map_correlation")
@@ -160,6 +170,8 @@ class Metrics:
       estimators: what it was judged beside, by name.
       forecast: what theory expects; None where it does not hold, or in metrics of an earlier
         release.
+      uncertainty: coverage_68, interval_score_68, ... by name; None where no errors are given, or
+        in metrics of an earlier release.
       checks: what `Checks.to_json` returned; None if they were not asked for.
       fingerprint: of the files that were judged; None in metrics of an earlier release.
     """
@@ -175,6 +187,7 @@ class Metrics:
     measured: Mapping[str, Measured]
     estimators: Mapping[str, BaselineMetrics]
     forecast: Forecasts | None
+    uncertainty: Mapping[str, Measured] | None
     checks: Mapping[str, Any] | None
     fingerprint: Fingerprint | None
 
@@ -215,6 +228,7 @@ class Metrics:
             measured=_measured(skill),
             estimators=estimators,
             forecast=forecasts_of(evaluation.ensemble),
+            uncertainty=None if evaluation.coverage is None else _covered(evaluation.coverage),
             checks=None if checks is None else checks.to_json(),
             fingerprint=evaluation.fingerprint,
         )
@@ -244,6 +258,7 @@ class Metrics:
                 for name, estimator in self.estimators.items()
             },
             "forecast": None if self.forecast is None else _reached(self.forecast),
+            "uncertainty": None if self.uncertainty is None else _with_errors(self.uncertainty),
             "checks": self.checks,
         }
 
@@ -277,6 +292,7 @@ class Metrics:
             measured=_measured_from_json(values, num_bands),
             estimators=estimators,
             forecast=_forecast(values, num_bands),
+            uncertainty=_uncertainty(values, num_bands),
             checks=values.get("checks"),
             fingerprint=_fingerprint(values),
         )
@@ -400,6 +416,34 @@ def _forecast(values: Mapping[str, Any], num_bands: int) -> Forecasts | None:
         _refuse_outside("rho_ell", rho_ell, *_LIMITS["rho_ell"])
         found[field.name] = Reach(rho, rho_ell)
     return Forecasts(**found)
+
+
+def _covered(coverage: Sequence[LevelCoverage]) -> dict[str, Measured]:
+    return {
+        f"{name}_{name_of(of.level)}": measured
+        for of in coverage
+        for name, measured in (
+            ("coverage", of.modes),
+            ("interval_score", of.score),
+            ("pixel_coverage", of.pixels),
+        )
+    }
+
+
+def _uncertainty(values: Mapping[str, Any], num_bands: int) -> dict[str, Measured] | None:
+    if values.get("uncertainty") is None:  # earlier releases had none
+        return None
+    found, entry = {}, _typed(values, "uncertainty", dict)
+    for level in map(name_of, LEVELS):
+        for kind, highest in (("coverage", 1 + _ROUNDING), ("interval_score", math.inf)):
+            name = f"{kind}_{level}"
+            pair = (_numbers(entry, key, num_bands) for key in (name, f"{name}_error"))
+            found[name] = _checked(name, *pair)
+            _refuse_outside(name, found[name].value, 0, highest)
+        name = f"pixel_coverage_{level}"
+        found[name] = _measured_scalar(entry, name)
+        _refuse_outside(name, found[name].value, 0, 1 + _ROUNDING)
+    return found
 
 
 def _share(values: Mapping[str, Any]) -> float:

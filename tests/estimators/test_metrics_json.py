@@ -12,6 +12,7 @@ from estimators.estimator import zero
 from estimators.judge import judge_estimators
 from estimators.metrics_json import Metrics, file_name
 from estimators.reach import Forecasts, Reach
+from estimators.uncertainty import measured_uncertainty
 from lensing_tfds.errors import LensingError
 from tests.estimators import skies
 
@@ -25,9 +26,11 @@ CHECKS = {"null_tests": {}, "out_of_distribution": {"network": {"rows": SKIES}},
 @pytest.fixture(name="metrics", scope="module")
 def metrics_fixture():
     kappa = skies.kappa_maps(30, np.random.default_rng(0))
+    errors = measured_uncertainty([(kappa, 0.8 * kappa)], skies.ENSEMBLE.bands)
+    (network,) = skies.oracle(0.8 * kappa)
     evaluation = judge_estimators(
         skies.batches(kappa),
-        [*skies.oracle(0.8 * kappa), zero()],
+        [dataclasses.replace(network, uncertainty=errors), zero()],
         skies.ENSEMBLE,
         "test",
         np.random.default_rng(0),
@@ -55,6 +58,13 @@ def test_every_value_stands_beside_its_error(metrics):
         "rho_ell", "transfer_ell", "noise_ell",
     }  # fmt: skip
     assert errors < values.keys()
+    covered = values["uncertainty"]
+    kinds = ("coverage", "interval_score", "pixel_coverage")
+    names = [f"{kind}_{level}" for level in (68, 95) for kind in kinds]
+    assert list(covered) == [key for name in names for key in (name, f"{name}_error")]
+    assert (
+        len(covered["coverage_95"]) == len(covered["interval_score_68_error"]) == len(metrics.ell)
+    )
     assert errors | {"difference", "difference_ell"} < values["estimators"]["zero"].keys()
 
 
@@ -64,9 +74,9 @@ def test_metrics_of_earlier_releases_are_read(metrics):
         del values["estimators"]["zero"][name]
     for name in ("difference_ell", "difference_ell_error"):
         del values["estimators"]["zero"][name]
-    del values["forecast"]
+    del values["forecast"], values["uncertainty"]
     read = Metrics.from_json(values)
-    assert read.forecast is None
+    assert (read.forecast, read.uncertainty) == (None, None)
     estimator = read.estimators["zero"]
     assert (estimator.normalised_share, estimator.verdict) == (1.0, None)
     assert estimator.difference_ell is None
@@ -94,6 +104,12 @@ def test_metrics_of_earlier_releases_are_read(metrics):
         (("forecast", "iterated"), None, "'iterated' is None, not of type dict"),
         (("forecast", "iterated", "map_correlation"), 1.5, "'map_correlation' holds 1.5"),
         (("forecast", "quadratic", "rho_ell"), [0.5], r"'rho_ell' is not a list of \d numbers"),
+        (("uncertainty",), 1, "'uncertainty' is 1, not of type dict"),
+        (("uncertainty",), {}, "'coverage_68' is missing"),
+        (("uncertainty", "coverage_68"), [0.7], r"'coverage_68' is not a list of \d numbers"),
+        (("uncertainty", "coverage_95", 0), 1.5, "'coverage_95' holds 1.5, which is impossible"),
+        (("uncertainty", "interval_score_68", 0), -1.0, "'interval_score_68' holds -1"),
+        (("uncertainty", "pixel_coverage_68"), -0.1, "'pixel_coverage_68' holds -0.1"),
         (("checks",), 1, "checks: no table of other skies"),
         (("checks", "out_of_distribution"), [], "checks: no table of other skies"),
         (("checks", "out_of_distribution", "network"), {}, "checks: no table of other skies"),
