@@ -28,6 +28,7 @@ from trainer.loop.memory import refuse_too_large
 from trainer.loop.metrics import MapCorrelation
 from trainer.loop.optimizers import build_optimizer
 from trainer.loop.pace import measure_pace
+from trainer.loop.start import keep_start
 from trainer.networks import families
 from trainer.networks.family import FittedNetwork
 from trainer.networks.physical import scaling_of
@@ -103,7 +104,10 @@ def _train(
 ) -> Run:
     # A folder without a finished epoch holds nothing that other settings could spoil.
     stopped = stopped_run(workdir)
-    if stopped is not None:
+    if stopped is not None and stopped.record.epoch == 0:
+        stopped.discard(report)
+        stopped = None
+    elif stopped is not None:
         _refuse_changes(stopped.config, config, lensing, workdir)
     elif (workdir / HISTORY).exists():
         report(f"{workdir} has a {HISTORY} but no checkpoint: training from the beginning")
@@ -142,7 +146,7 @@ def _train(
             f"{source.examples_per_epoch:,} examples of {config.dataset}{resuming}"
         )
     if stopped is None:
-        plan, pace = _measured(model, builder, source, config, begun)
+        plan, pace = _measured(model, builder, source, config, begun, network.starts_fitted)
     run_config = RunConfig(config, lensing, version, None if config.minutes is None else plan)
     write_config(workdir, run_config)
     if history:
@@ -155,11 +159,16 @@ def _train(
     if history:
         pace = Pace.of(history[-1], examples, plan.steps_per_epoch)
     report(_expectation(plan, done, pace, in_a_pass))
+    kept = Checkpoints(workdir, run_config.to_json(), history, best)
+    if network.starts_fitted and not history:
+        with reading.damage_named(builder), ending_between_steps() as ending:
+            validation = stream.validation_batches(builder, config.batch_size)
+            keep_start(model, validation, kept, report, ending)
     all_callbacks = [
         Stopwatch(examples),
         StopOnDivergence(),
         keras.callbacks.TensorBoard(workdir / "tensorboard", write_graph=False),
-        Checkpoints(workdir, run_config.to_json(), history, best),
+        kept,
         Progress(plan, pace.validation, report, live),
         *callbacks,
     ]
@@ -175,7 +184,8 @@ def _plan_of(stopped: Stopped, config: TrainerConfig, in_a_pass: int) -> Plan:
     assert config.minutes is not None and old.plan is not None, "what may change is as it was"
     if config.minutes == old.trainer.minutes:
         return old.plan
-    mean = sum(row["seconds"] for row in stopped.record.history) / done
+    rows = (row for row in stopped.record.history if row["epoch"])
+    mean = sum(row["seconds"] for row in rows) / done
     return dataclasses.replace(old.plan, epochs=max(done, int(60 * config.minutes / mean)))
 
 
@@ -185,6 +195,7 @@ def _measured(
     source: Source,
     config: TrainerConfig,
     begun: float,
+    starts_fitted: bool,
 ) -> tuple[Plan, Pace]:
     """Measures a new network's pace, plans its run, and makes it ready to fit."""
     in_a_pass = stream.steps_per_pass(source, config.batch_size)
@@ -201,7 +212,8 @@ def _measured(
     if config.minutes is None:
         assert config.epochs is not None, "one of the two is given"
         return Plan(config.epochs, in_a_pass), dataclasses.replace(pace, starting=0.0)
-    plan = planned(config.minutes, time.monotonic() - begun, pace)
+    start = pace.validation if starts_fitted else 0.0
+    plan = planned(config.minutes, time.monotonic() - begun + start, pace)
     compile_network(model, config, plan.steps)  # which is traced once more
     return plan, pace
 

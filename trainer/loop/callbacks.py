@@ -91,7 +91,17 @@ class Checkpoints(keras.callbacks.Callback):
         self.best = best
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
-        row = row_of(epoch + 1, logs)
+        self.keep(row_of(epoch + 1, logs))
+
+    def keep(self, row: Row) -> None:
+        """Keeps the network as that of an epoch.
+
+        Args:
+          row: of the epoch.
+
+        Raises:
+          LensingError: a file cannot be written.
+        """
         self.history.append(row)
         if self.best is None or row["val_loss"] < self.best["val_loss"]:
             self._save(checkpoints.BEST)

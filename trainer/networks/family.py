@@ -39,6 +39,13 @@ class Network(Protocol):
     def widest_kernel(self) -> int:
         """The side of its widest convolution's kernel, in pixels of the maps."""
 
+    @property
+    def starts_fitted(self) -> bool:
+        """Whether its first weights are an estimator's already, and not only drawn.
+
+        Such a network is kept before its first step: what a run keeps is never worse.
+        """
+
     def footprint(self, task: Task) -> Footprint:
         """Counts the numbers that training keeps, without building anything."""
 

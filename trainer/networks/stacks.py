@@ -77,6 +77,11 @@ class Stack:
         """The last convolution's, or that of the others; see `family.Network`."""
         return max(3, self.last_kernel)
 
+    @property
+    def starts_fitted(self) -> bool:
+        """Whether its first weights are an estimator's: they are drawn."""
+        return False
+
     def build(self, task: Task, statistics: Statistics, seed: int) -> keras.Model:
         """Builds the network as `family.Network` asks; its kernels start orthogonal."""
         import keras  # slow: who only reads names does not wait for it

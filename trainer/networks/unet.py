@@ -65,6 +65,11 @@ class UNet:
         """That of the coarsest grid's convolutions, in pixels of the maps."""
         return int(3 * 2 ** (self.levels - 1))
 
+    @property
+    def starts_fitted(self) -> bool:
+        """Whether its first weights are an estimator's: they are drawn."""
+        return False
+
     def build(self, task: Task, statistics: Statistics, seed: int) -> keras.Model:
         """Builds the network as `family.Network` asks."""
         import keras  # slow: who only reads names does not wait for it

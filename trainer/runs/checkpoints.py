@@ -45,8 +45,8 @@ class Record:
 
     @property
     def epoch(self) -> int:
-        """The epoch after which the network was kept, counted from 1."""
-        return len(self.history)
+        """The epoch after which the network was kept, counted from 1; 0 before the first."""
+        return int(self.history[-1]["epoch"]) if self.history else 0
 
 
 def save(model: keras.Model, path: Path, record: Record) -> None:

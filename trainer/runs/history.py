@@ -1,5 +1,8 @@
 """history.csv: each finished epoch's losses, correlations and speed, for people and other programs.
 
+The row of epoch 0, where there is one, is of the network before its first step: what is of training
+is NaN there.
+
 The trainer itself keeps them in its checkpoints too (`trainer.runs.checkpoints`), and writes the
 file anew from there.
 """
@@ -7,6 +10,7 @@ file anew from there.
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -18,7 +22,7 @@ from lensing_tfds.records.storage import replacing
 HISTORY = "history.csv"
 
 COLUMNS = (
-    "epoch",  # counted from 1
+    "epoch",  # counted from 1; 0 before the first step
     "loss",  # mean squared error of standardised κ
     "map_correlation",  # Pearson's, over all pixels of the epoch
     "val_loss",
@@ -40,6 +44,17 @@ def row_of(epoch: int, logs: Mapping[str, float]) -> Row:
     return {name: float(logs[name]) if name != "epoch" else float(epoch) for name in COLUMNS}
 
 
+def start_row(logs: Mapping[str, float], seconds: float) -> Row:
+    """Makes the row of epoch 0, of the network before its first step.
+
+    Args:
+      logs: of its validation, as Keras's `evaluate` gives them.
+      seconds: that this took.
+    """
+    validation = {f"val_{name}": logs[name] for name in ("loss", "map_correlation")}
+    return row_of(0, dict.fromkeys(COLUMNS, math.nan) | validation | {"seconds": seconds})
+
+
 def read_history(path: Path) -> list[Row]:
     """Reads the rows, first epoch first.
 
@@ -52,7 +67,8 @@ def read_history(path: Path) -> list[Row]:
             if tuple(next(reader, ())) != COLUMNS:
                 raise ValueError(f"its first line is not {','.join(COLUMNS)}")
             rows = [dict(zip(COLUMNS, map(float, row), strict=True)) for row in reader]
-            if [row["epoch"] for row in rows] != list(range(1, len(rows) + 1)):
+            first = 0 if rows and rows[0]["epoch"] == 0 else 1
+            if [row["epoch"] for row in rows] != list(range(first, first + len(rows))):
                 raise ValueError("its epochs are not 1, 2, 3 ...")
     except OSError as error:
         raise LensingError(f"cannot read {path}: {error.strerror}") from error

@@ -49,12 +49,25 @@ class Stopped:
           LensingError: the network cannot be read, or the folder not be written.
         """
         model = checkpoints.load(self.workdir / self.name)
-        for fault in self.faults:
-            report(fault)
+        self._tell(report)
         if self.outdated is not None:
             with replacing(self.workdir / self.outdated) as temporary:
                 shutil.copyfile(self.workdir / self.name, temporary)
         return model
+
+    def discard(self, report: Callable[[str], None]) -> None:
+        """Removes what a run has kept, which begins again.
+
+        Args:
+          report: prints a line.
+        """
+        self._tell(report)
+        for name in (LAST, BEST, HISTORY):
+            (self.workdir / name).unlink(missing_ok=True)
+
+    def _tell(self, report: Callable[[str], None]) -> None:
+        for fault in self.faults:
+            report(fault)
 
 
 def stopped_run(workdir: Path) -> Stopped | None:

@@ -120,7 +120,7 @@ class Run:
       config: the trainer's settings.
       lensing: the config of the dataset that it was trained on.
       dataset_version: the version of that dataset's data.
-      history: one array a column of history.csv ("epoch" counts from 1).
+      history: one array a column of history.csv, see `trainer.runs.history`.
       plan: the steps that its minutes were found to hold; None where epochs decide.
     """
 
@@ -186,10 +186,10 @@ class Run:
         values = self.history[objective]
         if len(values) == 0:
             raise LensingError(f"the run in {self.workdir} has no finished epoch yet")
-        best = int(np.argmin(values) if objective.endswith("loss") else np.argmax(values))
+        best = int(np.nanargmin(values) if objective.endswith("loss") else np.nanargmax(values))
         if objective == "val_loss":
             kept = checkpoints.read_whole_record(self.workdir / checkpoints.BEST)
-            best = kept.epoch - 1 if kept is not None and kept.history else best
+            best = len(kept.history) - 1 if kept is not None and kept.history else best
         return {name: float(column[best]) for name, column in self.history.items()}
 
     @property

@@ -24,6 +24,7 @@ _HISTORY = (
     "Loss: the mean squared error relative to κ's variance; 1 is as good as estimating zero. "
     "Dotted: the epoch judged here, the best on the validation split."
 )
+_START = "the network before its first step"
 
 
 def describe(
@@ -48,7 +49,7 @@ def describe(
     """
     drawn = figures.history(history, judged)
     settings: list[tuple[str, object]] = [
-        ("epochs trained", f"{len(history['epoch'])}, judged is {judged}"),
+        ("epochs trained", f"{history['epoch'][-1]:.0f}, judged is {judged or _START}"),
         ("time trained", f"{history['seconds'].sum() / 60:.1f} minutes"),
         ("parameters", f"{num_parameters:,}"),
         (
