@@ -9,7 +9,7 @@ import sys
 from lensing_tfds.command_line import CommandParser, command
 from lensing_tfds.quiet import quiet_tensorflow
 from lensing_tfds.records.storage import expanded
-from trainer.settings.optimization import OPTIMIZERS
+from trainer.settings.optimization import OPTIMIZERS, PRECISIONS
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -57,6 +57,14 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--schedule", help="of the rate: constant, or cosine, which ends at zero")
     parser.add_argument("--warmup_steps", type=int, help="in which the rate rises first")
     parser.add_argument("--weight_decay", type=float, help="of adamw [the recipe's, or 0.01]")
+    parser.add_argument(
+        "--precision", help=f"{' or '.join(PRECISIONS)}: of all but Fourier transforms and weights"
+    )
+    parser.add_argument(
+        "--ema_momentum",
+        type=float,
+        help="of a moving average of the weights, which is validated and kept, as 0.99 [none]",
+    )
     parser.add_shared("--max_examples", otherwise="all, or as many as --model needs")
     parser.add_argument("--seed", type=int, help="of weights, order and augmentation [0]")
     parser.add_argument(

@@ -21,6 +21,7 @@ from trainer.data import stream
 from trainer.data.source import Source
 from trainer.data.stored import StoredExamples
 from trainer.loop import closed_form
+from trainer.loop.averages import ValidateAverages
 from trainer.loop.callbacks import Checkpoints, Progress, StopOnDivergence, Stopwatch
 from trainer.loop.interruption import ending_between_steps, signals_held
 from trainer.loop.losses import StandardisedError
@@ -138,7 +139,9 @@ def _train(
     elif model is None:
         with signals_held():
             statistics = measured_statistics(builder, config.max_examples)
-            model = families.build(config.model, source.task, statistics, config.seed)
+            model = families.build(
+                config.model, source.task, statistics, config.seed, config.precision
+            )
     resuming = f", resuming after epoch {done}" if done else ""
     if not finished:
         report(
@@ -166,6 +169,7 @@ def _train(
             keep_start(model, validation, kept, report, ending)
     all_callbacks = [
         Stopwatch(examples),
+        ValidateAverages(),
         StopOnDivergence(),
         keras.callbacks.TensorBoard(workdir / "tensorboard", write_graph=False),
         kept,
@@ -304,8 +308,8 @@ def _refuse_other_steps(
     model: keras.Model, epochs: int, steps: int, path: Path, builder: tfds.core.DatasetBuilder
 ) -> None:
     """Makes sure that the dataset gives as many batches as when the checkpoint was written."""
-    taken = int(model.optimizer.iterations)
-    if taken != epochs * steps:
+    taken, skips = int(model.optimizer.iterations), hasattr(model.optimizer, "inner_optimizer")
+    if taken != epochs * steps and not (skips and taken < epochs * steps):
         raise LensingError(
             f"{path} is of {taken} steps in {epochs} epochs, but an epoch has {steps} steps now: "
             f"{builder.data_path} is not what the run was trained on"

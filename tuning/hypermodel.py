@@ -42,7 +42,9 @@ class LensingHyperModel(keras_tuner.HyperModel):
         config = self.trainer_config(hp)
         refuse_too_large(config, self.lensing)
         builder, statistics = self._dataset
-        return families.build(config.model, task_of(builder), statistics, config.seed)
+        return families.build(
+            config.model, task_of(builder), statistics, config.seed, config.precision
+        )
 
     @functools.cached_property
     def _dataset(self) -> tuple[tfds.core.DatasetBuilder, Statistics]:

@@ -11,6 +11,7 @@ from typing import Any
 import keras
 
 from lensing_tfds.errors import LensingError
+from trainer.loop.averages import averages_for_weights
 from trainer.runs import checkpoints
 from trainer.runs.history import HISTORY, Row, row_of, write_history
 from trainer.runs.plan import Pace, Plan, duration
@@ -104,7 +105,8 @@ class Checkpoints(keras.callbacks.Callback):
         """
         self.history.append(row)
         if self.best is None or row["val_loss"] < self.best["val_loss"]:
-            self._save(checkpoints.BEST)
+            with averages_for_weights(self.model):
+                self._save(checkpoints.BEST)
             self.best = row
         self._save(checkpoints.LAST)
         write_history(self.workdir / HISTORY, self.history)

@@ -27,7 +27,7 @@ def refuse_too_large(config: TrainerConfig, lensing: LensingConfig) -> None:
     optimizer's moments.
 
     Args:
-      config: its model, batch_size and optimizer are used.
+      config: what it says of the network and how it is trained is used.
       lensing: the dataset's own config.
 
     Raises:
@@ -41,7 +41,7 @@ def refuse_too_large(config: TrainerConfig, lensing: LensingConfig) -> None:
             f"{npix} pixels wide: take one of at most {2 * npix - 1}"
         )
     task = Task(lensing, DATASET_VERSION)
-    needed = families.memory(config.model, task, config.batch_size, config.optimizer)
+    needed = config.memory(task)
     fixed = needed.total - needed.activations
     activations = 0 if _has_gpu() else needed.activations
     limit = memory_limit()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 from keras.optimizers.schedules import CosineDecay, LearningRateSchedule, PolynomialDecay
 
@@ -13,19 +15,31 @@ _LARGEST_WARMUP = 0.1  # of a run
 def build_optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
     """Builds the optimizer that a recipe names.
 
+    For float16 it scales the loss, and leaves out steps whose gradients that makes infinite.
+
     Args:
       recipe: how to train.
       steps: of the whole run, over which the learning rate has its course.
     """
     rate = learning_rate(recipe, steps)
-    clipping = {"clipnorm": recipe.clipnorm, "global_clipnorm": recipe.global_clipnorm}
+    common: dict[str, Any] = {
+        "clipnorm": recipe.clipnorm,
+        "global_clipnorm": recipe.global_clipnorm,
+    }
+    if recipe.ema_momentum is not None:
+        common |= {"use_ema": True, "ema_momentum": recipe.ema_momentum}
+    optimizer: keras.optimizers.Optimizer
     if recipe.optimizer == "sgd":
-        return keras.optimizers.SGD(
-            rate, momentum=recipe.momentum, nesterov=recipe.nesterov, **clipping
+        optimizer = keras.optimizers.SGD(
+            rate, momentum=recipe.momentum, nesterov=recipe.nesterov, **common
         )
-    if recipe.optimizer == "adamw":
-        return keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay, **clipping)
-    return keras.optimizers.Adam(rate, **clipping)
+    elif recipe.optimizer == "adamw":
+        optimizer = keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay, **common)
+    else:
+        optimizer = keras.optimizers.Adam(rate, **common)
+    if recipe.precision == "float16":  # whose smallest number is larger than many a gradient
+        return keras.optimizers.LossScaleOptimizer(optimizer)
+    return optimizer
 
 
 def learning_rate(recipe: Recipe, steps: int) -> float | LearningRateSchedule:

@@ -77,7 +77,9 @@ def whitened(name: str) -> str:
     return stacks.WHITEN + name
 
 
-def build(name: str, task: Task, statistics: Statistics, seed: int) -> keras.Model:
+def build(
+    name: str, task: Task, statistics: Statistics, seed: int, precision: str = "float32"
+) -> keras.Model:
     """Builds a network from its name, not compiled, whatever Keras's own settings say.
 
     Args:
@@ -85,6 +87,7 @@ def build(name: str, task: Task, statistics: Statistics, seed: int) -> keras.Mod
       task: what goes in and what comes out.
       statistics: of the dataset's training maps.
       seed: of the initial weights; the same seed gives the same weights.
+      precision: of what it computes, as `Recipe.precision`.
 
     Returns:
       A model from (batch, *task.input_shape) maps, µK, to (batch, *task.label_shape) labels,
@@ -98,7 +101,7 @@ def build(name: str, task: Task, statistics: Statistics, seed: int) -> keras.Mod
     from trainer.networks.physical import in_physical_units
     from trainer.networks.settings import keras_settings
 
-    with keras_settings():
+    with keras_settings(precision):
         network = parse(name)
         if isinstance(network, FittedNetwork):
             raise LensingError(f"{name} is fitted to examples, and has nothing to train from")
@@ -106,16 +109,26 @@ def build(name: str, task: Task, statistics: Statistics, seed: int) -> keras.Mod
         return in_physical_units(network.build(task, statistics, seed), task, statistics.scaling)
 
 
-def memory(name: str, task: Task, batch_size: int, optimizer: str) -> MemoryEstimate:
-    """Estimates the memory of a float32 training step, without building the network.
+def memory(
+    name: str,
+    task: Task,
+    batch_size: int,
+    optimizer: str,
+    precision: str = "float32",
+    averaged: bool = False,
+) -> MemoryEstimate:
+    """Estimates the memory of a training step, without building the network.
 
     Args:
       name: the network's.
       task: what goes in and what comes out.
       batch_size: examples a step.
       optimizer: "adam", "adamw" or "sgd", the last with momentum.
+      precision: of layers' outputs, as `Recipe.precision`.
+      averaged: whether a moving average of the weights is kept.
 
     Raises:
       LensingError: the name is in no family's grammar.
     """
-    return parse(name).footprint(task).in_training(batch_size, optimizer)
+    footprint = parse(name).footprint(task)
+    return footprint.in_training(batch_size, optimizer, precision, averaged)

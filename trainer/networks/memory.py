@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 
 _FLOAT_BYTES = 4
+_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,7 +16,7 @@ class MemoryEstimate:
     Attributes:
       parameters: the weights.
       gradients: one for each weight.
-      optimizer: its moments, as many for each weight as its algorithm keeps.
+      optimizer: its moments, as many for each weight as its algorithm keeps, and their average.
       activations: the input and every layer's output, kept for the backward pass, and the gradients
         of the two largest neighbours, which exist together.
     """
@@ -54,18 +55,22 @@ class Footprint:
         neighbours = max(a + b for a, b in zip(outputs, outputs[1:], strict=False))
         return cls(parameters, sum(outputs) + neighbours)
 
-    def in_training(self, batch_size: int, optimizer: str) -> MemoryEstimate:
-        """Estimates the memory of a float32 training step.
+    def in_training(
+        self, batch_size: int, optimizer: str, precision: str = "float32", averaged: bool = False
+    ) -> MemoryEstimate:
+        """Estimates the memory of a training step.
 
         Args:
           batch_size: examples a step.
           optimizer: "adam", "adamw" or "sgd", the last with momentum.
+          precision: of layers' outputs: "float32", "bfloat16" or "float16".
+          averaged: whether a moving average of the weights is kept.
         """
         parameters = self.parameters * _FLOAT_BYTES
-        slots = {"adam": 2, "adamw": 2, "sgd": 1}[optimizer]  # arrays kept for each parameter
+        slots = {"adam": 2, "adamw": 2, "sgd": 1}[optimizer] + averaged  # arrays for each parameter
         return MemoryEstimate(
             parameters=parameters,
             gradients=parameters,
             optimizer=slots * parameters,
-            activations=self.activations * batch_size * _FLOAT_BYTES,
+            activations=self.activations * batch_size * _BYTES[precision],
         )

@@ -18,25 +18,32 @@ _SETTINGS: dict[str, Any] = {
 }
 """Of a process; `keras.config.NAME` reads one and `keras.config.set_NAME` writes it."""
 
+_POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
+"""A precision -> Keras's policy, of a thread."""
+
 _lock = threading.Lock()
 _users = 0
 _before: dict[str, Any] = {}
 
 
 @contextlib.contextmanager
-def keras_settings() -> Iterator[None]:
+def keras_settings(precision: str = "float32") -> Iterator[None]:
     """Holds the settings under which this project's networks are defined.
 
     `keras.json`, KERAS_MAX_EPOCHS, KERAS_MAX_STEPS_PER_EPOCH and a dtype policy that somebody set
     would change a network, its training or what it is given without a word. What was there before
     comes back when the last thread leaves the block.
+
+    Args:
+      precision: of what the layers built here compute, as `Recipe.precision`; weights are float32
+        whatever it is, and so are layers that ask for it by `dtype`.
     """
     import keras
 
     policy = keras.config.dtype_policy()  # of a thread, unlike the others
     _enter()
     try:
-        keras.config.set_dtype_policy("float32")
+        keras.config.set_dtype_policy(_POLICIES[precision])
         yield
     finally:
         _leave()

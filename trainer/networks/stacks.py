@@ -101,7 +101,8 @@ class Stack:
         if self.upsampling > 1:
             x = keras.layers.AveragePooling2D(self.upsampling, name="downsample")(x)
         last = _convolution(
-            len(task.labels.channels), self.last_kernel, seeds[-1], "linear", task.labels.name
+            *(len(task.labels.channels), self.last_kernel, seeds[-1], "linear", task.labels.name),
+            dtype="float32",  # in mixed precision too
         )
         return keras.Model(inputs, last(x), name=f"cnn_{self.name.replace('-', '_')}")
 
@@ -213,7 +214,7 @@ FAMILY = Family(StackSpace.family, GRAMMAR, parse, StackSpace)
 
 
 def _convolution(
-    filters: int, kernel: int, seed: int, activation: str, name: str
+    filters: int, kernel: int, seed: int, activation: str, name: str, dtype: str | None = None
 ) -> keras.layers.Layer:
     import keras
 
@@ -224,6 +225,7 @@ def _convolution(
         activation=activation,
         kernel_initializer=keras.initializers.Orthogonal(seed=seed),
         name=name,
+        dtype=dtype,
     )
 
 

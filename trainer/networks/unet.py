@@ -104,7 +104,7 @@ class UNet:
         for skip in reversed(finer):
             x = keras.layers.Add()([parts.doubled(x, skip.shape[1]), skip])
             x = parts.blocks(x, self.blocks)
-        return parts.convolution(x, len(task.labels.channels), first="zeros")
+        return parts.convolution(x, len(task.labels.channels), first="zeros", dtype="float32")
 
     def footprint(self, task: Task) -> Footprint:
         """Counts parameters and activations as `family.Network` asks, layer by layer."""
@@ -225,9 +225,14 @@ class _Parts:
         )
 
     def convolution(
-        self, x: Any, filters: int, activation: str | None = "silu", first: str | None = None
+        self,
+        x: Any,
+        filters: int,
+        activation: str | None = "silu",
+        first: str | None = None,
+        dtype: str | None = None,
     ) -> Any:
-        """A 3x3 convolution of the activated maps."""
+        """A 3x3 convolution of the activated maps, in float32 where that is asked for."""
         import keras
 
         from trainer.networks.padding import ActivateAndWrap
@@ -238,7 +243,7 @@ class _Parts:
             x = keras.layers.Activation(activation)(x)
         padding = "valid" if self._periodic else "same"
         return keras.layers.Conv2D(
-            filters, 3, padding=padding, kernel_initializer=first or self._drawn()
+            filters, 3, padding=padding, kernel_initializer=first or self._drawn(), dtype=dtype
         )(x)
 
     def blocks(self, x: Any, number: int) -> Any:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 
 import keras
 
 from lensing_tfds.errors import LensingError
-from lensing_tfds.records.storage import replacing
+from trainer.loop.averages import averages_for_weights, swap_averages
 from trainer.runs import checkpoints
 from trainer.runs.checkpoints import BEST, LAST, Record
 from trainer.runs.history import HISTORY, Row, read_history
@@ -50,9 +50,16 @@ class Stopped:
         """
         model = checkpoints.load(self.workdir / self.name)
         self._tell(report)
+        if self.name == BEST:
+            swap_averages(model)  # which it has for its weights
         if self.outdated is not None:
-            with replacing(self.workdir / self.outdated) as temporary:
-                shutil.copyfile(self.workdir / self.name, temporary)
+            kept = averages_for_weights(model) if self.outdated == BEST else nullcontext()
+            with kept:
+                checkpoints.save(model, self.workdir / self.outdated, self.record)
+        if self.outdated is not None:
+            kept = averages_for_weights(model) if self.outdated == BEST else nullcontext()
+            with kept:
+                checkpoints.save(model, self.workdir / self.outdated, self.record)
         return model
 
     def discard(self, report: Callable[[str], None]) -> None:

@@ -4,8 +4,9 @@ The folder holds
 
     config.json    TrainerConfig, with the dataset's own config under "lensing"
     history.csv    one row an epoch, see `trainer.runs.history.COLUMNS`
-    best.keras     the model and its optimizer after the epoch with the lowest validation loss
-    last.keras     the same after the last finished epoch
+    best.keras     the model and its optimizer after the epoch with the lowest validation loss; with
+                   the averages for its weights, where there are any (see `trainer.loop.averages`)
+    last.keras     the same after the last finished epoch, with the weights that it goes on from
     tensorboard/   the same losses for TensorBoard
 
 Both checkpoints carry the first two, see `trainer.runs.checkpoints`: two runs that are mixed in a
@@ -195,8 +196,7 @@ class Run:
     @property
     def memory(self) -> MemoryEstimate:
         """Memory that a training step needs."""
-        config = self.config
-        return families.memory(config.model, self.task, config.batch_size, config.optimizer)
+        return self.config.memory(self.task)
 
     @property
     def name(self) -> str:

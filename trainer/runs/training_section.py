@@ -101,6 +101,10 @@ def _train_command(workdir: Path, config: TrainerConfig) -> str:
             f"--schedule {config.schedule} --warmup_steps {config.warmup_steps} "
             f"--seed {config.seed} --{'' if config.augment else 'no-'}augment"
         )
+    if config.precision != "float32":
+        train += f" --precision {config.precision}"
+    if config.ema_momentum is not None:
+        train += f" --ema_momentum {config.ema_momentum:g}"
     if config.weight_decay:
         train += f" --weight_decay {config.weight_decay:g}"
     if config.max_examples is not None:

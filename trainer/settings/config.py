@@ -9,9 +9,11 @@ from typing import Any
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.field_types import check_names
+from lensing_tfds.task import Task
 from lensing_tfds.versions import dataset_name
 from trainer.networks import families
 from trainer.networks.family import FittedNetwork
+from trainer.networks.memory import MemoryEstimate
 from trainer.settings.optimization import LARGEST, WEIGHT_DECAY, check_count
 from trainer.settings.recipes import FITTED_TAKES, Recipe, recipe_for, refuse_settings_of_training
 
@@ -21,6 +23,8 @@ BEFORE: dict[str, Any] = {
     "weight_decay": 0.0,
     "global_clipnorm": None,
     "minutes": None,
+    "precision": "float32",
+    "ema_momentum": None,
 }
 """Settings that runs made before they existed do not name, with what those runs did."""
 
@@ -60,6 +64,17 @@ class TrainerConfig(Recipe):
         names = ("model", *FITTED_TAKES, "dataset", "data_dir")
         fitted = families.is_fitted(self.model)
         return {n: v for n, v in self.to_json().items() if n in names or not fitted}
+
+    def memory(self, task: Task) -> MemoryEstimate:
+        """Estimates the memory of a training step, without building the network.
+
+        Args:
+          task: what goes in and what comes out.
+        """
+        averaged = self.ema_momentum is not None
+        return families.memory(
+            self.model, task, self.batch_size, self.optimizer, self.precision, averaged
+        )
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> TrainerConfig:

@@ -6,6 +6,7 @@ from lensing_tfds.errors import LensingError
 
 OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("constant", "cosine")
+PRECISIONS = ("float32", "bfloat16", "float16")
 
 WEIGHT_DECAY = 0.01
 """Of AdamW, unless somebody says otherwise (Loshchilov & Hutter 2019, times the learning rate)."""
@@ -43,6 +44,8 @@ def check_optimization(
     schedule: str = "constant",
     warmup_steps: int = 0,
     batch_size: int = 1,
+    precision: str = "float32",
+    ema_momentum: float | None = None,
 ) -> None:
     """Refuses settings that no training can have; see `recipes.Recipe` for what they mean.
 
@@ -73,6 +76,13 @@ def check_optimization(
             global_clipnorm,
             "positive, and null beside a clipnorm",
             global_clipnorm is None or (global_clipnorm > 0 and clipnorm is None),
+        ),
+        ("precision", precision, " or ".join(PRECISIONS), precision in PRECISIONS),
+        (
+            "ema_momentum",
+            ema_momentum,
+            "in (0, 1), or null",
+            ema_momentum is None or 0 < ema_momentum < 1,
         ),
         ("warmup_steps", warmup_steps, "in [0, 2^31)", 0 <= warmup_steps <= LARGEST),
     ):

@@ -36,6 +36,11 @@ class Recipe:
       clipnorm: the largest norm of each variable's gradient; None does not clip.
       global_clipnorm: the same, of all variables' gradients together; None beside a clipnorm.
       batch_size: examples a step.
+      precision: of what a network computes between its weights, which are float32: "float32",
+        "bfloat16" or "float16". Fourier transforms, the network's last layer and its loss are
+        float32 always.
+      ema_momentum: of an exponential moving average of the weights, which is what is validated and
+        kept as the best: about the mean of the last 1 / (1 - momentum) steps; None for none.
       epochs: passes over the training split; None where minutes decide.
       minutes: of training, validation included; None where epochs decide. The study names neither.
         Ten leave time to build a version before and to judge the network after, within a quarter
@@ -53,6 +58,8 @@ class Recipe:
     clipnorm: float | None = 1.0
     global_clipnorm: float | None = None
     batch_size: int = 128
+    precision: str = "float32"
+    ema_momentum: float | None = None
     epochs: int | None = None
     minutes: float | None = 10.0
 

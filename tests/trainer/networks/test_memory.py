@@ -31,6 +31,13 @@ def test_parameters_gradients_and_moments_are_four_bytes_each(optimizer, slots):
     assert estimate.total == (2 + slots) * 4 * 116_609 + estimate.activations
 
 
+def test_outputs_of_half_precision_take_half_and_an_average_is_one_more_number_a_weight():
+    plain, half = (memory("2x8-3", task(10), 4, "adam", of) for of in ("float32", "float16"))
+    assert half.activations == plain.activations / 2 and half.parameters == plain.parameters
+    averaged = memory("2x8-3", task(10), 4, "adam", averaged=True)
+    assert averaged.total - plain.total == plain.parameters
+
+
 @pytest.mark.parametrize("stokes", ["T", "TQU"])
 @pytest.mark.parametrize("name", MODELS)
 def test_what_is_counted_is_what_is_built(name, stokes):

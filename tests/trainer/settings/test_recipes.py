@@ -123,6 +123,10 @@ def test_batches_of_a_custom_configs_large_maps_fit_too(npix, batch_size):
         ("momentum", 0.9),  # the optimizer is Adam
         ("clipnorm", 0.0),
         ("batch_size", 0),
+        ("precision", "double"),
+        ("ema_momentum", 0.0),
+        ("ema_momentum", 1.0),
+        ("ema_momentum", float("nan")),
         ("epochs", 0),
         ("minutes", 0.0),
         ("minutes", float("nan")),
