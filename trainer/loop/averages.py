@@ -15,9 +15,9 @@ import keras
 
 
 def swap_averages(model: keras.Model) -> None:
-    """Exchanges weights and averages; nothing where the model's optimizer keeps none."""
+    """Exchanges weights and averages; nothing where there are none, as before the first step."""
     optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)  # of a loss scale
-    if not optimizer.use_ema:
+    if not optimizer.use_ema or int(optimizer.iterations) == 0:
         return
     pairs = list(
         zip(model.trainable_variables, optimizer._model_variables_moving_average, strict=True)
