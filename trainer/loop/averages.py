@@ -16,8 +16,9 @@ import keras
 
 def swap_averages(model: keras.Model) -> None:
     """Exchanges weights and averages; nothing where there are none, as before the first step."""
-    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)  # of a loss scale
-    if not optimizer.use_ema or int(optimizer.iterations) == 0:
+    optimizer = getattr(model, "optimizer", None)  # a network that is fitted has none
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # of a loss scale
+    if optimizer is None or not optimizer.use_ema or int(optimizer.iterations) == 0:
         return
     pairs = list(
         zip(model.trainable_variables, optimizer._model_variables_moving_average, strict=True)

@@ -56,10 +56,6 @@ class Stopped:
             kept = averages_for_weights(model) if self.outdated == BEST else nullcontext()
             with kept:
                 checkpoints.save(model, self.workdir / self.outdated, self.record)
-        if self.outdated is not None:
-            kept = averages_for_weights(model) if self.outdated == BEST else nullcontext()
-            with kept:
-                checkpoints.save(model, self.workdir / self.outdated, self.record)
         return model
 
     def discard(self, report: Callable[[str], None]) -> None:
