@@ -18,6 +18,16 @@ from lensing_tfds.sky import spectra
 from lensing_tfds.sky.spectra import PowerSpectra
 
 
+def bands_of(config: LensingConfig) -> Bands:
+    """Returns the bands in which a config's κ has power.
+
+    Raises:
+      LensingError: κ has too few modes for a spectrum.
+    """
+    lmax = min(config.kappa_lmax or spectra.LMAX, spectra.LMAX)
+    return power_spectra.choose_bands(config.sky, lmax)
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class SkyEnsemble:
     """A config and the spectra of its cosmology, with what follows from both, computed once.
@@ -51,8 +61,7 @@ class SkyEnsemble:
         Raises:
           LensingError: κ has too few modes for a spectrum.
         """
-        lmax = min(self.config.kappa_lmax or spectra.LMAX, spectra.LMAX)
-        return power_spectra.choose_bands(self.config.sky, lmax)
+        return bands_of(self.config)
 
     @functools.cached_property
     def kappa_power(self) -> NDArray[np.float64]:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -154,6 +155,21 @@ def rings_of(sky: FlatSky) -> Bins:
     return Bins.fundamental(sky, fewest=_FEWEST_MODES)
 
 
+def refuse_too_few(num_examples: int, bands: Bands) -> None:
+    """Makes sure that examples suffice for the intervals of the smallest band.
+
+    Raises:
+      LensingError: they do not.
+    """
+    numbers = int(bands.num_modes.min())
+    needed = next(n for n in itertools.count(1) if max(_ranks(n * numbers)) <= n * numbers)
+    if num_examples < needed:
+        raise LensingError(
+            f"errors at {LEVELS[-1]:.0%} need at least {needed} validation examples, there are "
+            f"{num_examples}"
+        )
+
+
 def measured_uncertainty(
     pairs: Iterable[tuple[NDArray[np.floating], NDArray[np.floating]]], bands: Bands
 ) -> Uncertainty:
@@ -169,6 +185,7 @@ def measured_uncertainty(
     """
     sky, modes = bands.sky, RealModes(bands.sky)
     pixels = np.concatenate([(estimate - kappa).astype(np.float32) for kappa, estimate in pairs])
+    refuse_too_few(len(pixels), bands)
     numbers = np.concatenate([modes.of(part).astype(np.float32) for part in _parts(pixels)])
     rings = rings_of(sky)
     ring_of = modes.gather(rings.index)
@@ -203,16 +220,15 @@ def _divided(values: NDArray[np.float32], std: NDArray[np.float64]) -> NDArray[n
 
 
 def _quantiles(deviations: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Sizes that a share of all deviations, and one more, do not exceed: one for each level."""
+    """Sizes that a share of all deviations, and of one more, do not exceed: one for each level."""
     sizes = np.abs(deviations).ravel()
-    ranks = [math.ceil((len(sizes) + 1) * level) for level in LEVELS]
-    if max(ranks) > len(sizes):
-        raise LensingError(
-            f"errors at {LEVELS[-1]:.0%} cannot be measured on {len(sizes)} numbers: give the "
-            "dataset more validation examples"
-        )
-    places = [rank - 1 for rank in ranks]
+    places = [rank - 1 for rank in _ranks(len(sizes))]
     return np.partition(sizes, places)[places].astype(np.float64)
+
+
+def _ranks(count: int) -> list[int]:
+    """The places, from 1 on, of the quantiles among sorted numbers."""
+    return [math.ceil((count + 1) * level) for level in LEVELS]
 
 
 def _place_of(level: float) -> int:

@@ -34,9 +34,9 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--model",
-        help="unet, or another unet-FxLxB; iterated, which is fitted and takes no setting but "
-        "--max_examples; or a stack of the study's: 4x64-1x32-9 is four Conv2D(64, 3), one "
-        "Conv2D(32, 3), then Conv2D(1, 9); or hires",
+        help="unet, or another unet-FxLxB; iterated, which is fitted and takes no settings but "
+        "--max_examples and --uncertainty; or a stack of the study's: 4x64-1x32-9 is four "
+        "Conv2D(64, 3), one Conv2D(32, 3), then Conv2D(1, 9); or hires",
     )
     parser.add_argument(
         "--whiten",
@@ -71,6 +71,12 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         "--augment",
         action=argparse.BooleanOptionalAction,
         help="turn and mirror training examples [yes, unless all share one unlensed map]",
+    )
+    parser.add_argument(
+        "--uncertainty",
+        action=argparse.BooleanOptionalAction,
+        help="measure, at the end, how large the estimates' errors are, on the validation split; "
+        "the judge then says how often they hold the truth [no]",
     )
     return parser.parse_args(argv)
 

@@ -35,6 +35,7 @@ from trainer.networks.family import FittedNetwork
 from trainer.networks.physical import scaling_of
 from trainer.networks.settings import keras_settings
 from trainer.networks.statistics import Statistics, measure_statistics
+from trainer.runs import errors
 from trainer.runs.history import HISTORY, Row, write_history
 from trainer.runs.plan import Pace, Plan, duration, planned
 from trainer.runs.resume import Stopped, stopped_run
@@ -86,12 +87,15 @@ def train(
     network = families.parse(config.model)
     if isinstance(network, FittedNetwork):
         network.refuse_another(lensing)
+    if config.uncertainty:
+        errors.refuse_too_few(lensing)
     refuse_too_large(config, lensing)
     if (workdir / SEARCH).exists():
         raise LensingError(f"{workdir} holds a search ({SEARCH}): name another --workdir")
     make_folder(workdir)
     with alone_in(workdir, "training"), keras_settings():
-        return _train(config, lensing, workdir, report, live, model, callbacks)
+        run = _train(config, lensing, workdir, report, live, model, callbacks)
+        return errors.with_uncertainty(run, report) if config.uncertainty else run
 
 
 def _train(
@@ -216,8 +220,9 @@ def _measured(
     if config.minutes is None:
         assert config.epochs is not None, "one of the two is given"
         return Plan(config.epochs, in_a_pass), dataclasses.replace(pace, starting=0.0)
-    start = pace.validation if starts_fitted else 0.0
-    plan = planned(config.minutes, time.monotonic() - begun + start, pace)
+    # A start is validated before the first step, and the errors are measured after the last.
+    more = pace.validation * (starts_fitted + config.uncertainty)
+    plan = planned(config.minutes, time.monotonic() - begun + more, pace)
     compile_network(model, config, plan.steps)  # which is traced once more
     return plan, pace
 

@@ -138,7 +138,7 @@ def test_modes_in_no_band_have_no_interval():
 @pytest.mark.parametrize(
     ("make", "match"),
     [
-        (lambda: measured(2), "cannot be measured on 16 numbers: give the dataset more validation"),
+        (lambda: measured(2), "errors at 95% need at least 3 validation examples, there are 2"),
         (lambda: measured(50).pixel_half_width(0.9), r"level is 0.9: must be 0.68 or 0.95"),
         (lambda: Uncertainty.from_json({"npix": 16}), "not the errors of an estimator"),
         (lambda: dataclasses.replace(measured(50), power=[1.0]), r"power .* shape \(1,\): must be"),

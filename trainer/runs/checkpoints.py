@@ -2,7 +2,8 @@
 
 A `.keras` file is a zip archive, to which a member and a seal are added:
 
-    run.json       {"config": as config.json, "history": the rows of history.csv}
+    run.json       {"config": as config.json, "history": the rows of history.csv,
+                    "uncertainty": of the network's estimates, null where it was not measured}
     the comment    SHA-256 of all bytes before it, by which any damage is noticed
 
 `keras.saving.load_model` reads such a file as any other.
@@ -38,10 +39,13 @@ class Record:
     Attributes:
       config: the run's settings, as config.json has them.
       history: the rows of the finished epochs, the checkpoint's own last.
+      uncertainty: of the estimates of the checkpoint's network, as `Uncertainty.to_json` gives it;
+        None where it was not measured.
     """
 
     config: dict[str, Any]
     history: tuple[Row, ...]
+    uncertainty: dict[str, Any] | None = None
 
     @property
     def epoch(self) -> int:
@@ -57,13 +61,33 @@ def save(model: keras.Model, path: Path, record: Record) -> None:
     """
     with replacing(path) as temporary:
         model.save(temporary)
-        with zipfile.ZipFile(temporary, "a") as archive:
-            archive.writestr(_MEMBER, json.dumps(dataclasses.asdict(record)))
-            archive.comment = b"0" * _SEAL_BYTES
-        seal = _digest(temporary)
-        with temporary.open("r+b") as file:
-            file.seek(-_SEAL_BYTES, 2)
-            file.write(seal)
+        _seal(temporary, record)
+
+
+def rewrite_record(path: Path, record: Record) -> None:
+    """Replaces the record in a checkpoint, whole or not at all; its network stays, bit for bit.
+
+    Raises:
+      LensingError: the file is damaged, or cannot be written.
+    """
+    _refuse_damaged(path)
+    with replacing(path) as temporary:
+        with zipfile.ZipFile(path) as source, zipfile.ZipFile(temporary, "w") as archive:
+            for member in source.infolist():
+                if member.filename != _MEMBER:
+                    archive.writestr(member, source.read(member))
+        _seal(temporary, record)
+
+
+def _seal(path: Path, record: Record) -> None:
+    """Adds the record and the seal to a model's file."""
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(_MEMBER, json.dumps(dataclasses.asdict(record)))
+        archive.comment = b"0" * _SEAL_BYTES
+    seal = _digest(path)
+    with path.open("r+b") as file:
+        file.seek(-_SEAL_BYTES, 2)
+        file.write(seal)
 
 
 def read_record(path: Path) -> Record | None:
@@ -77,7 +101,8 @@ def read_record(path: Path) -> Record | None:
     _refuse_damaged(path)
     with zipfile.ZipFile(path) as archive:
         values = json.loads(archive.read(_MEMBER))
-    return Record(values["config"], tuple(values["history"]))
+    # Checkpoints of earlier releases name no uncertainty.
+    return Record(values["config"], tuple(values["history"]), values.get("uncertainty"))
 
 
 def read_whole_record(path: Path) -> Record | None:

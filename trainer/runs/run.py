@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 
     from estimators.dataset import Dataset
     from estimators.subject import SubjectDescription
+    from estimators.uncertainty import Uncertainty
 
 CONFIG = "config.json"
 
@@ -193,6 +194,24 @@ class Run:
             best = len(kept.history) - 1 if kept is not None and kept.history else best
         return {name: float(column[best]) for name, column in self.history.items()}
 
+    @functools.cached_property
+    def uncertainty(self) -> Uncertainty | None:
+        """How far the best epoch's estimates are from the truth; None if it was not measured.
+
+        Raises:
+          LensingError: no epoch is finished yet, or the file is damaged.
+        """
+        from estimators.uncertainty import Uncertainty
+
+        path = self._best_path()
+        record = checkpoints.read_record(path)
+        if record is None or record.uncertainty is None:
+            return None
+        try:
+            return Uncertainty.from_json(record.uncertainty)
+        except LensingError as error:
+            raise LensingError(f"{path}: {error}") from error
+
     @property
     def memory(self) -> MemoryEstimate:
         """Memory that a training step needs."""
@@ -228,7 +247,7 @@ class Run:
         if len(self.history["epoch"]) == 0:
             raise LensingError(f"the run in {self.workdir} has no finished epoch yet")
         label = ITERATED if self.name == iterated.NAME else f"network {self.name}"
-        return network(self.predict, label)
+        return dataclasses.replace(network(self.predict, label), uncertainty=self.uncertainty)
 
     def describe(self) -> SubjectDescription:
         """Returns the run's presentation for the report."""
@@ -294,6 +313,28 @@ class Run:
                 batch = slice(start, start + batch_size)
                 kappa[batch] = np.asarray(self.model.predict_on_batch(lensed[batch]))
         return kappa
+
+    def intervals(self, lensed: np.ndarray, level: float = 0.68) -> tuple[np.ndarray, np.ndarray]:
+        """Estimates between which values the κ of each pixel is.
+
+        Args:
+          lensed: maps, as of `predict`.
+          level: the share of pixels whose κ is there: 0.68 or 0.95.
+
+        Returns:
+          The lower and the upper ends, each (n, npix, npix, 1) float32.
+
+        Raises:
+          LensingError: the errors were not measured; the level is another; or as of `predict`.
+        """
+        if self.uncertainty is None:
+            raise LensingError(
+                f"the errors of the run in {self.workdir} were not measured: run the command that "
+                "trained it again with --uncertainty"
+            )
+        half_width = np.float32(self.uncertainty.pixel_half_width(level))
+        kappa = self.predict(lensed)
+        return kappa - half_width, kappa + half_width
 
 
 def _checked(maps: np.ndarray, task: Task) -> NDArray[np.float32]:

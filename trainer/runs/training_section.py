@@ -109,4 +109,6 @@ def _train_command(workdir: Path, config: TrainerConfig) -> str:
         train += f" --weight_decay {config.weight_decay:g}"
     if config.max_examples is not None:
         train += f" --max_examples {config.max_examples}"
+    if config.uncertainty:
+        train += " --uncertainty"
     return train

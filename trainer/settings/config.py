@@ -25,6 +25,7 @@ BEFORE: dict[str, Any] = {
     "minutes": None,
     "precision": "float32",
     "ema_momentum": None,
+    "uncertainty": False,
 }
 """Settings that runs made before they existed do not name, with what those runs did."""
 
@@ -39,6 +40,8 @@ class TrainerConfig(Recipe):
       max_examples: how many training examples are used, the first ones by index; None for all.
       seed: of the weights, of the order of the examples and of their augmentation.
       augment: whether each training example is turned and mirrored at random.
+      uncertainty: whether the errors of the best network's estimates are measured at the end, see
+        `trainer.runs.errors`; the network is the same without.
     """
 
     dataset: str
@@ -46,6 +49,7 @@ class TrainerConfig(Recipe):
     max_examples: int | None = None
     seed: int = 0
     augment: bool = True
+    uncertainty: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -95,12 +99,13 @@ LENGTHS = ("epochs", "minutes")
 def resumable(settings: Mapping[str, Any]) -> tuple[str, ...]:
     """Names the settings that may change between two sessions of one run.
 
-    Data move, and epochs or minutes are added, unless the schedule was made for their number.
+    Data move, errors are measured later, and epochs or minutes are added, unless the schedule was
+    made for their number.
 
     Args:
       settings: the run's, as JSON has them.
     """
-    return ("data_dir", *(LENGTHS if settings["schedule"] == "constant" else ()))
+    return ("data_dir", "uncertainty", *(LENGTHS if settings["schedule"] == "constant" else ()))
 
 
 def overridden(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,8 +16,8 @@ from trainer.networks.stacks import WHITEN
 from trainer.networks.unet import UNetSpace
 from trainer.settings.optimization import check_length, check_optimization
 
-FITTED_TAKES = ("max_examples",)
-"""The only setting of a run, beside network and dataset, that a network takes that is fitted."""
+FITTED_TAKES = ("max_examples", "uncertainty")
+"""The settings of a run, beside network and dataset, that a network takes that is fitted."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,70 @@
+"""Errors of a run's estimates, measured on the validation split once the run has ended.
+
+The maximum of the likelihood of `estimators.uncertainty` has a closed form, and the residuals that
+it takes should not be of training examples, which a network knows too well. So nothing is added to
+the loss: the network is the same with and without, and whoever wants the errors of a finished run
+has them by running its command again. They are kept in best.keras, with the network they are of.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+from estimators.ensemble import bands_of
+from estimators.uncertainty import LEVELS, measured_uncertainty
+from estimators.uncertainty import refuse_too_few as _refuse_too_few
+from lensing_tfds.configs import KAPPA, LENSED, LensingConfig
+from trainer.runs import checkpoints
+from trainer.runs.run import Run, load_run
+
+_MOST_PIXELS = 2**26  # of all examples: their residuals are in memory twice, 256 MiB each
+
+
+def refuse_too_few(lensing: LensingConfig) -> None:
+    """Makes sure that a dataset's validation examples suffice.
+
+    Raises:
+      LensingError: they do not, or κ has too few modes for a spectrum.
+    """
+    _refuse_too_few(_examples(lensing), bands_of(lensing))
+
+
+def with_uncertainty(run: Run, report: Callable[[str], None]) -> Run:
+    """Measures the errors of a run's best network, unless they are known, and keeps them with it.
+
+    Args:
+      run: with at least one finished epoch.
+      report: prints a line.
+
+    Returns:
+      The run, with its errors.
+
+    Raises:
+      LensingError: the network or the dataset is damaged, or the folder cannot be written.
+    """
+    if run.uncertainty is not None:
+        return run
+    number = _examples(run.lensing)
+    report(f"measuring the estimates' errors on {number:,} validation examples")
+    uncertainty = measured_uncertainty(
+        (
+            (batch[KAPPA][..., 0], run.predict(batch[LENSED])[..., 0])
+            for batch in run.dataset.batches("validation", number)
+        ),
+        bands_of(run.lensing),
+    )
+    path = run.workdir / checkpoints.BEST
+    record = checkpoints.read_record(path)
+    assert record is not None, "its network was read"
+    kept = dataclasses.replace(record, uncertainty=uncertainty.to_json())
+    checkpoints.rewrite_record(path, kept)
+    widths = (
+        f"± {uncertainty.pixel_half_width(level):.3g} in {level:.0%} of pixels" for level in LEVELS
+    )
+    report(f"κ is estimated to {', '.join(widths)}")
+    return load_run(run.workdir)
+
+
+def _examples(lensing: LensingConfig) -> int:
+    return min(lensing.num_examples["validation"], max(1, _MOST_PIXELS // lensing.npix**2))
