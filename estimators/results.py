@@ -9,7 +9,7 @@ from estimators.checks import Checks
 from estimators.judge import Evaluation
 from estimators.metrics_json import Metrics, file_name
 from estimators.reach import left_to_win
-from estimators.reports import run_page, style
+from estimators.reports import coverage_section, run_page, style
 from estimators.resampling import NOT_NORMALISED, with_error
 from estimators.subject import Subject
 from lensing_tfds.records.storage import make_folder, replacing
@@ -75,6 +75,8 @@ def summary(subject: Subject, evaluation: Evaluation) -> str:
         lines.append(
             f"{ell:6.0f}   {rho:7.4f} ± {rho_error:.4f}   {transfer:7.4f} ± {transfer_error:.4f}"
         )
+    if evaluation.coverage is not None:
+        lines.append(coverage_section.sentence(evaluation.coverage))
     if evaluation.others:
         width = max(len(judged.estimator.label) for judged in evaluation.judged)
         lines.append(f"{'':{width}}  map-level rho      mean squared error")

@@ -14,7 +14,7 @@ from estimators.checks import Checks
 from estimators.judge import Evaluation
 from estimators.posterior.measured import measured_posterior
 from estimators.reach import left_to_win
-from estimators.reports import checks_section, figures, page, reach_figures, style
+from estimators.reports import checks_section, coverage_section, figures, page, reach_figures, style
 from estimators.reports.page import Html, element
 from estimators.resampling import NOT_NORMALISED, Measured, with_error
 from estimators.skill import Skill, difference
@@ -136,6 +136,8 @@ def render(subject: Subject, evaluation: Evaluation, checks: Checks | None = Non
             "all_response": figures.responses(evaluation),
             "all_noise": figures.noises(evaluation),
         }
+    if evaluation.coverage is not None:
+        drawn["coverage"] = coverage_section.figure(evaluation)
     maps_png = style.save(drawn["maps"], "png")
     html = _page(subject, description, evaluation, checks, maps_png, drawn)
     return Pages(html, maps_png, drawn)
@@ -194,6 +196,7 @@ def _page(
             ),
             page.card(_band_table(skill), element("p", _ERRORS)),
         ),
+        coverage_section.section(evaluation, drawn["coverage"]) if "coverage" in drawn else "",
         _checks(evaluation, checks),
         description.section,
         page.section("The dataset", page.card(page.settings(_dataset_rows(lensing)))),

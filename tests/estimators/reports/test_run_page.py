@@ -13,6 +13,7 @@ from estimators.ensemble import SkyEnsemble
 from estimators.estimator import Estimator, zero
 from estimators.judge import judge_estimators
 from estimators.reports import figures, run_page
+from estimators.uncertainty import measured_uncertainty
 from lensing_tfds.versions import VERSIONS
 from tests.estimators import skies
 from tests.trainer.tasks import statistics
@@ -41,10 +42,11 @@ def pages_fixture(tmp_path_factory):
     return rendered(skies.CONFIG, tmp_path_factory.mktemp("run"))
 
 
-def rendered(config, workdir, others=()):
+def rendered(config, workdir, others=(), uncertainty=None):
     """The report of a network that is right but for its amplitude."""
     kappa = skies.kappa_maps(40, np.random.default_rng(0))
-    estimators = [*skies.oracle(0.8 * kappa), *others]
+    (network,) = skies.oracle(0.8 * kappa)
+    estimators = [dataclasses.replace(network, uncertainty=uncertainty), *others]
     evaluation = judge_estimators(
         skies.batches(kappa), estimators, SkyEnsemble.of(config), "test", np.random.default_rng(0)
     )
@@ -105,6 +107,19 @@ def test_the_comparison_shows_every_estimator_and_who_wins(tmp_path, pages):
         assert phrase in html and phrase not in pages.html
     assert "beats QE TT, Wiener" in html
     assert "beats QE &lt;TT&gt;" not in html  # without a filter it is no estimate of a map
+
+
+def test_errors_have_a_figure_and_a_sentence_where_there_are_some(tmp_path, pages):
+    kappa = skies.kappa_maps(40, np.random.default_rng(0))
+    errors = measured_uncertainty([(kappa, 0.8 * kappa)], skies.ENSEMBLE.bands)
+    sure = rendered(skies.CONFIG, tmp_path, uncertainty=errors)
+    assert len(Page(sure.html).images) == len(Page(pages.html).images) + 1
+    assert sure.figures.keys() - pages.figures.keys() == {"coverage"}
+    # Judged on the examples that they were measured on, they are right but for one number.
+    assert "Intervals of 68 % hold the truth in 68.0 ±" in sure.html
+    assert "those of 95 % in 95.0 ±" in sure.html
+    assert f"± {errors.pixel_half_width(0.95):.3g} (95 %)" in sure.html
+    assert "The estimate&#x27;s errors" in sure.html and "hold the truth" not in pages.html
 
 
 def test_text_is_escaped(pages):

@@ -82,12 +82,13 @@ def test_errors_of_an_older_network_do_not_outlive_it(config, tmp_path):
     """More epochs make another best network, which has errors of its own, whatever is restored."""
     asked = dataclasses.replace(config, uncertainty=True)
     before = train(asked, tmp_path)
+    older = before.uncertainty  # read now: the file will be another
     (tmp_path / "last.keras").unlink()  # the run goes on from the file that has the errors
     longer = dataclasses.replace(asked, epochs=before.config.epochs + 2)
     after = train(longer, tmp_path)
     best = checkpoints.read_record(tmp_path / "best.keras")
     assert best.epoch > before.config.epochs  # the test is of a network that improved
-    assert after.uncertainty.pixel_std < before.uncertainty.pixel_std
+    assert after.uncertainty.pixel_std < older.pixel_std
 
 
 def test_a_damaged_checkpoint_gets_no_record(config, runs, tmp_path):

@@ -1,0 +1,127 @@
+"""The section of a judged estimate's report on its errors: do they hold the truth, and how wide?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from estimators.reports import page, style
+from estimators.reports.page import Html, element
+from estimators.reports.style import points
+from estimators.resampling import Measured
+from estimators.uncertainty import name_of
+
+if TYPE_CHECKING:  # the judge measures spectra with NaMaster, which a drawing needs not
+    from estimators.coverage import LevelCoverage
+    from estimators.judge import Evaluation
+
+_GOAL = 0.01  # of the difference of a coverage and its level
+_LEAST_SHOWN = 0.025  # on either side of the level
+
+_COVERAGE = (
+    "The share of all modes of κ, each real and imaginary part on its own, that lies inside its "
+    "interval. On the line the errors are right; below it they are too small, above it too large; "
+    "grey is within 1 %."
+)
+_SCORE = (
+    " Below: the intervals' width, with what the truths outside of them cost (interval score), "
+    "relative to the best intervals of who has seen no map; smaller is better, 1 says that nothing "
+    "was learned."
+)
+_HOW = (
+    "The errors are the spectrum of estimate − truth, ring by ring, on validation examples, and "
+    "how far an interval reaches is a quantile on the same examples, band by band. They are the "
+    "same for all skies, and those of pixels the same everywhere on a patch. Judged here are "
+    "examples that they were not measured on."
+)
+
+
+def sentence(coverage: Sequence[LevelCoverage]) -> str:
+    """Says how often intervals hold the truth."""
+    parts = []
+    for number, of in enumerate(coverage):
+        low, high = of.modes.value.min(), of.modes.value.max()
+        begin = "those" if number else "Intervals"
+        hold = "" if number else " hold the truth"
+        parts.append(
+            f"{begin} of {name_of(of.level)} %{hold} in {_percent(of.pixels)} of all pixels and "
+            f"in {low:.1%} to {high:.1%} of a band's modes"
+        )
+    return f"{'; '.join(parts)}."
+
+
+def section(evaluation: Evaluation, drawn: Figure) -> Html:
+    """Returns the section.
+
+    Args:
+      evaluation: of an estimate with errors.
+      drawn: what `figure` drew.
+    """
+    errors = evaluation.judged[0].estimator.uncertainty
+    assert errors is not None and evaluation.coverage is not None, "there is nothing to show"
+    widths = " or ".join(
+        f"± {errors.pixel_half_width(of.level):.3g} ({name_of(of.level)} %)"
+        for of in evaluation.coverage
+    )
+    return page.section(
+        "The estimate's errors",
+        page.beside(
+            page.figure("Coverage", drawn, _COVERAGE + _SCORE),
+            page.card(
+                element("h3", "Do they hold the truth?"),
+                element("p", sentence(evaluation.coverage)),
+                element("p", f"In a pixel κ is the estimate {widths}. {_HOW}"),
+                _table(evaluation),
+            ),
+        ),
+    )
+
+
+@style.styled
+def figure(evaluation: Evaluation) -> Figure:
+    """Coverage of each level, and the interval scores, over L.
+
+    Args:
+      evaluation: of an estimate with errors.
+    """
+    assert evaluation.coverage is not None, "there is nothing to draw"
+    levels = sorted(evaluation.coverage, key=lambda of: -of.level)
+    drawn = Figure(figsize=(style.SMALL[0], style.SMALL[1] + 2.4), layout="constrained")
+    *above, below = drawn.subplots(len(levels) + 1, 1, sharex=True)
+    ell = evaluation.skill.bands.ell
+    for number, (axes, of, shift) in enumerate(
+        zip(above, levels, style.spread(len(levels)), strict=True)
+    ):
+        look, label = style.series(number), f"{name_of(of.level)} % intervals"
+        points(axes, look, ell, *of.modes, label)
+        points(below, look, ell * shift, *of.score)
+        axes.axhline(of.level, color=style.BLACK, lw=0.8)
+        axes.axhspan(of.level - _GOAL, of.level + _GOAL, color=style.PALE, alpha=0.6, lw=0)
+        off = style.finite(np.abs(of.modes.value - of.level) + of.modes.error)
+        shown = max(_LEAST_SHOWN, 1.1 * float(np.nanmax(np.append(off, 0))))
+        axes.set_ylim(max(-0.02, of.level - shown), min(1.02, of.level + shown))
+        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        axes.set_ylabel("coverage")
+        style.legend(axes, loc="upper left")
+    below.set_ylabel("interval score")
+    below.set_ylim(bottom=0)
+    style.multipoles(below)
+    return drawn
+
+
+def _table(evaluation: Evaluation) -> Html:
+    assert evaluation.coverage is not None, "there is nothing to show"
+    bands = evaluation.skill.bands
+    edges = zip(bands.edges[:-1], bands.edges[1:], strict=True)
+    columns = [map(_percent, map(Measured, *of.modes)) for of in evaluation.coverage]
+    heads = ("band", *(f"{name_of(of.level)} %" for of in evaluation.coverage))
+    rows = zip((f"{low:.0f}–{high:.0f}" for low, high in edges), *columns, strict=True)
+    return page.grid(heads, rows, text=())
+
+
+def _percent(measured: Measured) -> str:
+    return f"{100 * float(measured.value):.1f} ± {100 * float(measured.error):.1f} %"
