@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from lensing_tfds import LensingConfig
 from lensing_tfds.sky.compiled import compiled
-from lensing_tfds.sky.nufft import fine_size
+from lensing_tfds.sky.kaiser_bessel import fine_size
 from lensing_tfds.sky.random_numbers import NormalStream
 
 TAPS, DEGREE = 8, 6

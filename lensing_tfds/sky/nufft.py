@@ -2,37 +2,26 @@
 
 The modes, divided by the transform of a narrow kernel, are summed on a finer grid by FFTs; at a
 point the field is then the sum of the 8 x 8 fine pixels around it, weighted by the kernel (Dutt &
-Rokhlin 1993; Barnett, Magland & af Klinteberg 2019, arXiv:1808.06736). The kernel is Kaiser and
-Bessel's, whose transform has a closed form (Jackson et al. 1991).
+Rokhlin 1993; Barnett, Magland & af Klinteberg 2019, arXiv:1808.06736). The kernel is
+`kaiser_bessel`'s.
 
 Made for what lensing asks: real fields in single precision, as many points as pixels, each near its
 own pixel. The rms error is 4e-6 of the rms of a white field, less of a smooth one.
 """
 
 import functools
-import math
 from collections.abc import Sequence
 
 import ducc0.fft
 import numpy as np
-from numpy.polynomial import Chebyshev, Polynomial
 from numpy.typing import NDArray
 
+from lensing_tfds.sky import kaiser_bessel
 from lensing_tfds.sky.flat_sky import as_pairs, pairs_of
-from lensing_tfds.sky.taps import AFTER, BEFORE, TAPS, gather, spread
+from lensing_tfds.sky.kaiser_bessel import AFTER, BEFORE, fine_size
+from lensing_tfds.sky.taps import gather, spread
 
 Floats = NDArray[np.float32]
-
-_DEGREE = 6  # of the polynomials that give the kernel at the taps
-_OVERSAMPLING = 1.4  # of the fine grid, at least
-
-
-def fine_size(npix: int) -> int:
-    """Returns the side of the fine grid: even, without prime factors above 5, quick for FFTs."""
-    size = 2 * math.ceil(_OVERSAMPLING * npix / 2)
-    while 30**64 % size:  # a number with no factors but 2, 3 and 5 divides a high power of 30
-        size += 2
-    return size
 
 
 class RealNufft:
@@ -46,7 +35,7 @@ class RealNufft:
 
     def __init__(self, npix: int, block: int, fields: int = 1):
         self._npix, self._fine = npix, fine_size(npix)
-        self._taps, self._deconvolution = _kernel_tables(npix, self._fine)
+        self._taps, self._deconvolution = _tables(npix)
         self._plane = np.zeros((block, self._fine, self._fine // 2 + 1), np.complex64)
         side = self._fine + BEFORE + AFTER
         self._grids = np.empty((fields, block, side, side), np.float32)
@@ -180,47 +169,15 @@ class RealNufft:
 
 
 @functools.lru_cache(maxsize=16)
-def _kernel_tables(npix: int, fine: int) -> tuple[Floats, Floats]:
+def _tables(npix: int) -> tuple[Floats, Floats]:
     """Returns the kernel's polynomials at the taps, and the factors that undo it in the modes.
 
     Returns:
       float32 of shapes (degree + 1, taps) and (npix, 2 (npix // 2 + 1)), each factor twice.
     """
-    # Close to the best for this support (Beatty et al. 2005); a little less, by measurement.
-    beta = 0.98 * np.pi * TAPS * (1 - npix / (2 * fine))
-    half = npix // 2
-    along_x = 1 / _kernel_transform(np.arange(half + 1) / fine, beta)
+    half, along_x = npix // 2, kaiser_bessel.deconvolution(npix)
     along_y = along_x[np.abs(np.fft.fftfreq(npix, 1 / npix).round().astype(int))]
     if npix % 2 == 0:  # a Nyquist mode is shared by the frequencies npix/2 and -npix/2
         along_x[half] /= 2
         along_y[half] /= 2
-    return _kernel_at_taps(beta), pairs_of(along_y[:, None] * along_x)
-
-
-def _kernel(distance: NDArray[np.float64], beta: float) -> NDArray[np.float64]:
-    """Kaiser and Bessel's kernel at a distance in fine pixels, from -4 to 4."""
-    inside = np.maximum(1 - (2 * distance / TAPS) ** 2, 0)
-    return np.i0(beta * np.sqrt(inside)) / np.i0(beta)
-
-
-def _kernel_transform(frequency: NDArray[np.float64], beta: float) -> NDArray[np.float64]:
-    """Its Fourier transform, at frequencies in cycles per fine pixel, below beta / (8π)."""
-    argument = np.sqrt(beta**2 - (np.pi * TAPS * frequency) ** 2)
-    return TAPS * np.sinh(argument) / argument / np.i0(beta)
-
-
-def _kernel_at_taps(beta: float) -> Floats:
-    """Polynomials of the kernel at the taps, in z from -1 at a fine pixel to 1 at the next.
-
-    Returns:
-      Coefficients, float32 of shape (degree + 1, taps), the constant terms first.
-    """
-    polynomials = [
-        Chebyshev.interpolate(_kernel_at_tap, _DEGREE, args=(tap, beta)) for tap in range(TAPS)
-    ]
-    coefficients = [polynomial.convert(kind=Polynomial).coef for polynomial in polynomials]
-    return np.array(coefficients, np.float32).T.copy()
-
-
-def _kernel_at_tap(z: NDArray[np.float64], tap: int, beta: float) -> NDArray[np.float64]:
-    return _kernel((z + 1) / 2 + BEFORE - tap, beta)
+    return kaiser_bessel.tap_polynomials(npix), pairs_of(along_y[:, None] * along_x)

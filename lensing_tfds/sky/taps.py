@@ -4,14 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lensing_tfds.sky.compiled import compiled
+from lensing_tfds.sky.kaiser_bessel import AFTER, BEFORE, TAPS
 
 Floats = NDArray[np.float32]
-
-TAPS = 8
-"""Fine pixels under the kernel along an axis; one SIMD register of float32."""
-
-BEFORE, AFTER = TAPS // 2 - 1, TAPS // 2
-"""Of them on either side of the one below a point."""
 
 
 @compiled()

@@ -19,7 +19,7 @@ from lensing_tfds.configs import (
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records.shards import ShardSpec
 from lensing_tfds.simulation import simulate
-from lensing_tfds.sky.nufft import fine_size
+from lensing_tfds.sky.kaiser_bessel import fine_size
 from lensing_tfds.sky.spectra import fiducial
 from lensing_tfds.versions import VERSIONS, get_config
 

@@ -28,7 +28,7 @@ from lensing_tfds.sky.flat_sky import FlatSky
 Modes = tuple[Any, Any]
 
 
-class _PatchLayer(keras.layers.Layer):
+class PatchLayer(keras.layers.Layer):
     """A layer that knows the patch that its modes are of.
 
     Args:
@@ -88,7 +88,7 @@ class _PatchLayer(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="lensing_tfds")
-class ObservedFields(_PatchLayer):
+class ObservedFields(PatchLayer):
     """Takes maps of Stokes parameters to the modes of T, of E and B or of all, as `fields_of`.
 
     Args:
@@ -120,7 +120,7 @@ class ObservedFields(_PatchLayer):
 
 
 @keras.saving.register_keras_serializable(package="lensing_tfds")
-class QuadraticEstimator(_PatchLayer):
+class QuadraticEstimator(PatchLayer):
     """Estimates κ from two fields, as `estimators.quadratic` does; made by `of`.
 
     Args:
@@ -208,7 +208,7 @@ class QuadraticEstimator(_PatchLayer):
 
 
 @keras.saving.register_keras_serializable(package="lensing_tfds")
-class Delensing(_PatchLayer):
+class Delensing(PatchLayer):
     """Takes off observed fields what lensing by an estimate of κ did to them; made by `of`.
 
     T, E and B less the beam times the template of `estimators.lensing_template`.
@@ -275,7 +275,7 @@ class Delensing(_PatchLayer):
 
 
 @keras.saving.register_keras_serializable(package="lensing_tfds")
-class RingGains(_PatchLayer):
+class RingGains(PatchLayer):
     """Adds features up, each times a gain in each ring of L, as a stage of `estimators.iterated`.
 
     Args:
@@ -332,7 +332,7 @@ class RingGains(_PatchLayer):
 
 
 @keras.saving.register_keras_serializable(package="lensing_tfds")
-class KappaMap(_PatchLayer):
+class KappaMap(PatchLayer):
     """Takes the modes of a real field to its map, (n, npix, npix, 1)."""
 
     def call(self, modes: Modes) -> Any:

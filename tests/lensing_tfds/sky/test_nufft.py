@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lensing_tfds.sky import nufft, taps
+from lensing_tfds.sky import kaiser_bessel, taps
 from lensing_tfds.sky.flat_sky import FlatSky
 from lensing_tfds.sky.nufft import RealNufft
 
@@ -104,7 +104,7 @@ def test_impossible_shifts_read_nothing_outside_the_grid(shift):
 
 def test_fine_grids_are_even_and_good_for_ffts():
     for npix in (8, 50, 100, 128, 256, 512, 4096):
-        size = rest = nufft.fine_size(npix)
+        size = rest = kaiser_bessel.fine_size(npix)
         assert size % 2 == 0 and 1.4 * npix <= size <= 1.4 * npix * 1.15 + 2
         for prime in (2, 3, 5):
             while rest % prime == 0:
@@ -121,7 +121,7 @@ def test_points_at_whole_periods_are_located_at_every_size():
     """
     periods, nudges = np.arange(-8, 9), (-1.0, 0.0, 1.0)
     for npix in range(8, 8193):
-        fine = nufft.fine_size(npix)
+        fine = kaiser_bessel.fine_size(npix)
         i = np.array([0, 1, npix // 2, npix - 1])
         whole, rest = i * fine // npix, np.float32(i * fine % npix) / np.float32(npix)
         from_pixel, period, nudge = np.meshgrid(range(4), periods, nudges, indexing="ij")
