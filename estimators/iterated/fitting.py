@@ -134,14 +134,29 @@ def method_of(config: LensingConfig, table: PowerSpectra, examples: Examples) ->
     Where theory does not hold, T on a periodic patch is remapped; the rest, patches with edges
     above all, has templates with the spectra that the examples have.
     """
-    pairs = pairs_of(config)
-    if realism.estimator_theory_holds(config):
-        return ByTemplate(Observation.of(config, table), pairs)
-    if config.stokes == "T" and realism.is_periodic(config):
-        return ByRemapping(config, table)
+    if known := method_by_theory(config, table):
+        return known
     seen = (fields_of(batch[LENSED], config.channels, config.sky) for batch in examples())
     observations = measured_observations(config, table, measure_power(seen, config.sky))
-    return ByTemplate(list(observations.values())[-1], pairs)
+    return ByTemplate(list(observations.values())[-1], pairs_of(config))
+
+
+def method_by_theory(config: LensingConfig, table: PowerSpectra) -> Method | None:
+    """Returns the method of a config that needs no spectra of examples; None where there is none.
+
+    Arguments as of `method_of`, which says which it is.
+    """
+    if realism.estimator_theory_holds(config):
+        return ByTemplate(Observation.of(config, table), pairs_of(config))
+    if is_remapped(config):
+        return ByRemapping(config, table)
+    return None
+
+
+def is_remapped(config: LensingConfig) -> bool:
+    """Whether T is remapped: on a periodic patch, where theory does not hold."""
+    theory = realism.estimator_theory_holds(config)
+    return not theory and config.stokes == "T" and realism.is_periodic(config)
 
 
 def _each_stage(

@@ -39,8 +39,12 @@ from lensing_tfds.sky.flat_sky import FlatSky
 from lensing_tfds.sky.lensing import Deflection, deflection_from_kappa, remap
 from lensing_tfds.sky.spectra import PowerSpectra
 
-_LEAST_POWER = 1e-12  # of the largest: less is rounding of the maps, float32
-_INVERSIONS = 4  # of a deflection: eight add 0.001 to ρ where lensing is exaggerated 30 times
+LEAST_POWER = 1e-12
+"""Of the largest: less is rounding of the maps, float32."""
+
+INVERSIONS = 4
+"""Iterations for the inverse of a deflection: eight add 0.001 to ρ where lensing is exaggerated 30
+times."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -99,6 +103,11 @@ class RemapFeatures:
       table: the spectra of its cosmology.
       power: as of `Stage`.
       is_first: whether it is stage 0, which has the quadratic estimators as well.
+
+    Attributes:
+      power: as given, but not less than rounding is, float64.
+      unlensed: the power of the unlensed T behind the beam, µK², half plane.
+      estimators: the quadratic ones, of stage 0.
     """
 
     def __init__(
@@ -110,21 +119,21 @@ class RemapFeatures:
     ):
         self._sky = sky = config.sky
         self._rings = rings_of(sky)
-        self._power = np.maximum(power, _LEAST_POWER * power.max())
+        self.power = np.maximum(power, LEAST_POWER * power.max())
         ell = sky.ell
         unlensed = spectra.at_multipoles(table.TT, ell) * instrument.beam(ell, config.beam_arcmin)
         unlensed *= instrument.beam(ell, config.beam_arcmin)
-        self._unlensed = unlensed if config.T_lmax is None else unlensed * (ell <= config.T_lmax)
-        self._estimators = []
+        self.unlensed = unlensed if config.T_lmax is None else unlensed * (ell <= config.T_lmax)
+        self.estimators: list[QuadraticEstimator] = []
         if is_first:
             observations = measured_observations(config, table, {"TT": self._rings.spread(power)})
-            self._estimators = [QuadraticEstimator("TT", o) for o in observations.values()]
+            self.estimators = [QuadraticEstimator("TT", o) for o in observations.values()]
 
     def first(self, fields: Fields) -> list[Modes]:
         """Returns the estimates of stage 0, each (n, npix, npix // 2 + 1)."""
         t = fields["T"]
-        every = self._flow(t, t, self._weights(self._power))  # the mean and Nyquist lines too
-        return [e.kappa({"T": t}) for e in self._estimators] + [every, *self._flows(t)]
+        every = self._flow(t, t, self._weights(self.power))  # the mean and Nyquist lines too
+        return [e.kappa({"T": t}) for e in self.estimators] + [every, *self._flows(t)]
 
     def again(self, fields: Fields, kappa: Modes) -> list[Modes]:
         """Returns the estimates from T remapped by the last estimate of κ."""
@@ -136,16 +145,16 @@ class RemapFeatures:
         """Of the modes that are not on Nyquist lines: between pixels these are not known."""
         sky, inner = self._sky, self._sky.inner.astype(np.float32)
         own = self._rings.mean(np.abs(t) ** 2) * sky.area
-        power = self._rings.spread(np.maximum(self._power, own))
-        wiener = np.divide(self._unlensed, power, out=np.zeros_like(power), where=power > 0)
+        power = self._rings.spread(np.maximum(self.power, own))
+        wiener = np.divide(self.unlensed, power, out=np.zeros_like(power), where=power > 0)
         wiener = np.minimum(wiener, 1).astype(np.float32)
         t = t * inner
-        weights = self._weights(np.maximum(self._power, own))
+        weights = self._weights(np.maximum(self.power, own))
         return [self._flow(t * wiener, t, weights), self._flow(t, t, weights)]
 
     def _weights(self, power: NDArray[np.float64]) -> NDArray[np.float32]:
         """1 / power, at most 1, by (..., rings)."""
-        least = np.full_like(power, _LEAST_POWER * self._power.max())
+        least = np.full_like(power, LEAST_POWER * self.power.max())
         weights = np.divide(least, power, out=np.zeros_like(power), where=power > 0)
         return self._rings.spread(weights).astype(np.float32)
 
@@ -179,6 +188,6 @@ def remapped(t: Modes, deflection: Deflection, sky: FlatSky) -> Modes:
     """
     components = [sky.to_modes(component) for component in deflection]
     d_y, d_x = (-component for component in deflection)
-    for _ in range(_INVERSIONS - 1):
+    for _ in range(INVERSIONS - 1):
         d_y, d_x = (-remap(component, (d_y, d_x), sky) for component in components)
     return sky.to_modes(remap(t, (d_y, d_x), sky))

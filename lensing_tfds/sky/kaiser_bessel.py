@@ -1,7 +1,7 @@
 """The kernel of non-uniform FFTs: Kaiser and Bessel's, on a fine grid.
 
-Its Fourier transform has a closed form (Jackson et al. 1991). `nufft` sums with it in NumPy, and the
-trainer's layers in Keras.
+Its Fourier transform has a closed form (Jackson et al. 1991). `nufft` sums with it in NumPy, and
+the trainer's layers in Keras.
 """
 
 import math

@@ -10,9 +10,11 @@ import wrapt
 REGISTERED = (
     "trainer.loop.losses",
     "trainer.loop.metrics",
+    "trainer.networks.flow_layers",
     "trainer.networks.padding",
     "trainer.networks.physical",
     "trainer.networks.quadratic_layers",
+    "trainer.networks.remap_layers",
     "trainer.networks.whitening",
 )
 """Modules of layers, losses and metrics that saved models name."""

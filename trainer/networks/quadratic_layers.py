@@ -11,6 +11,7 @@ complex transform, as the real and the imaginary part of it.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
@@ -72,9 +73,18 @@ class PatchLayer(keras.layers.Layer):
 
     def gradients(self, modes: Modes, npix: int) -> Modes:
         """Maps of the derivatives along y and x on a grid of so many pixels."""
+        return to_maps(resized(self.gradient(modes), npix))
+
+    def gradient(self, modes: Modes) -> Modes:
+        """Modes of a real field's derivatives along y and x, as those of one complex map."""
         (re, im), (ly, lx) = modes, self.multipoles()
-        # i l_y a + i (i l_x a)
-        return to_maps(resized((-ly * im - lx * re, ly * re - lx * im), npix))
+        return -ly * im - lx * re, ly * re - lx * im  # i l_y a + i (i l_x a)
+
+    def potential(self, kappa: Modes) -> Modes:
+        """Modes of the lensing potential, 2 κ / l²."""
+        ell = np.array(self.sky.full_plane(self.sky.ell))
+        ell[0, 0] = np.inf
+        return times((2 / ell**2).astype(np.float32), kappa)
 
     def angles(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Returns cos 2φ_l and sin 2φ_l, (npix, npix)."""
@@ -245,10 +255,7 @@ class Delensing(PatchLayer):
 
     def call(self, fields: Mapping[str, Modes], kappa: Modes) -> dict[str, Modes]:
         of_t, of_e, beam = (self.whole(self.filters[i]) for i in range(3))
-        ell = np.array(self.sky.full_plane(self.sky.ell))
-        ell[0, 0] = np.inf
-        phi = times((2 / ell**2).astype(np.float32), kappa)
-        deflection = self.gradients(phi, self.product_npix)
+        deflection = self.gradients(self.potential(kappa), self.product_npix)
         residual = {}
         if "T" in fields:
             lensed = self._lensed(times(of_t, fields["T"]), deflection)
@@ -284,6 +291,8 @@ class RingGains(PatchLayer):
       features: how many.
       residual_b: of the stage: the power of B, µK², by which its features were weighed, ring by
         ring; kept for who fits another stage to it.
+      power: likewise that of the remapped T.
+      mean_field: whether a mean is taken off the sum.
       **options: Keras's own.
     """
 
@@ -293,42 +302,64 @@ class RingGains(PatchLayer):
         side: float,
         features: int,
         residual_b: Sequence[float] = (),
+        power: Sequence[float] = (),
+        mean_field: bool = False,
         **options: Any,
     ):
         super().__init__(npix, side, **options)
-        self.features, self.residual_b = features, tuple(residual_b)
+        self.features, self.residual_b, self.power = features, tuple(residual_b), tuple(power)
         rings = rings_of(self.sky)
         self.gains = self.add_weight(
             shape=(features, rings.num),
             initializer=keras.initializers.Constant(float("nan")),
             name="gains",
         )
+        self.mean_field = self.constant("mean_field", 2, npix, npix) if mean_field else None
         self._rings = np.asarray(self.sky.full_plane(rings.index), np.int32)
 
     @classmethod
     def of(cls, stage: Stage, sky: FlatSky, **options: Any) -> Self:
         """Makes the layer of a stage, with its gains."""
-        layer = cls(*(sky.npix, sky.side, len(stage.gains), stage.residual_b.tolist()), **options)
+        weighed_by = stage.residual_b.tolist(), stage.power.tolist()
+        has_mean = stage.mean_field.ndim > 0
+        layer = cls(sky.npix, sky.side, len(stage.gains), *weighed_by, has_mean, **options)
         layer.gains.assign(stage.gains)
+        if has_mean:
+            mean = sky.full_plane(stage.mean_field)
+            layer.mean_field.assign(np.stack([mean.real, mean.imag]))
         return layer
 
     @property
     def stage(self) -> Stage:
         """The stage with the gains as they are now."""
-        gains = ops.convert_to_numpy(self.gains)
-        return Stage(gains.astype(np.float64), np.asarray(self.residual_b, np.float64))
+        stage = Stage(
+            ops.convert_to_numpy(self.gains).astype(np.float64),
+            np.asarray(self.residual_b, np.float64),
+            np.asarray(self.power, np.float64),
+        )
+        if self.mean_field is None:
+            return stage
+        re, im = ops.convert_to_numpy(self.mean_field)[..., : self.sky.npix // 2 + 1]
+        return dataclasses.replace(stage, mean_field=(re + 1j * im).astype(np.complex128))
 
     def call(self, features: Sequence[Modes]) -> Modes:
         gains = ops.take(self.gains, self._rings, axis=1)
         re, im = zip(*(times(gains[i], feature) for i, feature in enumerate(features)), strict=True)
-        return sum(re), sum(im)
+        total = sum(re), sum(im)
+        if self.mean_field is None:
+            return total
+        return less(total, (self.mean_field[0], self.mean_field[1]))
 
     def compute_output_spec(self, features: Sequence[Modes]) -> Modes:
         return self.modes_like(features[0][0])
 
     def get_config(self) -> dict[str, Any]:
-        own = {"features": self.features, "residual_b": list(self.residual_b)}
-        return super().get_config() | own
+        return super().get_config() | {
+            "features": self.features,
+            "residual_b": list(self.residual_b),
+            "power": list(self.power),
+            "mean_field": self.mean_field is not None,
+        }
 
 
 @keras.saving.register_keras_serializable(package="lensing_tfds")

@@ -42,6 +42,12 @@ class Remap(PatchLayer):
         self._factors = self._deconvolution()
 
     def call(self, fields: Sequence[Modes], deflection: Modes) -> list[Modes]:
+        return self.at(fields, deflection)
+
+    def compute_output_spec(self, fields: Sequence[Modes], deflection: Modes) -> list[Modes]:
+        return [self.modes_like(deflection[0]) for _ in fields]
+
+    def at(self, fields: Sequence[Modes], deflection: Modes) -> list[Modes]:
         """Remaps several fields by one deflection.
 
         Args:
@@ -52,11 +58,8 @@ class Remap(PatchLayer):
           The maps of each field's two parts, each (n, npix, npix).
         """
         parts = [part for modes in fields for part in self._on_fine_grid(modes)]
-        values = self._at(parts, deflection)
+        values = self._sums(parts, deflection)
         return [(values[..., i], values[..., i + 1]) for i in range(0, len(parts), 2)]
-
-    def compute_output_spec(self, fields: Sequence[Modes], deflection: Modes) -> list[Modes]:
-        return [self.modes_like(deflection[0]) for _ in fields]
 
     def _deconvolution(self) -> np.ndarray:
         """What undoes the kernel in the modes of the fine grid, (fine, fine).
@@ -90,7 +93,7 @@ class Remap(PatchLayer):
         re, im = (self._factors * along(along(x, 1), 2) for x in modes)
         return to_maps((re, im))
 
-    def _at(self, maps: Sequence[Any], deflection: Modes) -> Any:
+    def _sums(self, maps: Sequence[Any], deflection: Modes) -> Any:
         """Sums the fine pixels of k maps, each (n, fine, fine), around the points: (..., k)."""
         fine, npix = self._fine, self.sky.npix
         shifted = []

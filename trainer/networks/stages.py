@@ -17,10 +17,12 @@ from estimators.iterated.iterated_estimator import (
     StageFeatures,
     estimated_from,
 )
+from estimators.iterated.remapping import ByRemapping
 from lensing_tfds.errors import LensingError
 from lensing_tfds.sky.flat_sky import FlatSky
 from trainer.networks import quadratic_layers as layers
 from trainer.networks.quadratic_layers import Modes
+from trainer.networks.remapped_stages import RemapLayers
 
 Fields = Mapping[str, Modes]
 
@@ -57,6 +59,8 @@ def layers_of(method: Method) -> StageLayers:
     """
     if isinstance(method, ByTemplate):
         return TemplateLayers(method)
+    if isinstance(method, ByRemapping):
+        return RemapLayers(method)
     raise LensingError(f"{type(method).__name__} has no layers")
 
 

@@ -1,0 +1,34 @@
+"""The stages that remap T, as layers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from estimators.iterated.iterated_estimator import Stage
+from estimators.iterated.remapping import ByRemapping
+from trainer.networks.flow_layers import Flows, Unlens, WhereSeen
+from trainer.networks.quadratic_layers import Modes, QuadraticEstimator
+
+
+class RemapLayers:
+    """`stages.StageLayers` of T remapped by the last estimate.
+
+    Args:
+      method: of the same in NumPy.
+    """
+
+    def __init__(self, method: ByRemapping):
+        self._method = method
+
+    def first(self, observed: Mapping[str, Modes], stage: Stage) -> list[Modes]:
+        """Returns the quadratic estimates and the flows of T."""
+        features, t = self._method.features(stage, 0), observed["T"]
+        quadratic = [QuadraticEstimator.of(one)(t, t) for one in features.estimators]
+        return quadratic + Flows.of(features, self._method.sky)(t)
+
+    def again(self, observed: Mapping[str, Modes], kappa: Modes, stage: Stage) -> list[Modes]:
+        """Returns the flows of T remapped, as they are and where they are seen."""
+        sky = self._method.sky
+        left = Unlens(sky.npix, sky.side)(observed["T"], kappa)
+        flows = Flows.of(self._method.features(stage, 1), sky)(left)
+        return flows + WhereSeen(sky.npix, sky.side)(flows, kappa)
