@@ -143,7 +143,6 @@ def test_it_is_the_default_where_polarization_is_seen(version):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--dataset", "lensing/v4", "--model", "iterated"], "theory, which does not describe"),
         (
             ["--dataset", "lensing/v11", "--epochs", "3"],
             "epochs is for networks that are trained: iterated",
