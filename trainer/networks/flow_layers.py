@@ -17,7 +17,7 @@ from estimators.iterated.iterated_estimator import rings_of
 from estimators.iterated.remapping import INVERSIONS, LEAST_POWER, RemapFeatures
 from lensing_tfds.sky.flat_sky import FlatSky
 from trainer.networks.quadratic_layers import Modes, PatchLayer, split, times, to_maps, to_modes
-from trainer.networks.remap_layers import Remap
+from trainer.networks.remapping import Remapping
 
 
 @keras.saving.register_keras_serializable(package="lensing_tfds")
@@ -88,15 +88,25 @@ class Flows(PatchLayer):
 
 
 @keras.saving.register_keras_serializable(package="lensing_tfds")
-class Unlens(Remap):
-    """Takes lensing by an estimate of κ off T, as `remapping.remapped`."""
+class Unlens(PatchLayer):
+    """Takes lensing by an estimate of κ off T, as `remapping.remapped`.
+
+    Args:
+      npix: pixels on a side.
+      side: length of a side, radians.
+      **options: Keras's own.
+    """
+
+    def __init__(self, npix: int, side: float, **options: Any):
+        super().__init__(npix, side, **options)
+        self._remapping = Remapping(self.sky)
 
     def call(self, t: Modes, kappa: Modes) -> Modes:
         components = self.gradient(self.potential(kappa))
         d_y, d_x = (-d for d in to_maps(components))
         for _ in range(INVERSIONS - 1):
-            ((d_y, d_x),) = [(-y, -x) for y, x in self.at([components], (d_y, d_x))]
-        ((left, _),) = self.at([t], (d_y, d_x))
+            ((d_y, d_x),) = [(-y, -x) for y, x in self._remapping.at([components], (d_y, d_x))]
+        ((left, _),) = self._remapping.at([t], (d_y, d_x))
         return to_modes((left, ops.zeros_like(left)))
 
     def compute_output_spec(self, t: Modes, kappa: Modes) -> Modes:
@@ -104,12 +114,19 @@ class Unlens(Remap):
 
 
 @keras.saving.register_keras_serializable(package="lensing_tfds")
-class WhereSeen(Remap):
-    """Gives estimates of what κ left, which are functions of unlensed positions, where κ is."""
+class WhereSeen(PatchLayer):
+    """Gives estimates of what κ left, which are functions of unlensed positions, where κ is.
+
+    Arguments as of `Unlens`.
+    """
+
+    def __init__(self, npix: int, side: float, **options: Any):
+        super().__init__(npix, side, **options)
+        self._remapping = Remapping(self.sky)
 
     def call(self, left: Sequence[Modes], kappa: Modes) -> list[Modes]:
         deflection = to_maps(self.gradient(self.potential(kappa)))
-        moved = self.at([self.gradient(self.potential(one)) for one in left], deflection)
+        moved = self._remapping.at([self.gradient(self.potential(one)) for one in left], deflection)
         return [times(-0.5, _divergence(self, maps)) for maps in moved]
 
     def compute_output_spec(self, left: Sequence[Modes], kappa: Modes) -> list[Modes]:

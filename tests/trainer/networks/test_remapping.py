@@ -1,6 +1,5 @@
-"""The layer evaluates maps between their pixels as `lensing.remap` does, in double precision."""
+"""Maps are evaluated between their pixels as `lensing.remap` does, in double precision."""
 
-import keras
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,7 +7,7 @@ from hypothesis import strategies as st
 
 from lensing_tfds.sky.flat_sky import FlatSky
 from lensing_tfds.sky.lensing import remap
-from trainer.networks.remap_layers import Remap
+from trainer.networks.remapping import Remapping
 
 ROUNDING = 1e-5  # rms, of white fields of unit variance; seen are 4e-6
 
@@ -32,7 +31,7 @@ def test_it_is_the_exact_sum_on_all_sizes(npix, pixels, seed):
     """White fields have all their power at high l, and odd and even sizes other Nyquist lines."""
     sky = FlatSky(npix, 0.3)
     modes, maps, deflection = drawn(sky, pixels, seed)
-    (found,) = Remap(npix, 0.3)([modes], tuple(deflection))
+    (found,) = Remapping(sky).at([modes], tuple(deflection))
     exact = tuple(d.astype(float) for d in deflection)
     for part, values in zip(found, maps, strict=True):
         assert rms(np.asarray(part) - remap(sky.to_modes(values), exact, sky)) < ROUNDING
@@ -42,12 +41,12 @@ def test_it_is_the_exact_sum_on_all_sizes(npix, pixels, seed):
 def test_points_far_beyond_the_edge_are_those_of_the_next_patch(npix):
     sky = FlatSky(npix, 0.3)
     modes, maps, deflection = drawn(sky, 10 * npix)
-    (found,) = Remap(npix, 0.3)([modes], tuple(deflection))
+    (found,) = Remapping(sky).at([modes], tuple(deflection))
     exact = tuple(d.astype(float) for d in deflection)
     # Positions of 300 pixels are known to 2e-5 of one.
     assert rms(found[0] - remap(sky.to_modes(maps[0]), exact, sky)) < 10 * ROUNDING
     # Whole periods change nothing but that.
-    (again,) = Remap(npix, 0.3)([modes], tuple(deflection - np.float32(0.6)))
+    (again,) = Remapping(sky).at([modes], tuple(deflection - np.float32(0.6)))
     assert rms(np.asarray(again) - np.asarray(found)) < 10 * ROUNDING
 
 
@@ -55,10 +54,10 @@ def test_several_fields_are_remapped_as_each_by_itself():
     sky = FlatSky(16, 0.1)
     one, _, deflection = drawn(sky, 1.0)
     other, _, _ = drawn(sky, 1.0, seed=1)
-    layer = Remap(16, 0.1)
-    both = layer([one, other], tuple(deflection))
+    remapping = Remapping(sky)
+    both = remapping.at([one, other], tuple(deflection))
     for found, modes in zip(both, (one, other), strict=True):
-        (alone,) = layer([modes], tuple(deflection))
+        (alone,) = remapping.at([modes], tuple(deflection))
         np.testing.assert_allclose(np.asarray(found), np.asarray(alone), atol=1e-6)
 
 
@@ -69,11 +68,11 @@ def test_its_gradients_are_differences():
     sky = FlatSky(20, 0.2)
     modes, _, deflection = drawn(sky, 1.0)
     weights = np.random.default_rng(3).standard_normal((2, 20, 20)).astype(np.float32)
-    layer = Remap(20, 0.2)
+    remapping = Remapping(sky)
     inputs = [tf.constant(x) for x in (*modes, *deflection)]
 
     def total(re, im, d_y, d_x):
-        ((values, _),) = layer([(re, im)], (d_y, d_x))
+        ((values, _),) = remapping.at([(re, im)], (d_y, d_x))
         return tf.reduce_sum(values * weights)
 
     with tf.GradientTape() as tape:
@@ -96,22 +95,13 @@ def test_its_gradients_are_differences():
 def test_a_point_that_is_nowhere_has_no_value_and_does_no_harm(value):
     sky = FlatSky(16, 0.1)
     modes, _, deflection = drawn(sky, 1.0)
-    layer = Remap(16, 0.1)
-    (expected,) = layer([modes], tuple(deflection))
+    remapping = Remapping(sky)
+    (expected,) = remapping.at([modes], tuple(deflection))
     spoilt = deflection.copy()
     spoilt[:, 0, 3, 5] = value
-    (found,) = layer([modes], tuple(spoilt))
+    (found,) = remapping.at([modes], tuple(spoilt))
     other = np.arange(256).reshape(16, 16) != 3 * 16 + 5
     if value != 1e30:
         assert np.isnan(found[0][0, 3, 5])
     np.testing.assert_array_equal(found[0][0][other], expected[0][0][other])
     np.testing.assert_array_equal(found[0][1], expected[0][1])
-
-
-def test_a_saved_layer_is_the_same(tmp_path):
-    re, im, d_y, d_x = (keras.Input((16, 16)) for _ in range(4))
-    model = keras.Model([re, im, d_y, d_x], Remap(16, 0.1)([(re, im)], (d_y, d_x))[0])
-    model.save(tmp_path / "model.keras")
-    modes, _, deflection = drawn(FlatSky(16, 0.1), 1.0)
-    loaded = keras.saving.load_model(tmp_path / "model.keras")
-    np.testing.assert_array_equal(loaded([*modes, *deflection])[0], model([*modes, *deflection])[0])

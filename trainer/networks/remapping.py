@@ -1,4 +1,4 @@
-"""Maps evaluated between their pixels, as layers: `lensing.remap` on the device, in float32.
+"""Maps evaluated between their pixels by `keras.ops`: `lensing.remap` for layers, in float32.
 
 A type-2 non-uniform FFT as in `nufft`, with the same kernel and the same fine grid. Eight fine
 pixels in a row are copied side by side, for each fine pixel that they may begin at, so that a point
@@ -10,29 +10,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 import numpy as np
 from keras import ops
 
 from lensing_tfds.sky import kaiser_bessel
+from lensing_tfds.sky.flat_sky import FlatSky
 from lensing_tfds.sky.kaiser_bessel import BEFORE, TAPS
-from trainer.networks.quadratic_layers import Modes, PatchLayer, to_maps
+from trainer.networks.quadratic_layers import Modes, to_maps
 
 
-@keras.saving.register_keras_serializable(package="lensing_tfds")
-class Remap(PatchLayer):
+class Remapping:
     """Evaluates band-limited fields at deflected positions, T̃(x) = T(x + ∇φ), periodically.
 
     Differentiable with respect to both. Where a deflection is not finite, so is not the result.
 
     Args:
-      npix: pixels on a side, at least 8.
-      side: length of a side, radians.
-      **options: Keras's own.
+      sky: the patch, of at least 8 pixels on a side.
     """
 
-    def __init__(self, npix: int, side: float, **options: Any):
-        super().__init__(npix, side, **options)
+    def __init__(self, sky: FlatSky):
+        self._sky, npix = sky, sky.npix
         self._fine = kaiser_bessel.fine_size(npix)
         # Where pixel i is on the fine grid: whole fine pixels, and the rest to full precision.
         pixels = np.arange(npix) * self._fine
@@ -40,12 +37,6 @@ class Remap(PatchLayer):
         self._rest = (pixels % npix / npix).astype(np.float32)
         self._polynomials = kaiser_bessel.tap_polynomials(npix)
         self._factors = self._deconvolution()
-
-    def call(self, fields: Sequence[Modes], deflection: Modes) -> list[Modes]:
-        return self.at(fields, deflection)
-
-    def compute_output_spec(self, fields: Sequence[Modes], deflection: Modes) -> list[Modes]:
-        return [self.modes_like(deflection[0]) for _ in fields]
 
     def at(self, fields: Sequence[Modes], deflection: Modes) -> list[Modes]:
         """Remaps several fields by one deflection.
@@ -67,7 +58,7 @@ class Remap(PatchLayer):
         A mode on an even grid's Nyquist line is half of it at either frequency; on both axes its
         sum is cos(n (x + y)), see `lensing.remap`.
         """
-        npix, half = self.sky.npix, self.sky.npix // 2
+        npix, half = self._sky.npix, self._sky.npix // 2
         along = np.zeros(self._fine)
         along[: half + 1] = kaiser_bessel.deconvolution(npix)
         along[-half:] = along[half:0:-1]
@@ -82,7 +73,7 @@ class Remap(PatchLayer):
 
     def _on_fine_grid(self, modes: Modes) -> Modes:
         """The maps of both parts on the fine grid, (n, fine, fine)."""
-        half, zeros = self.sky.npix // 2, self._fine - 2 * (self.sky.npix // 2) - 1
+        half, zeros = self._sky.npix // 2, self._fine - 2 * (self._sky.npix // 2) - 1
 
         def along(x: Any, axis: int) -> Any:
             before = (slice(None),) * axis
@@ -95,7 +86,7 @@ class Remap(PatchLayer):
 
     def _sums(self, maps: Sequence[Any], deflection: Modes) -> Any:
         """Sums the fine pixels of k maps, each (n, fine, fine), around the points: (..., k)."""
-        fine, npix = self._fine, self.sky.npix
+        fine, npix = self._fine, self._sky.npix
         shifted = []
         for grid in maps:
             for axis in (1, 2):
@@ -118,7 +109,7 @@ class Remap(PatchLayer):
 
     def _taps_along(self, shift: Any, whole: np.ndarray, rest: np.ndarray) -> tuple[Any, Any]:
         """Points along an axis: the number of the first tap, and the kernel at each."""
-        at = rest + shift * np.float32(self._fine / self.sky.side)
+        at = rest + shift * np.float32(self._fine / self._sky.side)
         below = ops.floor(at)
         z = 2 * (at - below) - 1
         first = below + (whole - BEFORE)
