@@ -29,6 +29,7 @@ from trainer.loop.memory import refuse_too_large
 from trainer.loop.metrics import MapCorrelation
 from trainer.loop.optimizers import build_optimizer
 from trainer.loop.pace import measure_pace
+from trainer.loop.shown_examples import ShownExamples
 from trainer.loop.start import keep_start
 from trainer.networks import families
 from trainer.networks.family import FittedNetwork
@@ -171,13 +172,15 @@ def _train(
         with reading.damage_named(builder), ending_between_steps() as ending:
             validation = stream.validation_batches(builder, config.batch_size)
             keep_start(model, validation, kept, report, ending)
+    correlation = kept.history[-1]["val_map_correlation"] if kept.history else None
     all_callbacks = [
         Stopwatch(examples),
         ValidateAverages(),
         StopOnDivergence(),
         keras.callbacks.TensorBoard(workdir / "tensorboard", write_graph=False),
         kept,
-        Progress(plan, pace.validation, report, live),
+        ShownExamples(workdir / "tensorboard" / "examples", builder),
+        Progress(plan, pace.validation, report, live, correlation),
         *callbacks,
     ]
     _fit(model, builder, source, config, plan, done, all_callbacks)
@@ -234,11 +237,12 @@ def _expectation(plan: Plan, done: int, pace: Pace, in_a_pass: int) -> str:
     epoch = (seconds - pace.starting) / left.epochs
     starting = f" with {duration(pace.starting)} to start" if pace.starting > 0.5 else ""
     passes = plan.steps_per_epoch / in_a_pass
+    take = "epoch takes" if left.epochs == 1 else "epochs take"
     end = time.strftime("%H:%M", time.localtime(time.time() + seconds))
     return (
         f"an epoch takes {duration(epoch)}: {plan.steps_per_epoch:,} steps of "
         f"{pace.step:.2g} s ({passes:.2g} passes) and {pace.validation:.2g} s of validation; "
-        f"{left.epochs} epochs take {duration(seconds)}{starting}, until {end}"
+        f"{left.epochs} {take} {duration(seconds)}{starting}, until {end}"
     )
 
 

@@ -211,6 +211,24 @@ def test_the_running_epoch_says_how_long_the_run_takes_still(capsys, monkeypatch
     assert re.search(r"epoch 2/3  step 4/10  loss 0.2500  42s left", shown)
 
 
+def test_the_running_epoch_shows_the_last_validation(capsys):
+    logs = dict.fromkeys(("loss", "val_loss", "map_correlation", "examples_per_second"), 0.5)
+    resumed = Progress(Plan(3, 10), 5.0, quiet, live=True, correlation=0.125)
+    for known in ("0.125", "0.750"):
+        resumed._shown = 0.0
+        resumed.on_epoch_begin(1)
+        resumed.on_train_batch_end(0, logs)
+        assert f"  last val_correlation {known}  " in capsys.readouterr().out
+        resumed.on_epoch_end(1, logs | {"val_map_correlation": 0.75, "seconds": 1.0})
+
+
+def test_one_epoch_takes_and_two_take(changed, tmp_path):
+    for epochs, said in ((1, "; 1 epoch takes "), (3, "; 2 epochs take ")):
+        lines: list[str] = []
+        train(changed(epochs=epochs), tmp_path, lines.append)
+        assert said in lines[1]
+
+
 def test_the_time_that_is_left_knows_of_no_tracing(monkeypatch):
     now = iter((100.0, 130.0, 132.0, 134.0))
     monkeypatch.setattr("time.monotonic", lambda: next(now))

@@ -124,14 +124,23 @@ class Progress(keras.callbacks.Callback):
       validation: seconds that the validation split takes.
       report: prints a line.
       live: whether to show the running epoch on standard output.
+      correlation: of the last validation before this session; None before the first.
     """
 
-    def __init__(self, plan: Plan, validation: float, report: Callable[[str], None], live: bool):
+    def __init__(
+        self,
+        plan: Plan,
+        validation: float,
+        report: Callable[[str], None],
+        live: bool,
+        correlation: float | None = None,
+    ):
         super().__init__()
         self.plan = plan
         self.validation = validation
         self.report = report
         self.live = live
+        self.correlation = correlation
         self._shown = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
@@ -149,9 +158,11 @@ class Progress(keras.callbacks.Callback):
             pace = Pace((now - self._begun) / (batch + 1), self.validation)
             epochs = self.plan.epochs - self._epoch + 1
             left = pace.step * (epochs * steps - batch - 1) + pace.validation * epochs
+            known = self.correlation
+            validated = "" if known is None else f"  last val_correlation {known:.3f}"
             print(
                 f"\r{self._title()}  step {batch + 1}/{steps}  loss {float(logs['loss']):.4f}"
-                f"  {duration(left)} left",
+                f"{validated}  {duration(left)} left",
                 end="\033[K",  # the rest of an older, longer line
                 flush=True,
             )
@@ -159,6 +170,7 @@ class Progress(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         if self.live:
             print("\r\033[K", end="")
+        self.correlation = float(logs["val_map_correlation"])
         seconds = logs["seconds"]
         if (others := self.plan.steps_per_epoch - 1) > 0:  # functions are traced in the first step
             seconds += self._stepping / others - self._starting

@@ -7,7 +7,7 @@ The folder holds
     best.keras     the model and its optimizer after the epoch with the lowest validation loss; with
                    the averages for its weights, where there are any (see `trainer.loop.averages`)
     last.keras     the same after the last finished epoch, with the weights that it goes on from
-    tensorboard/   the same losses for TensorBoard
+    tensorboard/   the same losses for TensorBoard, maps of a few examples and their ρ_L
 
 Both checkpoints carry the first two, see `trainer.runs.checkpoints`: two runs that are mixed in a
 folder are told apart, and a file that was lost is written again when the run goes on.
