@@ -111,7 +111,7 @@ def command(verbose: bool, extra: str | None = None) -> Iterator[None]:
 
     A `LensingError` becomes `error: ...` and exit status 2, and so does a library that is not
     installed; an interruption from the keyboard exit status 130, and SIGTERM, by which batch
-    systems end a job, 143.
+    systems end a job, 143, or 0 where nothing was lost (`Suspended`).
 
     Args:
       verbose: let tracebacks through instead.
@@ -129,6 +129,10 @@ def command(verbose: bool, extra: str | None = None) -> Iterator[None]:
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM, which ends a command just as Ctrl-C does."""
+
+
+class Suspended(Terminated):
+    """SIGTERM, heeded by work that goes on where it stopped when the command is run again."""
 
 
 @contextlib.contextmanager
@@ -182,7 +186,7 @@ def _is_of_others(error: ModuleNotFoundError) -> bool:
 
 def _line(error: BaseException, extra: str | None) -> str:
     if isinstance(error, KeyboardInterrupt):
-        return "\nstopped; what was finished is kept"
+        return f"\n{error}" if error.args else "\nstopped; what was finished is kept"
     if str(error).startswith(_UNKNOWN_BACKEND):
         return f'error: {error}: set KERAS_BACKEND=tensorflow (or "backend" in Keras\'s keras.json)'
     if isinstance(error, ModuleNotFoundError) and error.name in _BACKENDS:
@@ -197,6 +201,8 @@ def _line(error: BaseException, extra: str | None) -> str:
 
 
 def _status(error: BaseException) -> int:
+    if isinstance(error, Suspended):
+        return 0
     if isinstance(error, Terminated):
         return 128 + signal.SIGTERM
     return 130 if isinstance(error, KeyboardInterrupt) else 2

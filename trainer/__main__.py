@@ -78,6 +78,12 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         help="measure, at the end, how large the estimates' errors are, on the validation split; "
         "the judge then says how often they hold the truth [no]",
     )
+    parser.add_argument(
+        "--save_every",
+        type=int,
+        metavar="STEPS",
+        help="keep the running epoch after so many of its steps, for a kill [every ten minutes]",
+    )
     return parser.parse_args(argv)
 
 
@@ -102,6 +108,7 @@ def main(argv: list[str] | None = None) -> None:
         settings = vars(arguments).copy()
         del settings["verbose"]
         file, dataset = settings.pop("hparams"), settings.pop("dataset")
+        save_every = settings.pop("save_every")
         workdir, data_dir = settings.pop("workdir"), absolute_data_dir(settings.pop("data_dir"))
         hparams = HParams({}) if file is None else read_hparams(file)
         dataset = dataset or name_of_dataset(hparams) or "lensing/v8"
@@ -111,7 +118,7 @@ def main(argv: list[str] | None = None) -> None:
             settings["model"] = families.whitened(model)
         config = hparams.resolve(dataset, data_dir, lensing, **settings)
         workdir = workdir or default_workdir(config, lensing)
-        run = train(config, workdir, _report, live=sys.stdout.isatty())
+        run = train(config, workdir, _report, live=sys.stdout.isatty(), save_every=save_every)
         if hparams.found is not None:
             best = run.best_epoch(hparams.found.objective)
             scores = best["val_loss"], best["val_map_correlation"]

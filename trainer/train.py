@@ -23,12 +23,19 @@ from trainer.data.stored import StoredExamples
 from trainer.loop import closed_form
 from trainer.loop.averages import ValidateAverages
 from trainer.loop.callbacks import Checkpoints, Progress, StopOnDivergence, Stopwatch
-from trainer.loop.interruption import ending_between_steps, signals_held
+from trainer.loop.fitting import fit
+from trainer.loop.interruption import (
+    EndBetweenSteps,
+    ending_between_steps,
+    saying_what_is_kept,
+    signals_held,
+)
 from trainer.loop.losses import StandardisedError
 from trainer.loop.memory import refuse_too_large
 from trainer.loop.metrics import MapCorrelation
 from trainer.loop.optimizers import build_optimizer
 from trainer.loop.pace import measure_pace
+from trainer.loop.running import RunningEpoch, refuse_beyond_epoch
 from trainer.loop.shown_examples import ShownExamples
 from trainer.loop.start import keep_start
 from trainer.networks import families
@@ -39,9 +46,10 @@ from trainer.networks.statistics import Statistics, measure_statistics
 from trainer.runs import errors
 from trainer.runs.history import HISTORY, Row, write_history
 from trainer.runs.plan import Pace, Plan, duration, planned
-from trainer.runs.resume import Stopped, stopped_run
+from trainer.runs.resume import Stopped, place, stopped_run
 from trainer.runs.run import SEARCH, Run, RunConfig, load_run, settings_changed, write_config
 from trainer.settings.config import LENGTHS, TrainerConfig, resumable
+from trainer.settings.optimization import check_count
 
 # Mean and variance of a pixel, and all but a few rings' power, are known to a percent from these.
 _MEASURED_EXAMPLES = 1_000
@@ -58,11 +66,12 @@ def train(
     live: bool = False,
     model: keras.Model | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    save_every: int | None = None,
 ) -> Run:
     """Trains a network, or goes on where the run in `workdir` stopped.
 
-    A run that was stopped and resumed gives the weights of one that was not. One process at a time
-    trains in a folder.
+    A run that was stopped or killed and resumed gives the weights and the history of one that was
+    not. One process at a time trains in a folder.
 
     Args:
       config: what to train, on what, and how.
@@ -72,6 +81,7 @@ def train(
       model: the network to begin with, as `families.build` builds it for the same config; None
         builds it. A run that goes on takes up its own.
       callbacks: more of them, called after those that keep the run.
+      save_every: steps of an epoch after which they are kept; None for every ten minutes.
 
     Returns:
       The run, with all epochs finished.
@@ -79,8 +89,10 @@ def train(
     Raises:
       DivergedError: the loss is no longer a number.
       TooLargeError: the network does not fit into memory.
+      Suspended: SIGTERM ended a command, and the same one goes on.
       LensingError: `workdir` holds a run with other settings, or another process trains there; a
-        folder cannot be written, or the dataset cannot be opened or is damaged.
+        folder cannot be written, or the dataset cannot be opened or is damaged; an epoch has fewer
+        steps than `save_every`.
     """
     workdir = Path(workdir)
     lensing = find_config(config.dataset, config.data_dir)
@@ -90,12 +102,19 @@ def train(
         network.refuse_another(lensing)
     if config.uncertainty:
         errors.refuse_too_few(lensing)
+    check_count("save_every", save_every)
+    if save_every is not None and isinstance(network, FittedNetwork):
+        raise LensingError(f"save_every is for networks that are trained: {config.model} is fitted")
     refuse_too_large(config, lensing)
     if (workdir / SEARCH).exists():
         raise LensingError(f"{workdir} holds a search ({SEARCH}): name another --workdir")
     make_folder(workdir)
-    with alone_in(workdir, "training"), keras_settings():
-        run = _train(config, lensing, workdir, report, live, model, callbacks)
+    with (
+        saying_what_is_kept(lambda: "the same command goes on"),
+        alone_in(workdir, "training"),
+        keras_settings(),
+    ):
+        run = _train(config, lensing, workdir, report, live, model, callbacks, save_every)
         return errors.with_uncertainty(run, report) if config.uncertainty else run
 
 
@@ -107,10 +126,11 @@ def _train(
     live: bool,
     model: keras.Model | None,
     callbacks: Sequence[keras.callbacks.Callback],
+    save_every: int | None,
 ) -> Run:
     # A folder without a finished epoch holds nothing that other settings could spoil.
     stopped = stopped_run(workdir)
-    if stopped is not None and stopped.record.epoch == 0:
+    if stopped is not None and stopped.record.epoch == 0 and stopped.record.running is None:
         stopped.discard(report)
         stopped = None
     elif stopped is not None:
@@ -129,13 +149,14 @@ def _train(
         return load_run(workdir)
     source = StoredExamples(builder, config.max_examples)
     in_a_pass = stream.steps_per_pass(source, config.batch_size)
-    done, best, finished = 0, None, False
+    done, best, running, finished = 0, None, None, False
     history: tuple[Row, ...] = ()
     if stopped is not None:
-        done, history, best = stopped.record.epoch, stopped.record.history, stopped.best
+        record, best = stopped.record, stopped.best
+        done, history, running = record.epoch, record.history, record.running
         plan = _plan_of(stopped, config, in_a_pass)
         model = stopped.restore(report)
-        _refuse_other_steps(model, done, plan.steps_per_epoch, workdir / stopped.name, builder)
+        _refuse_other_steps(model, stopped, plan.steps_per_epoch, builder)
         finished = plan.epochs <= done
         if finished:  # fewer epochs than a run has do not make it a shorter run
             kept = dataclasses.asdict(stopped.config.trainer)
@@ -147,7 +168,7 @@ def _train(
             model = families.build(
                 config.model, source.task, statistics, config.seed, config.precision
             )
-    resuming = f", resuming after epoch {done}" if done else ""
+    resuming = "" if stopped is None else f", resuming after {place(stopped.record)}"
     if not finished:
         report(
             f"training {config.model} ({model.count_params():,} parameters) on "
@@ -155,6 +176,7 @@ def _train(
         )
     if stopped is None:
         plan, pace = _measured(model, builder, source, config, begun, network.starts_fitted)
+    refuse_beyond_epoch(save_every, plan.steps_per_epoch)
     run_config = RunConfig(config, lensing, version, None if config.minutes is None else plan)
     write_config(workdir, run_config)
     if history:
@@ -164,26 +186,44 @@ def _train(
         return load_run(workdir)
 
     examples = source.examples_per_epoch * plan.steps_per_epoch / in_a_pass
-    if history:
+    if done:
         pace = Pace.of(history[-1], examples, plan.steps_per_epoch)
-    report(_expectation(plan, done, pace, in_a_pass))
+    elif stopped is not None:
+        pace = _pace_of(model, builder, source, config)
+    taken = 0 if running is None else running.steps
+    report(_expectation(plan, done, taken, pace, in_a_pass))
     kept = Checkpoints(workdir, run_config.to_json(), history, best)
-    if network.starts_fitted and not history:
-        with reading.damage_named(builder), ending_between_steps() as ending:
-            validation = stream.validation_batches(builder, config.batch_size)
-            keep_start(model, validation, kept, report, ending)
-    correlation = kept.history[-1]["val_map_correlation"] if kept.history else None
-    all_callbacks = [
-        Stopwatch(examples),
-        ValidateAverages(),
-        StopOnDivergence(),
-        keras.callbacks.TensorBoard(workdir / "tensorboard", write_graph=False),
-        kept,
-        ShownExamples(workdir / "tensorboard" / "examples", builder),
-        Progress(plan, pace.validation, report, live, correlation),
-        *callbacks,
-    ]
-    _fit(model, builder, source, config, plan, done, all_callbacks)
+    stopwatch = Stopwatch(examples, 0.0 if running is None else running.seconds)
+    validation = stream.validation_batches(builder, config.batch_size)
+
+    def training(steps: range) -> tf.data.Dataset:
+        return stream.training_batches(source, config, steps)
+
+    with reading.damage_named(builder), signals_held() as signals:
+        ending = EndBetweenSteps(signals)
+        epoch = RunningEpoch(kept, stopwatch, signals, save_every, running)
+
+        def where() -> str:
+            steps = kept.epochs * plan.steps_per_epoch + epoch.saved
+            return f"the same command goes on after step {steps:,} of {plan.steps:,}"
+
+        with saying_what_is_kept(where):
+            if network.starts_fitted and stopped is None:
+                keep_start(model, validation, kept, report, ending)
+            correlation = kept.history[-1]["val_map_correlation"] if kept.history else None
+            told = [
+                stopwatch,
+                ValidateAverages(),
+                StopOnDivergence(),
+                keras.callbacks.TensorBoard(workdir / "tensorboard", write_graph=False),
+                kept,
+                ShownExamples(workdir / "tensorboard" / "examples", builder),
+                Progress(plan, pace.validation, report, live, correlation),
+                *callbacks,
+                epoch,
+                ending,
+            ]
+            fit(model, training, validation, plan, done, running, told)
     return load_run(workdir)
 
 
@@ -193,10 +233,13 @@ def _plan_of(stopped: Stopped, config: TrainerConfig, in_a_pass: int) -> Plan:
     if config.epochs is not None:
         return Plan(max(config.epochs, done), in_a_pass)
     assert config.minutes is not None and old.plan is not None, "what may change is as it was"
+    assert old.trainer.minutes is not None
     if config.minutes == old.trainer.minutes:
         return old.plan
-    rows = (row for row in stopped.record.history if row["epoch"])
-    mean = sum(row["seconds"] for row in rows) / done
+    if not done:
+        epochs = round(old.plan.epochs * config.minutes / old.trainer.minutes)
+        return dataclasses.replace(old.plan, epochs=max(1, epochs))
+    mean = sum(row["seconds"] for row in stopped.record.history if row["epoch"]) / done
     return dataclasses.replace(old.plan, epochs=max(done, int(60 * config.minutes / mean)))
 
 
@@ -211,15 +254,7 @@ def _measured(
     """Measures a new network's pace, plans its run, and makes it ready to fit."""
     in_a_pass = stream.steps_per_pass(source, config.batch_size)
     compile_network(model, config, in_a_pass * (config.epochs or 1))
-    seconds = 1.0 if config.minutes is None else min(_MEASURING * 60 * config.minutes, 12.0)
-    with reading.damage_named(builder), ending_between_steps() as ending:
-        pace = measure_pace(
-            model,
-            stream.training_batches(source, config, range(_MEASURED_STEPS)),
-            stream.validation_batches(builder, config.batch_size),
-            seconds,
-            [ending],
-        )
+    pace = _pace_of(model, builder, source, config)
     if config.minutes is None:
         assert config.epochs is not None, "one of the two is given"
         return Plan(config.epochs, in_a_pass), dataclasses.replace(pace, starting=0.0)
@@ -230,11 +265,25 @@ def _measured(
     return plan, pace
 
 
-def _expectation(plan: Plan, done: int, pace: Pace, in_a_pass: int) -> str:
-    """Says what a run will take."""
+def _pace_of(
+    model: keras.Model, builder: tfds.core.DatasetBuilder, source: Source, config: TrainerConfig
+) -> Pace:
+    seconds = 1.0 if config.minutes is None else min(_MEASURING * 60 * config.minutes, 12.0)
+    with reading.damage_named(builder), ending_between_steps() as ending:
+        return measure_pace(
+            model,
+            stream.training_batches(source, config, range(_MEASURED_STEPS)),
+            stream.validation_batches(builder, config.batch_size),
+            seconds,
+            [ending],
+        )
+
+
+def _expectation(plan: Plan, done: int, taken: int, pace: Pace, in_a_pass: int) -> str:
+    """Says what a run will take, of which epochs are done and steps of the next one are taken."""
     left = dataclasses.replace(plan, epochs=plan.epochs - done)
-    seconds = pace.seconds(left)
-    epoch = (seconds - pace.starting) / left.epochs
+    epoch = (pace.seconds(left) - pace.starting) / left.epochs
+    seconds = pace.seconds(left) - taken * pace.step
     starting = f" with {duration(pace.starting)} to start" if pace.starting > 0.5 else ""
     passes = plan.steps_per_epoch / in_a_pass
     take = "epoch takes" if left.epochs == 1 else "epochs take"
@@ -269,28 +318,6 @@ def compile_network(model: keras.Model, config: TrainerConfig, steps: int) -> No
     )
 
 
-def _fit(
-    model: keras.Model,
-    builder: tfds.core.DatasetBuilder,
-    source: Source,
-    config: TrainerConfig,
-    plan: Plan,
-    done: int,
-    callbacks: list[keras.callbacks.Callback],
-) -> None:
-    with reading.damage_named(builder), ending_between_steps() as ending:
-        model.fit(
-            stream.training_batches(source, config, range(done * plan.steps_per_epoch, plan.steps)),
-            validation_data=stream.validation_batches(builder, config.batch_size),
-            initial_epoch=done,
-            epochs=plan.epochs,
-            steps_per_epoch=plan.steps_per_epoch,
-            shuffle=False,  # the stream does
-            verbose=0,
-            callbacks=[*callbacks, ending],
-        )
-
-
 def _refuse_changes(
     old: RunConfig, config: TrainerConfig, lensing: LensingConfig, workdir: Path
 ) -> None:
@@ -314,14 +341,18 @@ def _why(old: TrainerConfig, new: TrainerConfig) -> str:
 
 
 def _refuse_other_steps(
-    model: keras.Model, epochs: int, steps: int, path: Path, builder: tfds.core.DatasetBuilder
+    model: keras.Model, stopped: Stopped, steps: int, builder: tfds.core.DatasetBuilder
 ) -> None:
     """Makes sure that the dataset gives as many batches as when the checkpoint was written."""
+    path, epochs = stopped.workdir / stopped.name, stopped.record.epoch
+    of_running = 0 if stopped.record.running is None else stopped.record.running.steps
     taken, skips = int(model.optimizer.iterations), hasattr(model.optimizer, "inner_optimizer")
-    if taken != epochs * steps and not (skips and taken < epochs * steps):
+    expected = epochs * steps + of_running
+    if (taken != expected and not (skips and taken < expected)) or of_running > steps:
         raise LensingError(
-            f"{path} is of {taken} steps in {epochs} epochs, but an epoch has {steps} steps now: "
-            f"{builder.data_path} is not what the run was trained on"
+            f"{path} is of {taken - of_running} steps in {epochs} epochs"
+            f"{f' and {of_running} more' if of_running else ''}, but an epoch has {steps} steps "
+            f"now: {builder.data_path} is not what the run was trained on"
         )
 
 

@@ -11,6 +11,7 @@ import keras
 import keras_tuner
 import tensorflow_datasets as tfds
 
+from lensing_tfds.command_line import Suspended, Terminated
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.records.datasets import open_dataset, task_of
 from trainer.loop.memory import refuse_too_large
@@ -70,7 +71,10 @@ class LensingHyperModel(keras_tuner.HyperModel):
         Raises:
           LensingError: as `trainer.train.train`.
         """
-        return train(self.trainer_config(hp), workdir, _nobody, self.live, model, callbacks)
+        try:
+            return train(self.trainer_config(hp), workdir, _nobody, self.live, model, callbacks)
+        except Suspended as error:  # of a trial: the search says how it ended itself
+            raise Terminated from error
 
     def trainer_config(self, hp: keras_tuner.HyperParameters) -> TrainerConfig:
         """The settings of one trial.

@@ -26,21 +26,31 @@ class Stopwatch(keras.callbacks.Callback):
 
     Args:
       num_examples: training examples in an epoch, in the mean.
+      before: seconds that the first epoch was trained before this session.
     """
 
-    def __init__(self, num_examples: float):
+    def __init__(self, num_examples: float, before: float = 0.0):
         super().__init__()
         self.num_examples = num_examples
+        self._before = before
+        self._trained: float | None = None
+
+    @property
+    def training(self) -> float:
+        """Seconds that the running epoch has been trained."""
+        end = time.perf_counter() if self._trained is None else self._trained
+        return end - self._begun
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
-        self._begun = self._trained = time.perf_counter()
+        self._begun, self._trained = time.perf_counter() - self._before, None
+        self._before = 0.0
 
     def on_test_begin(self, logs: Logs | None = None) -> None:
         self._trained = time.perf_counter()
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         logs["seconds"] = time.perf_counter() - self._begun
-        logs["examples_per_second"] = self.num_examples / (self._trained - self._begun)
+        logs["examples_per_second"] = self.num_examples / self.training
 
 
 class DivergedError(LensingError):
@@ -79,7 +89,7 @@ class Checkpoints(keras.callbacks.Callback):
       workdir: the run's folder.
       config: the run's settings, as config.json has them.
       history: the rows of the epochs before this session.
-      best: the row of the epoch whose network is kept as the best one; None before the first.
+      best: the row of the epoch whose network is kept as the best one; None where there is none.
     """
 
     def __init__(
@@ -90,6 +100,11 @@ class Checkpoints(keras.callbacks.Callback):
         self.config = config
         self.history = list(history)
         self.best = best
+
+    @property
+    def epochs(self) -> int:
+        """Finished epochs that are kept."""
+        return checkpoints.Record(self.config, tuple(self.history)).epoch
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         self.keep(row_of(epoch + 1, logs))
@@ -110,9 +125,21 @@ class Checkpoints(keras.callbacks.Callback):
             self.best = row
         self._save(checkpoints.LAST)
         write_history(self.workdir / HISTORY, self.history)
+        (self.workdir / checkpoints.RUNNING).unlink(missing_ok=True)  # it is outdated already
 
-    def _save(self, name: str) -> None:
-        record = checkpoints.Record(self.config, tuple(self.history))
+    def keep_running(self, running: checkpoints.Running) -> None:
+        """Keeps the network at a step of the epoch that has begun.
+
+        Args:
+          running: the epoch.
+
+        Raises:
+          LensingError: the file cannot be written; the one before is kept.
+        """
+        self._save(checkpoints.RUNNING, running)
+
+    def _save(self, name: str, running: checkpoints.Running | None = None) -> None:
+        record = checkpoints.Record(self.config, tuple(self.history), running=running)
         checkpoints.save(self.model, self.workdir / name, record)
 
 

@@ -18,7 +18,7 @@ from lensing_tfds.cosmology import spectra_of
 from lensing_tfds.records import reading
 from lensing_tfds.records.datasets import task_of
 from trainer.loop.callbacks import Checkpoints, Stopwatch
-from trainer.loop.interruption import signals_held
+from trainer.loop.interruption import saying_what_is_kept, signals_held
 from trainer.loop.losses import StandardisedError
 from trainer.loop.metrics import MapCorrelation
 from trainer.networks.family import FittedNetwork
@@ -80,7 +80,11 @@ def fit(
     )
     few = min(VALIDATED, task.lensing.num_examples["validation"])
     told = [Stopwatch(number), kept, *callbacks]
-    with signals_held() as signals:
+
+    def where() -> str:
+        return f"the same command goes on after stage {len(kept.history)}"
+
+    with saying_what_is_kept(where), signals_held() as signals:
 
         def examples() -> Iterator[Mapping[str, NDArray]]:
             for batch in reading.evaluation_batches(builder, f"train[:{number}]", _BATCH_SIZE):

@@ -9,11 +9,13 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
 import keras
+
+from lensing_tfds.command_line import Suspended, Terminated
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -24,6 +26,11 @@ class Signals:
     def __init__(self) -> None:
         self.before: dict[int, Any] = {}
         self._came: tuple[int, FrameType | None] | None = None
+
+    @property
+    def asked(self) -> bool:
+        """Whether a signal waits."""
+        return self._came is not None
 
     def hear(self, number: int, frame: FrameType | None) -> None:
         """Takes a signal; the second one is obeyed at once."""
@@ -39,8 +46,12 @@ class Signals:
             self.before[number](number, frame)
 
 
-class _EndBetweenSteps(keras.callbacks.Callback):
-    """Obeys a signal that has come."""
+class EndBetweenSteps(keras.callbacks.Callback):
+    """Obeys a signal that has come.
+
+    Args:
+      signals: that are held.
+    """
 
     def __init__(self, signals: Signals) -> None:
         super().__init__()
@@ -92,4 +103,24 @@ def signals_held() -> Iterator[Signals]:
 def ending_between_steps() -> Iterator[keras.callbacks.Callback]:
     """Yields a callback for `fit`, within which a signal to end waits for the end of the step."""
     with signals_held() as signals:
-        yield _EndBetweenSteps(signals)
+        yield EndBetweenSteps(signals)
+
+
+@contextlib.contextmanager
+def saying_what_is_kept(kept: Callable[[], str]) -> Iterator[None]:
+    """Has a command that is asked to end within the block say where it goes on.
+
+    SIGTERM is no failure of a command that goes on where it stopped. What other handlers than a
+    command's own raise is left as it is.
+
+    Args:
+      kept: says it.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        if error.args or type(error) not in (KeyboardInterrupt, Terminated):
+            raise
+        if isinstance(error, Terminated):
+            raise Suspended(f"stopped by SIGTERM; {kept()}") from error
+        raise KeyboardInterrupt(f"stopped by SIGINT; {kept()}") from error

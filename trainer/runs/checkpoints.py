@@ -3,7 +3,8 @@
 A `.keras` file is a zip archive, to which a member and a seal are added:
 
     run.json       {"config": as config.json, "history": the rows of history.csv,
-                    "uncertainty": of the network's estimates, null where it was not measured}
+                    "uncertainty": of the network's estimates, null where it was not measured,
+                    "running": the epoch that was running, or null}
     the comment    SHA-256 of all bytes before it, by which any damage is noticed
 
 `keras.saving.load_model` reads such a file as any other.
@@ -25,11 +26,26 @@ from trainer.runs.history import HISTORY, Row, read_history
 if TYPE_CHECKING:
     import keras
 
-BEST, LAST = "best.keras", "last.keras"
+BEST, LAST, RUNNING = "best.keras", "last.keras", "running.keras"
 
 _MEMBER = "run.json"
 _SEAL_BYTES = 2 * hashlib.sha256().digest_size  # in hexadecimal digits
 _BLOCK_BYTES = 2**20
+
+
+@dataclasses.dataclass(frozen=True)
+class Running:
+    """The epoch that was running when a checkpoint was written.
+
+    Attributes:
+      steps: of it that were done.
+      metrics: what each variable of the network's metrics had counted in them, in their order.
+      seconds: that they took.
+    """
+
+    steps: int
+    metrics: tuple[float, ...]
+    seconds: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,15 +57,17 @@ class Record:
       history: the rows of the finished epochs, the checkpoint's own last.
       uncertainty: of the estimates of the checkpoint's network, as `Uncertainty.to_json` gives it;
         None where it was not measured.
+      running: the epoch after them, in which the network was kept; None for one kept at their end.
     """
 
     config: dict[str, Any]
     history: tuple[Row, ...]
     uncertainty: dict[str, Any] | None = None
+    running: Running | None = None
 
     @property
     def epoch(self) -> int:
-        """The epoch after which the network was kept, counted from 1; 0 before the first."""
+        """The last finished epoch, counted from 1; 0 before the first."""
         return int(self.history[-1]["epoch"]) if self.history else 0
 
 
@@ -101,8 +119,12 @@ def read_record(path: Path) -> Record | None:
     _refuse_damaged(path)
     with zipfile.ZipFile(path) as archive:
         values = json.loads(archive.read(_MEMBER))
-    # Checkpoints of earlier releases name no uncertainty.
-    return Record(values["config"], tuple(values["history"]), values.get("uncertainty"))
+    # Checkpoints of earlier releases name neither uncertainty nor running epoch.
+    running = values.get("running")
+    if running is not None:
+        running = Running(running["steps"], tuple(running["metrics"]), running["seconds"])
+    history, uncertainty = tuple(values["history"]), values.get("uncertainty")
+    return Record(values["config"], history, uncertainty, running)
 
 
 def read_whole_record(path: Path) -> Record | None:

@@ -12,9 +12,11 @@ import keras
 from lensing_tfds.errors import LensingError
 from trainer.loop.averages import averages_for_weights, swap_averages
 from trainer.runs import checkpoints
-from trainer.runs.checkpoints import BEST, LAST, Record
+from trainer.runs.checkpoints import BEST, LAST, RUNNING, Record
 from trainer.runs.history import HISTORY, Row, read_history
 from trainer.runs.run import CONFIG, RunConfig, read_config, settings_changed
+
+_ALL = (LAST, BEST, RUNNING)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,10 +26,11 @@ class Stopped:
     Attributes:
       workdir: the run's folder.
       config: the settings that it was made with.
-      name: the checkpoint of its latest epoch, best.keras or last.keras.
+      name: the checkpoint that it goes on from: that of its latest step.
       record: what that carries.
-      best: the row of the epoch whose network is kept as the best one.
-      outdated: the checkpoint that this one replaces, if any: missing, damaged or older.
+      best: the row of the epoch whose network is kept as the best one; None where there is none.
+      repair: names of a checkpoint and of the one that replaces it, which is missing, damaged or
+        older; None where there is nothing to repair.
       faults: a line for each file that is missing, damaged or does not fit, and what becomes of it.
     """
 
@@ -35,8 +38,8 @@ class Stopped:
     config: RunConfig
     name: str
     record: Record
-    best: Row
-    outdated: str | None
+    best: Row | None
+    repair: tuple[str, str] | None
     faults: tuple[str, ...]
 
     def restore(self, report: Callable[[str], None]) -> keras.Model:
@@ -52,10 +55,14 @@ class Stopped:
         self._tell(report)
         if self.name == BEST:
             swap_averages(model)  # which it has for its weights
-        if self.outdated is not None:
-            kept = averages_for_weights(model) if self.outdated == BEST else nullcontext()
-            with kept:
-                checkpoints.save(model, self.workdir / self.outdated, self.record)
+        if self.repair is not None:
+            outdated, name = self.repair
+            whole, record = model, checkpoints.read_record(self.workdir / name)
+            assert record is not None, "a checkpoint that is whole replaces the other"
+            if name != self.name:  # of the last epoch's end
+                whole = checkpoints.load(self.workdir / name)
+            with averages_for_weights(whole) if outdated == BEST else nullcontext():
+                checkpoints.save(whole, self.workdir / outdated, record)
         return model
 
     def discard(self, report: Callable[[str], None]) -> None:
@@ -65,7 +72,7 @@ class Stopped:
           report: prints a line.
         """
         self._tell(report)
-        for name in (LAST, BEST, HISTORY):
+        for name in (*_ALL, HISTORY):
             (self.workdir / name).unlink(missing_ok=True)
 
     def _tell(self, report: Callable[[str], None]) -> None:
@@ -74,18 +81,18 @@ class Stopped:
 
 
 def stopped_run(workdir: Path) -> Stopped | None:
-    """Finds what a run goes on from: the checkpoint of its latest epoch that is whole.
+    """Finds what a run goes on from: the checkpoint of its latest step that is whole.
 
     Args:
       workdir: the run's folder.
 
     Returns:
-      The run; None where no epoch is finished.
+      The run; None where nothing is kept.
 
     Raises:
       LensingError: all checkpoints are damaged, or they are of different runs.
     """
-    found = {name: checkpoints.read_whole_record(workdir / name) for name in (LAST, BEST)}
+    found = {name: checkpoints.read_whole_record(workdir / name) for name in _ALL}
     records = {name: record for name, record in found.items() if record is not None}
     if not records:
         if any((workdir / name).exists() for name in found):
@@ -94,52 +101,85 @@ def stopped_run(workdir: Path) -> Stopped | None:
                 "folder and train again"
             )
         return None
-    name, record = max(records.items(), key=lambda item: item[1].epoch)
+    name, record = max(records.items(), key=lambda item: _place(item[1]))
     for other in records.values():
         if changed := settings_changed(other.config, record.config):
             raise LensingError(
-                f"{LAST} and {BEST} in {workdir} are of different runs ({changed}): delete the one "
+                f"checkpoints in {workdir} are of different runs ({changed}): delete the one "
                 "that you do not want"
             )
     config = RunConfig.from_json(record.config)
+    ended = {name: record for name, record in records.items() if name != RUNNING}
     return Stopped(
         workdir,
         config,
         name,
         record,
-        best=records.get(BEST, record).history[-1],
-        outdated=LAST if name == BEST else BEST if BEST not in records else None,
+        best=_best(ended),
+        repair=_repair(ended),
         faults=tuple(
             f"{workdir / file} is {fault}"
             for file, fault in (
-                *_checkpoint_faults(workdir, records, record),
-                *_other_faults(workdir, config),
+                *_checkpoint_faults(workdir, records, name),
+                *_other_faults(workdir, config, record),
             )
         ),
     )
 
 
+def _place(record: Record) -> tuple[int, int]:
+    """The epochs and steps after which a checkpoint was kept."""
+    return record.epoch, 0 if record.running is None else record.running.steps
+
+
+def _best(ended: Mapping[str, Record]) -> Row | None:
+    """The row of the best network, or of the one that is to replace it."""
+    record = ended.get(BEST, ended.get(LAST))
+    return record.history[-1] if record is not None and record.history else None
+
+
+def _repair(ended: Mapping[str, Record]) -> tuple[str, str] | None:
+    """Names a checkpoint of a finished epoch and the one of a later epoch that replaces it."""
+    if BEST in ended and (LAST not in ended or ended[LAST].epoch < ended[BEST].epoch):
+        return LAST, BEST
+    return (BEST, LAST) if LAST in ended and BEST not in ended else None
+
+
 def _checkpoint_faults(
-    workdir: Path, records: Mapping[str, Record], record: Record
+    workdir: Path, records: Mapping[str, Record], name: str
 ) -> list[tuple[str, str]]:
     """Names each checkpoint that is not whole, with what is wrong and what becomes of it."""
-    faults = []
+    record, faults = records[name], []
+    after = f"after {place(record)}"
+    if RUNNING not in records and (workdir / RUNNING).exists():
+        faults.append((RUNNING, f"{_state(workdir / RUNNING)}: going on from {name}, {after}"))
+    if not record.history:  # no epoch is finished
+        return faults
     if LAST not in records:
-        state = _state(workdir / LAST)
-        faults.append((LAST, f"{state}: going on from {BEST}, after epoch {record.epoch}"))
+        faults.append((LAST, f"{_state(workdir / LAST)}: going on from {name}, {after}"))
     if BEST not in records:
         lost = min(record.history, key=lambda row: row["val_loss"])["epoch"]
-        consequence = (
-            f"{LAST}, of the same epoch, replaces it"
-            if lost == record.epoch
-            else f"the network of epoch {lost:.0f} is lost, and that of epoch {record.epoch} "
-            "replaces it until a later one has a lower loss"
-        )
+        if LAST not in records:
+            consequence = f"the network of epoch {lost:.0f} is lost, and the next one replaces it"
+        elif lost == records[LAST].epoch:
+            consequence = f"{LAST}, of the same epoch, replaces it"
+        else:
+            consequence = (
+                f"the network of epoch {lost:.0f} is lost, and that of epoch "
+                f"{records[LAST].epoch} replaces it until a later one has a lower loss"
+            )
         faults.append((BEST, f"{_state(workdir / BEST)}: {consequence}"))
     return faults
 
 
-def _other_faults(workdir: Path, config: RunConfig) -> list[tuple[str, str]]:
+def place(record: Record) -> str:
+    """Says after which epoch and step a checkpoint was kept."""
+    if record.running is None:
+        return f"epoch {record.epoch}"
+    return f"step {record.running.steps} of epoch {record.epoch + 1}"
+
+
+def _other_faults(workdir: Path, config: RunConfig, record: Record) -> list[tuple[str, str]]:
     faults = []
     try:
         found = read_config(workdir)
@@ -150,7 +190,8 @@ def _other_faults(workdir: Path, config: RunConfig) -> list[tuple[str, str]]:
     except LensingError:
         faults.append((CONFIG, "damaged: it is written again"))
     try:
-        read_history(workdir / HISTORY)
+        if record.history or (workdir / HISTORY).exists():
+            read_history(workdir / HISTORY)
     except LensingError:
         faults.append((HISTORY, f"{_state(workdir / HISTORY)}: it is written again"))
     return faults

@@ -7,9 +7,10 @@ The folder holds
     best.keras     the model and its optimizer after the epoch with the lowest validation loss; with
                    the averages for its weights, where there are any (see `trainer.loop.averages`)
     last.keras     the same after the last finished epoch, with the weights that it goes on from
+    running.keras  the same at a step of the epoch after that, while it is trained
     tensorboard/   the same losses for TensorBoard, maps of a few examples and their ρ_L
 
-Both checkpoints carry the first two, see `trainer.runs.checkpoints`: two runs that are mixed in a
+The checkpoints carry the first two, see `trainer.runs.checkpoints`: two runs that are mixed in a
 folder are told apart, and a file that was lost is written again when the run goes on.
 """
 
@@ -369,7 +370,7 @@ def load_run(workdir: str | Path) -> Run:
         raise LensingError(
             f"{workdir} holds no run (no {CONFIG}): train one with python -m trainer"
         )
-    for name in (checkpoints.BEST, checkpoints.LAST):
+    for name in (checkpoints.BEST, checkpoints.LAST, checkpoints.RUNNING):
         record = checkpoints.read_whole_record(workdir / name)
         if record is not None and (changed := settings_changed(record.config, config.to_json())):
             raise LensingError(
