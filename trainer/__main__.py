@@ -79,6 +79,15 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         "the judge then says how often they hold the truth [no]",
     )
     parser.add_argument(
+        "--patience", type=int, help="epochs without a lower val_loss that end the run [no limit]"
+    )
+    parser.add_argument(
+        "--deterministic",
+        action="store_const",
+        const=True,
+        help="same command, same bits, on a GPU too, where it is slower for it",
+    )
+    parser.add_argument(
         "--save_every",
         type=int,
         metavar="STEPS",

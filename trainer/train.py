@@ -22,7 +22,14 @@ from trainer.data.source import Source
 from trainer.data.stored import StoredExamples
 from trainer.loop import closed_form
 from trainer.loop.averages import ValidateAverages
-from trainer.loop.callbacks import Checkpoints, Progress, StopOnDivergence, Stopwatch
+from trainer.loop.callbacks import (
+    Checkpoints,
+    Progress,
+    StopEarly,
+    StopOnDivergence,
+    Stopwatch,
+)
+from trainer.loop.determinism import use_deterministic_operations
 from trainer.loop.fitting import fit
 from trainer.loop.interruption import (
     EndBetweenSteps,
@@ -44,10 +51,11 @@ from trainer.networks.physical import scaling_of
 from trainer.networks.settings import keras_settings
 from trainer.networks.statistics import Statistics, measure_statistics
 from trainer.runs import errors
-from trainer.runs.history import HISTORY, Row, write_history
+from trainer.runs.history import HISTORY, Row, ended_early, write_history
 from trainer.runs.plan import Pace, Plan, duration, planned
 from trainer.runs.resume import Stopped, place, stopped_run
-from trainer.runs.run import SEARCH, Run, RunConfig, load_run, settings_changed, write_config
+from trainer.runs.run import SEARCH, Run, RunConfig, load_run, write_config
+from trainer.runs.same_run import refuse_changes, refuse_other_steps
 from trainer.settings.config import LENGTHS, TrainerConfig, resumable
 from trainer.settings.optimization import check_count
 
@@ -134,7 +142,7 @@ def _train(
         stopped.discard(report)
         stopped = None
     elif stopped is not None:
-        _refuse_changes(stopped.config, config, lensing, workdir)
+        refuse_changes(stopped.config, config, lensing, workdir)
     elif (workdir / HISTORY).exists():
         report(f"{workdir} has a {HISTORY} but no checkpoint: training from the beginning")
         (workdir / HISTORY).unlink()
@@ -147,17 +155,20 @@ def _train(
         settings = RunConfig(config, lensing, version)
         closed_form.fit(network, settings, builder, workdir, stopped, report, callbacks)
         return load_run(workdir)
+    if config.deterministic:
+        use_deterministic_operations()
     source = StoredExamples(builder, config.max_examples)
     in_a_pass = stream.steps_per_pass(source, config.batch_size)
-    done, best, running, finished = 0, None, None, False
+    done, best, running, early, finished = 0, None, None, False, False
     history: tuple[Row, ...] = ()
     if stopped is not None:
         record, best = stopped.record, stopped.best
         done, history, running = record.epoch, record.history, record.running
         plan = _plan_of(stopped, config, in_a_pass)
         model = stopped.restore(report)
-        _refuse_other_steps(model, stopped, plan.steps_per_epoch, builder)
-        finished = plan.epochs <= done
+        refuse_other_steps(model, stopped, plan.steps_per_epoch, builder)
+        early = ended_early(history, config.patience)
+        finished = early or plan.epochs <= done
         if finished:  # fewer epochs than a run has do not make it a shorter run
             kept = dataclasses.asdict(stopped.config.trainer)
             config = dataclasses.replace(config, **{name: kept[name] for name in LENGTHS})
@@ -182,7 +193,8 @@ def _train(
     if history:
         write_history(workdir / HISTORY, history)
     if finished:
-        report(f"already finished: {done} epochs ({_how_to_get_more(config)})")
+        how = _how_early(config) if early else f"{done} epochs ({_how_to_get_more(config)})"
+        report(f"already finished: {how}")
         return load_run(workdir)
 
     examples = source.examples_per_epoch * plan.steps_per_epoch / in_a_pass
@@ -217,6 +229,7 @@ def _train(
                 StopOnDivergence(),
                 keras.callbacks.TensorBoard(workdir / "tensorboard", write_graph=False),
                 kept,
+                StopEarly(kept, config.patience),
                 ShownExamples(workdir / "tensorboard" / "examples", builder),
                 Progress(plan, pace.validation, report, live, correlation),
                 *callbacks,
@@ -224,6 +237,8 @@ def _train(
                 ending,
             ]
             fit(model, training, validation, plan, done, running, told)
+    if ended_early(kept.history, config.patience):
+        report(_how_early(config))
     return load_run(workdir)
 
 
@@ -295,6 +310,10 @@ def _expectation(plan: Plan, done: int, taken: int, pace: Pace, in_a_pass: int) 
     )
 
 
+def _how_early(config: TrainerConfig) -> str:
+    return f"ended early: {config.patience} epochs without a lower val_loss (more: --patience)"
+
+
 def _how_to_get_more(config: TrainerConfig) -> str:
     name = "epochs" if config.minutes is None else "minutes"
     if name in resumable(config.to_json()):
@@ -316,44 +335,6 @@ def compile_network(model: keras.Model, config: TrainerConfig, steps: int) -> No
         metrics=[MapCorrelation()],
         jit_compile=_jit_compile(),
     )
-
-
-def _refuse_changes(
-    old: RunConfig, config: TrainerConfig, lensing: LensingConfig, workdir: Path
-) -> None:
-    wanted = old.to_json() | config.to_json() | {"lensing": lensing.to_json()}
-    if changed := settings_changed(old.to_json(), wanted):
-        raise LensingError(
-            f"{workdir} holds a run with other settings: {changed} "
-            f"(name another --workdir, or the settings it was made with{_why(old.trainer, config)})"
-        )
-
-
-def _why(old: TrainerConfig, new: TrainerConfig) -> str:
-    """Says why a run's length cannot change, where that is asked for."""
-    if (old.epochs, old.minutes) == (new.epochs, new.minutes):
-        return ""
-    if old.schedule != "constant":
-        return f"; its {old.schedule} schedule ends with it"
-    if (old.minutes is None) != (new.minutes is None):
-        return "; an epoch of minutes is no pass over the training split"
-    return ""
-
-
-def _refuse_other_steps(
-    model: keras.Model, stopped: Stopped, steps: int, builder: tfds.core.DatasetBuilder
-) -> None:
-    """Makes sure that the dataset gives as many batches as when the checkpoint was written."""
-    path, epochs = stopped.workdir / stopped.name, stopped.record.epoch
-    of_running = 0 if stopped.record.running is None else stopped.record.running.steps
-    taken, skips = int(model.optimizer.iterations), hasattr(model.optimizer, "inner_optimizer")
-    expected = epochs * steps + of_running
-    if (taken != expected and not (skips and taken < expected)) or of_running > steps:
-        raise LensingError(
-            f"{path} is of {taken - of_running} steps in {epochs} epochs"
-            f"{f' and {of_running} more' if of_running else ''}, but an epoch has {steps} steps "
-            f"now: {builder.data_path} is not what the run was trained on"
-        )
 
 
 def measured_statistics(builder: tfds.core.DatasetBuilder, max_examples: int | None) -> Statistics:

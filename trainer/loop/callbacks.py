@@ -13,7 +13,7 @@ import keras
 from lensing_tfds.errors import LensingError
 from trainer.loop.averages import averages_for_weights
 from trainer.runs import checkpoints
-from trainer.runs.history import HISTORY, Row, row_of, write_history
+from trainer.runs.history import HISTORY, Row, ended_early, row_of, write_history
 from trainer.runs.plan import Pace, Plan, duration
 
 _STEPS_BETWEEN_LOSS_CHECKS = 20  # each waits for the device
@@ -141,6 +141,27 @@ class Checkpoints(keras.callbacks.Callback):
     def _save(self, name: str, running: checkpoints.Running | None = None) -> None:
         record = checkpoints.Record(self.config, tuple(self.history), running=running)
         checkpoints.save(self.model, self.workdir / name, record)
+
+
+class StopEarly(keras.callbacks.Callback):
+    """Ends a run whose validation loss does not fall any more.
+
+    How long it has not is read from the history, so that a run that goes on counts as one that was
+    never interrupted.
+
+    Args:
+      kept: keeps the history, and is called before.
+      patience: epochs without a lower loss; None for any number.
+    """
+
+    def __init__(self, kept: Checkpoints, patience: int | None):
+        super().__init__()
+        self._kept = kept
+        self._patience = patience
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        if ended_early(self._kept.history, self._patience):
+            self.model.stop_training = True
 
 
 class Progress(keras.callbacks.Callback):

@@ -89,6 +89,17 @@ def write_history(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
             writer.writerow({**row, "epoch": int(row["epoch"])})
 
 
+def ended_early(rows: Sequence[Row], patience: int | None) -> bool:
+    """Whether so many epochs have passed since the one of the lowest validation loss.
+
+    Args:
+      rows: of the finished epochs.
+      patience: of the run; None for one that never ends early.
+    """
+    losses = [row["val_loss"] for row in rows]
+    return bool(losses and patience and len(losses) - 1 - losses.index(min(losses)) >= patience)
+
+
 def as_columns(rows: Sequence[Row]) -> dict[str, np.ndarray]:
     """One float64 array a column."""
     return {name: np.array([row[name] for row in rows]) for name in COLUMNS}

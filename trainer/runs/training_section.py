@@ -107,6 +107,10 @@ def _train_command(workdir: Path, config: TrainerConfig) -> str:
         train += f" --ema_momentum {config.ema_momentum:g}"
     if config.weight_decay:
         train += f" --weight_decay {config.weight_decay:g}"
+    if config.patience is not None:
+        train += f" --patience {config.patience}"
+    if config.deterministic:
+        train += " --deterministic"
     if config.max_examples is not None:
         train += f" --max_examples {config.max_examples}"
     if config.uncertainty:

@@ -26,6 +26,8 @@ BEFORE: dict[str, Any] = {
     "precision": "float32",
     "ema_momentum": None,
     "uncertainty": False,
+    "patience": None,
+    "deterministic": False,
 }
 """Settings that runs made before they existed do not name, with what those runs did."""
 
@@ -42,6 +44,8 @@ class TrainerConfig(Recipe):
       augment: whether each training example is turned and mirrored at random.
       uncertainty: whether the errors of the best network's estimates are measured at the end, see
         `trainer.runs.errors`; the network is the same without.
+      patience: epochs without a lower validation loss after which a run ends; None for none.
+      deterministic: whether the same run gives the same bits on a GPU too, where that is slower.
     """
 
     dataset: str
@@ -50,11 +54,14 @@ class TrainerConfig(Recipe):
     seed: int = 0
     augment: bool = True
     uncertainty: bool = False
+    patience: int | None = None
+    deterministic: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         dataset_name(self.dataset)
         check_count("max_examples", self.max_examples)
+        check_count("patience", self.patience)
         if not 0 <= self.seed <= LARGEST:
             raise LensingError(f"seed is {self.seed}: must be in [0, 2^31)")
 
@@ -99,13 +106,14 @@ LENGTHS = ("epochs", "minutes")
 def resumable(settings: Mapping[str, Any]) -> tuple[str, ...]:
     """Names the settings that may change between two sessions of one run.
 
-    Data move, errors are measured later, and epochs or minutes are added, unless the schedule was
-    made for their number.
+    Data move, errors are measured later, patience grows, and epochs or minutes are added, unless
+    the schedule was made for their number.
 
     Args:
       settings: the run's, as JSON has them.
     """
-    return ("data_dir", "uncertainty", *(LENGTHS if settings["schedule"] == "constant" else ()))
+    lengths = LENGTHS if settings["schedule"] == "constant" else ()
+    return ("data_dir", "uncertainty", "patience", *lengths)
 
 
 def overridden(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

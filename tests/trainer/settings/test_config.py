@@ -81,6 +81,7 @@ def test_every_setting_that_a_run_may_not_change_changes_the_default_folder():
         "max_examples": 100,
         "seed": 1,
         "augment": False,
+        "deterministic": True,
     }
     needed = {"weight_decay": {"optimizer": "adamw"}, "global_clipnorm": {"clipnorm": None}}
     study = "5x64-1x32-3"
@@ -102,7 +103,7 @@ def test_every_setting_that_a_run_may_not_change_changes_the_default_folder():
 
 def test_what_may_change_between_sessions_leaves_the_default_folder():
     base = resolve("lensing/v8", "/data", VERSIONS["v8"], model="5x64-1x32-3")
-    moved = dataclasses.replace(base, data_dir="/elsewhere", minutes=99)
+    moved = dataclasses.replace(base, data_dir="/elsewhere", minutes=99, patience=3)
     assert default_workdir(moved, VERSIONS["v8"]) == default_workdir(base, VERSIONS["v8"])
     passes = [dataclasses.replace(base, minutes=None, epochs=n) for n in (3, 4)]
     folders = {default_workdir(config, VERSIONS["v8"]) for config in passes}
