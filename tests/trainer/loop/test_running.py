@@ -1,16 +1,22 @@
 """A run that is stopped within an epoch goes on there, to the bit."""
 
 import dataclasses
+import errno
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import time
 
 import keras
 import numpy as np
 import pytest
 
 import trainer.loop.running
+from lensing_tfds.errors import LensingError
+from trainer.__main__ import main
 from trainer.runs.checkpoints import BEST, LAST, RUNNING, read_record
 from trainer.runs.plan import Pace
 from trainer.runs.run import load_run
@@ -180,3 +186,142 @@ def test_who_is_asked_to_end_keeps_the_step_and_says_which(
     assert (record.epoch, record.running.steps) == kept
     train(overnight, tmp_path, quiet)
     assert_equal_to_the_bit(tmp_path, uninterrupted)
+
+
+def test_a_full_disk_leaves_the_step_that_was_kept_before(
+    overnight, uninterrupted, tmp_path, monkeypatch
+):
+    save = keras.Model.save
+
+    def full(model, path):
+        if int(model.optimizer.iterations) == 4:
+            path.write_bytes(b"half a file")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        save(model, path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(keras.Model, "save", full)
+        with pytest.raises(LensingError, match=f"cannot write {tmp_path / RUNNING}: No space left"):
+            train(overnight, tmp_path, quiet, save_every=2)
+    assert read_record(tmp_path / RUNNING).running.steps == 2
+    assert not list(tmp_path.glob(".unfinished*"))
+    train(overnight, tmp_path, quiet)
+    assert_equal_to_the_bit(tmp_path, uninterrupted)
+
+
+def test_no_network_is_kept_that_is_not_finite(overnight, tmp_path):
+    diverging = dataclasses.replace(overnight, learning_rate=1e30, clipnorm=None)
+    with pytest.raises(LensingError, match="no longer finite after step . of the epoch: the run"):
+        train(diverging, tmp_path, quiet, save_every=1)
+    assert not (tmp_path / LAST).exists()
+    if (tmp_path / RUNNING).exists():
+        model = keras.saving.load_model(tmp_path / RUNNING)
+        assert all(np.isfinite(weights).all() for weights in model.get_weights())
+
+
+def test_a_damaged_step_is_named_and_the_epoch_begins_again(overnight, uninterrupted, tmp_path):
+    with pytest.raises(Killed):
+        train(overnight, tmp_path, quiet, callbacks=[KillAt(STEPS + 5)], save_every=2)
+    assert read_record(tmp_path / RUNNING).epoch == 1
+    with pytest.raises(LensingError, match="other settings: seed: 5 -> 6"):
+        train(dataclasses.replace(overnight, seed=6), tmp_path, quiet)
+    assert len(load_run(tmp_path).history["epoch"]) == 1
+    (tmp_path / RUNNING).write_bytes(b"nothing")
+    lines: list[str] = []
+    train(overnight, tmp_path, lines.append)
+    assert lines[0] == f"{tmp_path / RUNNING} is damaged: going on from {LAST}, after epoch 1"
+    assert_equal_to_the_bit(tmp_path, uninterrupted)
+
+
+def test_without_its_last_epoch_a_run_goes_on_from_the_step_after(
+    overnight, uninterrupted, tmp_path
+):
+    with pytest.raises(Killed):
+        train(overnight, tmp_path, quiet, callbacks=[KillAt(STEPS + 5)], save_every=2)
+    for lost in (BEST, LAST):
+        (tmp_path / lost).unlink()
+    lines: list[str] = []
+    train(overnight, tmp_path, lines.append)
+    place = "after step 4 of epoch 2"
+    assert lines[:2] == [
+        f"{tmp_path / LAST} is missing: going on from {RUNNING}, {place}",
+        f"{tmp_path / BEST} is missing: the network of epoch 1 is lost, and the next one "
+        "replaces it",
+    ]
+    assert_equal_to_the_bit(tmp_path, uninterrupted)  # the second is the best anyway
+
+
+@pytest.mark.parametrize(
+    ("every", "message"),
+    [
+        (STEPS + 1, "save_every is 8: an epoch has 7 steps, and its end is kept anyway; give at"),
+        (0, "save_every is 0: must be at least 1"),
+    ],
+)
+def test_steps_that_no_epoch_has_are_refused(overnight, tmp_path, every, message):
+    with pytest.raises(LensingError, match=message):
+        train(overnight, tmp_path, quiet, save_every=every)
+    assert not list(tmp_path.glob("*.keras"))
+
+
+def test_a_network_that_is_fitted_has_no_steps(tmp_path, capsys):
+    arguments = ["--dataset", "lensing/v11", "--data_dir", str(tmp_path), "--save_every", "3"]
+    with pytest.raises(SystemExit) as exit:
+        main([*arguments, "--workdir", str(tmp_path / "run")])
+    assert exit.value.code == 2
+    assert "save_every is for networks that are trained: iterated is" in capsys.readouterr().err
+
+
+def test_patience_is_counted_across_sessions_and_more_of_it_goes_on(overnight, tmp_path):
+    still = dataclasses.replace(overnight, learning_rate=1e-30, epochs=9, patience=2)
+    with pytest.raises(Killed):
+        train(still, tmp_path, quiet, callbacks=[KillAt(2 * STEPS + 4)], save_every=3)
+    lines: list[str] = []
+    run = train(still, tmp_path, lines.append)
+    assert list(run.history["epoch"]) == [1, 2, 3]
+    ended = "ended early: 2 epochs without a lower val_loss (more: --patience)"
+    assert lines[-1] == ended
+    lines.clear()
+    train(still, tmp_path, lines.append)
+    assert lines == [f"already finished: {ended}"]
+    run = train(dataclasses.replace(still, patience=3), tmp_path, quiet)
+    assert list(run.history["epoch"]) == [1, 2, 3, 4] and run.config.patience == 3
+
+
+def test_deterministic_runs_are_equal_and_say_that_they_are(overnight, tmp_path):
+    from tensorflow.python.framework import config as tf_config
+
+    deterministic = dataclasses.replace(overnight, epochs=1, deterministic=True)
+    try:
+        for name in ("one", "other"):
+            train(deterministic, tmp_path / name, quiet)
+        assert tf_config.is_op_determinism_enabled()
+    finally:
+        tf_config.disable_op_determinism()
+    assert_equal_to_the_bit(tmp_path / "one", tmp_path / "other")
+    assert json.loads((tmp_path / "one" / "config.json").read_text())["deterministic"] is True
+    assert "--deterministic" in load_run(tmp_path / "one").describe().commands[0]
+
+
+def test_terminated_within_an_epoch_the_command_ends_well_and_the_same_one_goes_on(
+    data_dir, tmp_path, capsys
+):
+    """A batch system's warning, in a process of its own."""
+    arguments = ["--dataset", "lensing/tiny", "--data_dir", data_dir, "--workdir", str(tmp_path)]
+    arguments += ["--model", "4x4-3", "--batch_size", "1", "--save_every", "1"]
+    command = [sys.executable, "-m", "trainer", *arguments, "--epochs", "2000"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **pipes) as process:
+        while not (tmp_path / RUNNING).exists():
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0
+    said = r"\nstopped by SIGTERM; the same command goes on after step ([0-9,]+) of 100,000\n"
+    step = int(re.fullmatch(said, errors)[1].replace(",", ""))
+    record = read_record(tmp_path / RUNNING) or read_record(tmp_path / LAST)
+    assert step == 50 * record.epoch + (record.running.steps if record.running else 0)
+    main([*arguments, "--epochs", "1"])
+    place = f"resuming after step {step} of epoch 1" if step < 50 else "already finished: "
+    assert place in capsys.readouterr().out
