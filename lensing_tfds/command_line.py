@@ -121,7 +121,7 @@ def command(verbose: bool, extra: str | None = None) -> Iterator[None]:
         with _terminations_raised(), _dropped_interruptions_repeated():
             yield
     except (ValueError, KeyboardInterrupt, ModuleNotFoundError) as error:
-        if verbose or not _is_expected(error):
+        if not isinstance(error, Suspended) and (verbose or not _is_expected(error)):
             raise
         print(_line(error, extra), file=sys.stderr)
         sys.exit(_status(error))

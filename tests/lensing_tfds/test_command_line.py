@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from lensing_tfds.command_line import CommandParser, build_command, command
+from lensing_tfds.command_line import CommandParser, Suspended, build_command, command
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.versions import VERSIONS, get_config
@@ -91,6 +91,14 @@ def test_verbose_and_bugs_keep_their_traceback():
         raise LensingError("npix is 0")
     with pytest.raises(ZeroDivisionError), command(verbose=False):
         raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+def test_sigterm_is_no_failure_of_work_that_goes_on_and_its_line_is_shown(capsys, verbose):
+    with pytest.raises(SystemExit) as exit, command(verbose=verbose):
+        raise Suspended("stopped by SIGTERM; the same command goes on")
+    assert exit.value.code == 0
+    assert capsys.readouterr().err == "\nstopped by SIGTERM; the same command goes on\n"
 
 
 def test_sigterm_ends_a_command_in_an_orderly_way_with_status_143(capsys):

@@ -1,8 +1,11 @@
 """A network that is fitted leaves a run like any other, and goes on after each of its stages."""
 
 import dataclasses
+import os
+import signal
 from collections.abc import Iterator
 
+import keras
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
@@ -98,6 +101,20 @@ def test_a_run_killed_while_a_stage_is_kept_goes_on_to_the_same(
         np.testing.assert_array_equal(one.history[column], other.history[column])
     for a, b in zip(one.model.get_weights(), other.model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+class AskAfter(keras.callbacks.Callback):
+    """Has the process asked to end once a stage is kept, or within the next."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_fit_that_is_asked_to_end_says_which_stage_is_kept(config, tmp_path):
+    said = "stopped by SIGINT; the same command goes on after stage 1"
+    with pytest.raises(KeyboardInterrupt, match=said):
+        train(config, tmp_path, lambda line: None, callbacks=[AskAfter()])
+    assert read_record(tmp_path / LAST).epoch == 1
 
 
 def test_a_finished_run_says_so_and_is_left_alone(config, finished):
