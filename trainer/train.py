@@ -231,7 +231,7 @@ def _train(
                 kept,
                 StopEarly(kept, config.patience),
                 ShownExamples(workdir / "tensorboard" / "examples", builder),
-                Progress(plan, pace.validation, report, live, correlation),
+                Progress(plan, pace.validation, report, live, correlation, taken),
                 *callbacks,
                 epoch,
                 ending,

@@ -229,6 +229,15 @@ def test_one_epoch_takes_and_two_take(changed, tmp_path):
         assert said in lines[1]
 
 
+def test_the_epoch_that_goes_on_is_shown_from_the_step_that_it_goes_on_after(capsys, monkeypatch):
+    now = iter((100.0, 108.0))
+    monkeypatch.setattr("time.monotonic", lambda: next(now))
+    progress = Progress(Plan(3, 10), 5.0, quiet, live=True, taken=4)
+    progress.on_epoch_begin(1)
+    progress.on_train_batch_end(3, {"loss": 0.25})  # 4 steps of 2 s; 12 steps and 2 validations
+    assert re.search(r"epoch 2/3  step 8/10  loss 0.2500  34s left", capsys.readouterr().out)
+
+
 def test_the_time_that_is_left_knows_of_no_tracing(monkeypatch):
     now = iter((100.0, 130.0, 132.0, 134.0))
     monkeypatch.setattr("time.monotonic", lambda: next(now))

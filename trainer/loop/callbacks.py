@@ -173,6 +173,7 @@ class Progress(keras.callbacks.Callback):
       report: prints a line.
       live: whether to show the running epoch on standard output.
       correlation: of the last validation before this session; None before the first.
+      taken: steps of the first epoch that were taken before this session.
     """
 
     def __init__(
@@ -182,8 +183,10 @@ class Progress(keras.callbacks.Callback):
         report: Callable[[str], None],
         live: bool,
         correlation: float | None = None,
+        taken: int = 0,
     ):
         super().__init__()
+        self._next_taken = taken
         self.plan = plan
         self.validation = validation
         self.report = report
@@ -193,6 +196,7 @@ class Progress(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         self._epoch = epoch + 1
+        self._taken, self._next_taken = self._next_taken, 0
         self._begun = time.monotonic()
         self._starting = self._stepping = 0.0  # seconds of the first step, and of all others
 
@@ -205,11 +209,12 @@ class Progress(keras.callbacks.Callback):
             self._shown = now
             pace = Pace((now - self._begun) / (batch + 1), self.validation)
             epochs = self.plan.epochs - self._epoch + 1
-            left = pace.step * (epochs * steps - batch - 1) + pace.validation * epochs
+            step = self._taken + batch + 1
+            left = pace.step * (epochs * steps - step) + pace.validation * epochs
             known = self.correlation
             validated = "" if known is None else f"  last val_correlation {known:.3f}"
             print(
-                f"\r{self._title()}  step {batch + 1}/{steps}  loss {float(logs['loss']):.4f}"
+                f"\r{self._title()}  step {step}/{steps}  loss {float(logs['loss']):.4f}"
                 f"{validated}  {duration(left)} left",
                 end="\033[K",  # the rest of an older, longer line
                 flush=True,
@@ -220,7 +225,8 @@ class Progress(keras.callbacks.Callback):
             print("\r\033[K", end="")
         self.correlation = float(logs["val_map_correlation"])
         seconds = logs["seconds"]
-        if (others := self.plan.steps_per_epoch - 1) > 0:  # functions are traced in the first step
+        # Functions are traced in a session's first step.
+        if (others := self.plan.steps_per_epoch - self._taken - 1) > 0:
             seconds += self._stepping / others - self._starting
         left = seconds * (self.plan.epochs - self._epoch)
         self.report(
