@@ -1,0 +1,265 @@
+"""The page of the evidence, in Markdown, made of the file of figures beside it and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from benchmarks.results import evidence, picture, readme
+from benchmarks.results.cells import MODELS, STACK
+from benchmarks.results.evidence import BAND_SIGMAS, QE, QE_ALL, Estimate, Made, OfVersion
+from benchmarks.results.picture import DEFAULT_MARK
+from benchmarks.results.verdicts import best, default_of, sentence
+from lensing_tfds.errors import LensingError
+from lensing_tfds.records.storage import make_folder, replacing
+from lensing_tfds.versions import VERSIONS
+
+_UNKNOWN = "–"
+
+_INTRODUCTION = """\
+# Results
+
+<!-- Written by python -m benchmarks.results --page; edit nothing here. -->
+
+Every network of this project on every version of the dataset: the correlation ρ of its estimate
+with the true κ, over all modes of a map, on the **test split**. Beside it stand the quadratic
+estimator (QE) and the iterated estimator, the forecast of the latter where theory holds, and the
+maximum a posteriori (MAP) where it was measured. κ itself has ρ = 1.
+
+```bash
+python -m benchmarks.results --minutes 10 --page docs/results.md
+```
+
+makes what is missing, goes on where it was stopped, and writes this page; each version's section
+has the command of each network. {cost}
+
+Errors are of a bootstrap over test examples, and differences have the errors of pairs, on the very
+same examples. 0.6301(14) is 0.6301 ± 0.0014. Each network was trained once, with the seed that is
+said: another seed may differ by more than these errors.
+"""
+
+
+def write(found: Sequence[OfVersion], path: Path, readme_path: Path | None = None) -> None:
+    """Writes the page, its figures and its picture.
+
+    Args:
+      found: what was gathered.
+      path: of the page, a .md; beside it come .json and .png.
+      readme_path: a file whose marked parts are written too; None for none.
+
+    Raises:
+      LensingError: there are no figures yet, a file cannot be written, or has no marked part.
+    """
+    if path.suffix != ".md":
+        raise LensingError(f"{path} is no .md: name the page docs/results.md, say")
+    make_folder(path.parent)
+    figures = path.with_suffix(".json")
+    evidence.write(found, figures)
+    found = evidence.read(figures)
+    with replacing(path.with_suffix(".png")) as temporary:
+        temporary.write_bytes(picture.png(found))
+    with replacing(path) as temporary:
+        temporary.write_text(render(found, path.with_suffix(".png").name), encoding="utf-8")
+    if readme_path is not None:
+        text = readme.filled(readme_path.read_text("utf-8"), found)
+        with replacing(readme_path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+
+def render(found: Sequence[OfVersion], picture_name: str) -> str:
+    """Returns the page.
+
+    Args:
+      found: as it was read from the file of figures.
+      picture_name: of the picture's file, beside the page.
+    """
+    judged = [version for version in found if version.made]
+    parts = [_INTRODUCTION.format(cost=_whole_cost(found))]
+    if judged:
+        parts += [f"![ρ of each network on each version]({picture_name})\n", _summary(judged)]
+        parts.append("\n".join(f"- **{one.version}**: {sentence(one)}" for one in judged) + "\n")
+    parts += [_section(version) for version in found]
+    return "\n".join(parts)
+
+
+def _whole_cost(found: Iterable[OfVersion]) -> str:
+    spent = [s for version in found for made in version.made for s in made.training]
+    if not spent:
+        return "Nothing was trained yet."
+    hours = sum(s.seconds for s in spent) / 3600
+    cpu = sum(s.cpu_seconds for s in spent) / 3600
+    devices = ", ".join(sorted({_device(s.device, s.cores) for s in spent}))
+    return (
+        f"All training here took {hours:.1f} hours, and {cpu:.1f} hours of processors ({devices}). "
+        "Where they had other work beside, minutes hold less training than on a machine of one's "
+        "own: compare by examples and processor time."
+    )
+
+
+def _device(device: str, cores: int) -> str:
+    return f"{device}, {cores} core{'s' * (cores > 1)}"
+
+
+def _summary(found: Sequence[OfVersion]) -> str:
+    columns = _columns(found)
+    references = (QE, QE_ALL, "forecast", "MAP")
+    head = ["version", *references, *(_title(column) for column in columns)]
+    rows = []
+    for version in found:
+        row = [f"[{version.version}](#{version.version})"]
+        row += [_three(version.references.get(name)) for name in (QE, QE_ALL)]
+        row.append(_three(version.forecast))
+        posterior = version.posterior
+        row.append("" if posterior is None else f"{posterior.rho:.3f}")
+        row += [_summary_cell(version, column) for column in columns]
+        rows.append(row)
+    errors = [made.estimate.rho_error for version in found for made in version.made]
+    return (
+        f"{table(head, rows)}\n"
+        f"**Bold**: a version's best; {DEFAULT_MARK}: the default of `python -m trainer --dataset "
+        "lensing/<version>`; failed: see the version. Standard errors are at most "
+        f"{max(errors):.3f}; the MAP has fewer examples.\n"
+    )
+
+
+def _columns(found: Iterable[OfVersion]) -> list[str]:
+    named = {cell.column for version in found for cell in version.cells}
+    known = [column for column in MODELS if column in named]
+    return known + sorted(named - set(known))
+
+
+def _title(column: str) -> str:
+    return "study's CNN" if column == STACK else f"`{column}`"
+
+
+def _three(estimate: Estimate | None) -> str:
+    return "" if estimate is None else f"{estimate.rho:.3f}"
+
+
+def _summary_cell(version: OfVersion, column: str) -> str:
+    made = [one for one in version.made if one.column == column]
+    if not made:
+        return "failed" if any(one.column == column for one in version.failed) else ""
+    shown = best(made)
+    text = f"{shown.estimate.rho:.4f}"
+    if shown is best(version.made):
+        text = f"**{text}**"
+    return text + (f" {DEFAULT_MARK}" if shown is default_of(version) else "")
+
+
+def _section(version: OfVersion) -> str:
+    parts = [f"## {version.version}\n\n{VERSIONS[version.version].description}\n"]
+    if version.made:
+        parts += [f"{sentence(version)}\n", _scores(version)]
+        parts.append(_folded(f"ρ_L of {version.version} in the judge's bands", _bands(version)))
+        if any(made.coverage for made in version.made):
+            parts.append(_folded(f"Coverage of {version.version}", _coverage(version)))
+    for failed in version.failed:
+        parts.append(f"`{failed.model}` failed: {_escaped(failed.line)}\n")
+    commands = "\n".join(one.command for one in version.cells)
+    parts.append(_folded("Commands", f"```bash\n{commands}\n```\n"))
+    return "\n".join(parts)
+
+
+def _scores(version: OfVersion) -> str:
+    head = ["", "ρ", "less iterated", "bands above, below QE", "examples", "steps", "minutes"]
+    head += ["CPU minutes", "memory", "parameters", "seed"]
+    rows = []
+    for name, reference in _others(version):
+        rows.append([name, _measured(reference), *[""] * (len(head) - 2)])
+    if version.forecast is not None:
+        rows.append(["forecast", f"{version.forecast.rho:.4f}", *[""] * (len(head) - 2)])
+    if (posterior := version.posterior) is not None:
+        score = f"{posterior.rho:.4f} ± {posterior.rho_error:.4f}"
+        rows.append([f"MAP, of {posterior.num_examples} examples", score, *[""] * (len(head) - 2)])
+    rows += [_score(version, made) for made in version.made]
+    return (
+        f"{table(head, rows)}\n"
+        f"Of {version.num_examples:,} test examples. Bands of the {len(version.ell_edges) - 1} in "
+        f"which ρ_L is above all quadratic estimators', or below one's, by {BAND_SIGMAS:g} σ of "
+        "pairs.\n"
+    )
+
+
+def _others(version: OfVersion) -> list[tuple[str, Estimate]]:
+    """The references but for those that are a cell themselves."""
+    made = {one.model for one in version.made}
+    return [(name, one) for name, one in version.references.items() if name not in made]
+
+
+def _score(version: OfVersion, made: Made) -> list[str]:
+    bands = _UNKNOWN
+    if made.above_quadratic is not None and made.below_quadratic is not None:
+        bands = f"{made.above_quadratic}, {len(made.below_quadratic)}"
+    above, less = made.above_iterated, _UNKNOWN
+    if above is not None:
+        less = f"{above.value:+.4f} ± {above.error:.4f}" if above.error else ""
+    score, spent = _measured(made.estimate), made.training
+    return [
+        f"`{made.model}`" + (f" {DEFAULT_MARK}" if made is default_of(version) else ""),
+        f"**{score}**" if made is best(version.made) else score,
+        less,
+        bands,
+        f"{made.examples:,}",
+        "" if made.steps is None else f"{made.steps:,}",
+        f"{sum(s.seconds for s in spent) / 60:.1f}" if spent else _UNKNOWN,
+        f"{sum(s.cpu_seconds for s in spent) / 60:.1f}" if spent else _UNKNOWN,
+        f"{max(s.peak_gib for s in spent):.1f} GiB" if spent else _UNKNOWN,
+        _UNKNOWN if made.parameters is None else f"{made.parameters:,}",
+        str(made.seed),
+    ]
+
+
+def _bands(version: OfVersion) -> str:
+    columns = dict(_others(version))
+    if version.forecast is not None:
+        columns["forecast"] = version.forecast
+    columns |= {f"`{made.model}`": made.estimate for made in version.made}
+    head = ["L", *columns]
+    rows = []
+    for place, band in enumerate(_band_names(version)):
+        cells = (_digits(e.rho_ell[place], e.rho_ell_error[place]) for e in columns.values())
+        rows.append([band, *cells])
+    return table(head, rows)
+
+
+def _band_names(version: OfVersion) -> list[str]:
+    edges = [f"{edge:.0f}" for edge in version.ell_edges]
+    return [f"{low}–{high}" for low, high in zip(edges[:-1], edges[1:], strict=True)]
+
+
+def _coverage(version: OfVersion) -> str:
+    columns = {
+        f"`{made.model}`, {level} %": shares
+        for made in version.made
+        for level, shares in (made.coverage or {}).items()
+    }
+    rows = [
+        [band, *(f"{100 * shares[place]:.1f} %" for shares in columns.values())]
+        for place, band in enumerate(_band_names(version))
+    ]
+    return "Share of the modes' parts that the network's own intervals hold.\n\n" + table(
+        ["L", *columns], rows
+    )
+
+
+def _measured(estimate: Estimate) -> str:
+    return f"{estimate.rho:.4f} ± {estimate.rho_error:.4f}"
+
+
+def _digits(value: float, error: float) -> str:
+    return f"{value:.4f}" + (f"({round(1e4 * error)})" if error else "")
+
+
+def _folded(title: str, content: str) -> str:
+    return f"<details>\n<summary>{title}</summary>\n\n{content}\n</details>\n"
+
+
+def _escaped(line: str) -> str:
+    return line.replace("<", "&lt;").replace("|", "\\|")
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Returns a table in Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"

@@ -1,0 +1,85 @@
+"""Verdicts on a version's networks: which is best, whether it beats the iterated estimator."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from benchmarks.results.evidence import ITERATED, Difference, Made, OfVersion
+from trainer.networks import families
+from trainer.settings.recipes import RECIPES
+
+SIGMAS = 2.0
+"""Of a difference that is no chance."""
+
+
+def default_of(version: OfVersion) -> Made | None:
+    """Returns the cell of the version's default network, None if it was not made."""
+    name = RECIPES[version.version][0].model
+    return next((made for made in version.made if made.model == name), None)
+
+
+def best(made: Sequence[Made]) -> Made:
+    """Returns the cell with the highest correlation."""
+    return max(made, key=lambda one: one.estimate.rho)
+
+
+def difference(one: Made, other: Made) -> Difference:
+    """Returns by how much a cell is above another of the same version.
+
+    Each is known beside the iterated estimator, with the error of pairs. These errors are taken as
+    independent: what they share makes the true one smaller.
+    """
+    if one is other:
+        return Difference(0.0, 0.0)
+    known = [made.above_iterated for made in (one, other)]
+    if None in known:
+        errors = (one.estimate.rho_error, other.estimate.rho_error)
+    else:
+        errors = tuple(above.error for above in known if above is not None)  # type: ignore[assignment]
+    return Difference(one.estimate.rho - other.estimate.rho, math.hypot(*errors))
+
+
+def stale_default(version: OfVersion) -> str | None:
+    """Says why a version's default is not what its figures call for; None if it is the best.
+
+    It may be below the best by chance.
+    """
+    name = RECIPES[version.version][0].model
+    default = default_of(version)
+    if default is None:
+        return f"{version.version}: its default, {name}, was not judged"
+    winner = best(version.made)
+    above = difference(winner, default)
+    if above.value <= SIGMAS * above.error:
+        return None
+    return f"{version.version}: {winner.model} is {plus_minus(above)} above the default, {name}"
+
+
+def sentence(version: OfVersion) -> str:
+    """Says whether a network beats the iterated estimator within its minutes, and by how much."""
+    networks = [made for made in version.made if not families.is_fitted(made.model)]
+    if not networks:
+        return f"No network was trained on {version.version} yet."
+    winner = best(networks)
+    budget = f"{winner.minutes:g} minutes" if winner.minutes is not None else "its epochs"
+    reached = f"`{winner.model}`, the best network, has ρ = {_rho(winner)} after {budget}"
+    above = winner.above_iterated
+    if above is None:
+        return f"{reached}; there is no iterated estimator beside it."
+    what = f"the iterated estimator's {version.references[ITERATED].rho:.4f}"
+    if above.value > SIGMAS * above.error:
+        return f"{reached}: it **beats** {what}, by {plus_minus(above)}."
+    if above.value >= -SIGMAS * above.error:
+        return f"{reached}: it cannot be told from {what} ({plus_minus(above)})."
+    short = Difference(-above.value, above.error)
+    return f"{reached}: it stays **below** {what}, by {plus_minus(short)}."
+
+
+def plus_minus(difference: Difference) -> str:
+    """Writes a difference with its error."""
+    return f"{difference.value:.4f} ± {difference.error:.4f}"
+
+
+def _rho(made: Made) -> str:
+    return f"{made.estimate.rho:.4f} ± {made.estimate.rho_error:.4f}"

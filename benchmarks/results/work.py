@@ -1,0 +1,97 @@
+"""One cell of the evidence, trained and judged: what `benchmarks.results` starts for each.
+
+    python -m benchmarks.results.work --version v11 --model unet --minutes 10 --results runs/results
+
+It goes on where it was stopped. The folder is a run's, judged, with what it cost in cost.json.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lensing_tfds.command_line import CommandParser, command
+from lensing_tfds.errors import LensingError
+from lensing_tfds.quiet import quiet_tensorflow
+
+if TYPE_CHECKING:
+    from benchmarks.results.cells import Cell
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Runs the command; exits with status 2 where the cell cannot be made."""
+    parser = CommandParser("benchmarks.results.work", "Train and judge one network on a version.")
+    parser.add_argument("--version", required=True)
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--minutes", type=float, required=True)
+    parser.add_argument("--results", type=Path, required=True)
+    parser.add_shared("--data_dir")
+    parser.add_shared("--max_examples")
+    flags = parser.parse_args(argv)
+    with command(flags.verbose, extra="trainer"):
+        with quiet_tensorflow():
+            from benchmarks.results.cells import Cell
+            from lensing_tfds.records.datasets import absolute_data_dir
+
+        cell, data_dir = Cell(flags.version, flags.model), absolute_data_dir(flags.data_dir)
+        work(cell, flags.results, data_dir, flags.minutes, flags.max_examples)
+
+
+def work(
+    cell: Cell, results: Path, data_dir: str, minutes: float, max_examples: int | None
+) -> None:
+    """Trains and judges a cell.
+
+    Args:
+      cell: the network and the version.
+      results: the folder that holds the cells'.
+      data_dir: where datasets are.
+      minutes: of training.
+      max_examples: of the test split that are judged; None for all.
+
+    Raises:
+      LensingError: it cannot be trained or judged, or was stopped before the end.
+    """
+    import keras
+    import tensorflow as tf
+
+    from benchmarks.results.cost import Cost, Meter, processor
+    from estimators import judge
+    from estimators import results as judged
+    from lensing_tfds.records.datasets import open_dataset
+    from lensing_tfds.versions import VERSIONS
+    from trainer.train import train
+
+    folder = results / cell.name
+    config = cell.config(data_dir, minutes)
+    open_dataset(VERSIONS[cell.version], data_dir, _report)  # building it is not the cell's cost
+    gpus = tf.config.list_physical_devices("GPU")
+    details = tf.config.experimental.get_device_details(gpus[0]) if gpus else {}
+    device = details.get("device_name") or processor()
+    before, meter = Cost.read(folder), Meter(device)
+
+    class Kept(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            cost = dataclasses.replace(before, training=(*before.training, meter.spent()))
+            cost.write(folder)
+
+    run = train(config, folder, _report, callbacks=[Kept()])
+    epochs = run.history["epoch"]
+    if run.plan is not None and (len(epochs) == 0 or epochs[-1] < run.plan.epochs):
+        raise LensingError(f"stopped after {len(epochs)} of {run.plan.epochs} epochs")
+    parameters = sum(math.prod(weights.shape) for weights in run.model.trainable_weights)
+    cost = dataclasses.replace(Cost.read(folder), parameters=parameters)
+    meter = Meter(device)
+    judged.write(run, judge.judge(run, "test", max_examples))
+    dataclasses.replace(cost, judging=meter.spent()).write(folder)
+
+
+def _report(line: str) -> None:
+    print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+"""What is gathered is what the cells' files say, and a file of figures is as it was written."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from benchmarks.results import evidence
+from benchmarks.results.cells import IMPORTANT, MODELS, STACK, Cell, cells, in_folder
+from benchmarks.results.evidence import ITERATED, QE, gather
+from estimators.resampling import Measured
+from lensing_tfds.errors import LensingError
+from lensing_tfds.versions import VERSIONS
+from tests.benchmarks.results import judged
+from tests.benchmarks.results.judged import put
+from trainer.networks import families
+from trainer.settings.recipes import RECIPES
+
+UNET, CLOSED = Cell("v11", "unet"), Cell("v11", "iterated")
+
+
+@pytest.fixture(name="metrics", scope="module")
+def metrics_fixture():
+    return judged.some_metrics()
+
+
+def test_the_cells_are_every_family_on_every_version():
+    found = cells(IMPORTANT, MODELS)
+    assert set(IMPORTANT) == set(VERSIONS)
+    assert {families.family_of(cell.model) for cell in found} == set(families.FAMILIES)
+    assert len(found) == len(VERSIONS) * len(families.FAMILIES)
+    stacks = {cell.version: cell.model for cell in found if cell.column == STACK}
+    for version, model in stacks.items():
+        studied = [r.model for r in RECIPES[version] if families.family_of(r.model) == STACK]
+        assert model == studied[0]
+
+
+def test_unknown_versions_and_models_are_refused():
+    with pytest.raises(LensingError, match="unknown version 'v13': expected v1, v2"):
+        cells(["v13"], ["unet"])
+    with pytest.raises(LensingError, match="unknown model 'unett'"):
+        cells(["v1"], ["unett"])
+
+
+def test_a_cells_settings_are_the_recipes_with_its_minutes():
+    assert UNET.config("/data", 3.0).minutes == 3.0
+    assert UNET.config("/data", 3.0).schedule == RECIPES["v11"][1].schedule
+    assert "minutes" not in CLOSED.config("/data", 3.0).taken
+    assert (
+        UNET.command(3.0) == "python -m benchmarks.results --versions v11 --models unet --minutes 3"
+    )
+
+
+def test_what_is_gathered_is_what_the_files_say(tmp_path, metrics):
+    put(tmp_path, UNET, metrics, 0.5, above=-0.1, error=0.002)
+    put(tmp_path, CLOSED, metrics, 0.6)
+    (tmp_path / "v11").mkdir()
+    (tmp_path / "something-else").mkdir()
+    assert list(in_folder(tmp_path)) == [CLOSED, UNET]
+    (version,) = gather(tmp_path)
+    assert (version.version, version.num_examples) == ("v11", 4)
+    closed, unet = version.made
+    assert (unet.estimate.rho, unet.estimate.rho_error) == (0.5, 0.001)
+    assert unet.above_iterated == (-0.1, 0.002) and closed.above_iterated == (0, 0)
+    assert (unet.steps, unet.examples) == (100, 100 * UNET.config("/d", 1.0).batch_size)
+    assert (closed.steps, closed.examples) == (None, CLOSED.config("/d", 1.0).max_examples)
+    assert (unet.minutes, closed.minutes, unet.parameters) == (10.0, None, 12_345)
+    assert version.references[ITERATED].rho == pytest.approx(0.6)
+    assert version.references[QE].rho == pytest.approx(
+        float(metrics.estimators[judged.QUADRATIC].measured["map_correlation"].value), rel=1e-5
+    )
+    assert unet.estimate.rho_ell == pytest.approx(metrics.measured["rho_ell"].value, rel=1e-5)
+
+
+def test_bands_are_counted_by_the_errors_of_pairs(tmp_path, metrics):
+    bands = np.zeros(len(metrics.ell))
+    bands[0], bands[1] = 0.04, -0.04
+    other = metrics.estimators[judged.QUADRATIC]
+    for error, counted in ((0.01, (1, (1,))), (0.02, (0, ()))):
+        difference = Measured(bands, np.full_like(bands, error))
+        others = {
+            **metrics.estimators,
+            judged.QUADRATIC: dataclasses.replace(other, difference_ell=difference),
+        }
+        put(tmp_path, UNET, dataclasses.replace(metrics, estimators=others), 0.5)
+        (made,) = gather(tmp_path)[0].made
+        assert (made.above_quadratic, made.below_quadratic) == counted
+
+
+def test_what_cannot_be_read_or_compared_is_a_failed_cell_and_the_others_are_shown(
+    tmp_path, metrics
+):
+    put(tmp_path, UNET, metrics, 0.5)
+    put(tmp_path, CLOSED, judged.some_metrics(5), 0.6)
+    damaged, diverged = Cell("v11", "6x64-9"), Cell("v12", "unet")
+    put(tmp_path, damaged, metrics, 0.4)
+    (tmp_path / damaged.name / "metrics.json").write_text("{")
+    (tmp_path / diverged.name).mkdir()
+    diverged.fail(tmp_path, "loss became nan", 3.0)
+    found = {version.version: version for version in gather(tmp_path)}
+    assert [made.model for made in found["v11"].made] == ["iterated"]
+    lines = {one.model: one.line for one in found["v11"].failed}
+    assert "only scores on the same examples compare" in lines["unet"]
+    assert "not valid JSON" in lines["6x64-9"]
+    assert found["v12"].failed[0].line == "loss became nan"
+    assert found["v12"].failed[0].command.endswith("--models unet --minutes 3")
+    diverged.succeed(tmp_path)
+    assert [version.version for version in gather(tmp_path)] == ["v11"]
+
+
+def test_a_cell_is_as_asked_with_the_same_settings_and_examples_only(tmp_path, metrics):
+    put(tmp_path, UNET, metrics, 0.5)
+    asked = UNET.config("/elsewhere", 10.0)
+    assert UNET.is_as_asked(tmp_path, asked, 4)
+    assert not UNET.is_as_asked(tmp_path, asked, None)
+    assert not UNET.is_as_asked(tmp_path, UNET.config("/data", 9.0), 4)
+    assert not CLOSED.is_as_asked(tmp_path, asked, 4)
+    (tmp_path / UNET.name / "metrics.json").write_text("{")
+    assert not UNET.is_as_asked(tmp_path, asked, 4)
+
+
+def test_a_folder_of_another_network_is_not_the_cells(tmp_path, metrics):
+    put(tmp_path, UNET, metrics, 0.5)
+    (tmp_path / UNET.name).rename(tmp_path / "v12-unet")
+    with pytest.raises(LensingError, match="v12-unet holds unet on lensing/v11, not v12-unet"):
+        Cell("v12", "unet").judged(tmp_path)
+
+
+def test_figures_are_read_as_they_were_written_and_refused_when_edited(tmp_path, metrics):
+    put(tmp_path, UNET, metrics, 0.5)
+    put(tmp_path, CLOSED, metrics, 0.6)
+    path, found = tmp_path / "results.json", gather(tmp_path)
+    evidence.write(found, path)
+    assert evidence.read(path) == found
+    values = json.loads(path.read_text())
+    values["versions"]["v11"]["made"][1]["estimate"]["rho"] = 0.7
+    path.write_text(json.dumps(values))
+    with pytest.raises(LensingError, match="is not as it was measured"):
+        evidence.read(path)

@@ -1,0 +1,115 @@
+"""The page says what the figures say; the project's own is made of its own figures."""
+
+import pathlib
+import re
+
+import pytest
+
+from benchmarks.results import evidence, page, readme, verdicts
+from benchmarks.results.cells import Cell
+from benchmarks.results.evidence import gather
+from lensing_tfds.errors import LensingError
+from tests.benchmarks.results import judged
+from tests.benchmarks.results.judged import put
+
+ROOT = pathlib.Path(__file__).parents[3]
+FIGURES = ROOT / "docs" / "results.json"
+UNET, CLOSED, STACK = (Cell("v11", model) for model in ("unet", "iterated", "6x64-9"))
+
+
+@pytest.fixture(name="metrics", scope="module")
+def metrics_fixture():
+    return judged.some_metrics()
+
+
+def rendered(results):
+    return page.render(gather(results), "results.png")
+
+
+def test_the_page_shows_every_cell_the_best_and_the_default(tmp_path, metrics):
+    put(tmp_path, CLOSED, metrics, 0.63)
+    put(tmp_path, UNET, metrics, 0.6312, above=0.0012, error=0.0002)
+    put(tmp_path, STACK, metrics, 0.01, above=-0.62, error=0.003)
+    (tmp_path / "v12-unet").mkdir()
+    Cell("v12", "unet").fail(tmp_path, "it <diverged>", 10.0)
+    text = rendered(tmp_path)
+    row = next(line for line in text.splitlines() if line.startswith("| [v11](#v11) |"))
+    assert "| 0.6300 ◆ | **0.6312** | 0.0100 |" in row
+    assert "by 0.0012 ± 0.0002" in text and "it **beats** the iterated" in text
+    assert "`unet` failed: it &lt;diverged>" in text
+    for cell in (UNET, STACK):
+        assert f"--versions v11 --models {cell.model} --minutes 10" in text
+    assert "--models iterated\n" in text
+    score = next(line for line in text.splitlines() if line.startswith("| `unet` |"))
+    assert "+0.0012 ± 0.0002" in score and "| 10.0 | 8.0 | 1.5 GiB | 12,345 | 0 |" in score
+    bands = [line for line in text.splitlines() if re.match(r"\| \d+–\d+ \|", line)]
+    assert len(bands) == len(metrics.ell)
+
+
+@pytest.mark.parametrize(
+    ("above", "words"),
+    [(0.001, "it **beats**"), (0.0001, "cannot be told from"), (-0.001, "stays **below**")],
+)
+def test_the_sentence_is_by_the_difference_and_its_error(tmp_path, metrics, above, words):
+    put(tmp_path, UNET, metrics, 0.63, above=above, error=0.0001)
+    assert words in verdicts.sentence(gather(tmp_path)[0])
+    put(tmp_path, UNET, metrics, 0.63, above=above, error=1.0)
+    assert "cannot be told from" in verdicts.sentence(gather(tmp_path)[0])
+
+
+def test_without_a_trained_network_the_sentence_says_so(tmp_path, metrics):
+    put(tmp_path, CLOSED, metrics, 0.63)
+    assert verdicts.sentence(gather(tmp_path)[0]) == "No network was trained on v11 yet."
+
+
+def test_a_default_is_stale_where_another_is_better_beyond_chance(tmp_path, metrics):
+    put(tmp_path, UNET, metrics, 0.6312, above=0.0012, error=0.0002)
+    assert "its default, iterated, was not judged" in verdicts.stale_default(gather(tmp_path)[0])
+    put(tmp_path, CLOSED, metrics, 0.63)
+    found = verdicts.stale_default(gather(tmp_path)[0])
+    assert found == "v11: unet is 0.0012 ± 0.0002 above the default, iterated"
+    put(tmp_path, UNET, metrics, 0.6312, above=0.0012, error=0.001)
+    assert verdicts.stale_default(gather(tmp_path)[0]) is None
+
+
+def test_the_page_is_written_with_its_figures_its_picture_and_the_readmes_parts(tmp_path, metrics):
+    put(tmp_path / "runs", CLOSED, metrics, 0.63)
+    text = tmp_path / "README.md"
+    text.write_text("a\n<!-- results: defaults -->\nold\n<!-- end of results -->\nb\n")
+    target = tmp_path / "docs" / "results.md"
+    page.write(gather(tmp_path / "runs"), target, text)
+    figures = evidence.read(target.with_suffix(".json"))
+    assert target.read_text() == page.render(figures, "results.png")
+    assert target.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+    assert text.read_text() == readme.filled(text.read_text(), figures)
+    assert "| `iterated` | **0.6300 ± 0.0010** |" in text.read_text()
+    assert "old" not in text.read_text()
+
+
+@pytest.mark.parametrize(
+    "text", ["none", "<!-- results: table -->", "<!-- results: tables -->\n<!-- end of results -->"]
+)
+def test_a_readme_without_its_parts_is_refused(text):
+    with pytest.raises(LensingError, match="results:"):
+        readme.filled(text, ())
+
+
+def test_a_page_of_another_kind_is_refused(tmp_path):
+    with pytest.raises(LensingError, match=r"is no \.md"):
+        page.write((), tmp_path / "page.html")
+
+
+def test_the_projects_page_is_made_of_its_figures():
+    found = evidence.read(FIGURES)
+    assert FIGURES.with_suffix(".md").read_text("utf-8") == page.render(found, "results.png")
+    assert FIGURES.with_suffix(".png").exists()
+
+
+def test_the_projects_readme_says_what_the_page_says():
+    text = (ROOT / "README.md").read_text("utf-8")
+    assert readme.filled(text, evidence.read(FIGURES)) == text
+
+
+def test_the_default_of_each_version_is_the_best_network_of_the_page():
+    stale = map(verdicts.stale_default, evidence.read(FIGURES))
+    assert [line for line in stale if line is not None] == []
