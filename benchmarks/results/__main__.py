@@ -84,6 +84,8 @@ def make(flags: argparse.Namespace, wanted: Sequence[Cell]) -> int:
         begun = time.monotonic()
         make_folder(flags.results / cell.name)
         line = _made(flags, cell, data_dir, minutes)
+        if line is None and not cell.is_as_asked(flags.results, config, flags.max_examples):
+            line = "it was stopped before it was judged: the same command goes on"
         if line is None:
             cell.succeed(flags.results)
             what = _found(flags, cell)

@@ -1,7 +1,7 @@
 """The cost of a cell, cost.json in its folder: time, time of processors, memory, parameters.
 
-A session is a process that trained: a run that was killed and goes on has several. What it spent
-is kept after each epoch, as its network is; what was lost with a kill is in neither.
+A session is a process that trained: a run that was killed and goes on has several. All that they
+spent counts, steps that were lost with a kill too, but for the last seconds before it.
 """
 
 from __future__ import annotations

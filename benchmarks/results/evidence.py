@@ -231,9 +231,9 @@ def _made(cell: Cell, run: Run, metrics: Metrics, cost: Cost) -> Made:
     in_a_pass = run.lensing.number_of_first("train", config.max_examples)
     steps, examples = None, in_a_pass
     if not fitted and plan is not None:
-        steps = plan.steps
+        steps = int(max(run.history["epoch"], default=0)) * plan.steps_per_epoch
         whole = math.ceil(in_a_pass / config.batch_size)  # the last batch of a pass is smaller
-        examples = round(in_a_pass * plan.steps / whole)
+        examples = round(in_a_pass * steps / whole)
     elif not fitted:
         assert config.epochs is not None, "one of the two is given"
         steps = config.epochs * math.ceil(in_a_pass / config.batch_size)

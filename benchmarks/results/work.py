@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lensing_tfds.command_line import CommandParser, command
-from lensing_tfds.errors import LensingError
 from lensing_tfds.quiet import quiet_tensorflow
 
 if TYPE_CHECKING:
     from benchmarks.results.cells import Cell
+
+_SECONDS_BETWEEN_FILES = 10.0
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -53,7 +55,7 @@ def work(
       max_examples: of the test split that are judged; None for all.
 
     Raises:
-      LensingError: it cannot be trained or judged, or was stopped before the end.
+      LensingError: it cannot be trained or judged.
     """
     import keras
     import tensorflow as tf
@@ -74,14 +76,28 @@ def work(
     before, meter = Cost.read(folder), Meter(device)
 
     class Kept(keras.callbacks.Callback):
-        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Keeps what was spent, now and then: a run may be killed at any moment."""
+
+        kept = -math.inf
+
+        def keep(self) -> None:
             cost = dataclasses.replace(before, training=(*before.training, meter.spent()))
             cost.write(folder)
+            self.kept = time.monotonic()
 
-    run = train(config, folder, _report, callbacks=[Kept()])
-    epochs = run.history["epoch"]
-    if run.plan is not None and (len(epochs) == 0 or epochs[-1] < run.plan.epochs):
-        raise LensingError(f"stopped after {len(epochs)} of {run.plan.epochs} epochs")
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            if time.monotonic() - self.kept > _SECONDS_BETWEEN_FILES:
+                self.keep()
+
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            self.keep()
+
+    kept = Kept()
+    try:
+        run = train(config, folder, _report, callbacks=[kept])
+    finally:
+        if kept.kept > 0:  # a run that was finished before spends nothing
+            kept.keep()
     parameters = sum(math.prod(weights.shape) for weights in run.model.trainable_weights)
     cost = dataclasses.replace(Cost.read(folder), parameters=parameters)
     meter = Meter(device)

@@ -14,6 +14,7 @@ from lensing_tfds.versions import VERSIONS
 from tests.estimators import skies
 from tests.estimators.test_reach import estimator, judged
 from trainer.networks import families
+from trainer.runs.history import COLUMNS, HISTORY, write_history
 from trainer.runs.plan import Plan
 from trainer.runs.run import RunConfig, write_config
 
@@ -58,6 +59,8 @@ def put(
     config = cell.config("/data", 10.0)
     plan = Plan(4, 25) if trained else None
     write_config(folder, RunConfig(config, VERSIONS[cell.version], DATASET_VERSION, plan))
+    rows = [dict.fromkeys(COLUMNS, 0.5) | {"epoch": float(epoch)} for epoch in range(1, 5)]
+    write_history(folder / HISTORY, rows)
     metrics = beside(with_rho(metrics, rho), ITERATED, rho - above, above, error)
     if not trained:  # it is not judged beside itself
         others = {name: one for name, one in metrics.estimators.items() if name != ITERATED}

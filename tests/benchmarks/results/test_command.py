@@ -109,6 +109,14 @@ def test_a_failed_cell_is_told_and_tried_again_and_what_is_finished_is_skipped(
     assert len(made) == 3 and (tmp_path / "page.md").exists()
 
 
+def test_a_cell_that_was_stopped_without_a_failure_is_not_finished(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(results, "_made", lambda *arguments: None)  # as after SIGTERM
+    with pytest.raises(SystemExit) as end:
+        results.main(["--results", str(tmp_path), "--versions", "v11", "--models", "unet"])
+    assert end.value.code == 1
+    assert "failed: it was stopped before it was judged" in capsys.readouterr().out
+
+
 def test_bad_flags_are_refused_before_anything_is_made(tmp_path, made, capsys):
     for flags, line in (
         (["--models", "unett"], "unknown model 'unett'"),
