@@ -15,6 +15,7 @@ nothing was learned. Errors are of a bootstrap over examples, see `estimators.re
 from __future__ import annotations
 
 import dataclasses
+import math
 import statistics
 
 import numpy as np
@@ -58,8 +59,11 @@ class CoverageMeter:
     """
 
     def __init__(self, uncertainty: Uncertainty, bands: Bands, kappa_power: NDArray[np.float64]):
-        if uncertainty.sky != bands.sky:
-            raise LensingError(f"the errors are of {uncertainty.sky}, the maps of {bands.sky}")
+        if not uncertainty.covers(bands):
+            raise LensingError(
+                f"the errors are of {_said(uncertainty.bands)}, judged are {_said(bands)}: train "
+                "again, to measure them again"
+            )
         self._modes = RealModes(bands.sky)
         bins = Bins.between(bands.edges, bands.sky)
         index = self._modes.gather(bins.index)
@@ -70,12 +74,6 @@ class CoverageMeter:
         self._half_widths = [
             self._modes.gather(uncertainty.mode_half_width(level))[self._judged] for level in LEVELS
         ]
-        if np.isnan(self._half_widths).any():
-            raise LensingError(
-                f"the errors are of multipoles {uncertainty.edges[0]:.5g} to "
-                f"{uncertainty.edges[-1]:.5g}, judged are {bands.edges[0]:.5g} to "
-                f"{bands.edges[-1]:.5g}: train again, to measure them again"
-            )
         self._pixel_half_widths = [uncertainty.pixel_half_width(level) for level in LEVELS]
         kappa_std = np.sqrt(self._modes.gather(kappa_power)[self._judged] / bands.sky.area)
         self._ignorant = [_gaussian_score(level) * self._means(kappa_std) for level in LEVELS]
@@ -126,3 +124,11 @@ def _gaussian_score(level: float) -> float:
     """The interval score of the central interval of a standard normal distribution."""
     normal = statistics.NormalDist()
     return 4 * normal.pdf(normal.inv_cdf((1 + level) / 2)) / (1 - level)
+
+
+def _said(bands: Bands) -> str:
+    sky = bands.sky
+    return (
+        f"{sky.npix} x {sky.npix} pixels on {math.degrees(sky.side):.4g} deg, multipoles "
+        f"{bands.edges[0]:.5g} to {bands.edges[-1]:.5g}"
+    )

@@ -14,6 +14,7 @@ from estimators.kappa_files import KappaMaps, open_kappa_maps
 from estimators.reports.page import Html
 from estimators.sealed_predictions import DESCRIPTION, PredictionDescription, read_description
 from estimators.subject import SubjectDescription
+from estimators.uncertainty import Uncertainty
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records.datasets import absolute_data_dir, find_config
@@ -35,6 +36,7 @@ class Predictions:
       data_dir: the absolute folder that holds the folder `lensing`.
       maps: κ.
       description: what they were made from; None where nothing in the folder says so.
+      uncertainty: how far from the truth they are, by whoever made them; None where it is not said.
     """
 
     workdir: Path
@@ -43,6 +45,7 @@ class Predictions:
     data_dir: str
     maps: KappaMaps
     description: PredictionDescription | None
+    uncertainty: Uncertainty | None = None
 
     estimates_any_map = False
 
@@ -79,7 +82,12 @@ class Predictions:
         """
         self.maps.refuse_unfit(self.config, split, num_examples)
         label = f"{'estimate in' if self.description is None else 'network'} {self.name}"
-        return Estimator("predictions", label, lambda batch: self.maps.estimate(batch["index"]))
+        return Estimator(
+            "predictions",
+            label,
+            lambda batch: self.maps.estimate(batch["index"]),
+            uncertainty=self.uncertainty,
+        )
 
     def describe(self) -> SubjectDescription:
         """Returns their presentation for the report."""

@@ -87,6 +87,11 @@ class Uncertainty:
         """The bands that have a factor each."""
         return Bands(self.sky, self.edges)
 
+    def covers(self, bands: Bands) -> bool:
+        """Whether there are intervals of all modes in these bands."""
+        (first, last), (low, high) = self.edges[[0, -1]], bands.edges[[0, -1]]
+        return bool(self.sky == bands.sky and first <= low and high <= last)
+
     @functools.cached_property
     def mode_std(self) -> NDArray[np.float64]:
         """Root mean square of |r_l|, half plane: √2 times that of a real or an imaginary part."""

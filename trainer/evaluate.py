@@ -90,8 +90,7 @@ def _subject(arguments: argparse.Namespace) -> Subject:
 
     if arguments.predictions is not None:
         predictions = open_predictions(arguments.predictions, arguments.dataset, arguments.data_dir)
-        _refuse_other_network(predictions)
-        return predictions
+        return _with_its_network(predictions)
     if arguments.dataset is not None:
         raise LensingError("--dataset is for --predictions: a run has its own")
     run = load_run(arguments.workdir)
@@ -102,14 +101,19 @@ def _subject(arguments: argparse.Namespace) -> Subject:
     return run
 
 
-def _refuse_other_network(predictions: Predictions) -> None:
-    """Refuses a description that the network kept beside it contradicts, where one is kept."""
+def _with_its_network(predictions: Predictions) -> Predictions:
+    """Returns predictions with the errors of the network kept beside them, where one is kept.
+
+    Raises:
+      LensingError: it is not the one that they are described to be of.
+    """
+    from estimators.ensemble import bands_of
     from lensing_tfds.errors import LensingError
     from trainer.runs.run import load_run
 
     folder = predictions.workdir / "network"
     if (described := predictions.description) is None or not folder.exists():
-        return
+        return predictions
     run = load_run(folder)
     (sha256,) = run.fingerprint.values()
     for name, said, found in (
@@ -121,6 +125,10 @@ def _refuse_other_network(predictions: Predictions) -> None:
                 f"{predictions.workdir}/predictions.json has {name} {said}, but the network kept "
                 f"in {folder} is {found}: predict again"
             )
+    errors = run.uncertainty
+    if errors is None or not errors.covers(bands_of(predictions.config)):
+        return predictions  # of another sky's patch, say
+    return dataclasses.replace(predictions, uncertainty=errors)
 
 
 if __name__ == "__main__":

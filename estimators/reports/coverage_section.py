@@ -48,8 +48,8 @@ def sentence(coverage: Sequence[LevelCoverage]) -> str:
         begin = "those" if number else "Intervals"
         hold = "" if number else " hold the truth"
         parts.append(
-            f"{begin} of {name_of(of.level)} %{hold} in {_percent(of.pixels)} of all pixels and "
-            f"in {low:.1%} to {high:.1%} of a band's modes"
+            f"{begin} of {name_of(of.level)} %{hold} in {_percent(of.pixels)} of all pixels and, "
+            f"band by band, in {100 * low:.1f} to {100 * high:.1f} % of the modes"
         )
     return f"{'; '.join(parts)}."
 
@@ -96,8 +96,8 @@ def figure(evaluation: Evaluation) -> Figure:
     for number, (axes, of, shift) in enumerate(
         zip(above, levels, style.spread(len(levels)), strict=True)
     ):
-        look, label = style.series(number), f"{name_of(of.level)} % intervals"
-        points(axes, look, ell, *of.modes, label)
+        look = style.series(number)
+        points(axes, look, ell, *of.modes)
         points(below, look, ell * shift, *of.score)
         axes.axhline(of.level, color=style.BLACK, lw=0.8)
         axes.axhspan(of.level - _GOAL, of.level + _GOAL, color=style.PALE, alpha=0.6, lw=0)
@@ -106,9 +106,9 @@ def figure(evaluation: Evaluation) -> Figure:
         axes.set_ylim(max(-0.02, of.level - shown), min(1.02, of.level + shown))
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         axes.set_ylabel("coverage")
-        style.legend(axes, loc="upper left")
+        axes.set_title(f"{name_of(of.level)} % intervals", loc="left", color=look.colour)
     below.set_ylabel("interval score")
-    below.set_ylim(bottom=0)
+    style.bounded(below, (0.0, 0.0), (1.05, 2.0))
     style.multipoles(below)
     return drawn
 
@@ -124,4 +124,4 @@ def _table(evaluation: Evaluation) -> Html:
 
 
 def _percent(measured: Measured) -> str:
-    return f"{100 * float(measured.value):.1f} ± {100 * float(measured.error):.1f} %"
+    return f"{100 * float(measured.value):.2f} ± {100 * float(measured.error):.2f} %"

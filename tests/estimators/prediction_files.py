@@ -10,7 +10,7 @@ from lensing_tfds.configs import DATASET_VERSION
 from lensing_tfds.records.shards import SplitPlan
 
 
-def write_predictions(folder, kappa, config, data_dir, num_shards=2, split="test"):
+def write_predictions(folder, kappa, config, data_dir, num_shards=2, split="test", network=None):
     """Writes κ of a whole split, (n, npix, npix), with seals and a description."""
     description = PredictionDescription(
         dataset=f"lensing/{config.name}",
@@ -20,7 +20,7 @@ def write_predictions(folder, kappa, config, data_dir, num_shards=2, split="test
         num_examples=config.num_examples[split],
         num_shards=num_shards,
         model="1x4-3",
-        network_sha256="0123456789abcdef" * 4,
+        network_sha256=network or "0123456789abcdef" * 4,
         workdir="/somewhere/run",
         data_dir=data_dir,
     )

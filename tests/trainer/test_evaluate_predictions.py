@@ -197,6 +197,21 @@ def test_a_description_that_the_kept_network_contradicts_is_refused(ours, traine
     assert "predictions.json has network_sha256 0123456789ab" in line and "predict again" in line
 
 
+def test_predictions_come_with_the_errors_of_the_network_kept_beside_them(
+    trained, kappa, tiny, data_dir, tmp_path
+):
+    run = shutil.copytree(trained, tmp_path / "run")
+    asked = dataclasses.replace(load_run(run).config, uncertainty=True)
+    (sha256,) = train(asked, run).fingerprint.values()  # nothing is left to train
+    main(["--workdir", str(run), "--no-baselines"])
+    of_run = json.loads((run / "metrics.json").read_text())["uncertainty"]
+    assert of_run is not None
+    folder = tmp_path / "predictions"
+    shutil.copytree(run, folder / "network")
+    write_predictions(folder, kappa[..., 0], tiny, data_dir, network=sha256)
+    assert judged(folder)["uncertainty"] == of_run
+
+
 def test_a_run_has_its_own_dataset(trained, capsys):
     with pytest.raises(SystemExit):
         main(["--workdir", str(trained), "--dataset", "lensing/v8"])

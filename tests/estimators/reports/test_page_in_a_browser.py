@@ -5,10 +5,12 @@ import json
 import shutil
 import subprocess
 
+import numpy as np
 import pytest
 
 from estimators.estimator import zero
 from estimators.reports import page
+from estimators.uncertainty import measured_uncertainty
 from tests.estimators import skies
 from tests.estimators.reports.test_run_page import rendered
 
@@ -44,7 +46,10 @@ def seen(html, folder, width):
 def html_fixture(tmp_path_factory):
     """A report with a long name and long words in its tables."""
     other = dataclasses.replace(zero(), name="qe_tt_wiener", label="x" * 80, basis="measured " * 9)
-    html = rendered(skies.CONFIG, tmp_path_factory.mktemp("run"), others=(other, zero())).html
+    kappa = skies.kappa_maps(40, np.random.default_rng(0))
+    errors = measured_uncertainty([(kappa, 0.8 * kappa)], skies.ENSEMBLE.bands)
+    folder = tmp_path_factory.mktemp("run")
+    html = rendered(skies.CONFIG, folder, others=(other, zero()), uncertainty=errors).html
     cells = ("network", "response to κ of unlensed maps", "0.0095 ± 0.0068", "0.001", "passed")
     return html.replace("</main>", page.grid((), [cells * 2], text=(0, 1, 4, 5, 6)) + "</main>")
 

@@ -116,8 +116,8 @@ def test_errors_have_a_figure_and_a_sentence_where_there_are_some(tmp_path, page
     assert len(Page(sure.html).images) == len(Page(pages.html).images) + 1
     assert sure.figures.keys() - pages.figures.keys() == {"coverage"}
     # Judged on the examples that they were measured on, they are right but for one number.
-    assert "Intervals of 68 % hold the truth in 68.0 ±" in sure.html
-    assert "those of 95 % in 95.0 ±" in sure.html
+    assert "Intervals of 68 % hold the truth in 68.0" in sure.html
+    assert "those of 95 % in 95.0" in sure.html
     assert f"± {errors.pixel_half_width(0.95):.3g} (95 %)" in sure.html
     assert "The estimate&#x27;s errors" in sure.html and "hold the truth" not in pages.html
 
