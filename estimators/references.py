@@ -30,8 +30,8 @@ from estimators.quadratic.fields import fields_of
 from estimators.quadratic.measured import (
     Calibration,
     Calibrator,
-    measure_power,
     measured_observations,
+    measured_power,
 )
 from estimators.quadratic.minimum_variance import MinimumVariance
 from estimators.quadratic.observation import Observation
@@ -92,10 +92,7 @@ def quadratic_references(
                 None, wiener, "normalised by theory", "filtered by theory, C/(C + N0)"
             )
         return by_theory
-    sky = lensing.sky
-    spectra = measure_power(
-        (fields_of(batch[LENSED], lensing.channels, sky) for batch in held_out()), sky
-    )
+    sky, spectra = lensing.sky, measured_power(lensing, held_out())
     combinations = _combinations(lensing, measured_observations(lensing, theory, spectra))
     calibrations = _calibrate(
         combinations, lensing, Bins.between([0, *ensemble.bands.edges, np.inf], sky), held_out

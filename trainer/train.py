@@ -14,10 +14,11 @@ import tensorflow_datasets as tfds
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records import reading
-from lensing_tfds.records.datasets import find_config, open_dataset, refuse_another, task_of
+from lensing_tfds.records.datasets import find_config, open_dataset, refuse_another
 from lensing_tfds.records.locks import alone_in
 from lensing_tfds.records.storage import make_folder
 from trainer.data import stream
+from trainer.data.measured import measured_statistics, training_sample
 from trainer.data.source import Source
 from trainer.data.stored import StoredExamples
 from trainer.loop import closed_form
@@ -49,7 +50,6 @@ from trainer.networks import families
 from trainer.networks.family import FittedNetwork
 from trainer.networks.physical import scaling_of
 from trainer.networks.settings import keras_settings
-from trainer.networks.statistics import Statistics, measure_statistics
 from trainer.runs import errors
 from trainer.runs.history import HISTORY, Row, ended_early, write_history
 from trainer.runs.plan import Pace, Plan, duration, planned
@@ -58,9 +58,6 @@ from trainer.runs.run import SEARCH, Run, RunConfig, load_run, write_config
 from trainer.runs.same_run import refuse_changes, refuse_other_steps
 from trainer.settings.config import LENGTHS, TrainerConfig, resumable
 from trainer.settings.optimization import check_count
-
-# Mean and variance of a pixel, and all but a few rings' power, are known to a percent from these.
-_MEASURED_EXAMPLES = 1_000
 
 # Of a run's minutes, twice: for the pace of training and of validation.
 _MEASURING = 0.02
@@ -174,10 +171,11 @@ def _train(
             config = dataclasses.replace(config, **{name: kept[name] for name in LENGTHS})
             plan = stopped.config.plan or plan
     elif model is None:
-        with signals_held():
+        with signals_held() as signals:
             statistics = measured_statistics(builder, config.max_examples)
+            sample = training_sample(builder, config.max_examples, signals.obey)
             model = families.build(
-                config.model, source.task, statistics, config.seed, config.precision
+                *(config.model, source.task, statistics, config.seed, config.precision), sample
             )
     resuming = "" if stopped is None else f", resuming after {place(stopped.record)}"
     if not finished:
@@ -335,21 +333,6 @@ def compile_network(model: keras.Model, config: TrainerConfig, steps: int) -> No
         metrics=[MapCorrelation()],
         jit_compile=_jit_compile(),
     )
-
-
-def measured_statistics(builder: tfds.core.DatasetBuilder, max_examples: int | None) -> Statistics:
-    """Measures the statistics of a dataset's maps on the first training examples.
-
-    Args:
-      builder: the dataset.
-      max_examples: how many of them a run uses; None for all.
-
-    Raises:
-      LensingError: the dataset is damaged, or its maps are all constant or not finite.
-    """
-    available = StoredExamples(builder, max_examples).examples_per_epoch
-    split = f"train[:{min(available, _MEASURED_EXAMPLES)}]"
-    return measure_statistics(reading.evaluation_batches(builder, split, 32), task_of(builder))
 
 
 def _jit_compile() -> bool | str:

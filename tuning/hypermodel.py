@@ -14,13 +14,14 @@ import tensorflow_datasets as tfds
 from lensing_tfds.command_line import Suspended, Terminated
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.records.datasets import open_dataset, task_of
+from trainer.data.measured import measured_statistics, training_sample
 from trainer.loop.memory import refuse_too_large
 from trainer.networks import families
 from trainer.networks.space import Choice, Dimension
 from trainer.networks.statistics import Statistics
 from trainer.runs.run import Run
 from trainer.settings.config import TrainerConfig
-from trainer.train import measured_statistics, train
+from trainer.train import train
 from tuning.config import SearchConfig
 
 
@@ -43,8 +44,9 @@ class LensingHyperModel(keras_tuner.HyperModel):
         config = self.trainer_config(hp)
         refuse_too_large(config, self.lensing)
         builder, statistics = self._dataset
+        sample = training_sample(builder, config.max_examples)
         return families.build(
-            config.model, task_of(builder), statistics, config.seed, config.precision
+            *(config.model, task_of(builder), statistics, config.seed, config.precision), sample
         )
 
     @functools.cached_property

@@ -17,6 +17,7 @@ from estimators.iterated.iterated_estimator import (
     Stage,
     StagedEstimator,
     each_estimate,
+    most_features,
     rings_of,
 )
 from estimators.iterated.remapping import ByRemapping
@@ -24,11 +25,12 @@ from estimators.iterated.ring_regression import RingRegression, Sums
 from estimators.iterated.threads import in_threads
 from estimators.quadratic.fields import fields_of
 from estimators.quadratic.legs import Legs, block_size
-from estimators.quadratic.measured import measure_power, measured_observations
+from estimators.quadratic.measured import measured_observations, measured_power
 from estimators.quadratic.observation import Observation
 from estimators.quadratic.quadratic_estimator import pairs_of
 from lensing_tfds import realism
 from lensing_tfds.configs import KAPPA, LENSED, LensingConfig
+from lensing_tfds.sky import spectra
 from lensing_tfds.sky.binning import Bins
 from lensing_tfds.sky.spectra import PowerSpectra
 
@@ -136,8 +138,7 @@ def method_of(config: LensingConfig, table: PowerSpectra, examples: Examples) ->
     """
     if known := method_by_theory(config, table):
         return known
-    seen = (fields_of(batch[LENSED], config.channels, config.sky) for batch in examples())
-    observations = measured_observations(config, table, measure_power(seen, config.sky))
+    observations = measured_observations(config, table, measured_power(config, examples()))
     return ByTemplate(list(observations.values())[-1], pairs_of(config))
 
 
@@ -157,6 +158,14 @@ def is_remapped(config: LensingConfig) -> bool:
     """Whether T is remapped: on a periodic patch, where theory does not hold."""
     theory = realism.estimator_theory_holds(config)
     return not theory and config.stokes == "T" and realism.is_periodic(config)
+
+
+def feature_counts(config: LensingConfig) -> tuple[int, int]:
+    """Returns how many features the maps of a config have in stage 0, and in each later stage."""
+    pairs = pairs_of(config)
+    if is_remapped(config):
+        return ByRemapping(config, spectra.fiducial()).counts
+    return len(pairs), most_features(pairs)
 
 
 def _each_stage(
@@ -207,7 +216,10 @@ def _each_stage(
         for some in in_threads(functools.partial(sums, regression), skies, threads):
             regression.add_sums(some)
         stage = dataclasses.replace(
-            weighed, gains=regression.gains(), mean_field=regression.mean_field()
+            weighed,
+            gains=regression.gains(),
+            mean_field=regression.mean_field(),
+            filters=regression.filters(),
         )
         combinations.append(Combination(stage, sky))
         yield stage, regression.correlation()

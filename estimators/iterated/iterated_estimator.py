@@ -65,12 +65,15 @@ class Stage:
         where none is remapped.
       mean_field: what features times gains are on average, a half plane, complex, to be subtracted;
         a single zero where they have no mean.
+      filters: (features, rings) float64, the best gains of each feature by itself, see
+        `RingRegression.filters`; empty where nobody kept them.
     """
 
     gains: NDArray[np.float64]
     residual_b: NDArray[np.float64] = dataclasses.field(default_factory=_none)
     power: NDArray[np.float64] = dataclasses.field(default_factory=_none)
     mean_field: NDArray[np.complex128] = dataclasses.field(default_factory=_zero)
+    filters: NDArray[np.float64] = dataclasses.field(default_factory=_none)
 
 
 def rings_of(sky: FlatSky) -> Bins:

@@ -151,6 +151,18 @@ class RingRegression:
         solved = np.linalg.solve(normal, (right / scale)[..., None])[..., 0] / scale
         return np.where(known[:, None], solved, 0.0).T
 
+    def filters(self) -> NDArray[np.float64]:
+        """Returns the best gains of each feature by itself, (features, rings).
+
+        They are scaled: of a feature times its gains a pixel's variance is 1, or it is zero.
+        """
+        pooled, sums = self._pooled(), self._about_means()
+        power = np.einsum("rii->ir", pooled)[:-1]
+        gains = np.divide(pooled[:, :-1, -1].T, power, out=np.zeros_like(power), where=power > 0)
+        own = np.einsum("rii->ir", sums)[:-1] * self._rings.num_modes / self._examples
+        std = np.sqrt(np.sum(gains**2 * own, axis=1, keepdims=True))
+        return np.divide(gains, std, out=np.zeros_like(gains), where=std > 0)
+
     def _pooled(self) -> NDArray[np.float64]:
         """The sums of each ring and its neighbours; they are rings of multiples of one L."""
         modes, sums = self._rings.num_modes[:, None, None], self._about_means()

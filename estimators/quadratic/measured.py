@@ -11,9 +11,10 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from estimators.quadratic.fields import fields_of
 from estimators.quadratic.observation import Observation
 from lensing_tfds import realism
-from lensing_tfds.configs import LensingConfig
+from lensing_tfds.configs import LENSED, LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.sky.binning import Bins
 from lensing_tfds.sky.flat_sky import FlatSky
@@ -72,6 +73,19 @@ def measure_power(batches: Iterable[_Fields], sky: FlatSky) -> dict[str, NDArray
     _check_enough(n)
     rings = Bins.fundamental(sky)
     return {name: rings.spread(rings.mean(total)) * sky.area / n for name, total in sums.items()}
+
+
+def measured_power(
+    lensing: LensingConfig, examples: Iterable[Mapping[str, NDArray]]
+) -> dict[str, NDArray[np.float64]]:
+    """Measures the spectra of a config's maps; as `measure_power`.
+
+    Args:
+      lensing: the config.
+      examples: batches with "lensed".
+    """
+    sky = lensing.sky
+    return measure_power((fields_of(b[LENSED], lensing.channels, sky) for b in examples), sky)
 
 
 def measured_observations(

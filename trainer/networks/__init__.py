@@ -9,6 +9,7 @@ import wrapt
 REGISTERED = (
     "trainer.loop.losses",
     "trainer.loop.metrics",
+    "trainer.networks.feature_layers",
     "trainer.networks.flow_layers",
     "trainer.networks.padding",
     "trainer.networks.physical",

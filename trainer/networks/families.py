@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from lensing_tfds.errors import LensingError
 from lensing_tfds.task import Task
-from trainer.networks import iterated, stacks, unet
-from trainer.networks.family import Family, FittedNetwork, Network
+from trainer.networks import iterated, qe_unet, stacks, unet, unrolled
+from trainer.networks.family import Family, FittedNetwork, Network, StartingNetwork
 from trainer.networks.memory import MemoryEstimate
+from trainer.networks.sample import Sample
 from trainer.networks.statistics import Statistics
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 _ALL = (
     stacks.FAMILY,
     unet.FAMILY,
+    qe_unet.FAMILY,
+    unrolled.FAMILY,
     iterated.FAMILY,
 )
 """In the order in which they read a name; a new family is one line here."""
@@ -24,7 +27,7 @@ _ALL = (
 FAMILIES: dict[str, Family] = {family.name: family for family in _ALL}
 
 
-def parse(name: str) -> Network | FittedNetwork:
+def parse(name: str) -> Network | StartingNetwork | FittedNetwork:
     """Reads a network's name.
 
     Raises:
@@ -42,7 +45,7 @@ def family_of(name: str) -> str:
     return _parsed(name)[0].name
 
 
-def _parsed(name: str) -> tuple[Family, Network | FittedNetwork]:
+def _parsed(name: str) -> tuple[Family, Network | StartingNetwork | FittedNetwork]:
     for family in FAMILIES.values():
         network = family.parse(name)
         if network is not None:
@@ -78,7 +81,12 @@ def whitened(name: str) -> str:
 
 
 def build(
-    name: str, task: Task, statistics: Statistics, seed: int, precision: str = "float32"
+    name: str,
+    task: Task,
+    statistics: Statistics,
+    seed: int,
+    precision: str = "float32",
+    sample: Sample | None = None,
 ) -> keras.Model:
     """Builds a network from its name, not compiled, whatever Keras's own settings say.
 
@@ -88,6 +96,7 @@ def build(
       statistics: of the dataset's training maps.
       seed: of the initial weights; the same seed gives the same weights.
       precision: of what it computes, as `Recipe.precision`.
+      sample: training examples, for networks that begin as an estimator.
 
     Returns:
       A model from (batch, *task.input_shape) maps, µK, to (batch, *task.label_shape) labels,
@@ -95,7 +104,7 @@ def build(
 
     Raises:
       LensingError: the name is in no family's grammar, or that of a network that is fitted; or
-        the statistics are of other maps.
+        the statistics are of other maps; or examples are needed, and missing or too few.
     """
     # Imported here: who only reads names does not wait for Keras.
     from trainer.networks.physical import in_physical_units
@@ -106,6 +115,10 @@ def build(
         if isinstance(network, FittedNetwork):
             raise LensingError(f"{name} is fitted to examples, and has nothing to train from")
         statistics.refuse_another(task)
+        if isinstance(network, StartingNetwork):
+            if sample is None:
+                raise LensingError(f"{name} begins as an estimator, and needs examples to be one")
+            network = network.started(task, sample)
         return in_physical_units(network.build(task, statistics, seed), task, statistics.scaling)
 
 

@@ -11,6 +11,7 @@ from lensing_tfds.configs import LensingConfig
 from lensing_tfds.sky.spectra import PowerSpectra
 from lensing_tfds.task import Task
 from trainer.networks.memory import Footprint
+from trainer.networks.sample import Sample
 from trainer.networks.scaling import Scaling
 from trainer.networks.space import Space
 from trainer.networks.statistics import Statistics
@@ -103,6 +104,36 @@ class FittedNetwork(Protocol):
         """As of `Network`."""
 
 
+@runtime_checkable
+class StartingNetwork(Protocol):
+    """A network that begins as an estimator, whose numbers come from theory and examples.
+
+    Only then it is a `Network`, which is built and trained like any other.
+    """
+
+    def started(self, task: Task, sample: Sample) -> Network:
+        """Returns the network of a dataset.
+
+        Args:
+          task: what goes in and what comes out.
+          sample: training examples.
+
+        Raises:
+          LensingError: it cannot begin on such maps, or there are too few examples.
+        """
+
+    @property
+    def widest_kernel(self) -> int:
+        """As of `Network`."""
+
+    @property
+    def starts_fitted(self) -> bool:
+        """As of `Network`: true."""
+
+    def footprint(self, task: Task) -> Footprint:
+        """As of `Network`."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Family:
     """One file of this package, entered in `families.FAMILIES`.
@@ -116,5 +147,5 @@ class Family:
 
     name: str
     grammar: str
-    parse: Callable[[str], Network | FittedNetwork | None]
+    parse: Callable[[str], Network | StartingNetwork | FittedNetwork | None]
     space: type[Space] | None

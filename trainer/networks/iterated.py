@@ -59,8 +59,7 @@ class Iterated:
         )
 
     def examples(self, lensing: LensingConfig) -> int:
-        wanted = max(_FEWEST, _PIXELS // lensing.npix**2)
-        return min(wanted, lensing.num_examples["train"])
+        return min(examples_wanted(lensing), lensing.num_examples["train"])
 
     def fit(
         self,
@@ -85,6 +84,11 @@ class Iterated:
         return Footprint(gains, 16 * (3 * task.npix // 2) ** 2)
 
 
+def examples_wanted(lensing: LensingConfig) -> int:
+    """Returns how many training examples a config's gains are fitted to."""
+    return max(_FEWEST, _PIXELS // lensing.npix**2)
+
+
 def parse(name: str) -> Iterated | None:
     """Reads the network's name; None where it is another."""
     return Iterated() if name == NAME else None
@@ -107,24 +111,18 @@ def build(
     """
     import keras
 
-    from trainer.networks import quadratic_layers
     from trainer.networks import stages as staged
     from trainer.networks.physical import in_physical_units
     from trainer.networks.settings import keras_settings
 
-    sky = task.lensing.sky
     method = method_by_theory(task.lensing, table)
     if method is None:
         raise LensingError(f"{NAME} has no layers for the maps of lensing/{task.lensing.name}")
     with keras_settings():
         maps = keras.Input(task.input_shape, name=task.inputs.name)
-        in_uk = keras.layers.Rescaling(list(scaling.input_std), list(scaling.input_mean))(maps)
-        fields = quadratic_layers.ObservedFields(sky.npix, sky.side, task.inputs.channels)(in_uk)
-        kappa = staged.estimate(staged.layers_of(method), sky, fields, stages)
-        estimate = quadratic_layers.KappaMap(sky.npix, sky.side)(kappa)
-        (mean,), (std,) = scaling.label_mean, scaling.label_std
-        standardised = keras.layers.Rescaling(1 / std, -mean / std)(estimate)
-        network = keras.Model(maps, standardised, name=NAME)
+        observed = staged.observed_fields(maps, task, scaling)
+        kappa = staged.estimate(staged.layers_of(method), task.lensing.sky, observed, stages)
+        network = keras.Model(maps, staged.standardised_map(kappa, task, scaling), name=NAME)
         return in_physical_units(network, task, scaling)
 
 

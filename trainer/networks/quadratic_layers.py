@@ -182,7 +182,8 @@ class QuadraticEstimator(PatchLayer):
             steep.append(sides[gradient == "right"])
             flat.append(sides[gradient == "left"])
         along_y, along_x = [], []
-        for values, field in zip(self._maps(flat), steep, strict=True):
+        resized_ = [resized(modes, self.product_npix) for modes in flat]
+        for values, field in zip(maps_of(resized_), steep, strict=True):
             d_y, d_x = self.gradients(field, self.product_npix)
             along_y.append(values * d_y)
             along_x.append(values * d_x)
@@ -196,17 +197,6 @@ class QuadraticEstimator(PatchLayer):
 
     def compute_output_spec(self, x: Modes, y: Modes) -> Modes:
         return self.modes_like(x[0])
-
-    def _maps(self, fields: list[Modes]) -> list[Any]:
-        """The maps of real fields on the grid for products, two by one transform."""
-        maps: list[Any] = []
-        for number in range(0, len(fields), 2):
-            (re, im), *other = fields[number : number + 2]
-            for other_re, other_im in other:
-                re, im = re - other_im, im + other_re
-            both = to_maps(resized((re, im), self.product_npix))
-            maps += both[: 1 + len(other)]
-        return maps
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
@@ -324,7 +314,7 @@ class RingGains(PatchLayer):
         has_mean = stage.mean_field.ndim > 0
         layer = cls(sky.npix, sky.side, len(stage.gains), *weighed_by, has_mean, **options)
         layer.gains.assign(stage.gains)
-        if has_mean:
+        if layer.mean_field is not None:
             mean = sky.full_plane(stage.mean_field)
             layer.mean_field.assign(np.stack([mean.real, mean.imag]))
         return layer
@@ -386,6 +376,17 @@ def to_maps(modes: Modes) -> Modes:
     """Returns the complex map of modes, as two real ones: the inverse of `to_modes`."""
     re, im = ops.fft2((modes[0], -modes[1]))
     return re, -im
+
+
+def maps_of(fields: Sequence[Modes]) -> list[Any]:
+    """Returns the maps of real fields, two by one transform, each (n, npix, npix)."""
+    maps: list[Any] = []
+    for number in range(0, len(fields), 2):
+        (re, im), *other = fields[number : number + 2]
+        for other_re, other_im in other:
+            re, im = re - other_im, im + other_re
+        maps += to_maps((re, im))[: 1 + len(other)]
+    return maps
 
 
 def times(factor: Any, modes: Modes) -> Modes:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
+
+import keras
 
 from estimators.iterated.iterated_estimator import (
     ByTemplate,
@@ -20,14 +22,39 @@ from estimators.iterated.iterated_estimator import (
 from estimators.iterated.remapping import ByRemapping
 from lensing_tfds.errors import LensingError
 from lensing_tfds.sky.flat_sky import FlatSky
+from lensing_tfds.task import Task
 from trainer.networks import quadratic_layers as layers
 from trainer.networks.quadratic_layers import Modes
 from trainer.networks.remapped_stages import RemapLayers
+from trainer.networks.scaling import Scaling
 
 Fields = Mapping[str, Modes]
 
 Corrected = Callable[[int, list[Modes], Modes], Modes]
 """A stage's number, its features and its estimate -> the estimate that the next one begins with."""
+
+
+def observed_fields(standardised: Any, task: Task, scaling: Scaling) -> Fields:
+    """Returns the modes of T, or of E and B, or of all, µK.
+
+    Args:
+      standardised: maps, as networks see them.
+      task: what goes in and what comes out.
+      scaling: that they are standardised by.
+    """
+    sky = task.lensing.sky
+    in_uk = keras.layers.Rescaling(
+        list(scaling.input_std), list(scaling.input_mean), dtype="float32"
+    )
+    fields = layers.ObservedFields(sky.npix, sky.side, task.inputs.channels)
+    return fields(in_uk(standardised))
+
+
+def standardised_map(kappa: Modes, task: Task, scaling: Scaling) -> Any:
+    """Returns the standardised map of an estimate, (n, npix, npix, 1)."""
+    (mean,), (std,), sky = scaling.label_mean, scaling.label_std, task.lensing.sky
+    standardise = keras.layers.Rescaling(1 / std, -mean / std, dtype="float32")
+    return standardise(layers.KappaMap(sky.npix, sky.side)(kappa))
 
 
 class StageLayers(Protocol):
@@ -70,6 +97,7 @@ def estimate(
     observed: Fields,
     stages: Sequence[Stage],
     corrected: Corrected = lambda number, features, kappa: kappa,
+    trainable: bool = True,
 ) -> Modes:
     """Estimates κ in stages.
 
@@ -82,6 +110,7 @@ def estimate(
       observed: as of `StageLayers.first`.
       stages: fitted, at least one.
       corrected: what is made of each stage's estimate.
+      trainable: whether the gains are trained.
     """
     first = layers_.first(observed, stages[0])
     kappa: Modes | None = None
@@ -89,7 +118,7 @@ def estimate(
         features = list(first)
         if kappa is not None:
             features += [kappa, *layers_.again(observed, kappa, stage)]
-        gains = layers.RingGains.of(stage, sky, name=f"stage_{number}")
+        gains = layers.RingGains.of(stage, sky, name=f"stage_{number}", trainable=trainable)
         kappa = corrected(number, features, gains(features))
     assert kappa is not None, "there is a stage"
     return kappa

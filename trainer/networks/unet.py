@@ -56,9 +56,12 @@ class UNet:
     @property
     def name(self) -> str:
         """The name that `parse` reads."""
-        if self == DEFAULT:
-            return "unet"
-        return f"unet-{self.filters}x{self.levels}x{self.blocks}"
+        return "unet" if self == DEFAULT else f"unet-{self.size}"
+
+    @property
+    def size(self) -> str:
+        """The sizes in its name, FxLxB."""
+        return f"{self.filters}x{self.levels}x{self.blocks}"
 
     @property
     def widest_kernel(self) -> int:
@@ -191,11 +194,18 @@ class UNetSpace(Space):
     blocks: Choice = Choice((1, 2, 3, 4))
 
     def model(self, point: Point) -> str:
-        return UNet(*(_count(name, point[name]) for name in ("filters", "levels", "blocks"))).name
+        return self.unet_at(point).name
 
     def place(self, model: str) -> Point | None:
-        network = parse(model)
-        point = {} if network is None else dataclasses.asdict(network)
+        return self.place_of(parse(model))
+
+    def unet_at(self, point: Point) -> UNet:
+        """The U-Net at a point, errors as of `model`."""
+        return UNet(*(_count(name, point[name]) for name in ("filters", "levels", "blocks")))
+
+    def place_of(self, unet: UNet | None) -> Point | None:
+        """The values of a U-Net's dimensions; None outside."""
+        point = {} if unet is None else dataclasses.asdict(unet)
         inside = point and all(value in getattr(self, name) for name, value in point.items())
         return point if inside else None
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from lensing_tfds.errors import LensingError
 from lensing_tfds.field_types import check_types
-from trainer.networks import families, iterated
+from trainer.networks import families, iterated, qe_unet, unrolled
 from trainer.networks.stacks import WHITEN
 from trainer.networks.unet import UNetSpace
 from trainer.settings.optimization import check_length, check_optimization
@@ -87,6 +87,11 @@ _UNET = Recipe(
 )
 _UNET_PIXELS = 8 * 256**2  # of a batch at most: a training step then takes 1.8 GiB
 _UNET_SURVEY = dataclasses.replace(_UNET, batch_size=8)
+
+# A network that begins as an estimator: at 1e-3 the first steps hurt it.
+_STARTING = dataclasses.replace(_UNET, model=qe_unet.NAME, learning_rate=5e-4, batch_size=16)
+_STARTING_PIXELS = 16 * 128**2  # of a batch at most
+_STARTING_FAMILIES = (qe_unet.FAMILY.name, unrolled.FAMILY.name)
 
 # v1-v3: the study used Keras' defaults, which are batches of 32 and no clipping.
 _EARLY = Recipe(model="2x64-1x32-9", batch_size=32, clipnorm=None)
@@ -188,13 +193,17 @@ def refuse_settings_of_training(model: str, given: Iterable[str]) -> None:
 def trained_recipe(version: str, family: str, npix: int = 0) -> Recipe:
     """Finds a version's default of the networks of a family that is trained, which a search varies.
 
-    A family that the version has no recipe of is trained like its U-Net.
+    Networks that begin as an estimator have the same on every version. Another family that the
+    version has no recipe of is trained like its U-Net.
 
     Args:
       version: as of `recipe_for`.
       family: its name.
       npix: pixels on a side, as of `recipe_for`.
     """
+    if family in _STARTING_FAMILIES:
+        recipe = dataclasses.replace(_STARTING, model=family)
+        return _fitting(recipe, _STARTING_PIXELS, npix)
     recipes = {families.family_of(r.model): r for r in reversed(_recipes(version, npix))}
     return recipes.get(family) or recipes[UNetSpace.family]
 

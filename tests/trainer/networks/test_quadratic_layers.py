@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from estimators.iterated.iterated_estimator import StageFeatures
+from estimators.iterated.iterated_estimator import Combination, Stage, StageFeatures, rings_of
 from estimators.quadratic.fields import fields_of
 from estimators.quadratic.measured import measure_power, measured_observations
 from estimators.quadratic.observation import Observation
@@ -13,6 +13,7 @@ from lensing_tfds import realism
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.simulation import simulate
 from lensing_tfds.sky import spectra
+from lensing_tfds.sky.flat_sky import FlatSky
 from lensing_tfds.versions import VERSIONS
 from trainer.networks import quadratic_layers as layers
 
@@ -154,3 +155,23 @@ def test_gains_differ_from_ring_to_ring_and_are_what_is_trained():
     np.testing.assert_array_equal(re[0], np.minimum(np.rint(ell), rings - 1))
     np.testing.assert_array_equal(im, 2 * ones)
     assert [weight.path.split("/")[-1] for weight in layer.trainable_weights] == ["gains"]
+
+
+@pytest.mark.parametrize("npix", [16, 15])
+def test_gains_and_mean_field_of_a_stage_are_numpys_and_told_again(npix):
+    sky = FlatSky(npix, 0.1)
+    rng = np.random.default_rng(3)
+    stage = Stage(
+        rng.normal(size=(2, rings_of(sky).num)).astype(np.float32).astype(np.float64),
+        power=rng.random(rings_of(sky).num),
+        mean_field=sky.to_modes(rng.normal(size=(npix, npix))).astype(np.complex64),
+    )
+    layer = layers.RingGains.of(stage, sky)
+    features = [sky.to_modes(rng.normal(size=(2, npix, npix)).astype(np.float32)) for _ in "ab"]
+    found = layer([whole(feature, sky) for feature in features])
+    assert_equal(found, Combination(stage, sky).of(features), sky)
+    assert rms(stage.mean_field) > 0.1 * rms(features[0])
+    again = layers.RingGains.from_config(layer.get_config())
+    again.set_weights(layer.get_weights())
+    for name in ("gains", "residual_b", "power", "mean_field"):
+        np.testing.assert_array_equal(getattr(again.stage, name), getattr(stage, name))

@@ -5,7 +5,7 @@ import pytest
 from lensing_tfds.errors import LensingError
 from tests.trainer.tasks import TRAINED, statistics, task
 from trainer.networks import families, stacks
-from trainer.networks.family import FittedNetwork
+from trainer.networks.family import FittedNetwork, StartingNetwork
 
 WHITENED = "whiten-2x8-3"
 
@@ -13,7 +13,7 @@ WHITENED = "whiten-2x8-3"
 def core(name: str, npix: int, seed: int) -> keras.Model:
     """The network between the layers that standardise."""
     network = families.parse(name)
-    assert not isinstance(network, FittedNetwork)
+    assert not isinstance(network, FittedNetwork | StartingNetwork)
     return network.build(task(npix), statistics(task(npix)), seed)
 
 
