@@ -153,6 +153,12 @@ class OfVersion:
         return (*self.made, *self.failed)
 
 
+def band_names(version: OfVersion) -> list[str]:
+    """Names the judge's bands of a version by their edges: "40–80"."""
+    edges = [f"{edge:.0f}" for edge in version.ell_edges]
+    return [f"{low}–{high}" for low, high in zip(edges[:-1], edges[1:], strict=True)]
+
+
 def gather(results: Path) -> tuple[OfVersion, ...]:
     """Reads all cells in a folder; what cannot be read, or compared, is a failed cell.
 

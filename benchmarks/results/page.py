@@ -7,9 +7,17 @@ from pathlib import Path
 
 from benchmarks.results import evidence, picture, readme
 from benchmarks.results.cells import MODELS, STACK
-from benchmarks.results.evidence import BAND_SIGMAS, QE, QE_ALL, Estimate, Made, OfVersion
+from benchmarks.results.evidence import (
+    BAND_SIGMAS,
+    QE,
+    QE_ALL,
+    Estimate,
+    Made,
+    OfVersion,
+    band_names,
+)
 from benchmarks.results.picture import DEFAULT_MARK
-from benchmarks.results.verdicts import best, default_of, sentence
+from benchmarks.results.verdicts import best, default_of, defaults_beside_quadratic, sentence
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records.storage import make_folder, replacing
 from lensing_tfds.versions import VERSIONS
@@ -77,7 +85,9 @@ def render(found: Sequence[OfVersion], picture_name: str) -> str:
     parts = [_INTRODUCTION.format(cost=_whole_cost(found))]
     if judged:
         parts += [f"![ρ of each network on each version]({picture_name})\n", _summary(judged)]
+        parts.append("## Does a trained network beat the iterated estimator?\n")
         parts.append("\n".join(f"- **{one.version}**: {sentence(one)}" for one in judged) + "\n")
+        parts.append(f"{defaults_beside_quadratic(judged)}\n")
     parts += [_section(version) for version in found]
     return "\n".join(parts)
 
@@ -150,7 +160,7 @@ def _summary_cell(version: OfVersion, column: str) -> str:
 def _section(version: OfVersion) -> str:
     parts = [f"## {version.version}\n\n{VERSIONS[version.version].description}\n"]
     if version.made:
-        parts += [f"{sentence(version)}\n", _scores(version)]
+        parts.append(_scores(version))
         parts.append(_folded(f"ρ_L of {version.version} in the judge's bands", _bands(version)))
         if any(made.coverage for made in version.made):
             parts.append(_folded(f"Coverage of {version.version}", _coverage(version)))
@@ -162,7 +172,15 @@ def _section(version: OfVersion) -> str:
 
 
 def _scores(version: OfVersion) -> str:
-    head = ["", "ρ", "less iterated", "bands above, below QE", "examples", "steps", "minutes"]
+    head = [
+        "estimate",
+        "ρ",
+        "less iterated",
+        "bands above / below QE",
+        "examples",
+        "steps",
+        "minutes",
+    ]
     head += ["CPU minutes", "memory", "parameters", "seed"]
     rows = []
     for name, reference in _others(version):
@@ -175,9 +193,8 @@ def _scores(version: OfVersion) -> str:
     rows += [_score(version, made) for made in version.made]
     return (
         f"{table(head, rows)}\n"
-        f"Of {version.num_examples:,} test examples. Bands of the {len(version.ell_edges) - 1} in "
-        f"which ρ_L is above all quadratic estimators', or below one's, by {BAND_SIGMAS:g} σ of "
-        "pairs.\n"
+        f"Of {version.num_examples:,} test examples; of {len(version.ell_edges) - 1} bands, those "
+        f"in which ρ_L is above all quadratic estimators', and below one's, by {BAND_SIGMAS:g} σ.\n"
     )
 
 
@@ -190,7 +207,7 @@ def _others(version: OfVersion) -> list[tuple[str, Estimate]]:
 def _score(version: OfVersion, made: Made) -> list[str]:
     bands = _UNKNOWN
     if made.above_quadratic is not None and made.below_quadratic is not None:
-        bands = f"{made.above_quadratic}, {len(made.below_quadratic)}"
+        bands = f"{made.above_quadratic} / {len(made.below_quadratic)}"
     above, less = made.above_iterated, _UNKNOWN
     if above is not None:
         less = f"{above.value:+.4f} ± {above.error:.4f}" if above.error else ""
@@ -217,15 +234,10 @@ def _bands(version: OfVersion) -> str:
     columns |= {f"`{made.model}`": made.estimate for made in version.made}
     head = ["L", *columns]
     rows = []
-    for place, band in enumerate(_band_names(version)):
+    for place, band in enumerate(band_names(version)):
         cells = (_digits(e.rho_ell[place], e.rho_ell_error[place]) for e in columns.values())
         rows.append([band, *cells])
     return table(head, rows)
-
-
-def _band_names(version: OfVersion) -> list[str]:
-    edges = [f"{edge:.0f}" for edge in version.ell_edges]
-    return [f"{low}–{high}" for low, high in zip(edges[:-1], edges[1:], strict=True)]
 
 
 def _coverage(version: OfVersion) -> str:
@@ -236,7 +248,7 @@ def _coverage(version: OfVersion) -> str:
     }
     rows = [
         [band, *(f"{100 * shares[place]:.1f} %" for shares in columns.values())]
-        for place, band in enumerate(_band_names(version))
+        for place, band in enumerate(band_names(version))
     ]
     return "Share of the modes' parts that the network's own intervals hold.\n\n" + table(
         ["L", *columns], rows

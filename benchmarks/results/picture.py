@@ -18,7 +18,7 @@ DEFAULT_MARK = "◆"
 
 _IN_A_ROW = 2  # more would be too small for a phone
 _WIDTH = 6.4  # inches
-_ROOM = 1.22  # of the x axis beyond the largest ρ, for the numbers
+_ROOM = 1.05  # of the x axis beyond the largest ρ
 
 _LOOKS = {
     QE: (style.BLACK, "--"),
@@ -41,7 +41,10 @@ def draw(found: Sequence[OfVersion]) -> Figure:
     height = rows * (0.75 + 0.26 * most) + 0.6
     figure = Figure(figsize=(_WIDTH, height), layout="constrained")
     for place, version in enumerate(shown, start=1):
-        _panel(figure.add_subplot(rows, _IN_A_ROW, place), version, most)
+        axes = figure.add_subplot(rows, _IN_A_ROW, place)
+        _panel(axes, version, most)
+        if place > len(shown) - _IN_A_ROW:
+            axes.set_xlabel("map-level correlation ρ")
     handles = [Line2D([], [], color=c, ls=line, label=n) for n, (c, line) in _LOOKS.items()]
     figure.legend(handles=handles, loc="outside upper center", ncols=4)
     return figure
@@ -58,15 +61,13 @@ def _panel(axes: Axes, version: OfVersion, most: int) -> None:
         rho = made.estimate.rho
         colour = style.BLUE if made is winner else style.SKY_BLUE
         axes.barh(place, max(rho, 0.0), xerr=made.estimate.rho_error, color=colour, height=0.7)
-        weight = "bold" if made is winner else "normal"
-        axes.annotate(
+        axes.text(
+            1.02,
+            place,
             f"{rho:.3f}",
-            (max(rho, 0.0), place),
-            (6, 0),
-            textcoords="offset points",
+            transform=axes.get_yaxis_transform(),  # beside the panel, where no line crosses it
             va="center",
-            fontweight=weight,
-            bbox={"fc": "white", "ec": "none", "pad": 0.8},
+            fontweight="bold" if made is winner else "normal",
         )
     names = [
         ("study's CNN" if made.column == STACK else made.model)
@@ -88,4 +89,3 @@ def _panel(axes: Axes, version: OfVersion, most: int) -> None:
     axes.set_xlim(0, _ROOM * largest)
     axes.grid(visible=False)
     axes.set_title(version.version, loc="left", fontweight="bold")
-    axes.set_xlabel("ρ")

@@ -5,7 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from benchmarks.results.evidence import ITERATED, Difference, Made, OfVersion
+from benchmarks.results.evidence import (
+    BAND_SIGMAS,
+    ITERATED,
+    Difference,
+    Made,
+    OfVersion,
+    band_names,
+)
 from trainer.networks import families
 from trainer.settings.recipes import RECIPES
 
@@ -63,7 +70,7 @@ def sentence(version: OfVersion) -> str:
         return f"No network was trained on {version.version} yet."
     winner = best(networks)
     budget = f"{winner.minutes:g} minutes" if winner.minutes is not None else "its epochs"
-    reached = f"`{winner.model}`, the best network, has ρ = {_rho(winner)} after {budget}"
+    reached = f"`{winner.model}`, the best trained network, has ρ = {_rho(winner)} after {budget}"
     above = winner.above_iterated
     if above is None:
         return f"{reached}; there is no iterated estimator beside it."
@@ -74,6 +81,28 @@ def sentence(version: OfVersion) -> str:
         return f"{reached}: it cannot be told from {what} ({plus_minus(above)})."
     short = Difference(-above.value, above.error)
     return f"{reached}: it stays **below** {what}, by {plus_minus(short)}."
+
+
+def defaults_beside_quadratic(found: Sequence[OfVersion]) -> str:
+    """Says whether each version's default is as good as every quadratic estimator in every band."""
+    whole, below, unknown = [], [], []
+    for version in found:
+        default = default_of(version)
+        if default is None or default.below_quadratic is None:
+            unknown.append(version.version)
+        elif default.below_quadratic:
+            names = band_names(version)
+            bands = ", ".join(names[place] for place in default.below_quadratic)
+            below.append(f"{version.version} (L = {bands})")
+        else:
+            whole.append(version.version)
+    told = "The default is at or above every quadratic estimator, in every band of L and within "
+    told += f"{BAND_SIGMAS:g} σ, on {', '.join(whole) or 'no version'}"
+    if below:
+        told += f"; it is below one on {', '.join(below)}"
+    if unknown:
+        told += f"; not judged here on {', '.join(unknown)}"
+    return f"{told}."
 
 
 def plus_minus(difference: Difference) -> str:

@@ -1,5 +1,6 @@
 """The page says what the figures say; the project's own is made of its own figures."""
 
+import dataclasses
 import pathlib
 import re
 
@@ -55,6 +56,22 @@ def test_the_sentence_is_by_the_difference_and_its_error(tmp_path, metrics, abov
     assert words in verdicts.sentence(gather(tmp_path)[0])
     put(tmp_path, UNET, metrics, 0.63, above=above, error=1.0)
     assert "cannot be told from" in verdicts.sentence(gather(tmp_path)[0])
+
+
+def test_bands_in_which_the_default_is_below_a_quadratic_estimator_are_named(tmp_path, metrics):
+    put(tmp_path, CLOSED, metrics, 0.63)
+    (version,) = gather(tmp_path)
+    default = dataclasses.replace(version.made[0], below_quadratic=())
+    good = dataclasses.replace(version, made=(default,))
+    bad = dataclasses.replace(
+        version, version="v12", made=(dataclasses.replace(default, below_quadratic=(0, 2)),)
+    )
+    other = dataclasses.replace(version, version="v10", made=())
+    first, _, third = evidence.band_names(version)[:3]
+    assert verdicts.defaults_beside_quadratic([good, bad, other]) == (
+        "The default is at or above every quadratic estimator, in every band of L and within 3 σ, "
+        f"on v11; it is below one on v12 (L = {first}, {third}); not judged here on v10."
+    )
 
 
 def test_without_a_trained_network_the_sentence_says_so(tmp_path, metrics):
