@@ -18,6 +18,8 @@ NAMES = (
     "build",
     "memory",
     "reading",
+    "training_step",
+    "quadratic_layer",
 )
 
 for name in NAMES:  # each in a process of its own: some keep to one core

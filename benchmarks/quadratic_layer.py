@@ -2,10 +2,10 @@
 
     python -m benchmarks.quadratic_layer v11 v12 v10
 
-From the modes of observed fields to those of κ̂: all pairs of a version, each for itself. The layers
-are one function that TensorFlow compiles, as in a network. Processor seconds are for 1,000 examples,
-and the ratio is of the layers' to the estimators', with the lowest and highest of the rounds; the
-difference is the largest of any mode of κ̂, over the rms of its pair.
+From the modes of observed fields to those of κ̂: all pairs of a version, each for itself. Layers
+are one function that TensorFlow compiles, as in a network. Processor seconds are for 1,000
+examples; the ratio is of the layers' to the estimators', with the lowest and highest of the
+rounds; the difference is the largest of any mode of κ̂, over the rms of its pair.
 """
 
 import os

@@ -51,18 +51,23 @@ class Stopped:
         Raises:
           LensingError: the network cannot be read, or the folder not be written.
         """
-        model = checkpoints.load(self.workdir / self.name)
+        model = self._load(self.name)
         self._tell(report)
-        if self.name == BEST:
-            swap_averages(model)  # which it has for its weights
         if self.repair is not None:
             outdated, name = self.repair
             whole, record = model, checkpoints.read_record(self.workdir / name)
             assert record is not None, "a checkpoint that is whole replaces the other"
             if name != self.name:  # of the last epoch's end
-                whole = checkpoints.load(self.workdir / name)
+                whole = self._load(name)
             with averages_for_weights(whole) if outdated == BEST else nullcontext():
                 checkpoints.save(whole, self.workdir / outdated, record)
+        return model
+
+    def _load(self, name: str) -> keras.Model:
+        """Loads a checkpoint's network, with the weights that training goes on from."""
+        model = checkpoints.load(self.workdir / name)
+        if name == BEST:
+            swap_averages(model)  # which it has for its weights
         return model
 
     def discard(self, report: Callable[[str], None]) -> None:

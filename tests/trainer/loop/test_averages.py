@@ -12,7 +12,8 @@ from trainer.loop.averages import averages_for_weights
 from trainer.loop.callbacks import Checkpoints
 from trainer.networks import families
 from trainer.networks.physical import scaling_of
-from trainer.runs.checkpoints import BEST, LAST, load
+from trainer.runs.checkpoints import BEST, LAST, RUNNING, Running, load, read_record, save
+from trainer.runs.resume import stopped_run
 from trainer.runs.run import load_run
 from trainer.train import compile_network, train
 
@@ -118,6 +119,18 @@ def test_a_checkpoint_that_is_lost_is_made_again_from_the_other(averaging, tmp_p
     assert_weights(again, before.get_weights(), atol=0)
     for x, y in zip(again.optimizer.variables, before.optimizer.variables, strict=True):
         np.testing.assert_array_equal(x.numpy(), y.numpy())
+
+
+def test_a_lost_last_checkpoint_is_made_from_the_best_one_where_an_epoch_is_running(
+    averaging, tmp_path
+):
+    train(dataclasses.replace(averaging, epochs=1), tmp_path, quiet)
+    last, record = load(tmp_path / LAST), read_record(tmp_path / LAST)
+    running = Running(1, (0.0,) * len(last.metrics_variables), 1.0)
+    save(last, tmp_path / RUNNING, dataclasses.replace(record, running=running))
+    (tmp_path / LAST).unlink()
+    stopped_run(tmp_path).restore(quiet)
+    assert_weights(load(tmp_path / LAST), last.get_weights(), atol=0)
 
 
 def test_before_the_first_step_the_average_is_the_weights_themselves(averaging):

@@ -1,0 +1,19 @@
+"""The benchmark compares the same estimates, of all pairs."""
+
+import dataclasses
+
+import numpy as np
+
+from benchmarks.quadratic_layer import Both, full_plane
+from lensing_tfds import VERSIONS
+
+
+def test_layers_and_estimators_estimate_the_same_from_the_same_modes():
+    both = Both(dataclasses.replace(VERSIONS["v9"], npix=32, lx=1.0, stokes="TQU"), maps=2)
+    assert len(both.estimators()) == len(both.layers()) == 5
+    assert both.difference() < 1e-4
+
+
+def test_a_whole_plane_is_that_of_a_real_map():
+    maps = np.random.default_rng(0).normal(size=(2, 6, 6))
+    np.testing.assert_allclose(full_plane(np.fft.rfft2(maps)), np.fft.fft2(maps), atol=1e-12)
