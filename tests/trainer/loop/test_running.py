@@ -64,6 +64,14 @@ def unmeasured(monkeypatch, uninterrupted):
     monkeypatch.setattr("trainer.train.measure_pace", lambda *_: Pace(0.1, 0.1))
 
 
+@pytest.fixture
+def interruptible():
+    """Ctrl-C is heard, which a shell has its background jobs ignore."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 class Killed(BaseException):
     """Stands for a kill: nothing is done about it."""
 
@@ -90,13 +98,11 @@ class KillAt(keras.callbacks.Callback):
             raise Killed
 
 
-@pytest.mark.parametrize("steps", [(1, 4, 3, 6), (STEPS + 3,)])
-def test_a_run_killed_in_any_step_equals_an_uninterrupted_one(
-    overnight, uninterrupted, tmp_path, steps
+def test_a_run_killed_within_an_epoch_equals_an_uninterrupted_one(
+    overnight, uninterrupted, tmp_path
 ):
-    for step in steps:
-        with pytest.raises(Killed):
-            train(overnight, tmp_path, quiet, callbacks=[KillAt(step)], save_every=2)
+    with pytest.raises(Killed):
+        train(overnight, tmp_path, quiet, callbacks=[KillAt(STEPS + 3)], save_every=2)
     lines: list[str] = []
     train(overnight, tmp_path, lines.append)
     assert "resuming after step 2 of epoch 2" in lines[0]
@@ -176,7 +182,7 @@ class AskAt(KillAt):
     ],
 )
 def test_who_is_asked_to_end_keeps_the_step_and_says_which(
-    overnight, uninterrupted, tmp_path, asking, kept
+    overnight, uninterrupted, interruptible, tmp_path, asking, kept
 ):
     epoch, steps = kept
     said = f"stopped by SIGINT; the same command goes on after step {epoch * STEPS + steps} of 14"
