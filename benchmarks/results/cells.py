@@ -60,7 +60,7 @@ class Cell:
         return STACK if families.family_of(self.model) == STACK else self.model
 
     def config(self, data_dir: str, minutes: float) -> TrainerConfig:
-        """Returns its settings: the recipe's, with these minutes if it is trained.
+        """Returns its settings: the recipe's, with these minutes if it is trained, and errors.
 
         Raises:
           LensingError: the minutes are impossible.
@@ -72,6 +72,7 @@ class Cell:
             VERSIONS[self.version],
             model=self.model,
             minutes=length,
+            uncertainty=True,
         )
 
     def command(self, minutes: float | None) -> str:

@@ -21,6 +21,7 @@ from benchmarks.results.verdicts import best, default_of, defaults_beside_quadra
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records.storage import make_folder, replacing
 from lensing_tfds.versions import VERSIONS
+from trainer.runs.plan import duration
 
 _UNKNOWN = "–"
 
@@ -96,13 +97,12 @@ def _whole_cost(found: Iterable[OfVersion]) -> str:
     spent = [s for version in found for made in version.made for s in made.training]
     if not spent:
         return "Nothing was trained yet."
-    hours = sum(s.seconds for s in spent) / 3600
-    cpu = sum(s.cpu_seconds for s in spent) / 3600
     devices = ", ".join(sorted({_device(s.device, s.cores) for s in spent}))
     return (
-        f"All training here took {hours:.1f} hours, and {cpu:.1f} hours of processors ({devices}). "
-        "Where they had other work beside, minutes hold less training than on a machine of one's "
-        "own: compare by examples and processor time."
+        f"All training here took {duration(sum(s.seconds for s in spent))}, and "
+        f"{duration(sum(s.cpu_seconds for s in spent))} of processors ({devices}). Where they had "
+        "other work beside, minutes hold less training than on a machine of one's own: compare by "
+        "examples and processor time."
     )
 
 

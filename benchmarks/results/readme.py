@@ -9,6 +9,7 @@ from benchmarks.results import evidence, verdicts
 from benchmarks.results.evidence import QE, QE_ALL, Made, OfVersion
 from lensing_tfds.errors import LensingError
 from lensing_tfds.versions import VERSIONS
+from trainer.runs.plan import duration
 
 _SHOWN_FIRST = ("v11", "v12", "v10")
 _NOTHING = "No network was judged yet."
@@ -60,7 +61,7 @@ def _defaults(found: Sequence[OfVersion]) -> str:
                 f"**{default.estimate.rho:.4f} ± {default.estimate.rho_error:.4f}**",
                 "" if QE not in version.references else f"{version.references[QE].rho:.3f}",
                 "" if forecast is None else f"{forecast.rho:.3f}",
-                _minutes(default),
+                _time(default),
             ]
         )
     if not rows:
@@ -68,11 +69,10 @@ def _defaults(found: Sequence[OfVersion]) -> str:
     return _table(["command", "network", "ρ of the test split", "QE", "forecast", "training"], rows)
 
 
-def _minutes(made: Made) -> str:
+def _time(made: Made) -> str:
     if not made.training:
         return ""
-    cpu = sum(spent.cpu_seconds for spent in made.training) / 60
-    return f"{cpu:.1f} minutes of a core"
+    return f"{duration(sum(spent.cpu_seconds for spent in made.training))} of a core"
 
 
 def _reached(found: Sequence[OfVersion]) -> str:

@@ -46,6 +46,7 @@ def test_unknown_versions_and_models_are_refused():
 def test_a_cells_settings_are_the_recipes_with_its_minutes():
     assert UNET.config("/data", 3.0).minutes == 3.0
     assert UNET.config("/data", 3.0).schedule == RECIPES["v11"][1].schedule
+    assert UNET.config("/data", 3.0).uncertainty and CLOSED.config("/data", 3.0).uncertainty
     assert "minutes" not in CLOSED.config("/data", 3.0).taken
     assert (
         UNET.command(3.0) == "python -m benchmarks.results --versions v11 --models unet --minutes 3"
