@@ -153,9 +153,9 @@ def judge(
     """
     number = number_of_examples(subject, split, max_examples)
     dataset = subject.dataset
-    estimators = [subject.estimator(split, number)]
     # Before anything is read of the files: one that is replaced meanwhile is told from its hash.
     fingerprint = subject.fingerprint
+    estimators = [subject.estimator(split, number)]
     if baselines:
         # One of these, such as a fitted iterated estimator, is not judged beside itself.
         others = [*baselines_of(dataset, split), zero()]

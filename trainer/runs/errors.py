@@ -9,12 +9,16 @@ has them by running its command again. They are kept in best.keras, with the net
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
 
 from estimators.ensemble import bands_of
 from estimators.uncertainty import LEVELS, measured_uncertainty
 from estimators.uncertainty import refuse_too_few as _refuse_too_few
 from lensing_tfds.configs import KAPPA, LENSED, LensingConfig
+from trainer.loop.interruption import signals_held
 from trainer.runs import checkpoints
 from trainer.runs.run import Run, load_run
 
@@ -47,13 +51,14 @@ def with_uncertainty(run: Run, report: Callable[[str], None]) -> Run:
         return run
     number = _examples(run.lensing)
     report(f"measuring the estimates' errors on {number:,} validation examples")
-    uncertainty = measured_uncertainty(
-        (
-            (batch[KAPPA][..., 0], run.predict(batch[LENSED])[..., 0])
-            for batch in run.dataset.batches("validation", number)
-        ),
-        bands_of(run.lensing),
-    )
+    with signals_held() as signals:
+
+        def pairs() -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+            for batch in run.dataset.batches("validation", number):
+                signals.obey()
+                yield batch[KAPPA][..., 0], run.predict(batch[LENSED])[..., 0]
+
+        uncertainty = measured_uncertainty(pairs(), bands_of(run.lensing))
     path = run.workdir / checkpoints.BEST
     record = checkpoints.read_record(path)
     assert record is not None, "its network was read"

@@ -2,17 +2,20 @@
 
 import dataclasses
 import json
+import shutil
+import signal
 import zipfile
 
 import numpy as np
 import pytest
 
+from estimators.dataset import Dataset
 from estimators.ensemble import bands_of
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records.reading import evaluation_batches
 from trainer.evaluate import main as evaluate
 from trainer.runs import checkpoints, errors
-from trainer.runs.run import load_run
+from trainer.runs.run import Run, load_run
 from trainer.train import train
 
 
@@ -116,3 +119,28 @@ def test_too_few_validation_examples_are_named_before_training(tiny, changed, tm
         errors.refuse_too_few(few)
     errors.refuse_too_few(tiny)
     assert bands_of(tiny).num_modes.min() == 8
+
+
+def test_a_signal_ends_the_measuring_between_two_batches_and_the_command_goes_on(
+    config, runs, tmp_path, monkeypatch
+):
+    workdir = tmp_path / "run"
+    shutil.copytree(runs[0].workdir, workdir)
+    predict = Run.predict
+
+    def ended(self, maps):
+        signal.raise_signal(signal.SIGINT)
+        return predict(self, maps)
+
+    def smaller_batches(self, split, number):
+        return evaluation_batches(self.builder, f"{split}[:{number}]", 4)
+
+    asked = dataclasses.replace(config, uncertainty=True)
+    with monkeypatch.context() as patched:
+        patched.setattr(Run, "predict", ended)
+        patched.setattr(Dataset, "batches", smaller_batches)
+        with pytest.raises(KeyboardInterrupt):
+            train(asked, workdir)
+    assert load_run(workdir).uncertainty is None
+    again = train(asked, workdir)
+    assert again.uncertainty.to_json() == runs[1].uncertainty.to_json()
