@@ -13,7 +13,7 @@ SCRIPTS := $(wildcard scripts/*.sh)
 # At most this many pytest processes, each of which loads TensorFlow (about 1 GB).
 TEST_PROCESSES ?= 4
 TEST_FLAGS ?=
-DEMO_FLAGS ?= --max_examples 4000 --epochs 3
+DEMO_FLAGS ?= --model unet --max_examples 4000 --epochs 3
 
 .PHONY: help demo test test-engines test-installs lint bench install lock clean
 

@@ -11,6 +11,7 @@ from estimators.judge import judge
 from lensing_tfds.records.datasets import absolute_data_dir, find_config
 from trainer.settings.config import resolve
 from trainer.settings.hparams import read_hparams
+from trainer.settings.recipes import trained_recipe
 from trainer.settings.spaces import space_for
 from trainer.train import train
 from tuning.config import SearchConfig
@@ -52,9 +53,10 @@ def compare(version: str, arguments: argparse.Namespace) -> list[dict]:
     # Seeds of their own: the winning trial's would bring back the luck that made it the winner.
     alike = {"epochs": arguments.epochs, "max_examples": arguments.examples}
     rows = []
+    trained = trained_recipe(version, space_for(version).family)
     hparams = read_hparams(folder / "search" / "best_hyperparameters.json")
     for seed in range(1, arguments.seeds + 1):
-        default = resolve(dataset, data_dir, lensing, seed=seed, **alike)
+        default = resolve(dataset, data_dir, lensing, model=trained.model, seed=seed, **alike)
         tuned = hparams.resolve(dataset, data_dir, lensing, seed=seed, **alike)
         for name, chosen in (("default", default), ("tuned", tuned)):
             # Not by `alike`, where None is no value: here it is all examples.

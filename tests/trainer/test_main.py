@@ -57,7 +57,10 @@ def test_an_unknown_flag_is_an_error(flag, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--whiten"], "unet cannot be whitened, or is already: only the study's stacks can"),
+        (
+            ["--whiten", "--model", "unet"],
+            "unet cannot be whitened, or is already: only the study's stacks can",
+        ),
         (["--whiten", "--model", "whiten-2x8-3"], "whiten-2x8-3 cannot be whitened, or is already"),
         (["--dataset", "lensing/v99"], "lensing/v99 is neither a version (v1, v2, v3, v4, v5, v6"),
         (["--dataset", "lensing/wide"], 'lensing_tfds --config \'{"name": "wide"'),
@@ -66,18 +69,24 @@ def test_an_unknown_flag_is_an_error(flag, capsys):
         (["--model", "9" * 5000 + "x1-3"], "expected LxF-...-K"),
         (["--model", "9999x9999-9"], "9999x9999-9 needs about "),
         (["--model", "99999x9999999-9"], "take a smaller --model"),
-        (["--batch_size", "1000000000"], "take a --batch_size of at most "),
-        (["--epochs", "0"], "epochs is 0: must be at least 1"),
-        (["--batch_size", "-1"], "batch_size is -1: must be at least 1"),
+        (["--model", "unet", "--batch_size", "1000000000"], "take a --batch_size of at most "),
+        (["--model", "unet", "--epochs", "0"], "epochs is 0: must be at least 1"),
+        (["--model", "unet", "--batch_size", "-1"], "batch_size is -1: must be at least 1"),
         (
-            ["--learning_rate", "1e39"],
+            ["--model", "unet", "--learning_rate", "1e39"],
             "learning_rate is 1e+39: must be a positive number, from 1e-30",
         ),
-        (["--learning_rate", "1e-46"], "learning_rate is 1e-46: must be a positive number"),
-        (["--learning_rate", "0"], "learning_rate is 0.0: must be a positive number"),
+        (
+            ["--model", "unet", "--learning_rate", "1e-46"],
+            "learning_rate is 1e-46: must be a positive number",
+        ),
+        (
+            ["--model", "unet", "--learning_rate", "0"],
+            "learning_rate is 0.0: must be a positive number",
+        ),
         (["--max_examples", "0"], "max_examples is 0: must be at least 1"),
         (["--max_examples", "20001"], "max_examples is 20001: lensing/v8 train has 20000"),
-        (["--seed", "-1"], "seed is -1: must be in [0, 2^31)"),
+        (["--model", "unet", "--seed", "-1"], "seed is -1: must be in [0, 2^31)"),
         (["--workdir", "/dev/null/run"], "cannot write to the folder /dev/null/run: Not a dir"),
         (["--data_dir", "/dev/null/data"], "/dev/null/data"),
     ],

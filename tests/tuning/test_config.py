@@ -5,7 +5,7 @@ import pytest
 from lensing_tfds.errors import LensingError
 from lensing_tfds.versions import VERSIONS
 from trainer.networks.space import Choice
-from trainer.settings.recipes import recipe_for
+from trainer.settings.recipes import trained_recipe
 from trainer.settings.spaces import space_for
 from tuning.config import Budget, SearchConfig, read_space
 
@@ -29,7 +29,7 @@ def test_a_trial_is_a_point_of_the_space_on_what_the_versions_study_used():
     trial = config.trainer_config(VERSIONS["v3"], POINT | {"depth": 6, "batch_size": 64}, epochs=9)
     assert (trial.model, trial.batch_size, trial.epochs) == ("6x16-3", 64, 9)
     assert (trial.seed, trial.max_examples, trial.data_dir) == (7, 100, "/data")
-    assert trial.clipnorm is None is recipe_for("v3").clipnorm
+    assert trial.clipnorm is None is trained_recipe("v3", "stack").clipnorm
 
 
 @pytest.mark.parametrize(

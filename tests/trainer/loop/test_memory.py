@@ -12,7 +12,7 @@ from trainer.loop import memory
 from trainer.loop.memory import TooLargeError, memory_limit, refuse_too_large
 from trainer.settings.config import resolve
 
-CONFIG = resolve("lensing/v8", "/data", VERSIONS["v8"])
+CONFIG = resolve("lensing/v8", "/data", VERSIONS["v8"], model="unet")
 
 
 def test_every_default_fits_into_a_machine_of_eight_gigabytes(monkeypatch):

@@ -18,10 +18,12 @@ def test_a_version_gets_its_recipe_and_overrides_win():
 
 
 def test_augmentation_is_on_except_where_all_examples_share_one_unlensed_map():
-    augmented = {v: resolve(f"lensing/{v}", "/data", c).augment for v, c in VERSIONS.items()}
+    augmented = {
+        v: resolve(f"lensing/{v}", "/data", c, model="unet").augment for v, c in VERSIONS.items()
+    }
     assert augmented == {v: v != "v1" for v in VERSIONS}
-    assert resolve("lensing/v1", "/data", VERSIONS["v1"], augment=True).augment
-    assert not resolve("lensing/v2", "/data", VERSIONS["v2"], augment=False).augment
+    assert resolve("lensing/v1", "/data", VERSIONS["v1"], model="unet", augment=True).augment
+    assert not resolve("lensing/v2", "/data", VERSIONS["v2"], model="unet", augment=False).augment
 
 
 def test_a_config_survives_json():
@@ -44,17 +46,17 @@ def test_a_data_version_in_a_datasets_name_is_one_clear_line():
 @pytest.mark.parametrize("value", [2**31, 10**30, 10**400], ids=["2^31", "1e30", "1e400"])
 def test_a_whole_number_that_no_training_could_have_is_refused(field, value):
     with pytest.raises(LensingError, match=rf"{field} is \d+: must be .*2\^31"):
-        resolve("lensing/v8", "/data", VERSIONS["v8"], **{field: value})
+        resolve("lensing/v8", "/data", VERSIONS["v8"], model="unet", **{field: value})
 
 
 @pytest.mark.parametrize(("field", "value"), [("max_examples", 0), ("seed", -1)])
 def test_an_impossible_value_names_field_and_value(field, value):
     with pytest.raises(LensingError, match=f"{field} is {value}: must be"):
-        resolve("lensing/v8", "/data", VERSIONS["v8"], **{field: value})
+        resolve("lensing/v8", "/data", VERSIONS["v8"], model="unet", **{field: value})
 
 
 def test_an_unknown_and_a_missing_field_are_refused():
-    values = resolve("lensing/v8", "/data", VERSIONS["v8"]).to_json()
+    values = resolve("lensing/v8", "/data", VERSIONS["v8"], model="unet").to_json()
     with pytest.raises(LensingError, match=r"unknown \['depth'\]"):
         TrainerConfig.from_json(values | {"depth": 3})
     del values["seed"]
@@ -111,7 +113,7 @@ def test_what_may_change_between_sessions_leaves_the_default_folder():
 
 
 def test_the_length_of_a_schedule_that_ends_is_part_of_the_default_folder():
-    base = resolve("lensing/v8", "/data", VERSIONS["v8"], schedule="cosine")
+    base = resolve("lensing/v8", "/data", VERSIONS["v8"], model="unet", schedule="cosine")
     no_length = {"epochs": None, "minutes": None}
     folder = default_workdir(base, VERSIONS["v8"])
     for length in ("minutes", "epochs"):
@@ -166,7 +168,7 @@ def test_the_default_folder_says_what_is_not_the_studys():
     ],
 )
 def test_a_value_of_another_type_is_refused_in_every_field(field, value, allowed):
-    base = resolve("lensing/v8", "/data", VERSIONS["v8"])
+    base = resolve("lensing/v8", "/data", VERSIONS["v8"], model="unet")
     with pytest.raises(LensingError, match=f"{field} is {value!r}: must be {allowed}$"):
         dataclasses.replace(base, **{field: value})
 

@@ -57,7 +57,7 @@ def test_a_flag_of_one_length_takes_the_place_of_the_files_other():
         assert (config.epochs, config.minutes) == length
     with pytest.raises(LensingError, match="epochs is 4 and minutes is 5.0: give one of the two"):
         resolved(epochs=4, minutes=5.0)
-    nothing = HParams({"epochs": None, "minutes": None})
+    nothing = HParams({"model": "unet", "epochs": None, "minutes": None})
     with pytest.raises(LensingError, match="epochs is None and minutes is None: give one"):
         nothing.resolve("lensing/v8", "/data", VERSIONS["v8"])
 

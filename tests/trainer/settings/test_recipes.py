@@ -22,10 +22,16 @@ def test_every_version_has_recipes_each_found_by_its_network():
         assert [recipe_for(version, recipe.model) for recipe in recipes] == list(recipes)
 
 
-def test_the_study_versions_are_learned_by_the_u_net_unless_somebody_says_otherwise():
+def test_every_version_is_fitted_unless_somebody_says_otherwise():
+    for version in VERSIONS:
+        assert recipe_for(version).model == "iterated"
+    assert recipe_for("custom").model == "unet"
+
+
+def test_the_u_net_of_the_study_versions_is_trained_with_its_own_settings():
     for version in [f"v{i}" for i in range(1, 9)] + ["custom"]:
-        recipe = recipe_for(version)
-        assert (recipe.model, recipe.optimizer, recipe.schedule) == ("unet", "adamw", "cosine")
+        recipe = recipe_for(version, "unet")
+        assert (recipe.optimizer, recipe.schedule) == ("adamw", "cosine")
         assert (recipe.clipnorm, recipe.global_clipnorm) == (None, 1.0)
 
 
