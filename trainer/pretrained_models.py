@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent / "gains"
 
+_ROUNDING = 1e-6  # of the largest mode of a mean
+
 _MARKS = ("map_correlation", "mse", "rho_ell")
 
 
@@ -160,10 +162,7 @@ def keep(workdir: str | Path) -> Path:
         "task": run.task.to_json(),
         "max_examples": run.config.max_examples,
         "scaling": dataclasses.asdict(scaling_of(run.model)),
-        "stages": [
-            {"gains": _short(stage.gains), "residual_b": _short(stage.residual_b)}
-            for stage in iterated.stages_of(run.model)
-        ],
+        "stages": [_stage_to_json(stage) for stage in iterated.stages_of(run.model)],
         "num_examples": number,
         "ell_edges": metrics.ell_edges.tolist(),
         "marks": {
@@ -187,12 +186,37 @@ def _from_json(fields: Mapping[str, Any]) -> Pretrained:
         Task.from_json(fields["task"]),
         fields["max_examples"],
         Scaling(**fields["scaling"]),
-        tuple(
-            Stage(np.asarray(s["gains"], np.float64), np.asarray(s["residual_b"], np.float64))
-            for s in fields["stages"]
-        ),
+        tuple(_stage_from_json(stage) for stage in fields["stages"]),
         Marks(fields["num_examples"], np.asarray(fields["ell_edges"]), **marks),
     )
+
+
+def _stage_to_json(stage: Stage) -> dict[str, Any]:
+    arrays = {name: getattr(stage, name) for name in ("gains", "residual_b", "power")}
+    fields = {name: _short(values) for name, values in arrays.items()}
+    mean = stage.mean_field
+    if mean.ndim:
+        # Where κ has no modes the gains are zero but for rounding, and so is the mean.
+        known = np.flatnonzero(np.abs(mean) > _ROUNDING * np.abs(mean).max())
+        modes = mean.ravel()[known]
+        fields["mean_field"] = {
+            "shape": list(mean.shape),
+            "modes": known.tolist(),
+            "real": _short(modes.real),
+            "imag": _short(modes.imag),
+        }
+    return fields
+
+
+def _stage_from_json(fields: Mapping[str, Any]) -> Stage:
+    arrays = {name: values for name, values in fields.items() if name != "mean_field"}
+    stage = Stage(**{name: np.asarray(values, np.float64) for name, values in arrays.items()})
+    if "mean_field" not in fields:
+        return stage
+    mean = fields["mean_field"]
+    plane = np.zeros(mean["shape"], np.complex128)
+    plane.ravel()[mean["modes"]] = np.asarray(mean["real"]) + 1j * np.asarray(mean["imag"])
+    return dataclasses.replace(stage, mean_field=plane)
 
 
 def _short(values: NDArray[np.floating], digits: int = 6) -> Any:

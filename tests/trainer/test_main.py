@@ -58,8 +58,8 @@ def test_an_unknown_flag_is_an_error(flag, capsys):
     ("arguments", "message"),
     [
         (
-            ["--whiten", "--model", "unet"],
-            "unet cannot be whitened, or is already: only the study's stacks can",
+            ["--whiten"],
+            "iterated cannot be whitened, or is already: only the study's stacks can",
         ),
         (["--whiten", "--model", "whiten-2x8-3"], "whiten-2x8-3 cannot be whitened, or is already"),
         (["--dataset", "lensing/v99"], "lensing/v99 is neither a version (v1, v2, v3, v4, v5, v6"),
