@@ -209,8 +209,10 @@ def _stage_to_json(stage: Stage) -> dict[str, Any]:
 
 
 def _stage_from_json(fields: Mapping[str, Any]) -> Stage:
-    arrays = {name: values for name, values in fields.items() if name != "mean_field"}
-    stage = Stage(**{name: np.asarray(values, np.float64) for name, values in arrays.items()})
+    # Files of templates do not name a power.
+    arrays = (fields.get(name, ()) for name in ("gains", "residual_b", "power"))
+    gains, residual_b, power = (np.asarray(values, np.float64) for values in arrays)
+    stage = Stage(gains, residual_b, power)
     if "mean_field" not in fields:
         return stage
     mean = fields["mean_field"]

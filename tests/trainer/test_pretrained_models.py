@@ -19,7 +19,7 @@ from lensing_tfds.sky import spectra
 from trainer import pretrained_models
 from trainer.networks.physical import task_of
 
-EXAMPLES = dict.fromkeys([f"v{i}" for i in range(1, 9)], 64)
+EXAMPLES = dict.fromkeys([f"v{i}" for i in range(1, 9)], 24)
 EXAMPLES |= {"v9": 12, "v10": 8, "v11": 100, "v12": 12}
 """The first of the test split, that each is judged on: of 256 x 256 pixels as many as are quick."""
 
