@@ -317,7 +317,8 @@ def test_terminated_within_an_epoch_the_command_ends_well_and_the_same_one_goes_
     arguments += ["--model", "4x4-3", "--batch_size", "1", "--save_every", "1"]
     command = [sys.executable, "-m", "trainer", *arguments, "--epochs", "2000"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, **pipes) as process:
+    environment = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
+    with subprocess.Popen(command, env=environment, **pipes) as process:
         while not (tmp_path / RUNNING).exists():
             assert process.poll() is None
             time.sleep(0.05)
