@@ -21,7 +21,7 @@ from trainer.data import stream
 from trainer.data.measured import measured_statistics, training_sample
 from trainer.data.source import Source
 from trainer.data.stored import StoredExamples
-from trainer.loop import closed_form
+from trainer.loop import closed_form, devices
 from trainer.loop.averages import ValidateAverages
 from trainer.loop.callbacks import (
     Checkpoints,
@@ -154,6 +154,8 @@ def _train(
         return load_run(workdir)
     if config.deterministic:
         use_deterministic_operations()
+    if unused := devices.unused():
+        report(unused)
     source = StoredExamples(builder, config.max_examples)
     in_a_pass = stream.steps_per_pass(source, config.batch_size)
     done, best, running, early, finished = 0, None, None, False, False

@@ -9,9 +9,10 @@ from lensing_tfds import VERSIONS
 
 
 def test_layers_and_estimators_estimate_the_same_from_the_same_modes():
-    both = Both(dataclasses.replace(VERSIONS["v9"], npix=32, lx=1.0, stokes="TQU"), maps=2)
+    small = dataclasses.replace(VERSIONS["v10"], name="small", npix=32, lx=16 / 15)
+    both = Both(small, maps=2)
     assert len(both.estimators()) == len(both.layers()) == 5
-    assert both.difference() < 1e-4
+    assert both.difference() < 1e-3  # of the mode that is furthest off
 
 
 def test_a_whole_plane_is_that_of_a_real_map():

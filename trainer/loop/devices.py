@@ -1,0 +1,22 @@
+"""The devices of this host that a run leaves alone: it trains on one.
+
+`tf.distribute.MirroredStrategy` gives the same losses on two devices as on one, to 1e-6, but only
+where gradients are not clipped: Keras 3 clips each device's share of a batch before the shares are
+added up. All recipes clip, and would train otherwise than they say.
+"""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+
+def unused() -> str:
+    """Says which GPUs are left alone, in one line; nothing where there are none."""
+    gpus = len(tf.config.list_physical_devices("GPU"))
+    if gpus < 2:
+        return ""
+    return (
+        f"this host has {gpus} GPUs, of which one trains: gradients of batches that are shared "
+        "would be clipped share by share; CUDA_VISIBLE_DEVICES chooses it, and gives runs beside "
+        "each other one each"
+    )
