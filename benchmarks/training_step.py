@@ -51,9 +51,10 @@ def rates(version: str, data_dir: str, rounds: int = ROUNDS) -> NDArray[np.float
     """Returns steps per second, (rounds, 2): the trainer's, and the bare ones."""
     from lensing_tfds.records.datasets import open_dataset
     from trainer.data import stream
+    from trainer.data.measured import measured_statistics
     from trainer.data.stored import StoredExamples
     from trainer.networks import families
-    from trainer.train import compile_network, measured_statistics
+    from trainer.train import compile_network
 
     lensing = VERSIONS[version]
     config = resolve(f"lensing/{version}", data_dir, lensing, model=MODEL)
