@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import TYPE_CHECKING
 
 from lensing_tfds.errors import LensingError
@@ -50,8 +51,11 @@ def _parsed(name: str) -> tuple[Family, Network | StartingNetwork | FittedNetwor
         network = family.parse(name)
         if network is not None:
             return family, network
+    known = [near for family in FAMILIES.values() for near in family.known]
+    nearest = " or ".join(difflib.get_close_matches(name.lower(), known, cutoff=0.7))
+    meant = f"did you mean {nearest}? Known are" if nearest else "expected"
     grammars = "; or ".join(family.grammar for family in FAMILIES.values())
-    raise LensingError(f"unknown model {name!r}: expected {grammars}")
+    raise LensingError(f"unknown model {name!r}: {meant} {grammars}")
 
 
 def is_fitted(name: str) -> bool:

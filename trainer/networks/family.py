@@ -143,9 +143,17 @@ class Family:
       grammar: of the names, for people.
       parse: a name -> its network; None if the name is not in the grammar.
       space: what a search may vary; None where there is nothing.
+      names: that are suggested to who mistypes one, its default network's first; none are needed
+        where that has the family's name.
     """
 
     name: str
     grammar: str
     parse: Callable[[str], Network | StartingNetwork | FittedNetwork | None]
     space: type[Space] | None
+    names: tuple[str, ...] = ()
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """Names of some of its networks, its default's first."""
+        return self.names or (self.name,)

@@ -210,7 +210,7 @@ class StackSpace(Space):
         return None
 
 
-FAMILY = Family(StackSpace.family, GRAMMAR, parse, StackSpace)
+FAMILY = Family(StackSpace.family, GRAMMAR, parse, StackSpace, ("4x64-1x32-9", "hires"))
 
 
 def _convolution(

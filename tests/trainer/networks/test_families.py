@@ -60,7 +60,7 @@ class LinearSpace(Space):
 @pytest.fixture(autouse=True)
 def _registered(monkeypatch):
     monkeypatch.setitem(
-        families.FAMILIES, "linear", Family("linear", "linear-K", parse, LinearSpace)
+        families.FAMILIES, "linear", Family("linear", "linear-K", parse, LinearSpace, ("linear-3",))
     )
 
 
@@ -76,6 +76,29 @@ def test_its_names_are_read_built_and_counted():
 def test_a_wrong_name_is_told_every_grammar():
     with pytest.raises(LensingError, match="unknown model 'lin': expected LxF.*; or linear-K"):
         families.parse("lin")
+
+
+@pytest.mark.parametrize(
+    ("typo", "meant"),
+    [
+        ("unett", "unet"),
+        ("Unet", "unet"),
+        ("hirs", "hires"),
+        ("itterated", "iterated"),
+        ("4x64-132-9", "4x64-1x32-9"),
+        ("linear3", "linear-3"),
+    ],
+)
+def test_a_typo_is_told_the_nearest_name_first(typo, meant):
+    with pytest.raises(LensingError, match=f"unknown model '{typo}': did you mean {meant}[? ]"):
+        families.parse(typo)
+
+
+def test_the_names_that_a_family_knows_are_its_own():
+    for family in families.FAMILIES.values():
+        assert [families.family_of(name) for name in family.known] == [family.name] * len(
+            family.known
+        )
 
 
 def test_a_recipe_may_name_it():
