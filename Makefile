@@ -15,7 +15,7 @@ TEST_PROCESSES ?= 4
 TEST_FLAGS ?=
 DEMO_FLAGS ?= --model unet --max_examples 4000 --epochs 3
 
-.PHONY: help demo test test-engines test-installs lint bench install lock clean
+.PHONY: help demo test test-backends test-engines test-installs lint bench install lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,10 @@ demo: $(STAMP)  ## estimate the convergence of a real sky; train a network on v2
 test: $(STAMP)  ## run the tests (TEST_FLAGS='-k lensing' selects)
 	$(RUN) -m pytest -n logical --maxprocesses $(TEST_PROCESSES) --dist loadfile \
 	  --ignore tests/engines --ignore tests/installs $(TEST_FLAGS)
+
+test-backends: $(STAMP)  ## run the networks on JAX and PyTorch, which this installs (5 GB)
+	PIP_CONSTRAINT=requirements.lock $(RUN) -m pip install -q --disable-pip-version-check torch
+	$(RUN) -m pytest tests/backends $(TEST_FLAGS)
 
 test-engines: $(STAMP)  ## run the builds on Beam, Dask and, with Java and Maven, Flink
 	$(RUN) -m pytest tests/engines $(TEST_FLAGS)

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 _AGAIN_SECONDS = 0.05
 _UNKNOWN_BACKEND = "Unable to import backend"  # Keras's words, as it is imported
-_BACKENDS = ("jax", "torch", "openvino")  # of Keras's, those that no extra of ours installs
+_BACKENDS = ("jax", "torch")  # of Keras's, beside TensorFlow; each an extra of its name
 
 _OURS = ("lensing_tfds", "estimators", "trainer", "tuning", "pipelines")
 
@@ -192,7 +192,7 @@ def _line(error: BaseException, extra: str | None) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name in _BACKENDS:
         return (
             f"error: {error.name} is not installed, which Keras is set to use: pip install "
-            f"{error.name}, or set KERAS_BACKEND=tensorflow"
+            f"'lensing-tfds[{error.name}]', or set KERAS_BACKEND=tensorflow"
         )
     if isinstance(error, ModuleNotFoundError):
         package = "lensing-tfds" if extra is None else f"lensing-tfds[{extra}]"

@@ -15,6 +15,7 @@ COMMANDS = {
     "trainer": ("trainer", []),
     "trainer.evaluate": ("trainer", ["--workdir", "run"]),
     "trainer.compare": ("trainer", ["run", "another"]),
+    "trainer.models": ("trainer", []),
     "tuning": ("tuning", []),
     "tuning.report": ("tuning", ["--workdir", "search"]),
     "pipelines.generate": ("pipelines", ["--config", "v7"]),

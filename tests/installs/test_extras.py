@@ -52,6 +52,7 @@ EXTRAS = {
         JUDGE,
         [*JUDGE, "--split", "train", "--checks", "--figures"],  # eight are too few for the checks
         ["python", "-m", "trainer.compare", "run", "run"],
+        ["python", "-m", "trainer.models", *DATASET],
     ],
     "tuning": [
         BUILD,

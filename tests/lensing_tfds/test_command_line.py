@@ -74,7 +74,7 @@ def test_a_keras_backend_that_is_not_there_is_one_line_with_a_remedy(backend, tm
     assert ended.returncode == 2 and "Traceback" not in ended.stderr
     assert line.startswith("error: ") and backend in line
     assert "set KERAS_BACKEND=tensorflow" in line
-    assert ("pip install jax" in line) == (backend == "jax")
+    assert ("pip install 'lensing-tfds[jax]'" in line) == (backend == "jax")
 
 
 def test_the_build_command_is_one_that_a_shell_and_the_config_read_back():

@@ -66,10 +66,10 @@ class PatchLayer(keras.layers.Layer):
         mirrored = ops.roll(ops.flip(inner, (-2, -1)), 1, axis=-2)
         return ops.concatenate([half_planes, mirrored], axis=-1)
 
-    def multipoles(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def multipoles(self) -> tuple[Any, Any]:
         """(l_y, l_x), zero on Nyquist lines: shapes (npix, 1) and (npix,)."""
-        d_y = self.sky.gradient[0].imag.astype(np.float32)
-        return d_y, d_y[:, 0]
+        d_y = self.sky.gradient[0].imag
+        return _tensor(d_y), _tensor(d_y[:, 0])
 
     def gradients(self, modes: Modes, npix: int) -> Modes:
         """Maps of the derivatives along y and x on a grid of so many pixels."""
@@ -86,10 +86,10 @@ class PatchLayer(keras.layers.Layer):
         ell[0, 0] = np.inf
         return times((2 / ell**2).astype(np.float32), kappa)
 
-    def angles(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def angles(self) -> tuple[Any, Any]:
         """Returns cos 2φ_l and sin 2φ_l, (npix, npix)."""
         cosine, sine = (self.sky.full_plane(f) for f in polarization.angles(self.sky))
-        return cosine.astype(np.float32), sine.astype(np.float32)
+        return _tensor(cosine), _tensor(sine)
 
     def to_eb(self, qu: Modes) -> Modes:
         """Returns the modes of E + iB = (Q + iU) exp(-2iφ_l), of two maps as one."""
@@ -245,7 +245,14 @@ class Delensing(PatchLayer):
 
     def call(self, fields: Mapping[str, Modes], kappa: Modes) -> dict[str, Modes]:
         of_t, of_e, beam = (self.whole(self.filters[i]) for i in range(3))
+<<<<<<< HEAD
         deflection = self.gradients(self.potential(kappa), self.product_npix)
+=======
+        ell = np.array(self.sky.full_plane(self.sky.ell))
+        ell[0, 0] = np.inf
+        phi = times(_tensor(2 / ell**2), kappa)
+        deflection = self.gradients(phi, self.product_npix)
+>>>>>>> 6f486ba (The same networks on JAX and PyTorch, tested; python -m trainer.models)
         residual = {}
         if "T" in fields:
             lensed = self._lensed(times(of_t, fields["T"]), deflection)
@@ -363,6 +370,11 @@ class KappaMap(PatchLayer):
     def compute_output_spec(self, modes: Modes) -> Any:
         re, _ = modes
         return keras.KerasTensor((*re.shape, 1), "float32")
+
+
+def _tensor(values: NDArray) -> Any:
+    """An array as PyTorch needs it, which multiplies no NumPy array by a tensor."""
+    return ops.convert_to_tensor(np.asarray(values, np.float32))
 
 
 def to_modes(maps: Modes) -> Modes:

@@ -83,7 +83,8 @@ class Whiten(keras.layers.Layer):
     def call(self, maps: Any) -> Any:
         outputs = [maps[..., i] for i, name in enumerate(self.channels) if name == "T"]
         for name, modes in self._modes(maps).items():
-            outputs += self._filtered(modes, self._planes[name])
+            planes = [ops.convert_to_tensor(plane) for plane in self._planes[name]]
+            outputs += self._filtered(modes, planes)
         return ops.stack(outputs, axis=-1)
 
     def _modes(self, maps: Any) -> dict[str, Any]:
@@ -94,12 +95,13 @@ class Whiten(keras.layers.Layer):
             modes[name] = ops.fft2((x, ops.zeros_like(x)))
         found = {"T": modes["T"]} if "T" in modes else {}
         if "Q" in modes:
+            cosine, sine = map(ops.convert_to_tensor, (self._cosine, self._sine))
             pairs = tuple(zip(modes["Q"], modes["U"], strict=True))
-            found["E"] = tuple(q * self._cosine + u * self._sine for q, u in pairs)
-            found["B"] = tuple(u * self._cosine - q * self._sine for q, u in pairs)
+            found["E"] = tuple(q * cosine + u * sine for q, u in pairs)
+            found["B"] = tuple(u * cosine - q * sine for q, u in pairs)
         return found
 
-    def _filtered(self, modes: Any, planes: list[NDArray[np.float32]]) -> list[Any]:
+    def _filtered(self, modes: Any, planes: list[Any]) -> list[Any]:
         """A field's maps, one a filter.
 
         The filters are real and even: the field times one of them is a real map, times i and the

@@ -162,7 +162,7 @@ def recipe_for(version: str, model: str | None = None, npix: int = 0) -> Recipe:
     Raises:
       LensingError: the model's name is not in the grammar.
     """
-    recipes = _recipes(version, npix)
+    recipes = recipes_of(version, npix)
     if model is None:
         return recipes[0]
     if families.is_fitted(model):
@@ -207,11 +207,17 @@ def trained_recipe(version: str, family: str, npix: int = 0) -> Recipe:
     if family in _STARTING_FAMILIES:
         recipe = dataclasses.replace(_STARTING, model=family)
         return _fitting(recipe, _STARTING_PIXELS, npix)
-    recipes = {families.family_of(r.model): r for r in reversed(_recipes(version, npix))}
+    recipes = {families.family_of(r.model): r for r in reversed(recipes_of(version, npix))}
     return recipes.get(family) or recipes[UNetSpace.family]
 
 
-def _recipes(version: str, npix: int) -> tuple[Recipe, ...]:
+def recipes_of(version: str, npix: int = 0) -> tuple[Recipe, ...]:
+    """All recipes of a version, its default's first; of a custom config, those that it gets.
+
+    Args:
+      version: as of `recipe_for`.
+      npix: pixels on a side, as of `recipe_for`.
+    """
     return RECIPES.get(version) or (
         _fitting(_UNET, _UNET_PIXELS, npix),
         _fitting(_STACK, _STACK_PIXELS, npix),

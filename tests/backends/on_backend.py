@@ -1,0 +1,42 @@
+"""Takes runs up on the backend that KERAS_BACKEND names: `python on_backend.py FOLDER`.
+
+FOLDER holds `maps.npy` and runs of one epoch. Of each run R the estimates, before and after another
+epoch here, and the losses of both epochs go into R-after.npz.
+"""
+
+import dataclasses
+import pathlib
+import sys
+
+import keras
+import numpy as np
+
+from trainer.networks import families, iterated
+from trainer.runs.checkpoints import LAST, load
+from trainer.runs.run import load_run
+from trainer.train import train
+
+
+def take_up(folder: pathlib.Path) -> None:
+    """Takes up all runs of a folder."""
+    maps = np.load(folder / "maps.npy")
+    for workdir in sorted(path for path in folder.iterdir() if path.is_dir()):
+        run = load_run(workdir)
+        before, config = run.predict(maps), run.config
+        if not families.is_fitted(config.model):
+            config = dataclasses.replace(config, epochs=2)
+        train(config, workdir, lambda line: None)
+        history = load_run(workdir).history
+        np.savez(
+            folder / f"{workdir.name}-after.npz",
+            before=before,
+            after=np.asarray(load(workdir / LAST, compile=False).predict_on_batch(maps)),
+            loss=history["loss"],
+            val_loss=history["val_loss"],
+        )
+
+
+if __name__ == "__main__":
+    setattr(iterated, "are_enough", lambda correlations: len(correlations) >= 2)  # noqa: B010
+    take_up(pathlib.Path(sys.argv[1]))
+    print(keras.backend.backend())

@@ -1,0 +1,116 @@
+"""A network is the same on TensorFlow, JAX and PyTorch, and so is its training.
+
+What a run is after an epoch on TensorFlow is taken up in a process of each backend. JAX comes with
+the extra `test`; PyTorch, some gigabytes, by `make test-backends`.
+"""
+
+import contextlib
+import importlib.util
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+
+from lensing_tfds import LensingConfig, simulate
+from tests.backends.on_backend import take_up
+from trainer.networks import families, iterated
+from trainer.settings.config import resolve
+from trainer.train import train
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+# Grids of 30, 15 and 8 pixels: one of odd size among them.
+SURVEY = LensingConfig(
+    "sharp", npix=30, lx=30 * 2.5 / 60, stokes="QU", oversampling=2, beam_arcmin=1.5,
+    noise_uK_arcmin=1.0, num_examples={"train": 40, "validation": 8, "test": 12},
+)  # fmt: skip
+
+SMALL = {"stack": ["whiten-hires-1x4-3"], "unet": ["unet-4x3x1"]}
+"""Networks of the families that have smaller ones than their default."""
+
+MODELS = [
+    name
+    for family in families.FAMILIES.values()
+    for name in SMALL.get(family.name, family.known[:1])
+]
+
+BACKENDS = ["tensorflow", "jax", "torch"]
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory):
+    """A folder of runs of one epoch, or one stage, each, and maps."""
+    data_dir, folder = (str(tmp_path_factory.mktemp(name)) for name in ("data", "runs"))
+    tfds.builder("lensing", config=SURVEY, data_dir=data_dir).download_and_prepare()
+    np.save(f"{folder}/maps.npy", simulate(SURVEY, "test", range(12))["lensed"])
+    trained = {"epochs": 1, "batch_size": 16, "schedule": "constant"}
+    with stages(1):
+        for model in MODELS:
+            settings = {} if families.is_fitted(model) else trained
+            config = resolve("lensing/sharp", data_dir, SURVEY, model=model, **settings)
+            train(config, f"{folder}/{model}", lambda line: None)
+    return folder
+
+
+@contextlib.contextmanager
+def stages(number):
+    """Has `iterated` end after so many."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(iterated, "are_enough", lambda correlations: len(correlations) >= number)
+        yield
+
+
+@pytest.fixture(scope="module")
+def taken_up(begun, tmp_path_factory):
+    """A function: what became of a run on a backend, where all are taken up at once."""
+    folders: dict[str, pathlib.Path] = {}
+
+    def result(backend, model):
+        if importlib.util.find_spec(backend) is None:
+            pytest.skip(f"{backend} is not installed: make test-backends")
+        if backend not in folders:
+            folder = tmp_path_factory.mktemp(backend) / "runs"
+            shutil.copytree(begun, folder)
+            with stages(2):
+                take_up(folder) if backend == "tensorflow" else in_a_process(folder, backend)
+            folders[backend] = folder
+        return dict(np.load(folders[backend] / f"{model}-after.npz"))
+
+    return result
+
+
+def in_a_process(folder, backend):
+    ended = subprocess.run(
+        [sys.executable, str(ROOT / "tests" / "backends" / "on_backend.py"), folder],
+        env={**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    assert ended.stdout.split()[-1] == backend
+
+
+@pytest.mark.parametrize("backend", BACKENDS[1:])
+@pytest.mark.parametrize("model", MODELS)
+def test_estimates_are_the_same(taken_up, backend, model):
+    expected, found = (taken_up(b, model)["before"] for b in ("tensorflow", backend))
+    assert expected.shape == (12, 30, 30, 1) and np.std(expected) > 0
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * np.std(expected))
+
+
+@pytest.mark.parametrize("backend", BACKENDS[1:])
+@pytest.mark.parametrize("model", MODELS)
+def test_an_epoch_of_training_goes_on_as_on_tensorflow(taken_up, backend, model):
+    """The same examples in the same order, the same moments of the optimizer, the same steps."""
+    expected, found = (taken_up(b, model) for b in ("tensorflow", backend))
+    moved = np.std(expected["after"] - expected["before"])
+    assert moved > 0
+    for name in ("loss", "val_loss"):
+        np.testing.assert_allclose(found[name], expected[name], rtol=1e-4)
+    np.testing.assert_allclose(found["after"], expected["after"], rtol=0, atol=1e-3 * moved)
