@@ -54,7 +54,8 @@ def listed(lensing: LensingConfig) -> Iterator[Listed]:
     from lensing_tfds.task import Task
     from trainer.networks import families
     from trainer.networks.flops import flops
-    from trainer.settings.recipes import recipe_for, recipes_of
+    from trainer.settings.config import resolve
+    from trainer.settings.recipes import recipes_of
 
     task = Task(lensing, DATASET_VERSION)
     of_version = [recipe.model for recipe in recipes_of(lensing.name, lensing.npix)]
@@ -66,13 +67,12 @@ def listed(lensing: LensingConfig) -> Iterator[Listed]:
             if name in of_version:
                 raise
             continue  # theory does not describe these maps, or the like
-        recipe = recipe_for(lensing.name, name, lensing.npix)
-        memory = families.memory(name, task, recipe.batch_size, recipe.optimizer)
+        config = resolve(f"lensing/{lensing.name}", "", lensing, model=name)
         yield Listed(
             name,
             families.parse(name).footprint(task).parameters,
-            0 if families.is_fitted(name) else recipe.batch_size,
-            memory.total,
+            0 if families.is_fitted(name) else config.batch_size,
+            config.memory(task).total,
             None if model is None else flops(model),
         )
 

@@ -1,7 +1,7 @@
 """Takes runs up on the backend that KERAS_BACKEND names: `python on_backend.py FOLDER`.
 
-FOLDER holds `maps.npy` and runs of one epoch. Of each run R the estimates, before and after another
-epoch here, and the losses of both epochs go into R-after.npz.
+FOLDER holds runs of one epoch. Of each run R the estimates of test examples, before and after
+another epoch here, and the losses of both epochs go into R-after.npz.
 """
 
 import dataclasses
@@ -11,6 +11,7 @@ import sys
 import keras
 import numpy as np
 
+from lensing_tfds import simulate
 from trainer.networks import families, iterated
 from trainer.runs.checkpoints import LAST, load
 from trainer.runs.run import load_run
@@ -19,9 +20,9 @@ from trainer.train import train
 
 def take_up(folder: pathlib.Path) -> None:
     """Takes up all runs of a folder."""
-    maps = np.load(folder / "maps.npy")
     for workdir in sorted(path for path in folder.iterdir() if path.is_dir()):
         run = load_run(workdir)
+        maps = simulate(run.lensing, "test", range(12))["lensed"]
         before, config = run.predict(maps), run.config
         if not families.is_fitted(config.model):
             config = dataclasses.replace(config, epochs=2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,9 @@ _MOVING = frozenset(
 )
 """TensorFlow's operations that copy numbers, or choose among them, and calculate none."""
 
-_REDUCTIONS = frozenset(("AvgPool", "Max", "MaxPool", "Mean", "Min", "Prod", "Sum"))
+_REDUCTIONS = frozenset(
+    ("AvgPool", "Max", "MaxPool", "Mean", "Min", "Prod", "Sum", "UnsortedSegmentSum")
+)
 
 _TRANSFORMS = {"FFT": 1, "IFFT": 1, "FFT2D": 2, "IFFT2D": 2, "FFT3D": 3, "IFFT3D": 3}
 """Complex Fourier transforms, with the axes that they go along, the last ones."""
@@ -76,6 +79,10 @@ def _count(operation: Any) -> int:
     if kind in ("MatMul", "BatchMatMulV2"):
         inner = shapes[0][-2 if operation.get_attr(_TRANSPOSED[kind]) else -1]
         return int(2 * inner * result.shape.num_elements())
+    if kind == "Einsum":
+        terms = operation.get_attr("equation").decode().partition("->")[0].split(",")
+        pairs = [zip(*named, strict=True) for named in zip(terms, shapes, strict=True)]
+        return 2 * math.prod(dict(itertools.chain(*pairs)).values())
     if kind in _TRANSFORMS:
         pixels = math.prod(shapes[0][-_TRANSFORMS[kind] :])
         return round(5 * shapes[0].num_elements() * math.log2(pixels))

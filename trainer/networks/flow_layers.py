@@ -16,7 +16,15 @@ from keras import ops
 from estimators.iterated.iterated_estimator import rings_of
 from estimators.iterated.remapping import INVERSIONS, LEAST_POWER, RemapFeatures
 from lensing_tfds.sky.flat_sky import FlatSky
-from trainer.networks.quadratic_layers import Modes, PatchLayer, split, times, to_maps, to_modes
+from trainer.networks.quadratic_layers import (
+    Modes,
+    PatchLayer,
+    as_tensor,
+    split,
+    times,
+    to_maps,
+    to_modes,
+)
 from trainer.networks.remapping import Remapping
 
 
@@ -70,7 +78,7 @@ class Flows(PatchLayer):
         sums = ops.segment_sum(
             ops.transpose(squares), self._rings.ravel(), num_segments=len(self._counts)
         )
-        return ops.transpose(sums) * (self.sky.area / self._counts)
+        return ops.transpose(sums) * as_tensor(self.sky.area / self._counts)
 
     def _weighed(self, t: Modes, power: Any) -> Any:
         """The map of T, each mode over the power, (n or 1, rings)."""

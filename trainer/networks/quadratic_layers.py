@@ -69,7 +69,7 @@ class PatchLayer(keras.layers.Layer):
     def multipoles(self) -> tuple[Any, Any]:
         """(l_y, l_x), zero on Nyquist lines: shapes (npix, 1) and (npix,)."""
         d_y = self.sky.gradient[0].imag
-        return _tensor(d_y), _tensor(d_y[:, 0])
+        return as_tensor(d_y), as_tensor(d_y[:, 0])
 
     def gradients(self, modes: Modes, npix: int) -> Modes:
         """Maps of the derivatives along y and x on a grid of so many pixels."""
@@ -84,12 +84,12 @@ class PatchLayer(keras.layers.Layer):
         """Modes of the lensing potential, 2 κ / l²."""
         ell = np.array(self.sky.full_plane(self.sky.ell))
         ell[0, 0] = np.inf
-        return times((2 / ell**2).astype(np.float32), kappa)
+        return times(2 / ell**2, kappa)
 
     def angles(self) -> tuple[Any, Any]:
         """Returns cos 2φ_l and sin 2φ_l, (npix, npix)."""
         cosine, sine = (self.sky.full_plane(f) for f in polarization.angles(self.sky))
-        return _tensor(cosine), _tensor(sine)
+        return as_tensor(cosine), as_tensor(sine)
 
     def to_eb(self, qu: Modes) -> Modes:
         """Returns the modes of E + iB = (Q + iU) exp(-2iφ_l), of two maps as one."""
@@ -245,14 +245,7 @@ class Delensing(PatchLayer):
 
     def call(self, fields: Mapping[str, Modes], kappa: Modes) -> dict[str, Modes]:
         of_t, of_e, beam = (self.whole(self.filters[i]) for i in range(3))
-<<<<<<< HEAD
         deflection = self.gradients(self.potential(kappa), self.product_npix)
-=======
-        ell = np.array(self.sky.full_plane(self.sky.ell))
-        ell[0, 0] = np.inf
-        phi = times(_tensor(2 / ell**2), kappa)
-        deflection = self.gradients(phi, self.product_npix)
->>>>>>> 6f486ba (The same networks on JAX and PyTorch, tested; python -m trainer.models)
         residual = {}
         if "T" in fields:
             lensed = self._lensed(times(of_t, fields["T"]), deflection)
@@ -372,9 +365,9 @@ class KappaMap(PatchLayer):
         return keras.KerasTensor((*re.shape, 1), "float32")
 
 
-def _tensor(values: NDArray) -> Any:
-    """An array as PyTorch needs it, which multiplies no NumPy array by a tensor."""
-    return ops.convert_to_tensor(np.asarray(values, np.float32))
+def as_tensor(values: NDArray) -> Any:
+    """Makes an array a tensor: PyTorch multiplies no array by a tensor."""
+    return ops.convert_toas_tensor(np.asarray(values, np.float32))
 
 
 def to_modes(maps: Modes) -> Modes:
@@ -402,7 +395,9 @@ def maps_of(fields: Sequence[Modes]) -> list[Any]:
 
 
 def times(factor: Any, modes: Modes) -> Modes:
-    """Returns modes times real factors."""
+    """Returns modes times real factors, which may be an array."""
+    if isinstance(factor, np.ndarray):
+        factor = as_tensor(factor)
     return factor * modes[0], factor * modes[1]
 
 

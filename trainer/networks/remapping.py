@@ -16,7 +16,7 @@ from keras import ops
 from lensing_tfds.sky import kaiser_bessel
 from lensing_tfds.sky.flat_sky import FlatSky
 from lensing_tfds.sky.kaiser_bessel import BEFORE, TAPS
-from trainer.networks.quadratic_layers import Modes, to_maps
+from trainer.networks.quadratic_layers import Modes, as_tensor, to_maps
 
 
 class Remapping:
@@ -81,7 +81,8 @@ class Remapping:
             padding = [(0, zeros if i == axis else 0) for i in range(3)]
             return ops.concatenate([ops.pad(low, padding), high], axis=axis)
 
-        re, im = (self._factors * along(along(x, 1), 2) for x in modes)
+        factors = as_tensor(self._factors)
+        re, im = (factors * along(along(x, 1), 2) for x in modes)
         return to_maps((re, im))
 
     def _sums(self, maps: Sequence[Any], deflection: Modes) -> Any:
@@ -109,14 +110,14 @@ class Remapping:
 
     def _taps_along(self, shift: Any, whole: np.ndarray, rest: np.ndarray) -> tuple[Any, Any]:
         """Points along an axis: the number of the first tap, and the kernel at each."""
-        at = rest + shift * np.float32(self._fine / self._sky.side)
+        at = as_tensor(rest) + shift * (self._fine / self._sky.side)
         below = ops.floor(at)
         z = 2 * (at - below) - 1
-        first = below + (whole - BEFORE)
+        first = below + as_tensor(whole - BEFORE)
         first = first - self._fine * ops.floor(first / self._fine)
         # Whatever the deflection, NaN even, nothing outside the grid is read.
         index = ops.clip(ops.cast(first, "int32"), 0, self._fine - 1)
-        weights = self._polynomials[-1]
-        for coefficients in self._polynomials[-2::-1]:
+        *others, weights = map(as_tensor, self._polynomials)
+        for coefficients in reversed(others):
             weights = weights * z[..., None] + coefficients
         return index, weights
