@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from lensing_tfds import LensingConfig
 from lensing_tfds.versions import VERSIONS
 from tests.trainer.tasks import statistics, task
 from trainer import models, pretrained_models
@@ -23,7 +24,7 @@ def test_a_version_has_its_recipes_default_first_and_every_familys_default_that_
     names = [row.split()[0] for row in rows]
     studied = [recipe.model for recipe in recipes_of("v3")]
     assert names[: len(studied)] == studied and len(set(names)) == len(names)
-    assert "iterated" not in names  # theory does not hold there
+    assert {name for family in families.FAMILIES.values() for name in family.known[:1]} <= {*names}
     _, parameters, batch, memory, _, flops, _ = rows[0].split()
     assert (parameters, batch) == ("217,897", "32")
     assert float(memory) > 100 and float(flops) > 100
@@ -40,6 +41,14 @@ def test_a_fitted_network_counts_what_the_package_has(monkeypatch):
     own = dataclasses.replace(VERSIONS["v11"], name="own")
     of_own = {row.name: row for row in listed(own)}
     assert (of_own["iterated"].flops, of_own["iterated"].batch_size) == (None, 0)
+
+
+def test_a_network_that_theory_does_not_hold_for_is_not_listed(monkeypatch):
+    of = task(16)
+    model = families.build("1x4-3", of, statistics(of), seed=0)
+    monkeypatch.setattr(models, "_built", lambda name, task: model)
+    silent = LensingConfig(name="silent", npix=64, lx=2.0, oversampling=2, stokes="QU")
+    assert "iterated" not in {row.name for row in listed(silent)}
 
 
 def test_what_is_not_known_is_a_dash():

@@ -367,7 +367,7 @@ class KappaMap(PatchLayer):
 
 def as_tensor(values: NDArray) -> Any:
     """Makes an array a tensor: PyTorch multiplies no array by a tensor."""
-    return ops.convert_toas_tensor(np.asarray(values, np.float32))
+    return ops.convert_to_tensor(np.asarray(values, np.float32))
 
 
 def to_modes(maps: Modes) -> Modes:
