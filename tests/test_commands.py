@@ -16,6 +16,7 @@ COMMANDS = {
     "trainer.evaluate": ("trainer", ["--workdir", "run"]),
     "trainer.compare": ("trainer", ["run", "another"]),
     "trainer.models": ("trainer", []),
+    "trainer.export": ("trainer", ["--workdir", "run", "--output", "out"]),
     "tuning": ("tuning", []),
     "tuning.report": ("tuning", ["--workdir", "search"]),
     "pipelines.generate": ("pipelines", ["--config", "v7"]),

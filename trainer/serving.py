@@ -1,27 +1,143 @@
-"""A trained network as a TensorFlow SavedModel, from maps in µK to κ."""
+"""A trained network for other programs, from maps in µK to κ, proven to give the same estimates.
+
+    saved_model   TensorFlow's: `served = tf.saved_model.load(FOLDER)`, then `served.serve(maps)`
+    stablehlo     FOLDER/model.stablehlo, JAX's: `jax.export.deserialize(its bytes).call(maps)`;
+                  any compiler of StableHLO takes the module in it
+
+Both take (n, *task.input_shape) float32 for any n.
+"""
 
 from __future__ import annotations
 
+import os
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
 
 from lensing_tfds.errors import LensingError
+from lensing_tfds.simulation import simulate
 from trainer.networks.settings import keras_settings
 from trainer.runs.run import Run
 
+BACKENDS = {"saved_model": "tensorflow", "stablehlo": "jax"}
+"""Formats, each with the Keras backend that writes it."""
 
-def export(run: Run, folder: Path) -> None:
-    """Writes the best epoch's network as a SavedModel.
+_STABLEHLO = "model.stablehlo"
+
+_EXAMPLES = 3
+_TOLERANCE = 1e-5
+"""Of the estimates' rms: the rms of what another order of sums may change in single precision."""
+_TOLERANCE_HALF = 1e-2
+"""The same, where layers compute in half precision."""
+
+Maps = NDArray[np.float32]
+
+
+def export(run: Run, folder: Path, form: str = "saved_model", overwrite: bool = False) -> None:
+    """Writes the best epoch's network, whole or not at all, once it gave the run's estimates.
 
     Args:
       run: the run.
-      folder: where to; it is replaced.
+      folder: where to.
+      form: of `BACKENDS`.
+      overwrite: whether a folder that is there is replaced.
 
     Raises:
-      LensingError: no epoch is finished yet, or the folder cannot be written.
+      LensingError: no epoch is finished yet; Keras's backend is not the one for the form; the
+        folder is there, or cannot be written; or what was written estimates something else.
     """
+    if (backend := keras.backend.backend()) != BACKENDS[form]:
+        raise LensingError(
+            f"{form} is written by {BACKENDS[form]}, and Keras's backend is {backend}: set "
+            f"KERAS_BACKEND={BACKENDS[form]}"
+        )
+    if os.path.lexists(folder) and not overwrite:
+        raise LensingError(f"{folder} is there already: name another --output, or move it away")
     model = run.model
+    maps = _examples(run)
+    write, read = _WRITTEN_AND_READ[form]
     try:
-        with keras_settings():
-            model.export(str(folder), format="tf_saved_model", verbose=False)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as hidden:
+            written = Path(hidden) / "written"
+            with keras_settings():
+                write(model, written)
+                expected = np.asarray(model.predict_on_batch(maps))
+            _refuse_difference(run, form, expected, maps, read(written))
+            if os.path.lexists(folder):
+                os.rename(folder, Path(hidden) / "replaced")
+            os.rename(written, folder)
     except OSError as error:
         raise LensingError(f"cannot write {folder}: {error.strerror or error}") from error
+
+
+def _examples(run: Run) -> Maps:
+    """A few test examples, the last of which is not finite in one pixel."""
+    maps: Maps = simulate(run.lensing, "test", range(_EXAMPLES))["lensed"].copy()
+    maps[-1, 0, 0, 0] = np.nan
+    return maps
+
+
+def _refuse_difference(
+    run: Run, form: str, expected: Maps, maps: Maps, estimate: Callable[[Maps], Any]
+) -> None:
+    """Makes sure that what was written estimates what the network does, of any number of maps."""
+    together = np.asarray(estimate(maps))
+    one_by_one = np.concatenate([np.asarray(estimate(maps[i : i + 1])) for i in range(len(maps))])
+    half = run.config.precision != "float32"
+    tolerance = _TOLERANCE_HALF if half else _TOLERANCE
+    for found in (together, one_by_one):
+        if found.shape != expected.shape or not np.array_equal(np.isnan(found), np.isnan(expected)):
+            raise LensingError(
+                f"the {form} of {run.workdir} has other shapes, or other maps that are not finite, "
+                "than the network's estimates: nothing was written"
+            )
+        off = np.sqrt(np.nanmean((found - expected) ** 2) / np.nanmean(expected**2))
+        if not off <= tolerance:
+            raise LensingError(
+                f"the {form} of {run.workdir} is {off:.1e} of their rms off the network's "
+                f"estimates, and at most {tolerance:.0e} is rounding: nothing was written"
+            )
+
+
+def _write_saved_model(model: keras.Model, folder: Path) -> None:
+    model.export(str(folder), format="tf_saved_model", verbose=False)
+
+
+def _read_saved_model(folder: Path) -> Callable[[Maps], Any]:
+    import tensorflow as tf
+
+    loaded = tf.saved_model.load(str(folder))
+    return lambda maps: loaded.serve(maps)  # its variables live as long as it does
+
+
+def _write_stablehlo(model: keras.Model, folder: Path) -> None:
+    import jax
+    from jax import export as jax_export
+
+    (_, *shape) = model.input_shape
+    scope = jax_export.symbolic_shape(", ".join(["n", *map(str, shape)]))
+    maps = jax.ShapeDtypeStruct(scope, np.float32)
+    exported = jax_export.export(jax.jit(lambda x: model(x, training=False)))(maps)
+    folder.mkdir()
+    (folder / _STABLEHLO).write_bytes(exported.serialize())
+
+
+def _read_stablehlo(folder: Path) -> Callable[[Maps], Any]:
+    from jax import export as jax_export
+
+    loaded: Callable[[Maps], Any] = jax_export.deserialize(
+        bytearray((folder / _STABLEHLO).read_bytes())
+    ).call
+    return loaded
+
+
+_WRITTEN_AND_READ = {
+    "saved_model": (_write_saved_model, _read_saved_model),
+    "stablehlo": (_write_stablehlo, _read_stablehlo),
+}

@@ -54,7 +54,7 @@ def run_fn(fn_args: Any) -> None:
     run = train(config, workdir)
     target = argument(fn_args, "serving_model_dir")
     if target is not None:
-        export(run, Path(target))
+        export(run, Path(target), overwrite=True)
 
 
 def trainer_config(fn_args: Any) -> TrainerConfig:

@@ -53,6 +53,7 @@ EXTRAS = {
         [*JUDGE, "--split", "train", "--checks", "--figures"],  # eight are too few for the checks
         ["python", "-m", "trainer.compare", "run", "run"],
         ["python", "-m", "trainer.models", *DATASET],
+        ["python", "-m", "trainer.export", "--workdir", "run", "--output", "served"],
     ],
     "tuning": [
         BUILD,

@@ -1,0 +1,131 @@
+"""A network that is written for other programs gives the run's estimates, or is not written."""
+
+import importlib.util
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from lensing_tfds import simulate
+from lensing_tfds.errors import LensingError
+from trainer import serving
+from trainer.export import main
+from trainer.runs.run import load_run
+from trainer.serving import export
+from trainer.train import train
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def workdir(config, tmp_path_factory):
+    """A finished run's folder."""
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    train(config, folder, lambda line: None)
+    return folder
+
+
+def test_a_saved_model_estimates_as_the_run_does(workdir, tiny, tmp_path, capsys):
+    main(["--workdir", str(workdir), "--output", str(tmp_path / "new" / "served")])
+    assert f"the run's estimates: {tmp_path / 'new' / 'served'}" in capsys.readouterr().out
+    lensed = simulate(tiny, "test", range(5))["lensed"]
+    expected = load_run(workdir).predict(lensed)
+    served = tf.saved_model.load(str(tmp_path / "new" / "served"))
+    found = served.serve(lensed).numpy()
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * expected.std())
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["served"]
+
+
+READ = """
+import pathlib, sys
+import jax.export
+import numpy as np
+folder = pathlib.Path(sys.argv[1])
+read = jax.export.deserialize(bytearray((folder / "out" / "model.stablehlo").read_bytes()))
+np.save(folder / "found.npy", read.call(np.load(folder / "lensed.npy")))
+assert "keras" not in sys.modules and "tensorflow" not in sys.modules
+"""
+
+
+def test_stablehlo_estimates_as_the_run_does_without_keras(workdir, tiny, tmp_path):
+    if importlib.util.find_spec("jax") is None:
+        pytest.skip("jax is not installed")
+    command = ["-m", "trainer.export", "--workdir", str(workdir), "--output", f"{tmp_path}/out"]
+    lensed = simulate(tiny, "test", range(5))["lensed"]
+    np.save(tmp_path / "lensed.npy", lensed)
+    for arguments in ([*command, "--format", "stablehlo"], ["-c", READ, str(tmp_path)]):
+        ended = subprocess.run(
+            [sys.executable, *arguments],
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ended.returncode == 0, ended.stderr[-3000:]
+    expected = load_run(workdir).predict(lensed)
+    found = np.load(tmp_path / "found.npy")
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * expected.std())
+
+
+def test_a_folder_that_is_there_is_left_alone(workdir, tmp_path):
+    (tmp_path / "mine").write_text("")
+    with pytest.raises(LensingError, match=f"{tmp_path} is there already: name another --output"):
+        export(load_run(workdir), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_one_that_is_to_be_replaced_is_replaced_whole(workdir, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "old").write_text("")
+    export(load_run(workdir), tmp_path / "out", overwrite=True)
+    assert (tmp_path / "out" / "saved_model.pb").exists()
+    assert not (tmp_path / "out" / "old").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        (lambda kappa: kappa * 1.001, "is 1.0e-03 of their rms off the network's"),
+        (lambda kappa: np.nan_to_num(kappa), "has other shapes, or other maps that are not finite"),
+        (lambda kappa: kappa[:1], "has other shapes"),
+    ],
+)
+def test_what_estimates_something_else_is_not_kept(
+    workdir, tmp_path, monkeypatch, changed, message
+):
+    write, read = serving._WRITTEN_AND_READ["saved_model"]
+    another = lambda folder: lambda maps: changed(np.asarray(read(folder)(maps)))  # noqa: E731
+    monkeypatch.setitem(serving._WRITTEN_AND_READ, "saved_model", (write, another))
+    with pytest.raises(LensingError, match=message):
+        export(load_run(workdir), tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_backend_that_does_not_write_the_form_is_refused(workdir, tmp_path, capsys):
+    with pytest.raises(SystemExit) as end:
+        arguments = ["--workdir", str(workdir), "--output", str(tmp_path / "out")]
+        main([*arguments, "--format", "stablehlo"])
+    assert end.value.code == 2
+    assert "Keras's backend is tensorflow: set KERAS_BACKEND=jax" in capsys.readouterr().err
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from trainer import serving
+from trainer.runs.run import load_run
+serving._refuse_difference = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+serving.export(load_run(sys.argv[1]), Path(sys.argv[2]))
+"""
+
+
+def test_a_kill_leaves_nothing_under_the_folders_name(workdir, tmp_path):
+    command = [sys.executable, "-c", KILLED, str(workdir), str(tmp_path / "out")]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+    assert ended.returncode == -9
+    assert all(path.name.startswith(".out-") for path in tmp_path.iterdir())
