@@ -29,8 +29,8 @@ class Listed:
       parameters: its weights.
       batch_size: of its recipe; 0 where it is fitted.
       memory: bytes of a training step.
-      flops: of one example's forward pass, see `trainer.networks.flops`; None where the network
-        is not known before it is fitted.
+      flops: of one example's forward pass, see `trainer.networks.flops`; None where only a fit
+        to examples says what the network is.
     """
 
     name: str
@@ -78,19 +78,19 @@ def listed(lensing: LensingConfig) -> Iterator[Listed]:
 
 
 def _model(name: str, task: Task) -> keras.Model | None:
-    """A network of this name; None of one that is fitted and that nobody has.
+    """A network of this name; None of one that takes a fit, and that nobody has.
 
     Raises:
       LensingError: it cannot be trained on such maps.
     """
     from trainer.networks import families
-    from trainer.networks.family import FittedNetwork
+    from trainer.networks.family import FittedNetwork, StartingNetwork
 
     network = families.parse(name)
     if isinstance(network, FittedNetwork):
         network.refuse_another(task.lensing)
         return _pretrained(task)
-    return _built(name, task)
+    return None if isinstance(network, StartingNetwork) else _built(name, task)
 
 
 def _built(name: str, task: Task) -> keras.Model:
@@ -148,7 +148,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "trainer.models",
         "List the networks that a version takes, its default first: parameters, estimated memory "
         "of a training step in the recipe's batches, and floating-point operations of one "
-        "example's forward pass.",
+        "example's forward pass (-: known once it is fitted).",
         epilog="Any other name of their grammars can be trained too: python -m trainer --help.",
     )
     parser.add_shared("--dataset", default="lensing/v8")

@@ -36,7 +36,12 @@ STUDY = dataclasses.replace(
     VERSIONS["v4"], name="study", npix=24, num_examples={"train": 40, "validation": 8, "test": 12}
 )
 
-SMALL = {"stack": ["whiten-hires-1x4-3"], "unet": ["unet-4x3x1"]}
+SMALL = {
+    "stack": ["whiten-hires-1x4-3"],
+    "unet": ["unet-4x3x1"],
+    "qe_unet": ["qe_unet-4x2x1"],
+    "unrolled": ["unrolled-4x2x1"],
+}
 """Networks of the families that have smaller ones than their default."""
 
 RUNS = {
