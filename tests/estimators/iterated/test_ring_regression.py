@@ -98,3 +98,12 @@ def test_a_mean_field_is_taken_off_the_features_and_is_no_estimate(skies):
     gains = RINGS.spread(fit.gains())
     total = sum(g * f.mean(axis=0) for g, f in zip(gains, shifted, strict=True))
     np.testing.assert_allclose(fit.mean_field(), total, rtol=1e-6, atol=1e-9 * np.abs(total).max())
+
+
+def test_filters_are_the_gains_of_each_feature_by_itself_at_unit_variance(skies):
+    kappa, features = skies
+    filters = regression(kappa, features).filters()
+    for feature, own in zip(features, filters, strict=True):
+        assert np.var(SKY.to_map(feature * RINGS.spread(own))) == pytest.approx(1, rel=1e-3)
+        alone = regression(kappa, [feature]).gains()[0]
+        np.testing.assert_allclose(own / own[0], alone / alone[0], rtol=1e-5)
