@@ -21,7 +21,13 @@ from estimators.iterated.iterated_estimator import (
     rings_of,
 )
 from estimators.iterated.remapping import ByRemapping
-from estimators.iterated.ring_regression import RingRegression, Sums
+from estimators.iterated.ring_regression import (
+    NO_EXAMPLES,
+    RingRegression,
+    Sums,
+    TooFewExamplesError,
+)
+from estimators.iterated.template_and_remapping import ByTemplateAndRemapping
 from estimators.iterated.threads import in_threads
 from estimators.quadratic.fields import fields_of
 from estimators.quadratic.legs import Legs, block_size
@@ -133,8 +139,9 @@ def each_stage(
 def method_of(config: LensingConfig, table: PowerSpectra, examples: Examples) -> Method:
     """Returns how the maps of a config are delensed and estimated.
 
-    Where theory does not hold, T on a periodic patch is remapped; the rest, patches with edges
-    above all, has templates with the spectra that the examples have.
+    Where theory holds, T is remapped and has templates, Q and U have templates. Elsewhere T on a
+    periodic patch is remapped; the rest, patches with edges above all, has templates with the
+    spectra that the examples have: what is remapped must be periodic.
     """
     if known := method_by_theory(config, table):
         return known
@@ -148,6 +155,8 @@ def method_by_theory(config: LensingConfig, table: PowerSpectra) -> Method | Non
     Arguments as of `method_of`, which says which it is.
     """
     if realism.estimator_theory_holds(config):
+        if "T" in config.channels:
+            return ByTemplateAndRemapping.of(config, table)
         return ByTemplate(Observation.of(config, table), pairs_of(config))
     if is_remapped(config):
         return ByRemapping(config, table)
@@ -155,7 +164,7 @@ def method_by_theory(config: LensingConfig, table: PowerSpectra) -> Method | Non
 
 
 def is_remapped(config: LensingConfig) -> bool:
-    """Whether T is remapped: on a periodic patch, where theory does not hold."""
+    """Whether T is remapped and nothing else done: on a periodic patch, where theory does not hold."""
     theory = realism.estimator_theory_holds(config)
     return not theory and config.stokes == "T" and realism.is_periodic(config)
 
@@ -190,7 +199,7 @@ def _each_stage(
         *_, last = each_estimate(steps[: len(combinations)], combinations, Legs(part.fields))
         return last
 
-    def left(part: _Part) -> Modes:
+    def left(part: _Part) -> dict[str, Modes]:
         return method.left(Legs(part.fields), estimated(part)[1] if combinations else None)
 
     def sums(regression: RingRegression, part: _Part) -> Sums:
@@ -225,19 +234,25 @@ def _each_stage(
         yield stage, regression.correlation()
 
 
-def _mean_power(parts: Iterator[Modes], rings: Bins, modes_wanted: int) -> NDArray[np.float64]:
+def _mean_power(
+    parts: Iterator[dict[str, Modes]], rings: Bins, modes_wanted: int
+) -> dict[str, NDArray[np.float64]]:
     """The mean power of fields in each ring, µK², of as many skies as it takes."""
     sky = rings.sky
     wanted = max(_FEWEST_SKIES, math.ceil(modes_wanted / sky.ell.size))
-    total = np.zeros(sky.ell.shape)
+    totals: dict[str, NDArray[np.float64]] = {}
     n = 0
-    for modes in parts:
-        few = modes[: wanted - n]
-        total += np.sum(np.abs(few) ** 2, axis=0, dtype=np.float64)
-        n += len(few)
+    for fields in parts:
+        few = {name: modes[: wanted - n] for name, modes in fields.items()}
+        for name, modes in few.items():
+            power = np.sum(np.abs(modes) ** 2, axis=0, dtype=np.float64)
+            totals[name] = totals.get(name, 0) + power
+        n += len(next(iter(few.values())))
         if n == wanted:
             break
-    return rings.mean(total * sky.area / max(n, 1))
+    if not n:
+        raise TooFewExamplesError(NO_EXAMPLES)
+    return {name: rings.mean(total * sky.area / n) for name, total in totals.items()}
 
 
 @dataclasses.dataclass

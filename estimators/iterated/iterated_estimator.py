@@ -117,18 +117,18 @@ class Method(Protocol):
         """Returns the features of a stage, whose gains need not be known."""
 
     def is_weighed(self, number: int) -> bool:
-        """Whether the power of a field weighs a stage."""
+        """Whether the power of delensed fields weighs a stage."""
 
-    def left(self, legs: Legs, kappa: Modes | None) -> Modes:
-        """Returns that field for the stage that follows an estimate.
+    def left(self, legs: Legs, kappa: Modes | None) -> dict[str, Modes]:
+        """Returns those fields, "T", "B" or both, for the stage that follows an estimate.
 
         Args:
           legs: observed.
           kappa: the last estimate; None before stage 0.
         """
 
-    def weighed_by(self, power: NDArray[np.float64]) -> Stage:
-        """Returns a stage without gains, of the power of `left` in each ring."""
+    def weighed_by(self, power: Mapping[str, NDArray[np.float64]]) -> Stage:
+        """Returns a stage without gains, of the power of `left` in each ring, µK²."""
 
 
 class StagedEstimator:
@@ -271,15 +271,17 @@ class ByTemplate:
         """Whether the power of B weighs a stage."""
         return number > 0 and "EB" in self.pairs
 
-    def left(self, legs: Legs, kappa: Modes | None) -> Modes:
-        """Returns B less its template."""
+    def left(self, legs: Legs, kappa: Modes | None) -> dict[str, Modes]:
+        """Returns B less its template, if there is B."""
+        if "B" not in legs:
+            return {}
         if kappa is None:
-            return legs["B"]
-        return legs["B"] - self._beam.times(self._template.of(legs, kappa)["B"])
+            return {"B": legs["B"]}
+        return {"B": legs["B"] - self._beam.times(self._template.of(legs, kappa)["B"])}
 
-    def weighed_by(self, power: NDArray[np.float64]) -> Stage:
+    def weighed_by(self, power: Mapping[str, NDArray[np.float64]]) -> Stage:
         """Returns a stage without gains, of the power of B in each ring."""
-        return Stage(np.zeros(0), residual_b=power)
+        return Stage(np.zeros(0), residual_b=power.get("B", _none()))
 
     @functools.cached_property
     def _beam(self) -> Factors:

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -36,7 +37,7 @@ from lensing_tfds import realism
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.sky import instrument, spectra
 from lensing_tfds.sky.flat_sky import FlatSky
-from lensing_tfds.sky.lensing import Deflection, deflection_from_kappa, remap
+from lensing_tfds.sky.lensing import Deflection, deflection_from_kappa, remap, remap_together
 from lensing_tfds.sky.spectra import PowerSpectra
 
 LEAST_POWER = 1e-12
@@ -59,6 +60,8 @@ class ByRemapping:
     config: LensingConfig
     table: PowerSpectra
     power_modes: ClassVar[int] = 2**18  # 2 % in each of many rings
+    new: ClassVar[int] = 4
+    """Estimates from the remapped map that each later stage has."""
 
     @property
     def sky(self) -> FlatSky:
@@ -74,7 +77,7 @@ class ByRemapping:
     def counts(self) -> tuple[int, int]:
         """The number of features of stage 0, and of each later one."""
         first = 3 + (2 if realism.has_excess_power(self.config) else 1)
-        return first, first + 5
+        return first, first + 1 + self.new
 
     def features(self, stage: Stage, number: int) -> RemapFeatures:
         """Returns the features of a stage."""
@@ -84,15 +87,16 @@ class ByRemapping:
         """Whether the power of T weighs a stage: each."""
         return True
 
-    def left(self, legs: Legs, kappa: Modes | None) -> Modes:
+    def left(self, legs: Legs, kappa: Modes | None) -> dict[str, Modes]:
         """Returns the remapped T."""
         if kappa is None:
-            return legs["T"]
-        return remapped(legs["T"], deflection_from_kappa(kappa, self.sky), self.sky)
+            return {"T": legs["T"]}
+        deflection = deflection_from_kappa(kappa, self.sky)
+        return {"T": remapped(legs["T"], deflection, self.sky)}
 
-    def weighed_by(self, power: NDArray[np.float64]) -> Stage:
+    def weighed_by(self, power: Mapping[str, NDArray[np.float64]]) -> Stage:
         """Returns a stage without gains, of the power of T in each ring."""
-        return Stage(np.zeros(0), power=power)
+        return Stage(np.zeros(0), power=power["T"])
 
 
 class RemapFeatures:
@@ -170,9 +174,9 @@ class RemapFeatures:
         """κ of an estimate's deflection, which is given at y, as a function of x."""
         sky = self._sky
         left = [sky.to_modes(component) for component in deflection_from_kappa(kappa, sky)]
-        moved = [sky.to_modes(remap(component, deflection, sky)) for component in left]
+        along_y, along_x = sky.to_modes(remap_together(left, deflection, sky))
         d_y, d_x = (factor.astype(kappa.dtype) for factor in sky.gradient)
-        return (d_y * moved[0] + d_x * moved[1]) * kappa.dtype.type(-0.5)
+        return (d_y * along_y + d_x * along_x) * kappa.dtype.type(-0.5)
 
 
 def remapped(t: Modes, deflection: Deflection, sky: FlatSky) -> Modes:
@@ -189,5 +193,5 @@ def remapped(t: Modes, deflection: Deflection, sky: FlatSky) -> Modes:
     components = [sky.to_modes(component) for component in deflection]
     d_y, d_x = (-component for component in deflection)
     for _ in range(INVERSIONS - 1):
-        d_y, d_x = (-remap(component, (d_y, d_x), sky) for component in components)
+        d_y, d_x = -remap_together(components, (d_y, d_x), sky)
     return sky.to_modes(remap(t, (d_y, d_x), sky))

@@ -19,6 +19,8 @@ class TooFewExamplesError(LensingError):
     """The examples do not determine the gains."""
 
 
+NO_EXAMPLES = "there is none, and gains need examples"
+
 _NEIGHBOURS = 16  # of a ring's number, the share of rings on each side whose gains it has
 
 
@@ -131,7 +133,7 @@ class RingRegression:
           TooFewExamplesError: there is none, or a ring has fewer modes than four times its gains.
         """
         if not self._examples:
-            raise TooFewExamplesError("there is none, and gains need examples")
+            raise TooFewExamplesError(NO_EXAMPLES)
         sums = self._pooled()
         features = sums.shape[1] - 1
         normal, right = sums[:, :-1, :-1], sums[:, :-1, -1]

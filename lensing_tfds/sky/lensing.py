@@ -99,18 +99,35 @@ def remap(modes: NDArray[np.complexfloating], deflection: Deflection, sky: FlatS
     Returns:
       Lensed maps, real of shape (batch, npix, npix).
     """
-    lensed = np.empty((len(modes), sky.npix, sky.npix), modes.real.dtype)
-    if modes.dtype == np.complex64:
+    return remap_together([modes], deflection, sky)[0]
+
+
+def remap_together(
+    fields: Sequence[NDArray[np.complexfloating]], deflection: Deflection, sky: FlatSky
+) -> NDArray:
+    """Evaluates up to three fields at the same positions, in less time than one by one.
+
+    Args:
+      fields: half planes, each (batch, npix, npix // 2 + 1), of one precision.
+      deflection: as of `remap`.
+      sky: the patch.
+
+    Returns:
+      Lensed maps, real of shape (fields, batch, npix, npix).
+    """
+    first = fields[0]
+    lensed = np.empty((len(fields), len(first), sky.npix, sky.npix), first.real.dtype)
+    if first.dtype == np.complex64:
         from lensing_tfds.sky.nufft import (
             RealNufft,  # numba is slow to import: only where it is used
         )
 
         d_y, d_x = (np.ascontiguousarray(d, np.float32) for d in deflection)
-        RealNufft(sky.npix, block=1).at_displaced_pixels(
-            [modes], (d_y, d_x), sky.pixel, lensed[None]
-        )
+        nufft = RealNufft(sky.npix, block=1, fields=len(fields))
+        nufft.at_displaced_pixels(fields, (d_y, d_x), sky.pixel, lensed)
     else:
-        _remap_in_double_precision(modes, deflection, sky, lensed)
+        for modes, out in zip(fields, lensed, strict=True):
+            _remap_in_double_precision(modes, deflection, sky, out)
     return lensed
 
 

@@ -15,6 +15,7 @@ from keras import ops
 
 from estimators.iterated.iterated_estimator import rings_of
 from estimators.iterated.remapping import INVERSIONS, LEAST_POWER, RemapFeatures
+from estimators.iterated.template_and_remapping import MOST_SIGMA
 from lensing_tfds.sky.flat_sky import FlatSky
 from trainer.networks.quadratic_layers import (
     Modes,
@@ -139,6 +140,23 @@ class WhereSeen(PatchLayer):
 
     def compute_output_spec(self, left: Sequence[Modes], kappa: Modes) -> list[Modes]:
         return [self.modes_like(kappa[0]) for _ in left]
+
+
+@keras.saving.register_keras_serializable(package="lensing_tfds")
+class WithoutSpikes(PatchLayer):
+    """Holds an estimate of κ within a multiple of its rms, as `without_spikes`.
+
+    Arguments as of `Unlens`.
+    """
+
+    def call(self, kappa: Modes) -> Modes:
+        values, _ = to_maps(kappa)
+        most = MOST_SIGMA * ops.sqrt(ops.mean(values**2, axis=(1, 2), keepdims=True))
+        held = ops.minimum(ops.maximum(values, -most), most)
+        return to_modes((held, ops.zeros_like(held)))
+
+    def compute_output_spec(self, kappa: Modes) -> Modes:
+        return self.modes_like(kappa[0])
 
 
 def _divergence(layer: PatchLayer, maps: Modes) -> Modes:

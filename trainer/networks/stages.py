@@ -20,10 +20,12 @@ from estimators.iterated.iterated_estimator import (
     estimated_from,
 )
 from estimators.iterated.remapping import ByRemapping
+from estimators.iterated.template_and_remapping import ByTemplateAndRemapping
 from lensing_tfds.errors import LensingError
 from lensing_tfds.sky.flat_sky import FlatSky
 from lensing_tfds.task import Task
 from trainer.networks import quadratic_layers as layers
+from trainer.networks.flow_layers import WithoutSpikes
 from trainer.networks.quadratic_layers import Modes
 from trainer.networks.remapped_stages import RemapLayers
 from trainer.networks.scaling import Scaling
@@ -88,6 +90,8 @@ def layers_of(method: Method) -> StageLayers:
         return TemplateLayers(method)
     if isinstance(method, ByRemapping):
         return RemapLayers(method)
+    if isinstance(method, ByTemplateAndRemapping):
+        return TemplateAndRemapLayers(method)
     raise LensingError(f"{type(method).__name__} has no layers")
 
 
@@ -144,6 +148,29 @@ class TemplateLayers:
         residual = layers.Delensing.of(step.template, step.beam, list(observed))(observed, kappa)
         less_b = {n: (residual if n == "B" else observed)[n] for n in observed}
         return _estimates(step, functools.partial(estimated_from, less_b=less_b, delensed=residual))
+
+
+class TemplateAndRemapLayers:
+    """`StageLayers` of fields less templates, and of T remapped, by the last estimate.
+
+    Args:
+      method: of the same in NumPy.
+    """
+
+    def __init__(self, method: ByTemplateAndRemapping):
+        self._by_template = TemplateLayers(method.by_template)
+        self._by_remapping = RemapLayers(method.by_remapping)
+        self._sky = method.sky
+
+    def first(self, observed: Fields, stage: Stage) -> list[Modes]:
+        """Returns the estimates of every pair."""
+        return self._by_template.first(observed, stage)
+
+    def again(self, observed: Fields, kappa: Modes, stage: Stage) -> list[Modes]:
+        """Returns the estimates from fields less templates, and those from the remapped T."""
+        held = WithoutSpikes(self._sky.npix, self._sky.side)(kappa)
+        by_remapping = self._by_remapping.again(observed, held, stage)
+        return self._by_template.again(observed, kappa, stage) + by_remapping
 
 
 def _estimates(step: StageFeatures, fields_of: Callable[[str], list[Fields]]) -> list[Modes]:
