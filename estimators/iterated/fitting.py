@@ -164,7 +164,7 @@ def method_by_theory(config: LensingConfig, table: PowerSpectra) -> Method | Non
 
 
 def is_remapped(config: LensingConfig) -> bool:
-    """Whether T is remapped and nothing else done: on a periodic patch, where theory does not hold."""
+    """Whether all there is to do is to remap T: on a periodic patch that theory fails on."""
     theory = realism.estimator_theory_holds(config)
     return not theory and config.stokes == "T" and realism.is_periodic(config)
 

@@ -10,6 +10,9 @@ and κ_k+1 is the combination of the first estimates, of κ_k, and of the quadra
 have, with the residual B power in the weights (Seljak & Hirata 2004, astro-ph/0310163, iterate
 likewise; Hirata & Seljak 2003, astro-ph/0306354, maximise the likelihood).
 
+Where T is among the channels, what is estimated from T remapped by κ_k comes beside it
+(`template_and_remapping`): δT is of first order, and not enough for T's small scales.
+
 The combinations are linear, with one gain a feature in each ring of L, found by least squares on
 examples (`fitting`): κ̂ is then the best linear function of the features, and is Wiener-filtered.
 """
@@ -174,19 +177,6 @@ class StagedEstimator:
 
         parts = (legs for _, legs in blocks(fields, self._grid))
         return in_threads(estimates, parts, threads)
-
-
-class IteratedEstimator(StagedEstimator):
-    """Estimates κ in stages, from the fields less templates of what lensing did to them.
-
-    Args:
-      observation: what the observed fields hold, and which modes are used.
-      pairs: of fields, that stage 0 combines.
-      stages: as they were fitted, at least one.
-    """
-
-    def __init__(self, observation: Observation, pairs: Sequence[str], stages: Sequence[Stage]):
-        super().__init__(ByTemplate(observation, tuple(pairs)), stages)
 
 
 class Combination:

@@ -19,11 +19,11 @@ from estimators.iterated.fitting import (
     is_remapped,
     method_by_theory,
 )
-from estimators.iterated.iterated_estimator import Stage, most_features, rings_of
-from estimators.quadratic.quadratic_estimator import pairs_of
+from estimators.iterated.iterated_estimator import Stage, rings_of
 from lensing_tfds import realism
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
+from lensing_tfds.sky import spectra
 from lensing_tfds.sky.spectra import PowerSpectra
 from lensing_tfds.task import Task
 from trainer.networks.family import Family
@@ -79,8 +79,8 @@ class Iterated:
 
     def footprint(self, task: Task) -> Footprint:
         """Counts the gains of two stages, and what an estimate keeps on the grid for products."""
-        pairs = pairs_of(task.lensing)
-        gains = rings_of(task.lensing.sky).num * (len(pairs) + most_features(pairs))
+        method = method_by_theory(task.lensing, spectra.fiducial())  # of any cosmology
+        gains = rings_of(task.lensing.sky).num * sum(method.counts if method else ())
         return Footprint(gains, 16 * (3 * task.npix // 2) ** 2)
 
 
@@ -107,7 +107,7 @@ def build(
 
     Returns:
       A model in physical units, see `families.build`: its estimates are those of
-      `IteratedEstimator`, and its weights that are trained are the gains.
+      `StagedEstimator`, and its weights that are trained are the gains.
     """
     import keras
 

@@ -5,12 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from estimators.iterated.fitting import fit
+from estimators.iterated.fitting import fit, method_by_theory
 from estimators.iterated.forecast import forecasts
-from estimators.iterated.iterated_estimator import IteratedEstimator
+from estimators.iterated.iterated_estimator import StagedEstimator
 from estimators.quadratic.fields import fields_of
-from estimators.quadratic.observation import Observation
-from estimators.quadratic.quadratic_estimator import pairs_of
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.simulation import simulate
@@ -92,7 +90,7 @@ def test_maps_are_estimated_alike_alone_and_together(fitted):
 
 def test_it_is_its_stages(fitted):
     config, estimator, _, fields, _ = fitted
-    again = IteratedEstimator(Observation.of(config, TABLE), pairs_of(config), estimator.stages)
+    again = StagedEstimator(method_by_theory(config, TABLE), estimator.stages)
     np.testing.assert_array_equal(again.kappa(fields), estimator.kappa(fields))
 
 

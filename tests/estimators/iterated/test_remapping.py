@@ -51,9 +51,7 @@ def test_one_unlensed_sky_in_all_examples_leaves_a_mean_that_is_taken_off():
     (stage,) = estimator.stages
     assert np.abs(stage.mean_field).max() > 0
     estimator.stages[0].mean_field[...] = 0
-    again = StagedEstimator(
-        ByRemapping(VERSIONS["v1"], TABLE), estimator.stages
-    )  # , TABLE, estimator.stages)
+    again = StagedEstimator(ByRemapping(VERSIONS["v1"], TABLE), estimator.stages)
     test = simulate("v1", "test", range(100))
     kappa = again.sky.to_modes(np.ascontiguousarray(test["kappa"][..., 0]))
     without = again.kappa(fields_of(test["lensed"], ("T",), again.sky))
