@@ -132,7 +132,7 @@ def each_stage(
     Raises:
       TooFewExamplesError: there are too few examples for the gains.
     """
-    method = method_of(config, table, examples)
+    method = as_fitted(method_of(config, table, examples), stages)
     return _each_stage(method, config, examples, stages, memory, threads)
 
 
@@ -163,6 +163,18 @@ def method_by_theory(config: LensingConfig, table: PowerSpectra) -> Method | Non
     return None
 
 
+def as_fitted(method: Method, stages: Sequence[Stage]) -> Method:
+    """Returns the method by which stages were fitted, where T used to have templates alone.
+
+    Args:
+      method: by which they would be fitted now.
+      stages: those there are.
+    """
+    if isinstance(method, ByTemplateAndRemapping) and any(not len(s.power) for s in stages[1:]):
+        return method.by_template
+    return method
+
+
 def is_remapped(config: LensingConfig) -> bool:
     """Whether all there is to do is to remap T: on a periodic patch that theory fails on."""
     theory = realism.estimator_theory_holds(config)
@@ -171,9 +183,9 @@ def is_remapped(config: LensingConfig) -> bool:
 
 def feature_counts(config: LensingConfig) -> tuple[int, int]:
     """Returns how many features the maps of a config have in stage 0, and in each later stage."""
+    if known := method_by_theory(config, spectra.fiducial()):
+        return known.counts
     pairs = pairs_of(config)
-    if is_remapped(config):
-        return ByRemapping(config, spectra.fiducial()).counts
     return len(pairs), most_features(pairs)
 
 
@@ -245,8 +257,8 @@ def _mean_power(
     for fields in parts:
         few = {name: modes[: wanted - n] for name, modes in fields.items()}
         for name, modes in few.items():
-            power = np.sum(np.abs(modes) ** 2, axis=0, dtype=np.float64)
-            totals[name] = totals.get(name, 0) + power
+            total = totals.setdefault(name, np.zeros(sky.ell.shape))
+            total += np.sum(np.abs(modes) ** 2, axis=0, dtype=np.float64)
         n += len(next(iter(few.values())))
         if n == wanted:
             break

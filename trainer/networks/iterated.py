@@ -15,7 +15,9 @@ import numpy as np
 from estimators.iterated.fitting import (
     Examples,
     are_enough,
+    as_fitted,
     each_stage,
+    feature_counts,
     is_remapped,
     method_by_theory,
 )
@@ -23,7 +25,6 @@ from estimators.iterated.iterated_estimator import Stage, rings_of
 from lensing_tfds import realism
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
-from lensing_tfds.sky import spectra
 from lensing_tfds.sky.spectra import PowerSpectra
 from lensing_tfds.task import Task
 from trainer.networks.family import Family
@@ -79,8 +80,7 @@ class Iterated:
 
     def footprint(self, task: Task) -> Footprint:
         """Counts the gains of two stages, and what an estimate keeps on the grid for products."""
-        method = method_by_theory(task.lensing, spectra.fiducial())  # of any cosmology
-        gains = rings_of(task.lensing.sky).num * sum(method.counts if method else ())
+        gains = rings_of(task.lensing.sky).num * sum(feature_counts(task.lensing))
         return Footprint(gains, 16 * (3 * task.npix // 2) ** 2)
 
 
@@ -118,6 +118,7 @@ def build(
     method = method_by_theory(task.lensing, table)
     if method is None:
         raise LensingError(f"{NAME} has no layers for the maps of lensing/{task.lensing.name}")
+    method = as_fitted(method, stages)
     with keras_settings():
         maps = keras.Input(task.input_shape, name=task.inputs.name)
         observed = staged.observed_fields(maps, task, scaling)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from estimators.iterated import fitting, template_and_remapping
-from estimators.iterated.fitting import fit, method_by_theory, method_of
+from estimators.iterated.fitting import as_fitted, fit, method_by_theory, method_of
 from estimators.iterated.iterated_estimator import ByTemplate, Stage, rings_of
 from estimators.iterated.template_and_remapping import ByTemplateAndRemapping, without_spikes
 from estimators.quadratic.fields import fields_of
@@ -117,6 +117,16 @@ def test_patches_with_edges_have_templates_alone():
     method = method_of(config, TABLE, streamed(simulate(config, "train", range(16))))
     assert isinstance(method, ByTemplate)
     assert isinstance(method_by_theory(dataclasses.replace(CONFIG, stokes="QU"), TABLE), ByTemplate)
+
+
+def test_stages_that_were_fitted_by_templates_alone_go_on_so():
+    config = dataclasses.replace(CONFIG, npix=32, lx=32 * 2 / 60)
+    maps, method = simulate(config, "train", range(24)), method_by_theory(config, TABLE)
+    older = [Stage(np.ones((count, rings_of(config.sky).num))) for count in (1, 3)]
+    assert as_fitted(method, older) is method.by_template
+    next_one, _ = next(fitting.each_stage(config, TABLE, streamed(maps), older))
+    assert len(next_one.gains) == 3 and len(next_one.power) == 0
+    assert as_fitted(method, older[:1]) is method
 
 
 def test_no_examples_are_refused_where_power_is_to_be_measured_first():
