@@ -46,7 +46,7 @@ TRUE_KAPPA = "true_kappa"
 """Name of what the true κ leaves: the limit of the template with the E modes as observed."""
 
 L_RANGE = (100.0, 1000.0)
-"""Where lensing's B modes are white, and most of their modes on a patch of some degrees."""
+"""Multipoles of white lensing B modes, and of most of their modes on a patch of some degrees."""
 
 _FEWEST_MODES = 16  # of a ring in which the response is measured
 

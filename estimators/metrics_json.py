@@ -65,10 +65,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
-import re
-import reprlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,16 +75,31 @@ from numpy.typing import NDArray
 from estimators.baselines import beside, is_baseline
 from estimators.estimator import is_normalised
 from estimators.fingerprints import Fingerprint
-from estimators.reach import Forecasts, Reach, forecasts_of
+from estimators.metrics_numbers import (
+    ROUNDING,
+    measured_bands,
+    measured_scalar,
+    number_list,
+    refuse_outside,
+    scalar,
+    typed,
+    with_errors,
+)
+from estimators.metrics_sections import (
+    covered,
+    fingerprint_from,
+    forecast_from,
+    forecast_json,
+    uncertainty_from,
+)
+from estimators.reach import Forecasts, forecasts_of
 from estimators.resampling import Measured
 from estimators.skill import Skill, difference_ell
-from estimators.uncertainty import LEVELS, name_of
 from lensing_tfds import strict_json
 from lensing_tfds.errors import LensingError
 
 if TYPE_CHECKING:
     from estimators.checks import Checks
-    from estimators.coverage import LevelCoverage
     from estimators.judge import Evaluation
 
 _SCALARS = ("mse", "zero_mse", "map_correlation")
@@ -100,18 +112,6 @@ _SPECTRA = (
     "transfer_ell",
     "noise_ell",
 )
-
-
-_ROUNDING = 1e-6
-_LIMITS = {
-    "map_correlation": (-1 - _ROUNDING, 1 + _ROUNDING),
-    "rho_ell": (-1 - _ROUNDING, 1 + _ROUNDING),
-    "difference": (-2 - _ROUNDING, 2 + _ROUNDING),
-    "difference_ell": (-2 - _ROUNDING, 2 + _ROUNDING),
-    "true_cl": (0, math.inf),
-    "estimate_cl": (0, math.inf),
-}
-"""The least and the largest value of what is measured; errors are 0 or more."""
 
 
 def file_name(split: str) -> str:
@@ -228,7 +228,7 @@ class Metrics:
             measured=_measured(skill),
             estimators=estimators,
             forecast=forecasts_of(evaluation.ensemble),
-            uncertainty=None if evaluation.coverage is None else _covered(evaluation.coverage),
+            uncertainty=None if evaluation.coverage is None else covered(evaluation.coverage),
             checks=None if checks is None else checks.to_json(),
             fingerprint=evaluation.fingerprint,
         )
@@ -245,20 +245,20 @@ class Metrics:
             "ell_edges": self.ell_edges.tolist(),
             "num_modes": self.num_modes.tolist(),
             "expected_cl": self.expected_cl.tolist(),
-            **_with_errors(self.measured),
+            **with_errors(self.measured),
             "estimators": {
                 name: {
                     "label": estimator.label,
                     "basis": estimator.basis,
                     "normalised_share": estimator.normalised_share,
                     "verdict": estimator.verdict,
-                    **_with_errors(estimator.differences),
-                    **_with_errors(estimator.measured),
+                    **with_errors(estimator.differences),
+                    **with_errors(estimator.measured),
                 }
                 for name, estimator in self.estimators.items()
             },
-            "forecast": None if self.forecast is None else _reached(self.forecast),
-            "uncertainty": None if self.uncertainty is None else _with_errors(self.uncertainty),
+            "forecast": None if self.forecast is None else forecast_json(self.forecast),
+            "uncertainty": None if self.uncertainty is None else with_errors(self.uncertainty),
             "checks": self.checks,
         }
 
@@ -273,28 +273,28 @@ class Metrics:
         Raises:
           LensingError: something is missing, or not what it should be; the message names it.
         """
-        num_bands = len(_typed(values, "ell", list))
+        num_bands = len(typed(values, "ell", list))
         estimators = {}
-        for name, entry in _typed(values, "estimators", dict).items():
+        for name, entry in typed(values, "estimators", dict).items():
             try:
                 estimators[name] = _baseline_from_json(entry, num_bands)
             except LensingError as error:
                 raise LensingError(f"estimators: {name!r}: {error}") from error
         metrics = cls(
-            dataset=_typed(values, "dataset", str),
-            split=_typed(values, "split", str),
-            num_examples=_typed(values, "num_examples", int),
-            model=_typed(values, "model", str),
-            ell=_numbers(values, "ell", num_bands),
-            ell_edges=_numbers(values, "ell_edges", num_bands + 1),
-            num_modes=_numbers(values, "num_modes", num_bands).astype(np.int64),
-            expected_cl=_numbers(values, "expected_cl", num_bands),
+            dataset=typed(values, "dataset", str),
+            split=typed(values, "split", str),
+            num_examples=typed(values, "num_examples", int),
+            model=typed(values, "model", str),
+            ell=number_list(values, "ell", num_bands),
+            ell_edges=number_list(values, "ell_edges", num_bands + 1),
+            num_modes=number_list(values, "num_modes", num_bands).astype(np.int64),
+            expected_cl=number_list(values, "expected_cl", num_bands),
             measured=_measured_from_json(values, num_bands),
             estimators=estimators,
-            forecast=_forecast(values, num_bands),
-            uncertainty=_uncertainty(values, num_bands),
+            forecast=forecast_from(values, num_bands),
+            uncertainty=uncertainty_from(values, num_bands),
             checks=values.get("checks"),
-            fingerprint=_fingerprint(values),
+            fingerprint=fingerprint_from(values),
         )
         metrics._refuse_impossible()
         for name in ("network", *estimators):
@@ -324,8 +324,8 @@ class Metrics:
             raise LensingError("'ell_edges' do not increase from 0 or more")
         if not ((edges[:-1] <= self.ell) & (self.ell <= edges[1:])).all():
             raise LensingError("'ell' is not within the bands that 'ell_edges' bound")
-        _refuse_outside("num_modes", self.num_modes, 1)
-        _refuse_outside("expected_cl", self.expected_cl, 0)
+        refuse_outside("num_modes", self.num_modes, 1)
+        refuse_outside("expected_cl", self.expected_cl, 0)
 
     def other_skies(self, name: str) -> dict[str, Measured]:
         """Returns an estimator's map-level ρ off the training distribution, by the skies' name.
@@ -344,23 +344,11 @@ class Metrics:
         try:
             table = self.checks["out_of_distribution"].get(name, {"rows": []})
             return {
-                _typed(row, "name", str): _measured_scalar(row, "map_correlation")
+                typed(row, "name", str): measured_scalar(row, "map_correlation")
                 for row in table["rows"]
             }
         except (KeyError, TypeError, AttributeError) as error:
             raise LensingError(f"checks: no table of other skies in it ({error!r})") from error
-
-
-def _fingerprint(values: Mapping[str, Any]) -> Fingerprint | None:
-    if values.get("fingerprint") is None:  # earlier releases had none
-        return None
-    hashes: dict[str, str] = _typed(values, "fingerprint", dict)
-    for name in hashes:
-        if "/" in name or name in ("", ".", ".."):
-            raise LensingError(f"fingerprint: {name!r} is not a file's name")
-        if not re.fullmatch("[0-9a-f]{64}", _typed(hashes, name, str)):
-            raise LensingError(f"fingerprint: {name!r} has no SHA-256 hash: {hashes[name]!r}")
-    return hashes
 
 
 def _measured(skill: Skill) -> dict[str, Measured]:
@@ -368,29 +356,16 @@ def _measured(skill: Skill) -> dict[str, Measured]:
     return {name: value for name, value in fields.items() if isinstance(value, Measured)}
 
 
-def _with_errors(measured: Mapping[str, Measured]) -> dict[str, Any]:
-    values = {}
-    for name, (value, error) in measured.items():
-        values[name], values[f"{name}_error"] = _json(value), _json(error)
-    return values
-
-
-def _json(values: NDArray[np.float64]) -> Any:
-    if np.ndim(values) == 0:
-        return float(values)
-    return [None if math.isnan(value) else value for value in values.tolist()]
-
-
 def _baseline_from_json(values: Any, num_bands: int) -> BaselineMetrics:
     return BaselineMetrics(
-        label=_typed(values, "label", str),
-        basis=_typed(values, "basis", str),
+        label=typed(values, "label", str),
+        basis=typed(values, "basis", str),
         # Earlier releases had neither.
         normalised_share=_share({"normalised_share": 1.0, **values}),
-        verdict=None if values.get("verdict") is None else _typed(values, "verdict", str),
-        difference=_measured_scalar(values, "difference"),
+        verdict=None if values.get("verdict") is None else typed(values, "verdict", str),
+        difference=measured_scalar(values, "difference"),
         difference_ell=(
-            _measured_bands(values, "difference_ell", num_bands)
+            measured_bands(values, "difference_ell", num_bands)
             if "difference_ell" in values
             else None
         ),
@@ -398,130 +373,22 @@ def _baseline_from_json(values: Any, num_bands: int) -> BaselineMetrics:
     )
 
 
-def _reached(forecast: Forecasts) -> dict[str, Any]:
-    return {
-        name: {"map_correlation": reach.map_correlation, "rho_ell": reach.rho_ell.tolist()}
-        for name, reach in vars(forecast).items()
-    }
-
-
-def _forecast(values: Mapping[str, Any], num_bands: int) -> Forecasts | None:
-    if values.get("forecast") is None:  # earlier releases had none
-        return None
-    found = {}
-    for field in dataclasses.fields(Forecasts):
-        entry = _typed(_typed(values, "forecast", dict), field.name, dict)
-        rho, rho_ell = _scalar(entry, "map_correlation"), _numbers(entry, "rho_ell", num_bands)
-        _refuse_outside("map_correlation", np.array(rho), *_LIMITS["map_correlation"])
-        _refuse_outside("rho_ell", rho_ell, *_LIMITS["rho_ell"])
-        found[field.name] = Reach(rho, rho_ell)
-    return Forecasts(**found)
-
-
-def _covered(coverage: Sequence[LevelCoverage]) -> dict[str, Measured]:
-    return {
-        f"{name}_{name_of(of.level)}": measured
-        for of in coverage
-        for name, measured in (
-            ("coverage", of.modes),
-            ("interval_score", of.score),
-            ("pixel_coverage", of.pixels),
-        )
-    }
-
-
-def _uncertainty(values: Mapping[str, Any], num_bands: int) -> dict[str, Measured] | None:
-    if values.get("uncertainty") is None:  # earlier releases had none
-        return None
-    found, entry = {}, _typed(values, "uncertainty", dict)
-    for level in map(name_of, LEVELS):
-        for kind, highest in (("coverage", 1 + _ROUNDING), ("interval_score", math.inf)):
-            name = f"{kind}_{level}"
-            pair = (_numbers(entry, key, num_bands) for key in (name, f"{name}_error"))
-            found[name] = _checked(name, *pair)
-            _refuse_outside(name, found[name].value, 0, highest)
-        name = f"pixel_coverage_{level}"
-        found[name] = _measured_scalar(entry, name)
-        _refuse_outside(name, found[name].value, 0, 1 + _ROUNDING)
-    return found
-
-
 def _share(values: Mapping[str, Any]) -> float:
-    share = _scalar(values, "normalised_share")
-    _refuse_outside("normalised_share", np.array(share), 0, 1 + _ROUNDING)
+    share = scalar(values, "normalised_share")
+    refuse_outside("normalised_share", np.array(share), 0, 1 + ROUNDING)
     return share
 
 
 def _measured_from_json(values: Mapping[str, Any], num_bands: int) -> dict[str, Measured]:
-    measured = {name: _measured_scalar(values, name) for name in _SCALARS}
+    measured = {name: measured_scalar(values, name) for name in _SCALARS}
     for name in _SPECTRA:
-        measured[name] = _measured_bands(values, name, num_bands)
-    _refuse_outside("zero_mse", measured["zero_mse"].value, 0)
+        measured[name] = measured_bands(values, name, num_bands)
+    refuse_outside("zero_mse", measured["zero_mse"].value, 0)
     for name, of_zero in (
         ("mse", "zero_mse"),
         ("residual_cl", "true_cl"),
         ("noise_ell", "true_cl"),
     ):
         # Differences of sums: those of a perfect estimate are zero but for rounding.
-        _refuse_outside(name, measured[name].value, -_ROUNDING * measured[of_zero].value)
+        refuse_outside(name, measured[name].value, -ROUNDING * measured[of_zero].value)
     return measured
-
-
-def _measured_scalar(values: Mapping[str, Any], name: str) -> Measured:
-    return _checked(name, *(np.array(_scalar(values, key)) for key in (name, f"{name}_error")))
-
-
-def _measured_bands(values: Mapping[str, Any], name: str, num_bands: int) -> Measured:
-    return _checked(name, *(_numbers(values, key, num_bands) for key in (name, f"{name}_error")))
-
-
-def _checked(name: str, value: NDArray[np.float64], error: NDArray[np.float64]) -> Measured:
-    """A measured value and its error; refuses numbers that no estimates have."""
-    if name in _LIMITS:
-        _refuse_outside(name, value, *_LIMITS[name])
-    _refuse_outside(f"{name}_error", error, 0)
-    return Measured(value, error)
-
-
-def _refuse_outside(
-    name: str, values: NDArray[Any], low: float | NDArray[np.float64], high: float = math.inf
-) -> None:
-    """Refuses numbers that are not from `low` to `high`; NaN, of noise, is not known."""
-    outside = (values < low) | (values > high)
-    if outside.any():
-        number = np.ravel(values)[np.argmax(np.ravel(outside))]
-        least = f"{np.ravel(np.broadcast_to(low, outside.shape))[np.argmax(outside)] + 0:.6g}"
-        limits = f"at least {least}" if math.isinf(high) else f"from {least} to {high:.6g}"
-        raise LensingError(f"{name!r} holds {number:.6g}, which is impossible: must be {limits}")
-
-
-def _scalar(values: Mapping[str, Any], name: str) -> float:
-    return _float(_typed(values, name, float, int), name)
-
-
-def _numbers(values: Mapping[str, Any], name: str, length: int) -> NDArray[np.float64]:
-    """A list of numbers, of a length; null, which only the noise may hold, becomes NaN."""
-    numbers = _typed(values, name, list)
-    kinds = (float, int, type(None)) if name.startswith("noise_ell") else (float, int)
-    if len(numbers) != length or any(type(number) not in kinds for number in numbers):
-        raise LensingError(f"{name!r} is not a list of {length} numbers")
-    return np.array([math.nan if x is None else _float(x, name) for x in numbers])
-
-
-def _float(number: float, name: str) -> float:
-    try:
-        return float(number)
-    except OverflowError as error:
-        raise LensingError(f"{name!r} holds an integer of {len(str(number))} digits") from error
-
-
-def _typed(values: Any, name: str, *kinds: type) -> Any:
-    if not isinstance(values, Mapping):
-        raise LensingError(f"{reprlib.repr(values)} is not an object")
-    if name not in values:
-        raise LensingError(f"{name!r} is missing")
-    if type(values[name]) not in kinds:
-        raise LensingError(
-            f"{name!r} is {reprlib.repr(values[name])}, not of type {kinds[0].__name__}"
-        )
-    return values[name]

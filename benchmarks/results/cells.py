@@ -56,7 +56,7 @@ class Cell:
 
     @property
     def column(self) -> str:
-        """Where it stands in a table of all versions: the study's stacks are one column."""
+        """Its column in a table of all versions: the study's stacks are one column."""
         return STACK if families.family_of(self.model) == STACK else self.model
 
     def config(self, data_dir: str, minutes: float) -> TrainerConfig:

@@ -24,7 +24,7 @@ FILE = "cost.json"
 
 @dataclasses.dataclass(frozen=True)
 class Spent:
-    """What a process spent on something.
+    """Time that a process spent on something.
 
     Attributes:
       seconds: that passed.

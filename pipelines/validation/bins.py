@@ -12,7 +12,7 @@ LOWEST = 100.0
 """Multipole at which the rings begin: below, a patch has too few modes to say much."""
 
 HIGHEST = 0.9
-"""Where the rings end, as a share of the Nyquist multipole: beyond, they are not whole for long."""
+"""End of the rings, as a share of the Nyquist multipole: beyond, they are not whole for long."""
 
 
 def rings(sky: FlatSky, at_most: int, lowest: float = LOWEST) -> Bins:

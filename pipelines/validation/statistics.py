@@ -22,7 +22,7 @@ from pipelines.validation.response import Responses
 _HASH_BYTES = 8
 
 ADDRESS = np.dtype([("split", "u1"), ("index", "<i8"), ("hash", "<u8")])
-"""Where an example is, by the split's place in `SPLITS`, and a hash of its κ."""
+"""Place of an example, by the split's place in `SPLITS`, and a hash of its κ."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""What is measured of a dataset's first training examples before a network is built."""
+"""Measurements of a dataset's first training examples, before a network is built."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where training pairs come from."""
+"""The source of training pairs."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ REGISTERED = (
     "trainer.loop.metrics",
     "trainer.networks.feature_layers",
     "trainer.networks.flow_layers",
+    "trainer.networks.modes",
     "trainer.networks.padding",
     "trainer.networks.physical",
     "trainer.networks.quadratic_layers",

@@ -1,4 +1,4 @@
-"""What `qe_unet` and `unrolled` add to an estimate of κ: gains that are trained, and a U-Net."""
+"""The correction that `qe_unet` and `unrolled` add to κ: gains that are trained, and a U-Net."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from trainer.networks.statistics import fields
 from trainer.networks.unet import UNet
 
 if TYPE_CHECKING:
-    from trainer.networks.quadratic_layers import Modes
+    from trainer.networks.modes import Modes
 
 
 def correction(

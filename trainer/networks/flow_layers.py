@@ -17,15 +17,8 @@ from estimators.iterated.iterated_estimator import rings_of
 from estimators.iterated.remapping import INVERSIONS, LEAST_POWER, RemapFeatures
 from estimators.iterated.template_and_remapping import MOST_SIGMA
 from lensing_tfds.sky.flat_sky import FlatSky
-from trainer.networks.quadratic_layers import (
-    Modes,
-    PatchLayer,
-    as_tensor,
-    split,
-    times,
-    to_maps,
-    to_modes,
-)
+from trainer.networks.modes import Modes, as_tensor, split, times, to_maps, to_modes
+from trainer.networks.quadratic_layers import PatchLayer
 from trainer.networks.remapping import Remapping
 
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from estimators.iterated.iterated_estimator import Stage
 from estimators.iterated.remapping import ByRemapping
 from trainer.networks.flow_layers import Flows, Unlens, WhereSeen
-from trainer.networks.quadratic_layers import Modes, QuadraticEstimator
+from trainer.networks.modes import Modes
+from trainer.networks.quadratic_layers import QuadraticEstimator
 
 
 class RemapLayers:

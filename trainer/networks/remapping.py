@@ -16,7 +16,7 @@ from keras import ops
 from lensing_tfds.sky import kaiser_bessel
 from lensing_tfds.sky.flat_sky import FlatSky
 from lensing_tfds.sky.kaiser_bessel import BEFORE, TAPS
-from trainer.networks.quadratic_layers import Modes, as_tensor, to_maps
+from trainer.networks.modes import Modes, as_tensor, to_maps
 
 
 class Remapping:
@@ -53,7 +53,7 @@ class Remapping:
         return [(values[..., i], values[..., i + 1]) for i in range(0, len(parts), 2)]
 
     def _deconvolution(self) -> np.ndarray:
-        """What undoes the kernel in the modes of the fine grid, (fine, fine).
+        """Computes what undoes the kernel in the modes of the fine grid, (fine, fine).
 
         A mode on an even grid's Nyquist line is half of it at either frequency; on both axes its
         sum is cos(n (x + y)), see `lensing.remap`.

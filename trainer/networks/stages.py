@@ -26,7 +26,7 @@ from lensing_tfds.sky.flat_sky import FlatSky
 from lensing_tfds.task import Task
 from trainer.networks import quadratic_layers as layers
 from trainer.networks.flow_layers import WithoutSpikes
-from trainer.networks.quadratic_layers import Modes
+from trainer.networks.modes import Modes
 from trainer.networks.remapped_stages import RemapLayers
 from trainer.networks.scaling import Scaling
 

@@ -38,7 +38,7 @@ from trainer.networks.unet import UNet, UNetSpace
 if TYPE_CHECKING:
     import keras
 
-    from trainer.networks.quadratic_layers import Modes
+    from trainer.networks.modes import Modes
 
 NAME = "unrolled"
 DEFAULT = UNet(filters=16, levels=2, blocks=1)

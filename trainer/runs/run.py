@@ -197,7 +197,7 @@ class Run:
 
     @functools.cached_property
     def uncertainty(self) -> Uncertainty | None:
-        """How far the best epoch's estimates are from the truth; None if it was not measured.
+        """Errors of the best epoch's estimates; None if they were not measured.
 
         Raises:
           LensingError: no epoch is finished yet, or the file is damaged.
