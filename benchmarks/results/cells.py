@@ -75,12 +75,19 @@ class Cell:
             uncertainty=True,
         )
 
-    def command(self, minutes: float | None) -> str:
-        """Returns the command line that makes this cell, and no other."""
-        length = "" if minutes is None else f" --minutes {minutes:g}"
-        return (
-            f"python -m benchmarks.results --versions {self.version} --models {self.model}{length}"
-        )
+    def command(self, minutes: float | None, num_examples: int | None = None) -> str:
+        """Returns the command line that makes this cell, and no other.
+
+        Args:
+          minutes: of training; None if that is not said.
+          num_examples: that it is judged on; None for all.
+        """
+        line = f"python -m benchmarks.results --versions {self.version} --models {self.model}"
+        if minutes is not None:
+            line += f" --minutes {minutes:g}"
+        if num_examples not in (None, VERSIONS[self.version].num_examples["test"]):
+            line += f" --max_examples {num_examples}"
+        return line
 
     def fail(self, results: Path, line: str, minutes: float | None) -> None:
         """Keeps in its folder the line by which it failed, and the minutes that it was given."""
@@ -103,7 +110,8 @@ class Cell:
         """Returns its run and metrics; None where it was not judged.
 
         Raises:
-          LensingError: a file is damaged, or the network has changed since it was judged.
+          LensingError: a file is damaged, or the network has changed since it was judged, or is to
+            be trained further.
         """
         folder = results / self.name
         if not (folder / file_name("test")).exists():
@@ -111,6 +119,12 @@ class Cell:
         run, metrics = load_run(folder), judged_metrics(folder)
         if (metrics.dataset, run.name) != (f"lensing/{self.version}", self.model):
             raise LensingError(f"{folder} holds {run.name} on {metrics.dataset}, not {self.name}")
+        # Stopped before an epoch was better: the network is that of fewer minutes still.
+        if not run.is_finished:
+            raise LensingError(
+                f"{folder} was judged, and then stopped in training for longer: the command that "
+                "trained it goes on"
+            )
         return run, metrics
 
     def is_as_asked(self, results: Path, config: TrainerConfig, max_examples: int | None) -> bool:

@@ -58,6 +58,9 @@ class Cost:
     judging: Spent | None = None
     parameters: int | None = None
 
+    def __post_init__(self) -> None:
+        check_types(self)
+
     @classmethod
     def read(cls, folder: Path) -> Cost:
         """Reads a cell's file; of a cell without one nothing is known.
@@ -68,16 +71,16 @@ class Cost:
         path = folder / FILE
         if not path.exists():
             return cls()
-        values = strict_json.read(str(path))
-        check_names(cls, values, str(path))
         try:
+            values = strict_json.read(str(path))
+            check_names(cls, values, FILE)
             judging = values["judging"]
             return cls(
                 tuple(Spent(**spent) for spent in values["training"]),
                 None if judging is None else Spent(**judging),
                 values["parameters"],
             )
-        except TypeError as error:
+        except (TypeError, LensingError) as error:
             raise LensingError(f"{path} is damaged ({error}): remove it") from error
 
     def write(self, folder: Path) -> None:

@@ -173,17 +173,18 @@ def gather(results: Path) -> tuple[OfVersion, ...]:
 
 def _of_version(version: str, cells: Sequence[Cell], results: Path) -> OfVersion:
     judged: dict[Cell, tuple[Run, Metrics]] = {}
+    costs: dict[Cell, Cost] = {}
     failed = []
     for cell in cells:
         try:
             found = cell.judged(results)
+            if found is not None:
+                costs[cell] = Cost.read(results / cell.name)
+                judged[cell] = found
+            elif failure := cell.failure(results):
+                failed.append(_failed(cell, *failure))
         except LensingError as error:
             failed.append(_failed(cell, str(error)))
-            continue
-        if found is not None:
-            judged[cell] = found
-        elif failure := cell.failure(results):
-            failed.append(_failed(cell, *failure))
     judged = dict(sorted(judged.items(), key=lambda pair: -pair[1][1].num_examples))
     for cell in list(judged)[1:]:
         try:
@@ -191,7 +192,7 @@ def _of_version(version: str, cells: Sequence[Cell], results: Path) -> OfVersion
         except LensingError as error:
             failed.append(_failed(cell, str(error)))
             del judged[cell]
-    made = tuple(_made(c, *judged[c], Cost.read(results / c.name)) for c in cells if c in judged)
+    made = tuple(_made(c, *judged[c], costs[c]) for c in cells if c in judged)
     references: dict[str, Estimate] = {}
     forecast, number = None, 0
     edges: tuple[float, ...] = ()
@@ -255,7 +256,7 @@ def _made(cell: Cell, run: Run, metrics: Metrics, cost: Cost) -> Made:
     return Made(
         model=cell.model,
         column=cell.column,
-        command=cell.command(minutes),
+        command=cell.command(minutes, metrics.num_examples),
         minutes=minutes,
         seed=config.seed,
         examples=examples,

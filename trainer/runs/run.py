@@ -38,10 +38,11 @@ from lensing_tfds.field_types import check_types
 from lensing_tfds.records.storage import replacing
 from lensing_tfds.task import Task
 from trainer.networks import families, iterated
+from trainer.networks.family import FittedNetwork
 from trainer.networks.maps import refuse_misshapen, refuse_unreal
 from trainer.networks.memory import MemoryEstimate
 from trainer.runs import checkpoints
-from trainer.runs.history import as_columns
+from trainer.runs.history import as_columns, ended_early
 from trainer.runs.plan import Plan
 from trainer.settings.config import BEFORE, LENGTHS, TrainerConfig, resumable
 
@@ -194,6 +195,21 @@ class Run:
             kept = checkpoints.read_whole_record(self.workdir / checkpoints.BEST)
             best = len(kept.history) - 1 if kept is not None and kept.history else best
         return {name: float(column[best]) for name, column in self.history.items()}
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the command that trains it has no epoch left to train."""
+        network = families.parse(self.config.model)
+        if isinstance(network, FittedNetwork):
+            return network.is_fitted(self.history["map_correlation"].tolist())
+        rows = [
+            dict(zip(self.history, row, strict=True))
+            for row in zip(*self.history.values(), strict=True)
+        ]
+        epochs = self.config.epochs if self.plan is None else self.plan.epochs
+        assert epochs is not None, "minutes have a plan"
+        done = max((row["epoch"] for row in rows), default=0)
+        return done >= epochs or ended_early(rows, self.config.patience)
 
     @functools.cached_property
     def uncertainty(self) -> Uncertainty | None:

@@ -10,11 +10,15 @@ from benchmarks.results import evidence
 from benchmarks.results.cells import IMPORTANT, MODELS, STACK, Cell, cells, in_folder
 from benchmarks.results.evidence import ITERATED, QE, gather
 from estimators.resampling import Measured
+from lensing_tfds.configs import DATASET_VERSION
 from lensing_tfds.errors import LensingError
 from lensing_tfds.versions import VERSIONS
 from tests.benchmarks.results import judged
 from tests.benchmarks.results.judged import put
 from trainer.networks import families
+from trainer.runs.history import COLUMNS, HISTORY, write_history
+from trainer.runs.plan import Plan
+from trainer.runs.run import RunConfig, write_config
 from trainer.settings.recipes import RECIPES
 
 UNET, CLOSED = Cell("v11", "unet"), Cell("v11", "iterated")
@@ -119,6 +123,63 @@ def test_a_cell_is_as_asked_with_the_same_settings_and_examples_only(tmp_path, m
     assert not CLOSED.is_as_asked(tmp_path, asked, 4)
     (tmp_path / UNET.name / "metrics.json").write_text("{")
     assert not UNET.is_as_asked(tmp_path, asked, 4)
+
+
+def test_a_judged_cell_that_was_stopped_in_more_minutes_is_not_made_and_not_shown(
+    tmp_path, metrics
+):
+    put(tmp_path, UNET, metrics, 0.5)
+    longer = RunConfig(UNET.config("/data", 20.0), VERSIONS["v11"], DATASET_VERSION, Plan(8, 25))
+    write_config(tmp_path / UNET.name, longer)  # of 8 epochs there are 4
+    assert not UNET.is_as_asked(tmp_path, longer.trainer, 4)
+    (version,) = gather(tmp_path)
+    assert version.made == ()
+    assert "stopped in training for longer" in version.failed[0].line
+
+
+@pytest.mark.parametrize("correlations", [(0.5,), (0.5, 0.6)])
+def test_an_iterated_cell_that_may_have_another_stage_is_not_made(tmp_path, metrics, correlations):
+    put(tmp_path, CLOSED, metrics, 0.6)
+    rows = [
+        dict.fromkeys(COLUMNS, rho) | {"epoch": float(epoch)}
+        for epoch, rho in enumerate(correlations, 1)
+    ]
+    write_history(tmp_path / CLOSED.name / HISTORY, rows)
+    assert not CLOSED.is_as_asked(tmp_path, CLOSED.config("/data", 10.0), 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("cost.json", "{"),
+        ("cost.json", '{"training": [], "judging": null}'),
+        ("cost.json", '{"training": [], "judging": null, "parameters": "many"}'),
+        ("cost.json", '{"training": 3, "judging": null, "parameters": 1}'),
+    ],
+)
+def test_a_damaged_file_of_a_cell_fails_that_cell_and_no_other(tmp_path, metrics, name, content):
+    put(tmp_path, UNET, metrics, 0.5)
+    put(tmp_path, CLOSED, metrics, 0.6)
+    (tmp_path / UNET.name / name).write_text(content)
+    (version,) = gather(tmp_path)
+    assert [made.model for made in version.made] == ["iterated"]
+    assert f"{name} is damaged" in version.failed[0].line
+
+
+def test_a_damaged_failure_is_told_and_the_others_are_shown(tmp_path, metrics):
+    put(tmp_path, CLOSED, metrics, 0.6)
+    (tmp_path / UNET.name).mkdir()
+    (tmp_path / UNET.name / "failure.json").write_text("{")
+    (version,) = gather(tmp_path)
+    assert [made.model for made in version.made] == ["iterated"]
+    assert "failure.json: not valid JSON" in version.failed[0].line
+
+
+def test_a_command_makes_the_cell_that_is_shown(tmp_path, metrics):
+    put(tmp_path, UNET, metrics, 0.5)
+    (made,) = gather(tmp_path)[0].made
+    assert made.command.endswith("--models unet --minutes 10 --max_examples 4")
+    assert UNET.command(3.0, 500).endswith("--minutes 3")  # the whole split
 
 
 def test_a_folder_of_another_network_is_not_the_cells(tmp_path, metrics):

@@ -40,7 +40,7 @@ def test_the_page_shows_every_cell_the_best_and_the_default(tmp_path, metrics):
     assert "`unet` failed: it &lt;diverged>" in text
     for cell in (UNET, STACK):
         assert f"--versions v11 --models {cell.model} --minutes 10" in text
-    assert "--models iterated\n" in text
+    assert "--models iterated --max_examples 4\n" in text
     score = next(line for line in text.splitlines() if line.startswith("| `unet` |"))
     assert "+0.0012 ± 0.0002" in score and "| 10.0 | 8.0 | 1.5 GiB | 12,345 | 0 |" in score
     bands = [line for line in text.splitlines() if re.match(r"\| \d+–\d+ \|", line)]
