@@ -76,7 +76,7 @@ def summary(subject: Subject, evaluation: Evaluation) -> str:
             f"{ell:6.0f}   {rho:7.4f} ± {rho_error:.4f}   {transfer:7.4f} ± {transfer_error:.4f}"
         )
     if evaluation.coverage is not None:
-        lines.append(coverage_section.sentence(evaluation.coverage))
+        lines.append(coverage_section.sentence(evaluation.coverage, evaluation.split))
     if evaluation.others:
         width = max(len(judged.estimator.label) for judged in evaluation.judged)
         lines.append(f"{'':{width}}  map-level rho      mean squared error")

@@ -33,6 +33,9 @@ from lensing_tfds.sky.flat_sky import FlatSky
 LEVELS = (0.68, 0.95)
 """The shares of truths that intervals are to hold."""
 
+MEASURED_ON = "validation"
+"""The split that errors are measured on: their coverage there says nothing."""
+
 _FEWEST_MODES = 16  # of the last ring, in the plane's corners
 
 

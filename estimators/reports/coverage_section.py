@@ -13,7 +13,7 @@ from estimators.reports import page, style
 from estimators.reports.page import Html, element
 from estimators.reports.style import points
 from estimators.resampling import Measured
-from estimators.uncertainty import name_of
+from estimators.uncertainty import MEASURED_ON, name_of
 
 if TYPE_CHECKING:  # the judge measures spectra with NaMaster, which a drawing needs not
     from estimators.coverage import LevelCoverage
@@ -35,13 +35,22 @@ _SCORE = (
 _HOW = (
     "The errors are the spectrum of estimate − truth, ring by ring, on validation examples, and "
     "how far an interval reaches is a quantile on the same examples, band by band. They are the "
-    "same for all skies, and those of pixels the same everywhere on a patch. Judged here are "
-    "examples that they were not measured on."
+    "same for all skies, and those of pixels the same everywhere on a patch."
+)
+_HELD_OUT = "Judged here are examples that they were not measured on."
+_CIRCULAR = (
+    "These are the examples that the errors were measured on: they fit by construction, and only "
+    "the test split says whether they are right."
 )
 
 
-def sentence(coverage: Sequence[LevelCoverage]) -> str:
-    """Says how often intervals hold the truth."""
+def sentence(coverage: Sequence[LevelCoverage], split: str) -> str:
+    """Says how often intervals hold the truth, and what that says.
+
+    Args:
+      coverage: level by level.
+      split: that was judged.
+    """
     parts = []
     for number, of in enumerate(coverage):
         low, high = of.modes.value.min(), of.modes.value.max()
@@ -51,7 +60,7 @@ def sentence(coverage: Sequence[LevelCoverage]) -> str:
             f"{begin} of {name_of(of.level)} %{hold} in {_percent(of.pixels)} of all pixels and, "
             f"band by band, in {100 * low:.1f} to {100 * high:.1f} % of the modes"
         )
-    return f"{'; '.join(parts)}."
+    return f"{'; '.join(parts)}. {_CIRCULAR if split == MEASURED_ON else _HELD_OUT}"
 
 
 def section(evaluation: Evaluation, drawn: Figure) -> Html:
@@ -73,7 +82,7 @@ def section(evaluation: Evaluation, drawn: Figure) -> Html:
             page.figure("Coverage", drawn, _COVERAGE + _SCORE),
             page.card(
                 element("h3", "Do they hold the truth?"),
-                element("p", sentence(evaluation.coverage)),
+                element("p", sentence(evaluation.coverage, evaluation.split)),
                 element("p", f"In a pixel κ is the estimate {widths}. {_HOW}"),
                 _table(evaluation),
             ),

@@ -6,6 +6,7 @@ task: a saved model needs no other file to say what it may be used on.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +21,10 @@ from trainer.networks.scaling import Scaling
 from trainer.networks.settings import keras_settings
 
 _DTYPE = "float32"  # whatever precision is between them
+
+# Noise, beams and other cosmologies change the rms of maps by far less, other units by far more.
+_SCALE_FACTOR = 30.0
+_WARNED = "_warned_of_scale"
 
 
 @keras.saving.register_keras_serializable(package="lensing_tfds")
@@ -116,8 +121,12 @@ class PhysicalModel(keras.Model):
 
         Raises:
           LensingError: the maps are complex or masked, or have another shape than the network's.
+
+        Warns:
+          UserWarning: as of `warn_of_scale`.
         """
         self._refuse(x)
+        warn_of_scale(self, x)
         with keras_settings():
             return super().predict(x, *args, **kwargs)
 
@@ -129,6 +138,36 @@ class PhysicalModel(keras.Model):
     def _refuse(self, maps: Any) -> None:
         refuse_unreal(maps)
         refuse_misshapen(maps, task_of(self))
+
+
+def warn_of_scale(model: keras.Model, maps: Any) -> None:
+    """Warns of maps that are not of the size that a model was made for.
+
+    Args:
+      model: in physical units.
+      maps: (n, npix, npix, channels), µK; what is no array of NumPy is not looked at.
+
+    Warns:
+      UserWarning: once a model, where a map's rms is more than 30 times off the training maps', as
+        in other units.
+    """
+    if getattr(model, _WARNED, False) or not isinstance(maps, np.ndarray) or maps.size == 0:
+        return
+    scaling = scaling_of(model)
+    usual = np.hypot(scaling.input_mean, scaling.input_std)
+    rms = np.sqrt(np.mean(maps.astype(np.float64) ** 2, axis=(1, 2)))  # a map, a channel
+    off = (rms * _SCALE_FACTOR < usual) | (rms > usual * _SCALE_FACTOR)
+    if not off.any():
+        return
+    setattr(model, _WARNED, True)
+    i, channel = np.argwhere(off)[0]
+    warnings.warn(
+        f"map {i} of {len(maps)} has an rms of {rms[i, channel]:.3g} in "
+        f"{task_of(model).inputs.channels[channel]}, and the network was trained on maps of "
+        f"{usual[channel]:.3g} µK: its estimates from such maps are not to be trusted (are "
+        "they in µK?)",
+        stacklevel=3,
+    )
 
 
 def in_physical_units(network: keras.Model, task: Task, scaling: Scaling) -> keras.Model:

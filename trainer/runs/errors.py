@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from estimators.ensemble import bands_of
-from estimators.uncertainty import LEVELS, measured_uncertainty
+from estimators.uncertainty import LEVELS, MEASURED_ON, measured_uncertainty
 from estimators.uncertainty import refuse_too_few as _refuse_too_few
 from lensing_tfds.configs import KAPPA, LENSED, LensingConfig
 from trainer.loop.interruption import signals_held
@@ -54,7 +54,7 @@ def with_uncertainty(run: Run, report: Callable[[str], None]) -> Run:
     with signals_held() as signals:
 
         def pairs() -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-            for batch in run.dataset.batches("validation", number):
+            for batch in run.dataset.batches(MEASURED_ON, number):
                 signals.obey()
                 yield batch[KAPPA][..., 0], run.predict(batch[LENSED])[..., 0]
 
@@ -72,4 +72,4 @@ def with_uncertainty(run: Run, report: Callable[[str], None]) -> Run:
 
 
 def _examples(lensing: LensingConfig) -> int:
-    return min(lensing.num_examples["validation"], max(1, _MOST_PIXELS // lensing.npix**2))
+    return min(lensing.num_examples[MEASURED_ON], max(1, _MOST_PIXELS // lensing.npix**2))

@@ -20,7 +20,6 @@ import dataclasses
 import functools
 import json
 import math
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,9 +56,6 @@ CONFIG = "config.json"
 
 SEARCH = "search.json"
 """Name of the file that a search's folder is known by: it is no run's, see `tuning.trials`."""
-
-# Noise, beams and other cosmologies change the rms of maps by far less, other units by far more.
-_SCALE_FACTOR = 30.0
 
 _TRAIN_AGAIN = "run the command that trained it again, which repairs what can be repaired"
 
@@ -280,28 +276,6 @@ class Run:
             self.memory,
         )
 
-    def _warn_of_scale(self, maps: NDArray[np.float32]) -> None:
-        """Warns of maps that are not of the size that the network was trained on."""
-        if "_warned_of_scale" in self.__dict__ or maps.size == 0:
-            return
-        from trainer.networks.physical import scaling_of
-
-        scaling = scaling_of(self.model)
-        trained = np.hypot(scaling.input_mean, scaling.input_std)
-        rms = np.sqrt(np.mean(maps.astype(np.float64) ** 2, axis=(1, 2)))  # a map, a channel
-        off = (rms * _SCALE_FACTOR < trained) | (rms > trained * _SCALE_FACTOR)
-        if not off.any():
-            return
-        self.__dict__["_warned_of_scale"] = True
-        i, channel = np.argwhere(off)[0]
-        warnings.warn(
-            f"map {i} of {len(maps)} has an rms of {rms[i, channel]:.3g} in "
-            f"{self.task.inputs.channels[channel]}, and the network was trained on maps of "
-            f"{trained[channel]:.3g} µK: its estimates from such maps are not to be trusted (are "
-            "they in µK?)",
-            stacklevel=3,
-        )
-
     def predict(self, lensed: np.ndarray, batch_size: int = 32) -> np.ndarray:
         """Estimates κ from lensed maps.
 
@@ -320,10 +294,11 @@ class Run:
           UserWarning: once a run, where a map's rms is more than 30 times off the training maps',
             as in other units.
         """
+        from trainer.networks.physical import warn_of_scale
         from trainer.networks.settings import keras_settings
 
         lensed = _checked(lensed, self.task)
-        self._warn_of_scale(lensed)
+        warn_of_scale(self.model, lensed)
         kappa = np.empty((len(lensed), *self.task.label_shape), np.float32)
         with keras_settings():
             for start in range(0, len(lensed), batch_size):

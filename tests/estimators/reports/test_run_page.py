@@ -42,13 +42,13 @@ def pages_fixture(tmp_path_factory):
     return rendered(skies.CONFIG, tmp_path_factory.mktemp("run"))
 
 
-def rendered(config, workdir, others=(), uncertainty=None):
+def rendered(config, workdir, others=(), uncertainty=None, split="test"):
     """The report of a network that is right but for its amplitude."""
     kappa = skies.kappa_maps(40, np.random.default_rng(0))
     (network,) = skies.oracle(0.8 * kappa)
     estimators = [dataclasses.replace(network, uncertainty=uncertainty), *others]
     evaluation = judge_estimators(
-        skies.batches(kappa), estimators, SkyEnsemble.of(config), "test", np.random.default_rng(0)
+        skies.batches(kappa), estimators, SkyEnsemble.of(config), split, np.random.default_rng(0)
     )
     columns = ("loss", "val_loss", "map_correlation", "val_map_correlation", "seconds")
     history = {name: np.array([0.9, 0.5, 0.6]) for name in columns} | {"epoch": np.arange(1.0, 4)}
@@ -120,6 +120,16 @@ def test_errors_have_a_figure_and_a_sentence_where_there_are_some(tmp_path, page
     assert "those of 95 % in 95.0" in sure.html
     assert f"± {errors.pixel_half_width(0.95):.3g} (95 %)" in sure.html
     assert "The estimate&#x27;s errors" in sure.html and "hold the truth" not in pages.html
+
+
+@pytest.mark.parametrize("split", ["test", "validation"])
+def test_coverage_of_the_examples_that_errors_were_measured_on_is_no_evidence(tmp_path, split):
+    kappa = skies.kappa_maps(40, np.random.default_rng(0))
+    errors = measured_uncertainty([(kappa, 0.8 * kappa)], skies.ENSEMBLE.bands)
+    html = rendered(skies.CONFIG, tmp_path, uncertainty=errors, split=split).html
+    circular = split == "validation"
+    assert ("they fit by construction" in html) == circular
+    assert ("examples that they were not measured on" in html) != circular
 
 
 def test_text_is_escaped(pages):

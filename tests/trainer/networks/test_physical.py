@@ -120,10 +120,22 @@ def test_a_loaded_file_refuses_maps_that_keras_would_change(saved, method, spoil
 def test_a_loaded_file_predicts_in_single_precision_whatever_keras_is_set_to(saved):
     model, maps = saved
     maps = maps * 1e4  # beyond the largest number of half precision
-    expected = model.predict(maps, verbose=0)
+    with pytest.warns(UserWarning, match="in µK"):
+        expected = model.predict(maps, verbose=0)
     assert np.isfinite(expected).all()
     keras.config.set_floatx("float16")
     try:
         np.testing.assert_array_equal(model.predict(maps, verbose=0), expected)
     finally:
         keras.config.set_floatx("float32")
+
+
+@pytest.mark.parametrize("unit", [1e-6, 1e3, 1 / 60], ids=["K", "nK", "standardised"])
+def test_maps_in_other_units_are_estimated_with_one_warning(saved, unit):
+    model, maps = saved
+    model.predict(2 * maps, verbose=0)  # warnings are errors here
+    with pytest.warns(UserWarning, match="are they in µK") as warned:
+        model.predict(maps * np.float32(unit), verbose=0)
+        model.predict(maps * np.float32(unit), verbose=0)
+    (warning,) = warned
+    assert warning.filename == __file__
