@@ -164,7 +164,7 @@ def test_a_chief_and_two_workers_one_of_them_killed_account_for_every_trial(argu
         workers = {name: pid for pid, name in children(supervisor.pid)}
         assert workers.keys() == {"chief", "worker-0", "worker-1"}
         os.kill(workers[worker], signal.SIGKILL)
-        output, _ = supervisor.communicate(timeout=120)
+        output, _ = supervisor.communicate(timeout=300)
     assert supervisor.returncode == 0, output
     assert f"{worker} died of SIGKILL: starting it again" in output
     trials = read_trials(workdir, read_search(workdir))
@@ -181,7 +181,7 @@ def test_a_chief_and_two_workers_one_of_them_killed_account_for_every_trial(argu
     assert "error" not in output and "oneDNN" not in output
 
 
-def wait_for(condition, process, seconds=90):
+def wait_for(condition, process, seconds=300):
     deadline = time.monotonic() + seconds
     while not (result := condition()):
         assert process.poll() is None, "the process ended before"

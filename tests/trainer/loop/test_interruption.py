@@ -105,7 +105,7 @@ def test_terminated_at_any_time_the_command_says_one_line(data_dir, tmp_path, se
         assert process.stdout.readline().startswith("training 4x4-3")
         time.sleep(seconds)
         process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=180)
     assert process.returncode == 0
     assert re.fullmatch(
         r"\nstopped by SIGTERM; the same command goes on( after step .*)?\n", errors

@@ -323,7 +323,7 @@ def test_terminated_within_an_epoch_the_command_ends_well_and_the_same_one_goes_
             assert process.poll() is None
             time.sleep(0.05)
         process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=180)
     assert process.returncode == 0
     said = r"\nstopped by SIGTERM; the same command goes on after step ([0-9,]+) of 100,000\n"
     step = int(re.fullmatch(said, errors)[1].replace(",", ""))
