@@ -191,6 +191,7 @@ class Calibrator:
 def _check_enough(n: int) -> None:
     if n < MIN_EXAMPLES:
         raise LensingError(
-            f"the baselines' spectra and gains are measured on at least {MIN_EXAMPLES} examples "
-            f"that are not judged, and there are {n}: judge the network alone with --no-baselines"
+            f"the quadratic estimators' spectra and gains are measured on at least {MIN_EXAMPLES} "
+            f"examples that are not judged, and there are {n}: more are needed, or, where a "
+            "network is judged, --no-baselines"
         )

@@ -246,7 +246,9 @@ class Delensing(PatchLayer):
         """
         sky = template.grid.sky
         layer = cls(sky.npix, sky.side, template.grid.npix, **options)
-        filters = [template.wiener(name) * (name in fields) for name in ("T", "E")]
+        # Where spectra are measured, those of a field that is not there are not known.
+        nothing = np.zeros_like(beam)
+        filters = [template.wiener(name) if name in fields else nothing for name in ("T", "E")]
         layer.filters.assign(np.stack([*filters, beam]))
         return layer
 

@@ -175,3 +175,14 @@ def test_gains_and_mean_field_of_a_stage_are_numpys_and_told_again(npix):
     again.set_weights(layer.get_weights())
     for name in ("gains", "residual_b", "power", "mean_field"):
         np.testing.assert_array_equal(getattr(again.stage, name), getattr(stage, name))
+
+
+@pytest.mark.parametrize(("stokes", "missing"), [("T", 1), ("QU", 0)])
+def test_fields_that_are_not_there_need_no_measured_spectra(stokes, missing):
+    config = LensingConfig("e", 16, lx=2.0, stokes=stokes, noise_uK_arcmin=1.0, padding=2.0)
+    fields = fields_of(simulate(config, "train", range(8))["lensed"], config.channels, config.sky)
+    observed = list(observations(config, fields))[-1]
+    step = StageFeatures(observed, pairs_of(config), None)
+    layer = layers.Delensing.of(step.template, step.beam, list(fields))
+    filled = [np.asarray(plane).any() for plane in np.asarray(layer.filters)]
+    assert filled == [missing != 0, missing != 1, True]
