@@ -36,6 +36,11 @@ STUDY = dataclasses.replace(
     VERSIONS["v4"], name="study", npix=24, num_examples={"train": 40, "validation": 8, "test": 12}
 )
 
+NOISE_FREE = "iterated-T"
+"""Modes 1e-5 of the map are read, so that single precision leaves three digits: rounding the pixels
+once moves the estimate by up to 7e-4 of its rms, the rounding in the map's transform or in the
+remapped map by up to 4e-3."""
+
 SMALL = {
     "stack": ["whiten-hires-1x4-3"],
     "unet": ["unet-4x3x1"],
@@ -48,7 +53,7 @@ RUNS = {
     name: (SURVEY, name)
     for family in families.FAMILIES.values()
     for name in SMALL.get(family.name, family.known[:1])
-} | {"iterated-T": (STUDY, "iterated")}
+} | {NOISE_FREE: (STUDY, "iterated")}
 """A dataset and a network of every family."""
 
 BACKENDS = ["tensorflow", "jax", "torch"]
@@ -114,7 +119,8 @@ def in_a_process(folder, backend):
 def test_estimates_are_the_same(taken_up, backend, run):
     expected, found = (taken_up(b, run)["before"] for b in ("tensorflow", backend))
     assert len(expected) == 12 and np.std(expected) > 0
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * np.std(expected))
+    most = 1e-2 if run == NOISE_FREE else 1e-4
+    np.testing.assert_allclose(found, expected, rtol=0, atol=most * np.std(expected))
 
 
 @pytest.mark.parametrize("backend", BACKENDS[1:])
@@ -126,4 +132,5 @@ def test_an_epoch_of_training_goes_on_as_on_tensorflow(taken_up, backend, run):
     assert moved > 0
     for name in ("loss", "val_loss"):
         np.testing.assert_allclose(found[name], expected[name], rtol=1e-4)
-    np.testing.assert_allclose(found["after"], expected["after"], rtol=0, atol=1e-3 * moved)
+    most = 3e-2 if run == NOISE_FREE else 1e-3
+    np.testing.assert_allclose(found["after"], expected["after"], rtol=0, atol=most * moved)
