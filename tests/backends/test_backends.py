@@ -131,6 +131,8 @@ def test_an_epoch_of_training_goes_on_as_on_tensorflow(taken_up, backend, run):
     moved = np.std(expected["after"] - expected["before"])
     assert moved > 0
     for name in ("loss", "val_loss"):
-        np.testing.assert_allclose(found[name], expected[name], rtol=1e-4)
-    most = 3e-2 if run == NOISE_FREE else 1e-3
-    np.testing.assert_allclose(found["after"], expected["after"], rtol=0, atol=most * moved)
+        most = 1e-2 if run == NOISE_FREE else 1e-4
+        np.testing.assert_allclose(found[name], expected[name], rtol=most)
+    # What begins as an estimator moves by 3e-4 of the estimate, of which rounding takes 6e-6.
+    most = 3e-2 * moved if run == NOISE_FREE else 1e-3 * moved + 1e-5 * np.std(expected["before"])
+    np.testing.assert_allclose(found["after"], expected["after"], rtol=0, atol=most)
