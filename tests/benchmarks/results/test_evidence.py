@@ -1,4 +1,4 @@
-"""What is gathered is what the cells' files say, and a file of figures is as it was written."""
+"""Figures are gathered as the cells' files have them, and read from their own file as written."""
 
 import dataclasses
 import json

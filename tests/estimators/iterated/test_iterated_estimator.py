@@ -85,7 +85,8 @@ def test_maps_are_estimated_alike_alone_and_together(fitted):
     together = estimator.kappa(fields)
     alone = estimator.kappa({name: modes[7:8] for name, modes in fields.items()})
     # Remapped T is rounded by how many maps are transformed together: 1.4e-5 in one mode, seen.
-    np.testing.assert_allclose(together[7:8], alone, atol=5e-5 * np.abs(alone).max())
+    most = 3e-5 if "T" in fields else 1e-5
+    np.testing.assert_allclose(together[7:8], alone, atol=most * np.abs(alone).max())
     assert together.dtype == np.complex64 and together.shape[1:] == config.sky.ell.shape
 
 
