@@ -18,14 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lensing_tfds.configs import DATASET_VERSION, SPLITS, LensingConfig
-from lensing_tfds.cosmology import kappa_power, spectra_of
+from lensing_tfds.cosmology import spectra_of
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records.stored_config import read_stored_config
-from lensing_tfds.sky import instrument, polarization, spectra
+from lensing_tfds.sky import instrument
 from lensing_tfds.sky.flat_sky import as_pairs, pairs_of
-from lensing_tfds.sky.gaussian_fields import GaussianField
 from lensing_tfds.sky.lensing import Lens
 from lensing_tfds.sky.spectra import PowerSpectra
+from lensing_tfds.unlensed_fields import UnlensedFields
 from lensing_tfds.versions import VERSIONS, config_name, get_config, is_json
 
 Examples = dict[str, NDArray[Any]]
@@ -95,7 +95,7 @@ class Simulator:
         self.block_size = block_size(self.internal.npix)
         table = table or spectra_of(config)
         config.check_deflection(table)
-        self._fields = _UnlensedFields(config, table)
+        self._fields = UnlensedFields(config, table)
         version = tuple(int(part) for part in DATASET_VERSION.split("."))
         self._stream = NormalStream((config.seed, *version, SPLITS.index(split)))
         self._shared_stream = NormalStream((config.seed, *version, _SHARED_STREAM))
@@ -226,65 +226,6 @@ class Simulator:
         polarization = np.empty((2 * fields.polarized, 1, *self.internal.ell.shape), np.complex64)
         unlensed = fields.unlensed(normals, polarization)
         return {name: np.repeat(modes, self.block_size, axis=0) for name, modes in unlensed.items()}
-
-
-class _UnlensedFields:
-    """Makes the modes of κ, T, E, Q and U on the internal grid out of standard normal numbers.
-
-    E is drawn given T, so that a config has the same T whether its polarization is asked for or
-    not, and the same Q and U whether its T is.
-
-    Args:
-      config: the version.
-      table: the spectra.
-
-    Attributes:
-      polarized: whether the config has Q and U.
-      size: how many normal numbers make one field.
-    """
-
-    def __init__(self, config: LensingConfig, table: PowerSpectra):
-        sky = config.internal
-        self.polarized = "Q" in config.channels
-
-        def power(c_ell: NDArray[np.float64], lmax: int | None) -> NDArray[np.float64]:
-            return spectra.at_multipoles(c_ell, sky.ell, lmax) / sky.area
-
-        self._kappa = GaussianField(kappa_power(config, table, sky.ell) / sky.area)
-        tt = power(table.TT, config.T_lmax)
-        self._temperature = GaussianField(tt)
-        self.size = self._kappa.size
-        if self.polarized:
-            te, ee = (power(c_ell, config.T_lmax) for c_ell in (table.TE, table.EE))
-            e_per_t = np.divide(te, tt, out=np.zeros_like(tt), where=tt > 0)
-            self._e_per_t = pairs_of(e_per_t)
-            self._e_given_t = GaussianField(ee - e_per_t * te)
-            self._cosine, self._sine = map(pairs_of, polarization.angles(sky))
-
-    def kappa(self, normals: NDArray[np.float32]) -> NDArray[np.complex64]:
-        """The modes of κ, in the memory of the numbers."""
-        return self._kappa.modes(normals)
-
-    def unlensed(
-        self, normals: NDArray[np.float32], polarization: NDArray[np.complex64]
-    ) -> dict[str, NDArray[np.complex64]]:
-        """The modes of the unlensed sky, whose B is zero.
-
-        Args:
-          normals: the numbers of T and, with polarization, of E: shape (1 or 2, batch, size);
-            overwritten by the modes of T and E.
-          polarization: where the modes of Q and U go, shape (2, batch, ...), or of no size.
-        """
-        t = self._temperature.modes(normals[0])
-        if not self.polarized:
-            return {"T": t}
-        e = self._e_given_t.modes(normals[1])
-        q, u = polarization
-        np.multiply(as_pairs(t), self._e_per_t, out=as_pairs(q))  # q's memory, before it is q
-        e += q
-        np.multiply(as_pairs(e), self._cosine, out=as_pairs(q))
-        np.multiply(as_pairs(e), self._sine, out=as_pairs(u))
-        return {"T": t, "E": e, "Q": q, "U": u}
 
 
 def _channels_last(maps: NDArray[np.float32]) -> NDArray[np.float32]:
