@@ -12,7 +12,7 @@ import functools
 import operator
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,8 @@ Examples = dict[str, NDArray[Any]]
 # Fields of one example; the values are part of the data's definition.
 TEMPERATURE, KAPPA, E_MODE = 0, 1, 3
 NOISE = {"T": 2, "Q": 4, "U": 5}
+
+_FIELDS_OF_A_LOOK = 2**16  # another look at the same sky has its noise so many fields further on
 
 _SHARED_STREAM = len(SPLITS)  # the unlensed map of `fixed_unlensed` belongs to no split
 
@@ -70,6 +72,20 @@ class _Scratch:
     polarization: NDArray[np.complex64]
     lensed: NDArray[np.float32]
     lens: Lens
+
+
+class _Noiseless(NamedTuple):
+    """The maps of a block, each (fields, block, npix, npix) float32, before noise and taper.
+
+    Attributes:
+      lensed: a field for each channel, µK.
+      unlensed: the same; none where it is not wanted.
+      labels: κ, and unlensed E if the config has it and it is wanted.
+    """
+
+    lensed: NDArray[np.float32]
+    unlensed: NDArray[np.float32]
+    labels: NDArray[np.float32]
 
 
 class Simulator:
@@ -111,19 +127,54 @@ class Simulator:
         Yields:
           Blocks of examples, in the order asked for.
         """
+        scratch = self._scratch()
+        for chosen, padded in self._blocks(indices):
+            examples = self._block(padded, scratch)
+            yield {name: values[: len(chosen)] for name, values in examples.items()}
+
+    def looks(
+        self, indices: Sequence[int] | range, number: int
+    ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        """Simulates skies, and each as a telescope would see it again and again: with new noise.
+
+        A sky's first look is its example, bit for bit.
+
+        Args:
+          indices: as of `examples`.
+          number: of looks at each sky.
+
+        Yields:
+          Blocks of at most `block_size` skies: `lensed` of each look (µK), float32 of shape
+          (number, batch, npix, npix, channels), and `kappa`, float32 of shape (batch, npix, npix,
+          1).
+        """
+        scratch = self._scratch()
+        for chosen, padded in self._blocks(indices):
+            maps = self._noiseless(padded, scratch, unlensed=False)
+            looks = []
+            for look in range(number):
+                lensed = maps.lensed if look == number - 1 else maps.lensed.copy()
+                self._observe(padded, lensed, scratch, look)
+                looks.append(_channels_last(lensed)[: len(chosen)])
+            yield np.stack(looks), _channels_last(maps.labels[:1])[: len(chosen)]
+
+    def _blocks(
+        self, indices: Sequence[int] | range
+    ) -> Iterator[tuple[Sequence[int], Sequence[int]]]:
+        """Cuts indices into blocks; yields each, and padded to its full size."""
+        for start in range(0, len(indices), self.block_size):
+            chosen = indices[start : start + self.block_size]
+            yield chosen, [*chosen, *[chosen[-1]] * (self.block_size - len(chosen))]
+
+    def _scratch(self) -> _Scratch:
         npix, block, channels = self.internal.npix, self.block_size, len(self.config.channels)
         polarized = self._fields.polarized
-        scratch = _Scratch(
+        return _Scratch(
             normals=np.empty((2 + polarized, block, self._fields.size), np.float32),
             polarization=np.empty((2 * polarized, block, npix, npix // 2 + 1), np.complex64),
             lensed=np.empty((channels * (not self._as_lensed), block, npix, npix), np.float32),
             lens=Lens(self.internal, block, channels),
         )
-        for start in range(0, len(indices), block):
-            chosen = indices[start : start + block]
-            padding = [chosen[-1]] * (block - len(chosen))
-            examples = self._block([*chosen, *padding], scratch)
-            yield {name: values[: len(chosen)] for name, values in examples.items()}
 
     @property
     def _as_lensed(self) -> bool:
@@ -132,37 +183,56 @@ class Simulator:
         return config.oversampling == 1 and config.beam_arcmin == 0 and config.padding == 1
 
     def _block(self, indices: Sequence[int], scratch: _Scratch) -> Examples:
+        maps = self._noiseless(indices, scratch)
+        self._observe(indices, maps.lensed, scratch)
+        examples = {
+            "lensed": _channels_last(maps.lensed),
+            "unlensed": _channels_last(maps.unlensed),
+            "kappa": _channels_last(maps.labels[:1]),
+        }
+        if self.config.unlensed_E:
+            examples["unlensed_E"] = _channels_last(maps.labels[1:])
+        return examples | {"index": np.array(indices, np.int64)}
+
+    def _noiseless(
+        self, indices: Sequence[int], scratch: _Scratch, unlensed: bool = True
+    ) -> _Noiseless:
+        """Simulates a block as a telescope without noise would see it.
+
+        Args:
+          indices: of its examples.
+          scratch: overwritten.
+          unlensed: whether its unlensed maps, of T, Q and U as of E, are wanted.
+        """
         config, channels = self.config, self.config.channels
         # One allocation, which the next block gets again, if this one is dropped: fresh memory
         # takes as long to come by as a Fourier transform.
-        count = sum(config.map_features.values())
-        maps = np.empty((count, len(indices), config.npix, config.npix), np.float32)
-        lensed, unlensed, labels = np.split(maps, [len(channels), 2 * len(channels)])
+        counts = len(channels), len(channels) * unlensed, 1 + (config.unlensed_E and unlensed)
+        maps = np.empty((sum(counts), len(indices), config.npix, config.npix), np.float32)
+        found = _Noiseless(*np.split(maps, np.cumsum(counts)[:-1]))
 
         kappa, fields = self._draw(indices, scratch)
-        self._to_patch(kappa, labels[0])
-        if config.unlensed_E:
-            self._to_patch(fields["E"], labels[1], self._beam)
+        self._to_patch(kappa, found.labels[0])
+        if len(found.labels) > 1:
+            self._to_patch(fields["E"], found.labels[1], self._beam)
         observed = [fields[channel] for channel in channels]
-        for modes, out in zip(observed, unlensed, strict=True):
+        for modes, out in zip(observed, found.unlensed, strict=False):
             self._to_patch(modes, out, self._beam)
-        internal_maps = lensed if self._as_lensed else scratch.lensed
+        internal_maps = found.lensed if self._as_lensed else scratch.lensed
         scratch.lens.remap(observed, kappa, internal_maps)
         if not self._as_lensed:
             columns = config.box.npix // 2 + 1
-            for internal_map, out in zip(internal_maps, lensed, strict=True):
+            for internal_map, out in zip(internal_maps, found.lensed, strict=True):
                 self._to_patch(self.internal.to_modes(internal_map, columns), out, self._beam)
-        self._add_noise(indices, lensed, scratch)
-        if config.taper > 0:
+        return found
+
+    def _observe(
+        self, indices: Sequence[int], lensed: NDArray[np.float32], scratch: _Scratch, look: int = 0
+    ) -> None:
+        """Adds noise to a block's lensed maps and tapers them, in place."""
+        self._add_noise(indices, lensed, scratch, look)
+        if self.config.taper > 0:
             lensed *= self._taper
-        examples = {
-            "lensed": _channels_last(lensed),
-            "unlensed": _channels_last(unlensed),
-            "kappa": _channels_last(labels[:1]),
-        }
-        if config.unlensed_E:
-            examples["unlensed_E"] = _channels_last(labels[1:])
-        return examples | {"index": np.array(indices, np.int64)}
 
     def _draw(
         self, indices: Sequence[int], scratch: _Scratch
@@ -205,14 +275,14 @@ class Simulator:
             out[...] = box.to_map(modes)[:, middle, middle]
 
     def _add_noise(
-        self, indices: Sequence[int], lensed: NDArray[np.float32], scratch: _Scratch
+        self, indices: Sequence[int], lensed: NDArray[np.float32], scratch: _Scratch, look: int
     ) -> None:
         if self.config.noise_uK_arcmin == 0:
             return
         for channel, maps in zip(self.config.channels, lensed, strict=True):
             # The κ and T that stood there have served.
             pixels = scratch.normals.ravel()[: maps.size].reshape(len(indices), -1)
-            self._stream.fill(indices, NOISE[channel], pixels)
+            self._stream.fill(indices, NOISE[channel] + look * _FIELDS_OF_A_LOOK, pixels)
             depth = instrument.channel_noise(self.config.noise_uK_arcmin, channel)
             instrument.add_white_noise(maps, pixels.reshape(maps.shape), depth, self.config.sky)
 

@@ -58,7 +58,7 @@ def test_an_observed_map_is_the_lensed_sky_in_double_precision(config):
         for maps in out:
             maps[...] = 0
 
-    scratch = next(iter_scratch(simulator))
+    scratch = simulator._scratch()
     scratch.lens.remap = spy
     simulator._block([7] * simulator.block_size, scratch)
 
@@ -82,21 +82,6 @@ def test_an_observed_map_is_the_lensed_sky_in_double_precision(config):
             signal = block["lensed"][0, ..., channel] - block["unlensed"][0, ..., channel]
             error = sky.to_map(ours - expected)
             assert error.std() < 1e-4 * signal.std(), (name, config.channels[channel])
-
-
-def iter_scratch(simulator):
-    """The scratch memory that the simulator makes for itself."""
-    made = []
-    block = simulator._block
-
-    def spy(indices, scratch):
-        made.append(scratch)
-        return block(indices, scratch)
-
-    simulator._block = spy
-    next(simulator.examples([0]))
-    simulator._block = block
-    return iter(made)
 
 
 @functools.cache
@@ -215,3 +200,27 @@ def test_fixed_unlensed_fixes_polarization_too():
         assert np.array_equal(maps[name][0], maps[name][1])
         assert np.array_equal(maps[name][0], maps[name][2])
     assert not np.array_equal(maps["lensed"][0], maps["lensed"][1])
+
+
+def test_a_sky_looked_at_again_has_new_noise_and_is_otherwise_the_same():
+    """The first look is the example, bit for bit; the noise of the others is white and its own."""
+    config = changed(noise_uK_arcmin=2.0, taper=0.2)
+    skies = 24
+    examples = simulate(config, "train", range(skies))
+    blocks = list(Simulator(config, "train").looks(range(skies), 3))
+    looks = np.concatenate([lensed for lensed, _ in blocks], axis=1)
+    assert looks.shape == (3, skies, 48, 48, 3) and looks.dtype == np.float32
+    np.testing.assert_array_equal(looks[0], examples["lensed"])
+    np.testing.assert_array_equal(np.concatenate([k for _, k in blocks]), examples["kappa"])
+
+    quiet = simulate(changed(config, noise_uK_arcmin=0.0), "train", range(skies))["lensed"]
+    window = instrument.taper_window(config.sky, config.taper)
+    inside = window == 1
+    noise = (looks - quiet)[:, :, inside]
+    rms = [config.noise_uK_arcmin / config.pixel_arcmin * factor for factor in (1, 2**0.5, 2**0.5)]
+    pixels = noise[0, ..., 0].size
+    # Standard errors of an rms and of a correlation, of so many pixels: 1 in 10^6 is beyond 5.
+    np.testing.assert_allclose(noise.std(axis=(1, 2)), [rms] * 3, rtol=5 / (2 * pixels) ** 0.5)
+    flat = np.moveaxis(noise, -1, 1).reshape(9, pixels)
+    correlation = np.corrcoef(flat) - np.eye(9)
+    assert np.abs(correlation).max() < 5 / pixels**0.5
