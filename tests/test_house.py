@@ -34,7 +34,7 @@ WITHOUT_FRAMEWORKS = (
         f"lensing_tfds.{name}"
         for name in (
             *("errors", "configs", "versions", "cosmology", "realism", "simulation"),
-            "unlensed_fields",
+            *("unlensed_fields", "simulators", "simulator_process"),
             *("symmetries", "task", "strict_json", "field_types", "processes"),
             *("records.shards", "records.tfrecord", "records.storage", "records.locks"),
             "records.local_executor",
