@@ -60,7 +60,7 @@ def rates(version: str, data_dir: str, rounds: int = ROUNDS) -> NDArray[np.float
     config = resolve(f"lensing/{version}", data_dir, lensing, model=MODEL)
     builder = open_dataset(lensing, data_dir)
     source = StoredExamples(builder)
-    model = families.build(MODEL, source.task, measured_statistics(builder, None), 0)
+    model = families.build(MODEL, source.task, measured_statistics(source), 0)
     endless = range(10**6)
     compile_network(model, config, len(endless))
     ((x, y),) = stream.training_batches(source, config, range(1))

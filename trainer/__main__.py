@@ -88,6 +88,22 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         help="same command, same bits, on a GPU too, where it is slower for it",
     )
     parser.add_argument(
+        "--fresh",
+        action="store_const",
+        const=True,
+        help="simulate the training examples meanwhile: no sky is seen in two passes",
+    )
+    parser.add_argument(
+        "--reuse",
+        type=int,
+        help="steps that a fresh sky serves, each time with new noise and another symmetry [1]",
+    )
+    parser.add_argument(
+        "--simulators",
+        type=int,
+        help="processes that simulate fresh skies [half the cores; beside a GPU all but two]",
+    )
+    parser.add_argument(
         "--save_every",
         type=int,
         metavar="STEPS",
@@ -117,7 +133,7 @@ def main(argv: list[str] | None = None) -> None:
         settings = vars(arguments).copy()
         del settings["verbose"]
         file, dataset = settings.pop("hparams"), settings.pop("dataset")
-        save_every = settings.pop("save_every")
+        save_every, simulators = settings.pop("save_every"), settings.pop("simulators")
         workdir, data_dir = settings.pop("workdir"), absolute_data_dir(settings.pop("data_dir"))
         hparams = HParams({}) if file is None else read_hparams(file)
         dataset = dataset or name_of_dataset(hparams) or "lensing/v8"
@@ -127,7 +143,14 @@ def main(argv: list[str] | None = None) -> None:
             settings["model"] = families.whitened(model)
         config = hparams.resolve(dataset, data_dir, lensing, **settings)
         workdir = workdir or default_workdir(config, lensing)
-        run = train(config, workdir, _report, live=sys.stdout.isatty(), save_every=save_every)
+        run = train(
+            config,
+            workdir,
+            _report,
+            live=sys.stdout.isatty(),
+            save_every=save_every,
+            simulators=simulators,
+        )
         if hparams.found is not None:
             best = run.best_epoch(hparams.found.objective)
             scores = best["val_loss"], best["val_map_correlation"]

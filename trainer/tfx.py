@@ -27,9 +27,7 @@ from typing import Any
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.field_types import checked_as
-from lensing_tfds.records.datasets import absolute_data_dir, find_config, open_dataset
-from trainer.data.stored import StoredExamples
-from trainer.data.stream import steps_per_pass
+from lensing_tfds.records.datasets import absolute_data_dir, find_config
 from trainer.networks.families import FAMILIES
 from trainer.settings.config import TrainerConfig, overridden
 from trainer.settings.hparams import FIELDS, HParams
@@ -111,8 +109,7 @@ def whole_epochs(steps: int, lensing: LensingConfig, config: TrainerConfig) -> i
     steps = checked_as(int, "train_steps", steps)
     if steps < 1:
         raise LensingError(f"train_steps is {steps}: must be at least 1")
-    source = StoredExamples(open_dataset(lensing, config.data_dir), config.max_examples)
-    return math.ceil(steps / steps_per_pass(source, config.batch_size))
+    return math.ceil(steps / math.ceil(config.examples_per_pass(lensing) / config.batch_size))
 
 
 def _dataset_of(train_files: list[str]) -> tuple[str, str]:

@@ -12,15 +12,17 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from lensing_tfds.configs import LensingConfig
+from lensing_tfds.cosmology import spectra_of
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records import reading
 from lensing_tfds.records.datasets import find_config, open_dataset, refuse_another
 from lensing_tfds.records.locks import alone_in
 from lensing_tfds.records.storage import make_folder
-from trainer.data import stream
+from lensing_tfds.sky.spectra import PowerSpectra
+from trainer.data import sources, stream
+from trainer.data.fresh import FreshSkies
 from trainer.data.measured import measured_statistics, training_sample
-from trainer.data.source import Source
-from trainer.data.stored import StoredExamples
+from trainer.data.source import Source, steps_per_pass
 from trainer.loop import closed_form, devices
 from trainer.loop.averages import ValidateAverages
 from trainer.loop.callbacks import (
@@ -32,6 +34,7 @@ from trainer.loop.callbacks import (
 )
 from trainer.loop.determinism import use_deterministic_operations
 from trainer.loop.fitting import fit
+from trainer.loop.input_report import InputReport
 from trainer.loop.interruption import (
     EndBetweenSteps,
     ending_between_steps,
@@ -72,6 +75,7 @@ def train(
     model: keras.Model | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     save_every: int | None = None,
+    simulators: int | None = None,
 ) -> Run:
     """Trains a network, or goes on where the run in `workdir` stopped.
 
@@ -87,6 +91,8 @@ def train(
         builds it. A run that goes on takes up its own.
       callbacks: more of them, called after those that keep the run.
       save_every: steps of an epoch after which they are kept; None for every ten minutes.
+      simulators: processes that simulate skies where these are fresh; None for as many as leave the
+        backend what it needs. The run is the same with any number.
 
     Returns:
       The run, with all epochs finished.
@@ -101,10 +107,15 @@ def train(
     """
     workdir = Path(workdir)
     lensing = find_config(config.dataset, config.data_dir)
-    lensing.number_of_first("train", config.max_examples)  # refused before the dataset is built
+    sources.refuse_impossible(config, lensing, simulators)
     network = families.parse(config.model)
     if isinstance(network, FittedNetwork):
         network.refuse_another(lensing)
+        if config.fresh:
+            raise LensingError(
+                f"fresh is for networks that are trained: {config.model} is fitted to "
+                f"{network.examples(lensing)} stored examples"
+            )
     if config.uncertainty:
         errors.refuse_too_few(lensing)
     check_count("save_every", save_every)
@@ -119,7 +130,9 @@ def train(
         alone_in(workdir, "training"),
         keras_settings(),
     ):
-        run = _train(config, lensing, workdir, report, live, model, callbacks, save_every)
+        run = _train(
+            *(config, lensing, workdir, report, live, model, callbacks, save_every, simulators)
+        )
         return errors.with_uncertainty(run, report) if config.uncertainty else run
 
 
@@ -132,6 +145,7 @@ def _train(
     model: keras.Model | None,
     callbacks: Sequence[keras.callbacks.Callback],
     save_every: int | None,
+    simulators: int | None,
 ) -> Run:
     # A folder without a finished epoch holds nothing that other settings could spoil.
     stopped = stopped_run(workdir)
@@ -156,8 +170,32 @@ def _train(
         use_deterministic_operations()
     if unused := devices.unused():
         report(unused)
-    source = StoredExamples(builder, config.max_examples)
-    in_a_pass = stream.steps_per_pass(source, config.batch_size)
+    source = sources.source_of(config, builder, simulators)
+    with source.running():
+        return _train_on(
+            *(source, builder, config, lensing, version, workdir, stopped, begun),
+            *(report, live, model, callbacks, save_every),
+        )
+
+
+def _train_on(
+    source: Source,
+    builder: tfds.core.DatasetBuilder,
+    config: TrainerConfig,
+    lensing: LensingConfig,
+    version: str,
+    workdir: Path,
+    stopped: Stopped | None,
+    begun: float,
+    report: Callable[[str], None],
+    live: bool,
+    model: keras.Model | None,
+    callbacks: Sequence[keras.callbacks.Callback],
+    save_every: int | None,
+) -> Run:
+    network = families.parse(config.model)
+    assert not isinstance(network, FittedNetwork), "it has no steps"
+    in_a_pass = steps_per_pass(source, config.batch_size)
     done, best, running, early, finished = 0, None, None, False, False
     history: tuple[Row, ...] = ()
     if stopped is not None:
@@ -173,9 +211,13 @@ def _train(
             config = dataclasses.replace(config, **{name: kept[name] for name in LENGTHS})
             plan = stopped.config.plan or plan
     elif model is None:
+
+        def table() -> PowerSpectra:
+            return spectra_of(lensing, str(builder.data_path))
+
         with signals_held() as signals:
-            statistics = measured_statistics(builder, config.max_examples)
-            sample = training_sample(builder, config.max_examples, signals.obey)
+            statistics = measured_statistics(source)
+            sample = training_sample(source, table, signals.obey)
             model = families.build(
                 *(config.model, source.task, statistics, config.seed, config.precision), sample
             )
@@ -183,7 +225,7 @@ def _train(
     if not finished:
         report(
             f"training {config.model} ({model.count_params():,} parameters) on "
-            f"{source.examples_per_epoch:,} examples of {config.dataset}{resuming}"
+            f"{source.description}{resuming}"
         )
     if stopped is None:
         plan, pace = _measured(model, builder, source, config, begun, network.starts_fitted)
@@ -208,8 +250,11 @@ def _train(
     stopwatch = Stopwatch(examples, 0.0 if running is None else running.seconds)
     validation = stream.validation_batches(builder, config.batch_size)
 
+    input_report = InputReport(source) if isinstance(source, FreshSkies) else None
+
     def training(steps: range) -> tf.data.Dataset:
-        return stream.training_batches(source, config, steps)
+        batches = stream.training_batches(source, config, steps)
+        return batches if input_report is None else input_report.timed(batches)
 
     with reading.damage_named(builder), signals_held() as signals:
         ending = EndBetweenSteps(signals)
@@ -231,7 +276,7 @@ def _train(
                 kept,
                 StopEarly(kept, config.patience),
                 ShownExamples(workdir / "tensorboard" / "examples", builder),
-                Progress(plan, pace.validation, report, live, correlation, taken),
+                Progress(plan, pace.validation, report, live, correlation, taken, input_report),
                 *callbacks,
                 epoch,
                 ending,
@@ -267,7 +312,7 @@ def _measured(
     starts_fitted: bool,
 ) -> tuple[Plan, Pace]:
     """Measures a new network's pace, plans its run, and makes it ready to fit."""
-    in_a_pass = stream.steps_per_pass(source, config.batch_size)
+    in_a_pass = steps_per_pass(source, config.batch_size)
     compile_network(model, config, in_a_pass * (config.epochs or 1))
     pace = _pace_of(model, builder, source, config)
     if config.minutes is None:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 import keras_tuner
-import tensorflow_datasets as tfds
 
 from lensing_tfds.command_line import Suspended, Terminated
 from lensing_tfds.configs import LensingConfig
-from lensing_tfds.records.datasets import open_dataset, task_of
+from lensing_tfds.cosmology import spectra_of
+from lensing_tfds.records.datasets import open_dataset
+from lensing_tfds.sky.spectra import PowerSpectra
 from trainer.data.measured import measured_statistics, training_sample
+from trainer.data.source import Source
+from trainer.data.stored import StoredExamples
 from trainer.loop.memory import refuse_too_large
 from trainer.networks import families
 from trainer.networks.space import Choice, Dimension
@@ -43,17 +46,22 @@ class LensingHyperModel(keras_tuner.HyperModel):
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         config = self.trainer_config(hp)
         refuse_too_large(config, self.lensing)
-        builder, statistics = self._dataset
-        sample = training_sample(builder, config.max_examples)
+        source, statistics, table = self._dataset
         return families.build(
-            *(config.model, task_of(builder), statistics, config.seed, config.precision), sample
+            *(config.model, source.task, statistics, config.seed, config.precision),
+            training_sample(source, table),
         )
 
     @functools.cached_property
-    def _dataset(self) -> tuple[tfds.core.DatasetBuilder, Statistics]:
-        """The dataset and its statistics, which are the same for all trials."""
+    def _dataset(self) -> tuple[Source, Statistics, Callable[[], PowerSpectra]]:
+        """The examples, their statistics and spectra, which are the same for all trials."""
         builder = open_dataset(self.lensing, self.config.data_dir)
-        return builder, measured_statistics(builder, self.config.max_examples)
+        source = StoredExamples(builder, self.config.max_examples)
+
+        def table() -> PowerSpectra:
+            return spectra_of(self.lensing, str(builder.data_path))
+
+        return source, measured_statistics(source), table
 
     def fit(
         self,

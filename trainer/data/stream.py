@@ -14,13 +14,8 @@ from lensing_tfds.records.datasets import task_of
 from lensing_tfds.records.reading import decoder, records_in_order
 from lensing_tfds.task import Task
 from trainer.data.augmentation import augment
-from trainer.data.source import Source, epoch_keys
+from trainer.data.source import Source, epoch_keys, steps_of_passes, steps_per_pass
 from trainer.settings.config import TrainerConfig
-
-
-def steps_per_pass(source: Source, batch_size: int) -> int:
-    """Returns the batches of a pass; the last is smaller where the batch size does not divide."""
-    return math.ceil(source.examples_per_epoch / batch_size)
 
 
 def training_batches(source: Source, config: TrainerConfig, steps: range) -> tf.data.Dataset:
@@ -41,13 +36,12 @@ def training_batches(source: Source, config: TrainerConfig, steps: range) -> tf.
     task, in_a_pass = source.task, steps_per_pass(source, config.batch_size)
     channels = (task.inputs.channels, task.labels.channels)
 
-    def pass_batches(number: tf.Tensor) -> tf.data.Dataset:
-        """A pass's batches, each with the seed of its augmentation."""
+    def seeds(number: tf.Tensor) -> tf.data.Dataset:
+        """The seeds of the augmentation of a pass's batches."""
         *_, key = epoch_keys(config.seed, number)
-        seeds = tf.random.experimental.stateless_split(key, in_a_pass)
-        batches = source.batches(number, config.seed, config.batch_size)
-        pairs = tf.data.Dataset.zip(tf.data.Dataset.from_tensor_slices(seeds), batches)
-        return pairs.apply(tf.data.experimental.assert_cardinality(in_a_pass))
+        return tf.data.Dataset.from_tensor_slices(
+            tf.random.experimental.stateless_split(key, in_a_pass)
+        )
 
     # Compiled, it goes through the maps once instead of ten times.
     @tf.function(jit_compile=True)
@@ -58,12 +52,11 @@ def training_batches(source: Source, config: TrainerConfig, steps: range) -> tf.
 
     def prepared(seed: tf.Tensor, batch: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, tf.Tensor]:
         pair = _pair(source.maps(*batch), task)
-        return augmented(pair, seed) if config.augment else pair
+        return augmented(pair, seed) if config.augment and not source.is_augmented else pair
 
-    first, end = steps.start // in_a_pass, math.ceil(steps.stop / in_a_pass)
-    passes = tf.data.Dataset.range(first, end).flat_map(pass_batches)
-    wanted = passes.skip(steps.start - first * in_a_pass).take(len(steps))
-    batches = wanted.map(prepared, num_parallel_calls=tf.data.AUTOTUNE)
+    wanted = source.batches(steps, config.seed, config.batch_size)
+    with_seeds = tf.data.Dataset.zip(steps_of_passes(steps, in_a_pass, seeds), wanted)
+    batches = with_seeds.map(prepared, num_parallel_calls=tf.data.AUTOTUNE)
     # One batch less or more would be an error: Keras only warns, and calls the rest an epoch.
     return batches.apply(tf.data.experimental.assert_cardinality(len(steps))).prefetch(
         tf.data.AUTOTUNE

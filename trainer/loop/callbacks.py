@@ -12,6 +12,7 @@ import keras
 
 from lensing_tfds.errors import LensingError
 from trainer.loop.averages import averages_for_weights
+from trainer.loop.input_report import InputReport
 from trainer.runs import checkpoints
 from trainer.runs.history import HISTORY, Row, ended_early, row_of, write_history
 from trainer.runs.plan import Pace, Plan, duration
@@ -174,6 +175,7 @@ class Progress(keras.callbacks.Callback):
       live: whether to show the running epoch on standard output.
       correlation: of the last validation before this session; None before the first.
       taken: steps of the first epoch that were taken before this session.
+      input_report: says whether simulation keeps up; None where nothing is simulated.
     """
 
     def __init__(
@@ -184,6 +186,7 @@ class Progress(keras.callbacks.Callback):
         live: bool,
         correlation: float | None = None,
         taken: int = 0,
+        input_report: InputReport | None = None,
     ):
         super().__init__()
         self._next_taken = taken
@@ -192,6 +195,8 @@ class Progress(keras.callbacks.Callback):
         self.report = report
         self.live = live
         self.correlation = correlation
+        self._input = input_report
+        self._input_noted = ""
         self._shown = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
@@ -199,6 +204,8 @@ class Progress(keras.callbacks.Callback):
         self._taken, self._next_taken = self._next_taken, 0
         self._begun = time.monotonic()
         self._starting = self._stepping = 0.0  # seconds of the first step, and of all others
+        if self._input is not None:
+            self._input.begin()
 
     def on_train_batch_end(self, batch: int, logs: Logs) -> None:
         now, steps = time.monotonic(), self.plan.steps_per_epoch
@@ -215,10 +222,13 @@ class Progress(keras.callbacks.Callback):
             validated = "" if known is None else f"  last val_correlation {known:.3f}"
             print(
                 f"\r{self._title()}  step {step}/{steps}  loss {float(logs['loss']):.4f}"
-                f"{validated}  {duration(left)} left",
+                f"{validated}{self._input_words()}  {duration(left)} left",
                 end="\033[K",  # the rest of an older, longer line
                 flush=True,
             )
+
+    def on_test_begin(self, logs: Logs | None = None) -> None:
+        self._input_noted = self._input_words()
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         if self.live:
@@ -233,8 +243,12 @@ class Progress(keras.callbacks.Callback):
             f"{self._title()}  loss {logs['loss']:.4f}  val_loss {logs['val_loss']:.4f}"
             f"  correlation {logs['map_correlation']:.3f}"
             f"  val_correlation {logs['val_map_correlation']:.3f}"
-            f"  {logs['examples_per_second']:,.0f} examples/s  {duration(left)} left"
+            f"  {logs['examples_per_second']:,.0f} examples/s{self._input_noted}"
+            f"  {duration(left)} left"
         )
+
+    def _input_words(self) -> str:
+        return "" if self._input is None else self._input.words()
 
     def _title(self) -> str:
         return f"epoch {self._epoch}/{self.plan.epochs}"

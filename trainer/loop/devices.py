@@ -1,4 +1,4 @@
-"""The devices of this host that a run leaves alone: it trains on one.
+"""The devices of this host, of which a run trains on one.
 
 `tf.distribute.MirroredStrategy` gives the same losses on two devices as on one, to 1e-6, but only
 where gradients are not clipped: Keras 3 clips each device's share of a batch before the shares are
@@ -7,7 +7,22 @@ added up. All recipes clip, and would train otherwise than they say.
 
 from __future__ import annotations
 
+import keras
 import tensorflow as tf
+
+
+def has_accelerator() -> bool:
+    """Whether the backend computes on a GPU or the like."""
+    backend = keras.backend.backend()
+    if backend == "jax":
+        import jax
+
+        return jax.default_backend() != "cpu"
+    if backend == "torch":
+        import torch
+
+        return torch.cuda.is_available()
+    return bool(tf.config.list_physical_devices("GPU"))
 
 
 def unused() -> str:

@@ -111,6 +111,8 @@ def _train_command(workdir: Path, config: TrainerConfig) -> str:
         train += f" --patience {config.patience}"
     if config.deterministic:
         train += " --deterministic"
+    if config.fresh:
+        train += f" --fresh --reuse {config.reuse}"
     if config.max_examples is not None:
         train += f" --max_examples {config.max_examples}"
     if config.uncertainty:

@@ -28,6 +28,8 @@ BEFORE: dict[str, Any] = {
     "uncertainty": False,
     "patience": None,
     "deterministic": False,
+    "fresh": False,
+    "reuse": 1,
 }
 """Settings that runs made before they existed do not name, with what those runs did."""
 
@@ -39,13 +41,18 @@ class TrainerConfig(Recipe):
     Attributes:
       dataset: "lensing/<name>".
       data_dir: the absolute folder that holds the folder `lensing`.
-      max_examples: how many training examples are used, the first ones by index; None for all.
+      max_examples: how many training examples make a pass, the first ones by index; None for as
+        many as are stored.
       seed: of the weights, of the order of the examples and of their augmentation.
       augment: whether each training example is turned and mirrored at random.
       uncertainty: whether the errors of the best network's estimates are measured at the end, see
         `trainer.runs.errors`; the network is the same without.
       patience: epochs without a lower validation loss after which a run ends; None for none.
       deterministic: whether the same run gives the same bits on a GPU too, where that is slower.
+      fresh: whether the examples are simulated while it trains, and none is seen in two passes: the
+        training split's from the end of the stored ones on.
+      reuse: how often a fresh sky is seen, each time with noise of its own, and turned or mirrored
+        in another way.
     """
 
     dataset: str
@@ -56,12 +63,17 @@ class TrainerConfig(Recipe):
     uncertainty: bool = False
     patience: int | None = None
     deterministic: bool = False
+    fresh: bool = False
+    reuse: int = 1
 
     def __post_init__(self) -> None:
         super().__post_init__()
         dataset_name(self.dataset)
         check_count("max_examples", self.max_examples)
         check_count("patience", self.patience)
+        check_count("reuse", self.reuse)
+        if self.reuse != 1 and not self.fresh:
+            raise LensingError(f"reuse is {self.reuse}: is for skies that are --fresh")
         if not 0 <= self.seed <= LARGEST:
             raise LensingError(f"seed is {self.seed}: must be in [0, 2^31)")
 
@@ -75,6 +87,19 @@ class TrainerConfig(Recipe):
         names = ("model", *FITTED_TAKES, "dataset", "data_dir")
         fitted = families.is_fitted(self.model)
         return {n: v for n, v in self.to_json().items() if n in names or not fitted}
+
+    def examples_per_pass(self, lensing: LensingConfig) -> int:
+        """Counts the training examples of a pass.
+
+        Args:
+          lensing: the dataset's own config.
+
+        Raises:
+          LensingError: more are asked for than are stored.
+        """
+        if self.fresh and self.max_examples is not None:
+            return self.max_examples
+        return lensing.number_of_first("train", self.max_examples)
 
     def memory(self, task: Task) -> MemoryEstimate:
         """Estimates the memory of a training step, without building the network.

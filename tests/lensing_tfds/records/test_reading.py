@@ -17,7 +17,8 @@ from lensing_tfds.configs import DATASET_VERSION, LensingConfig
 from lensing_tfds.lensing_tfds_dataset_builder import Builder
 from lensing_tfds.records import reading, seals, shards, storage, tfrecord
 from lensing_tfds.records.datasets import open_built, split_plans
-from trainer.data import stream
+from trainer.data import source, stored, stream
+from trainer.data.source import steps_per_pass
 from trainer.data.stored import StoredExamples
 from trainer.settings.config import resolve
 
@@ -102,9 +103,9 @@ def a_slice(builder, split):
 
 def training_stream(builder, split, max_examples=None):
     settings = resolve("lensing/tiny", "", TINY, model="1x4-3", batch_size=16, epochs=2)
-    source = StoredExamples(builder, max_examples)
-    steps = 2 * stream.steps_per_pass(source, settings.batch_size)
-    return list(stream.training_batches(source, settings, range(steps)))
+    examples = StoredExamples(builder, max_examples)
+    steps = 2 * steps_per_pass(examples, settings.batch_size)
+    return list(stream.training_batches(examples, settings, range(steps)))
 
 
 def validation_stream(builder, split):
@@ -198,7 +199,8 @@ def test_two_files_that_do_not_agree_on_the_number_of_examples_are_refused(datas
 
 def test_an_epoch_of_fewer_batches_is_an_error_not_an_epoch(dataset, monkeypatch):
     """Keras only warns; the run would have a row of zeros, and go on for ever."""
-    monkeypatch.setattr(stream, "steps_per_pass", lambda source, batch_size: 3)
+    for module in (source, stored, stream):
+        monkeypatch.setattr(module, "steps_per_pass", lambda source, batch_size: 3)
     with pytest.raises(tf.errors.FailedPreconditionError, match="contained only 2"):
         training_stream(opened(dataset), "train", max_examples=20)
 

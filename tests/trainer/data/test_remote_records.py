@@ -7,6 +7,7 @@ from lensing_tfds import LensingError
 from lensing_tfds.records import reading
 from lensing_tfds.records.datasets import open_built
 from trainer.data import stream
+from trainer.data.source import steps_per_pass
 from trainer.data.stored import StoredExamples
 
 
@@ -21,7 +22,7 @@ def bucket(s3, data_dir):
 
 def read(builder, config, initial_epoch=0):
     source = StoredExamples(builder, config.max_examples)
-    steps = stream.steps_per_pass(source, config.batch_size)
+    steps = steps_per_pass(source, config.batch_size)
     wanted = range(initial_epoch * steps, config.epochs * steps)
     batches = stream.training_batches(source, config, wanted)
     return [np.concatenate(pair, axis=-1) for pair in batches.as_numpy_iterator()]

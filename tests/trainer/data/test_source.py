@@ -1,6 +1,8 @@
 """Whatever gives epochs by the protocol is augmented and trained on as stored examples are."""
 
+import contextlib
 import dataclasses
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from lensing_tfds.symmetries import ORDER, transform
 from lensing_tfds.task import Task
 from tests.trainer.tasks import statistics, task
 from trainer.data import stream
-from trainer.data.source import epoch_keys
+from trainer.data.source import epoch_keys, steps_of_passes, steps_per_pass
 from trainer.networks import families
 from trainer.train import compile_network
 
@@ -20,18 +22,29 @@ EXAMPLES = 10
 
 @dataclasses.dataclass(frozen=True)
 class Drawn:
-    """Skies that are drawn anew in every epoch, by the epoch's keys."""
+    """Skies that are drawn anew in every pass, by the pass's keys."""
 
     task: Task = TQU
     examples_per_epoch: int = EXAMPLES
+    is_augmented: bool = False
+    description: str = "skies"
 
-    def batches(self, epoch: tf.Tensor, seed: int, batch_size: int) -> tf.data.Dataset:
-        first, second, _ = epoch_keys(seed, epoch)
-        maps = (
-            tf.random.stateless_normal((EXAMPLES, *self.task.input_shape), first),
-            tf.random.stateless_normal((EXAMPLES, *self.task.label_shape), second),
-        )
-        return tf.data.Dataset.from_tensor_slices(maps).batch(batch_size)
+    def running(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
+    def first(self, number: int) -> Iterator[dict[str, np.ndarray]]:
+        raise NotImplementedError
+
+    def batches(self, steps: range, seed: int, batch_size: int) -> tf.data.Dataset:
+        def of_pass(number: tf.Tensor) -> tf.data.Dataset:
+            first, second, _ = epoch_keys(seed, number)
+            maps = (
+                tf.random.stateless_normal((EXAMPLES, *self.task.input_shape), first),
+                tf.random.stateless_normal((EXAMPLES, *self.task.label_shape), second),
+            )
+            return tf.data.Dataset.from_tensor_slices(maps).batch(batch_size)
+
+        return steps_of_passes(steps, steps_per_pass(self, batch_size), of_pass)
 
     def maps(self, *batch: tf.Tensor) -> dict[str, tf.Tensor]:
         return dict(zip((self.task.inputs.name, self.task.labels.name), batch, strict=True))
@@ -78,7 +91,7 @@ def test_its_examples_are_turned_pair_by_pair(settings):
 def test_keras_fits_on_it(settings):
     model = families.build(settings.model, TQU, statistics(TQU), 0)
     compile_network(model, settings, 9)
-    steps = stream.steps_per_pass(Drawn(), settings.batch_size)
+    steps = steps_per_pass(Drawn(), settings.batch_size)
     batches = stream.training_batches(Drawn(), settings, range(3 * steps))
     model.fit(batches, epochs=3, steps_per_epoch=steps, shuffle=False, verbose=0)
     assert int(model.optimizer.iterations) == 3 * steps == 9

@@ -6,6 +6,7 @@ import tensorflow_datasets as tfds
 from lensing_tfds.records import reading
 from tests.trainer.tasks import statistics, task
 from trainer.data import stored, stream
+from trainer.data.source import steps_per_pass
 from trainer.data.stored import StoredExamples
 from trainer.networks import families
 from trainer.train import compile_network
@@ -14,7 +15,7 @@ from trainer.train import compile_network
 def read(builder, config, initial_epoch: int = 0) -> list[np.ndarray]:
     """The training stream's epochs, one array of (lensed, kappa) pairs each."""
     source = StoredExamples(builder, config.max_examples)
-    steps = stream.steps_per_pass(source, config.batch_size)
+    steps = steps_per_pass(source, config.batch_size)
     wanted = range(initial_epoch * steps, config.epochs * steps)
     batches = [
         np.concatenate(pair, axis=-1)
@@ -168,7 +169,7 @@ def test_keras_fits_on_the_stream(builder, config):
     model = families.build("1x2-3", of, statistics(of), 0)
     compile_network(model, config, 4)
     source = StoredExamples(builder)
-    steps = stream.steps_per_pass(source, config.batch_size)
+    steps = steps_per_pass(source, config.batch_size)
     batches = stream.training_batches(source, config, range(steps))
     model.fit(batches, steps_per_epoch=steps, shuffle=False, verbose=0)
     assert int(model.optimizer.iterations) == steps == 4

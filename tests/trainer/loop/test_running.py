@@ -109,6 +109,24 @@ def test_a_run_killed_within_an_epoch_equals_an_uninterrupted_one(
     assert_equal_to_the_bit(tmp_path, uninterrupted)
 
 
+def test_a_run_on_fresh_skies_killed_within_an_epoch_equals_an_uninterrupted_one(
+    overnight, tmp_path
+):
+    fresh = dataclasses.replace(overnight, fresh=True, reuse=2, deterministic=True)
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    lines: list[str] = []
+    train(fresh, whole, lines.append, simulators=1)
+    with pytest.raises(Killed):
+        train(fresh, stopped, quiet, callbacks=[KillAt(STEPS + 3)], save_every=2)
+    train(fresh, stopped, quiet, simulators=len(os.sched_getaffinity(0)))
+    assert_equal_to_the_bit(stopped, whole)
+    assert re.search(r"50 fresh examples of lensing/tiny a pass, 2 of each sky \(sim", lines[0])
+    assert re.search(r"examples/s  \d+ simulated/s, waits \d+%  ", lines[-1])
+    for other in ({"reuse": 1}, {"fresh": False, "reuse": 1}):
+        with pytest.raises(LensingError, match="other settings: .*reuse: 2 -> 1"):
+            train(dataclasses.replace(fresh, **other), stopped, quiet)
+
+
 def test_an_epoch_that_lacks_its_validation_only_is_validated(overnight, uninterrupted, tmp_path):
     with pytest.raises(Killed):
         killing = KillAt(2, validation=True)

@@ -1,0 +1,115 @@
+"""The source of training pairs that a run's settings ask for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import tensorflow_datasets as tfds
+
+from lensing_tfds.configs import LensingConfig
+from lensing_tfds.cosmology import spectra_of
+from lensing_tfds.errors import LensingError
+from lensing_tfds.records.datasets import task_of
+from lensing_tfds.symmetries import ORDER
+from trainer.data.fresh import FreshSkies
+from trainer.data.source import Source
+from trainer.data.stored import StoredExamples
+from trainer.loop import devices
+from trainer.loop.memory import memory_limit
+from trainer.settings.config import TrainerConfig
+
+_BACKEND_CORES = 2  # beside a GPU: for Keras, and for the stream
+_SIMULATOR_BYTES = 0.25e9  # of a process: Python, NumPy and compiled code
+
+
+def refuse_impossible(
+    config: TrainerConfig, lensing: LensingConfig, simulators: int | None
+) -> None:
+    """Makes sure, before anything is built, that a run's examples can be had.
+
+    Args:
+      config: the run's settings.
+      lensing: the dataset's own config.
+      simulators: processes that are asked for; None where nobody asked.
+
+    Raises:
+      LensingError: they cannot be had.
+    """
+    config.examples_per_pass(lensing)
+    if not config.fresh:
+        if simulators is not None:
+            raise LensingError(f"simulators is {simulators}: is for skies that are --fresh")
+        return
+    cores = _cores()
+    if simulators is not None and not 1 <= simulators <= cores:
+        raise LensingError(
+            f"simulators is {simulators}: must be from 1 to {cores}, the cores that this process "
+            "may use"
+        )
+    if lensing.fixed_unlensed:
+        raise LensingError(
+            f"fresh: all examples of {config.dataset} lens one unlensed sky (fixed_unlensed): "
+            "train on the stored ones, or on a dataset whose skies differ"
+        )
+    most = ORDER if config.augment else 1
+    if lensing.noise_uK_arcmin == 0 and config.reuse > most:
+        raise LensingError(
+            f"reuse is {config.reuse}: must be at most {most}, as {config.dataset} has no noise, "
+            "and beyond that a sky looks as it did before"
+        )
+
+
+def source_of(
+    config: TrainerConfig, builder: tfds.core.DatasetBuilder, simulators: int | None
+) -> Source:
+    """Returns the examples of a run.
+
+    Args:
+      config: its settings.
+      builder: its dataset.
+      simulators: processes that simulate fresh skies; None for as many as leave the backend what
+        it needs.
+
+    Raises:
+      LensingError: the dataset is damaged, or there is too little memory.
+    """
+    if not config.fresh:
+        return StoredExamples(builder, config.max_examples)
+    task = task_of(builder)
+    table = spectra_of(task.lensing, str(builder.data_path))
+    number = simulators or _usual_simulators()
+    source = FreshSkies(task, table, config, number)
+    needed, limit = source.memory + number * _SIMULATOR_BYTES, _available()
+    if needed > limit:
+        raise LensingError(
+            f"fresh skies need {needed / 1e9:,.1f} GB of memory ({source.memory / 1e9:,.1f} GB for "
+            f"those that are simulated ahead), but there are {limit / 1e9:,.1f} GB: take fewer "
+            f"--simulators than {number}, or a smaller --batch_size or --reuse"
+        )
+    return source
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+def _usual_simulators() -> int:
+    """The cores less what the backend needs, which on a CPU is as much as simulation does."""
+    left = _cores() - _BACKEND_CORES if devices.has_accelerator() else _cores() // 2
+    return max(1, left)
+
+
+def _available() -> float:
+    """Bytes that this process and its children may still use."""
+    return min(memory_limit(), *_free())
+
+
+def _free() -> Iterator[float]:
+    yield float("inf")
+    file = Path("/proc/meminfo")
+    for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else ():
+        name, _, amount = line.partition(":")
+        if name == "MemAvailable":
+            yield 1024.0 * int(amount.split()[0])
