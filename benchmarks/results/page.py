@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from benchmarks.results import evidence, picture, readme
+from benchmarks.results import picture, readme, record
 from benchmarks.results.cells import MODELS, STACK
-from benchmarks.results.evidence import (
+from benchmarks.results.figures import (
     BAND_SIGMAS,
     QE,
     QE_ALL,
@@ -63,8 +63,8 @@ def write(found: Sequence[OfVersion], path: Path, readme_path: Path | None = Non
         raise LensingError(f"{path} is no .md: name the page docs/results.md, say")
     make_folder(path.parent)
     figures = path.with_suffix(".json")
-    evidence.write(found, figures)
-    found = evidence.read(figures)
+    record.write(found, figures)
+    found = record.read(figures)
     with replacing(path.with_suffix(".png")) as temporary:
         temporary.write_bytes(picture.png(found))
     with replacing(path) as temporary:

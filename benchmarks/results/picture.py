@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from benchmarks.results.cells import STACK
-from benchmarks.results.evidence import QE, QE_ALL, OfVersion
+from benchmarks.results.figures import QE, QE_ALL, OfVersion
 from benchmarks.results.verdicts import best, default_of
 from estimators.reports import style
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from benchmarks.results import evidence, verdicts
-from benchmarks.results.evidence import QE, QE_ALL, Made, OfVersion
+from benchmarks.results import verdicts
+from benchmarks.results.figures import ITERATED, QE, QE_ALL, Made, OfVersion
 from lensing_tfds.errors import LensingError
 from lensing_tfds.versions import VERSIONS
 from trainer.runs.plan import duration
@@ -82,7 +82,7 @@ def _reached(found: Sequence[OfVersion]) -> str:
         if not version.made:
             continue
         winner, default = verdicts.best(version.made), verdicts.default_of(version)
-        shown = [version.references.get(name) for name in (QE, QE_ALL, evidence.ITERATED)]
+        shown = [version.references.get(name) for name in (QE, QE_ALL, ITERATED)]
         rows.append(
             [
                 version.version,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from benchmarks.results.evidence import (
+from benchmarks.results.figures import (
     BAND_SIGMAS,
     ITERATED,
     Difference,

@@ -6,9 +6,10 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks.results import evidence
+from benchmarks.results import record
 from benchmarks.results.cells import IMPORTANT, MODELS, STACK, Cell, cells, in_folder
-from benchmarks.results.evidence import ITERATED, QE, gather
+from benchmarks.results.evidence import gather
+from benchmarks.results.figures import ITERATED, QE
 from estimators.resampling import Measured
 from lensing_tfds.configs import DATASET_VERSION
 from lensing_tfds.errors import LensingError
@@ -193,10 +194,10 @@ def test_figures_are_read_as_they_were_written_and_refused_when_edited(tmp_path,
     put(tmp_path, UNET, metrics, 0.5)
     put(tmp_path, CLOSED, metrics, 0.6)
     path, found = tmp_path / "results.json", gather(tmp_path)
-    evidence.write(found, path)
-    assert evidence.read(path) == found
+    record.write(found, path)
+    assert record.read(path) == found
     values = json.loads(path.read_text())
     values["versions"]["v11"]["made"][1]["estimate"]["rho"] = 0.7
     path.write_text(json.dumps(values))
     with pytest.raises(LensingError, match="is not as it was measured"):
-        evidence.read(path)
+        record.read(path)

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from benchmarks.results import evidence, page, readme, verdicts
+from benchmarks.results import figures, page, readme, record, verdicts
 from benchmarks.results.cells import Cell
 from benchmarks.results.evidence import gather
 from lensing_tfds.errors import LensingError
@@ -67,7 +67,7 @@ def test_bands_in_which_the_default_is_below_a_quadratic_estimator_are_named(tmp
         version, version="v12", made=(dataclasses.replace(default, below_quadratic=(0, 2)),)
     )
     other = dataclasses.replace(version, version="v10", made=())
-    first, _, third = evidence.band_names(version)[:3]
+    first, _, third = figures.band_names(version)[:3]
     assert verdicts.defaults_beside_quadratic([good, bad, other]) == (
         "The default is at or above every quadratic estimator, in every band of L and within 3 σ, "
         f"on v11; it is below one on v12 (L = {first}, {third}); not judged here on v10."
@@ -95,10 +95,10 @@ def test_the_page_is_written_with_its_figures_its_picture_and_the_readmes_parts(
     text.write_text("a\n<!-- results: defaults -->\nold\n<!-- end of results -->\nb\n")
     target = tmp_path / "docs" / "results.md"
     page.write(gather(tmp_path / "runs"), target, text)
-    figures = evidence.read(target.with_suffix(".json"))
-    assert target.read_text() == page.render(figures, "results.png")
+    found = record.read(target.with_suffix(".json"))
+    assert target.read_text() == page.render(found, "results.png")
     assert target.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
-    assert text.read_text() == readme.filled(text.read_text(), figures)
+    assert text.read_text() == readme.filled(text.read_text(), found)
     assert "| `iterated` | **0.6300 ± 0.0010** |" in text.read_text()
     assert "old" not in text.read_text()
 
@@ -117,16 +117,16 @@ def test_a_page_of_another_kind_is_refused(tmp_path):
 
 
 def test_the_projects_page_is_made_of_its_figures():
-    found = evidence.read(FIGURES)
+    found = record.read(FIGURES)
     assert FIGURES.with_suffix(".md").read_text("utf-8") == page.render(found, "results.png")
     assert FIGURES.with_suffix(".png").exists()
 
 
 def test_the_projects_readme_says_what_the_page_says():
     text = (ROOT / "README.md").read_text("utf-8")
-    assert readme.filled(text, evidence.read(FIGURES)) == text
+    assert readme.filled(text, record.read(FIGURES)) == text
 
 
 def test_the_default_of_each_version_is_the_best_network_of_the_page():
-    stale = map(verdicts.stale_default, evidence.read(FIGURES))
+    stale = map(verdicts.stale_default, record.read(FIGURES))
     assert [line for line in stale if line is not None] == []
