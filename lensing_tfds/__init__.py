@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from lensing_tfds.simulation import simulate
     from lensing_tfds.versions import VERSIONS
 
+__version__ = "0.1.0"
+
 __all__ = [
     "LensingConfig",
     "LensingError",

@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.results import page
+from benchmarks.results import page, record
 from benchmarks.results.cells import IMPORTANT, MODELS, Cell, cells
 from benchmarks.results.evidence import gather
 from lensing_tfds.command_line import CommandParser, command
@@ -30,7 +30,8 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "benchmarks.results",
         "Train and judge networks on versions, each for some minutes, and write the page of what "
         "they reach. What is finished is skipped, and what was stopped goes on.",
-        epilog="With --page alone nothing is trained: the page is written from what is there.",
+        epilog="With --page alone nothing is trained: the page is written from what is there. "
+        "Figures that its .json has already are kept, and a cell's new ones take their place.",
     )
     parser.add_shared("--data_dir")
     parser.add_argument(
@@ -56,6 +57,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         asked = (flags.minutes, flags.versions, flags.models, flags.max_examples)
         if flags.readme is not None and flags.page is None:
             raise LensingError("--readme says what a page says: name it by --page")
+        if flags.page is not None:
+            record.read(page.figures_of(flags.page))  # a damaged one is refused now
         failed = 0
         if flags.page is None or asked != (None,) * len(asked):
             failed = make(flags, cells(flags.versions or IMPORTANT, flags.models or MODELS))
@@ -145,9 +148,10 @@ def ended(arguments: Sequence[str], log: Path) -> str | None:
 
 
 def write_page(flags: argparse.Namespace) -> None:
-    """Writes the page of what is there, if one is asked for."""
+    """Writes the page of what is there and what it had before, if one is asked for."""
     if flags.page is not None:
-        page.write(gather(flags.results), flags.page, flags.readme)
+        for line in page.write(gather(flags.results), flags.page, flags.readme):
+            print(line, flush=True)
 
 
 if __name__ == "__main__":

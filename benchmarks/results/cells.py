@@ -174,12 +174,13 @@ def in_folder(results: Path) -> Iterator[Cell]:
         version, _, model = path.name.partition("-")
         cell = Cell(version, model)
         try:
-            order = (list(VERSIONS).index(version), _rank(cell.column), model)
+            order = (list(VERSIONS).index(version), rank(cell.column), model)
         except ValueError:  # some other folder
             continue
         found.append((order, cell))
     yield from (cell for _, cell in sorted(found, key=lambda pair: pair[0]))
 
 
-def _rank(column: str) -> int:
+def rank(column: str) -> int:
+    """Returns the place of a column in a table."""
     return MODELS.index(column) if column in MODELS else len(MODELS)

@@ -7,6 +7,7 @@ spent counts, steps that were lost with a kill too, but for the last seconds bef
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import json
 import os
 import platform
@@ -14,6 +15,7 @@ import resource
 import time
 from pathlib import Path
 
+import lensing_tfds
 from lensing_tfds import strict_json
 from lensing_tfds.errors import LensingError
 from lensing_tfds.field_types import check_names, check_types
@@ -32,6 +34,8 @@ class Spent:
       cores: that it was allowed.
       device: the processor, or the accelerator.
       peak_gib: the most memory that it had until then.
+      date: of its end, in UTC, "2026-11-27"; None in files of an earlier release.
+      release: of the code; None in files of an earlier release.
     """
 
     seconds: float
@@ -39,6 +43,8 @@ class Spent:
     cores: int
     device: str
     peak_gib: float
+    date: str | None = None
+    release: str | None = None
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -109,6 +115,8 @@ class Meter:
             len(os.sched_getaffinity(0)),
             self._device,
             peak,
+            datetime.datetime.now(datetime.UTC).date().isoformat(),
+            lensing_tfds.__version__,
         )
 
 

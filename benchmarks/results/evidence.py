@@ -17,6 +17,7 @@ from benchmarks.results.figures import (
     ITERATED,
     QE,
     QE_ALL,
+    REFERENCES,
     Difference,
     Estimate,
     Failed,
@@ -32,6 +33,7 @@ from estimators.uncertainty import LEVELS, name_of
 from lensing_tfds.errors import LensingError
 from lensing_tfds.versions import VERSIONS
 from trainer.networks import iterated
+from trainer.runs.checkpoints import BEST
 from trainer.runs.run import Run
 
 _DIGITS = 6
@@ -86,7 +88,7 @@ def _of_version(version: str, cells: Sequence[Cell], results: Path) -> OfVersion
     for one in made:
         if one.model == iterated.NAME:  # which is not judged beside itself
             references.setdefault(ITERATED, one.estimate)
-    references = {name: references[name] for name in (QE, QE_ALL, ITERATED) if name in references}
+    references = {name: references[name] for name in REFERENCES if name in references}
     posterior = measured_posterior(VERSIONS[version])
     return OfVersion(
         version,
@@ -147,6 +149,7 @@ def _made(cell: Cell, run: Run, metrics: Metrics, cost: Cost) -> Made:
         above_quadratic=over,
         below_quadratic=under,
         coverage=_coverage(metrics),
+        fingerprint=(metrics.fingerprint or {}).get(BEST),
     )
 
 

@@ -11,6 +11,8 @@ from benchmarks.results.cost import Spent
 QE, QE_ALL, ITERATED = "QE", "QE, all modes", "iterated"
 """References: the quadratic estimator of ordinary modes and of all, and the iterated estimator."""
 
+REFERENCES = (QE, QE_ALL, ITERATED)
+
 BAND_SIGMAS = 3.0
 """Of a difference in a band: one of 20 bands is that far off by chance in one of 20 comparisons."""
 
@@ -68,6 +70,7 @@ class Made:
       below_quadratic: bands where it is below one of them by as much, by their place.
       coverage: share of modes within the intervals of 68 and 95 % that it gives, in each band, by
         "68" and "95"; None if it gives none.
+      fingerprint: SHA-256 of the network that was judged; None in files of an earlier release.
     """
 
     model: str
@@ -85,6 +88,7 @@ class Made:
     above_quadratic: int | None
     below_quadratic: tuple[int, ...] | None
     coverage: Mapping[str, tuple[float, ...]] | None
+    fingerprint: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)

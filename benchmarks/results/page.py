@@ -16,9 +16,11 @@ from benchmarks.results.figures import (
     OfVersion,
     band_names,
 )
+from benchmarks.results.merging import merged
 from benchmarks.results.picture import DEFAULT_MARK
 from benchmarks.results.verdicts import best, default_of, defaults_beside_quadratic, sentence
 from lensing_tfds.errors import LensingError
+from lensing_tfds.records.locks import alone_in
 from lensing_tfds.records.storage import make_folder, replacing
 from lensing_tfds.versions import VERSIONS
 from trainer.runs.plan import duration
@@ -40,7 +42,8 @@ python -m benchmarks.results --minutes 10 --page docs/results.md
 ```
 
 makes what is missing, goes on where it was stopped, and writes this page; each version's section
-has the command of each network. {cost}
+has the command of each network. Networks that were judged before, or on another machine, stay
+beside those of the same test examples, as they were measured, until they are judged again. {cost}
 
 Errors are of a bootstrap over test examples, and differences have the errors of pairs, on the very
 same examples. 0.6301(14) is 0.6301 ± 0.0014. Each network was trained once, with the seed that is
@@ -48,31 +51,46 @@ said: another seed may differ by more than these errors.
 """
 
 
-def write(found: Sequence[OfVersion], path: Path, readme_path: Path | None = None) -> None:
+def write(
+    found: Sequence[OfVersion], path: Path, readme_path: Path | None = None
+) -> tuple[str, ...]:
     """Writes the page, its figures and its picture.
+
+    The figures that are in their file already are kept, see `merging`.
 
     Args:
       found: what was gathered.
       path: of the page, a .md; beside it come .json and .png.
       readme_path: a file whose marked parts are written too; None for none.
 
+    Returns:
+      A line for each kept figure that is dropped.
+
     Raises:
-      LensingError: there are no figures yet, a file cannot be written, or has no marked part.
+      LensingError: the file of figures is damaged, a file cannot be written, or has no marked part.
     """
     if path.suffix != ".md":
         raise LensingError(f"{path} is no .md: name the page docs/results.md, say")
     make_folder(path.parent)
-    figures = path.with_suffix(".json")
-    record.write(found, figures)
-    found = record.read(figures)
-    with replacing(path.with_suffix(".png")) as temporary:
-        temporary.write_bytes(picture.png(found))
-    with replacing(path) as temporary:
-        temporary.write_text(render(found, path.with_suffix(".png").name), encoding="utf-8")
-    if readme_path is not None:
-        text = readme.filled(readme_path.read_text("utf-8"), found)
-        with replacing(readme_path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+    figures = figures_of(path)
+    with alone_in(path.parent, f"writing {path.name}", wait=True):  # no other's cells are lost
+        found, dropped = merged(record.read(figures), found)
+        record.write(found, figures)
+        found = record.read(figures)
+        with replacing(path.with_suffix(".png")) as temporary:
+            temporary.write_bytes(picture.png(found))
+        with replacing(path) as temporary:
+            temporary.write_text(render(found, path.with_suffix(".png").name), encoding="utf-8")
+        if readme_path is not None:
+            text = readme.filled(readme_path.read_text("utf-8"), found)
+            with replacing(readme_path) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+    return tuple(f"{figures}: {line}" for line in dropped)
+
+
+def figures_of(path: Path) -> Path:
+    """Names the file of a page's figures."""
+    return path.with_suffix(".json")
 
 
 def render(found: Sequence[OfVersion], picture_name: str) -> str:
@@ -181,7 +199,7 @@ def _scores(version: OfVersion) -> str:
         "steps",
         "minutes",
     ]
-    head += ["CPU minutes", "memory", "parameters", "seed"]
+    head += ["CPU minutes", "memory", "parameters", "seed", "judged, release"]
     rows = []
     for name, reference in _others(version):
         rows.append([name, _measured(reference), *[""] * (len(head) - 2)])
@@ -224,7 +242,15 @@ def _score(version: OfVersion, made: Made) -> list[str]:
         f"{max(s.peak_gib for s in spent):.1f} GiB" if spent else _UNKNOWN,
         _UNKNOWN if made.parameters is None else f"{made.parameters:,}",
         str(made.seed),
+        _when(made),
     ]
+
+
+def _when(made: Made) -> str:
+    judging = made.judging
+    if judging is None or judging.date is None:
+        return _UNKNOWN
+    return f"{judging.date}, {judging.release}"
 
 
 def _bands(version: OfVersion) -> str:

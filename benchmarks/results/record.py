@@ -32,17 +32,19 @@ def write(found: Sequence[OfVersion], path: Path) -> None:
 
 
 def read(path: Path) -> tuple[OfVersion, ...]:
-    """Reads a file of figures.
+    """Reads a file of figures; there are none where there is no file.
 
     Raises:
       LensingError: it cannot be read, was edited, or is of another release.
     """
+    if not path.exists():
+        return ()
     values = strict_json.read(str(path))
     found = values.get("versions")
     if not isinstance(found, dict) or values.get(_SEAL) != _seal(found):
         raise LensingError(
-            f"{path} is not as it was measured: write it again, with python -m benchmarks.results "
-            f"--page {path.with_suffix('.md')}"
+            f"{path} is not as it was measured: restore it, or remove it, and with it the figures "
+            "of all cells that are not in a folder of results here"
         )
     return tuple(_version_of(one) for one in found.values())
 
@@ -75,6 +77,7 @@ def _estimate_of(values: Mapping[str, Any]) -> Estimate:
 
 
 def _made_of(values: Mapping[str, Any]) -> Made:
+    values = {"fingerprint": None, **values}  # of an earlier release
     check_names(Made, values, "figures of a cell")
     above, below, coverage = (values[n] for n in ("above_iterated", "below_quadratic", "coverage"))
     return Made(

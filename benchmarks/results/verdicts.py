@@ -72,9 +72,12 @@ def sentence(version: OfVersion) -> str:
     budget = f"{winner.minutes:g} minutes" if winner.minutes is not None else "its epochs"
     reached = f"`{winner.model}`, the best trained network, has ρ = {_rho(winner)} after {budget}"
     above = winner.above_iterated
-    if above is None:
+    reference = version.references.get(ITERATED)
+    if reference is None:
         return f"{reached}; there is no iterated estimator beside it."
-    what = f"the iterated estimator's {version.references[ITERATED].rho:.4f}"
+    what = f"the iterated estimator's {reference.rho:.4f}"
+    if above is None:
+        return f"{reached}; it was not judged beside {what}."
     if above.value > SIGMAS * above.error:
         return f"{reached}: it **beats** {what}, by {plus_minus(above)}."
     if above.value >= -SIGMAS * above.error:

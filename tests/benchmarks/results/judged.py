@@ -67,5 +67,5 @@ def put(
         metrics = dataclasses.replace(metrics, estimators=others)
     metrics = dataclasses.replace(metrics, dataset=f"lensing/{cell.version}", model=cell.model)
     (folder / "metrics.json").write_text(metrics.to_text())
-    spent = Spent(600.0, 480.0, 2, "a processor", 1.5)
+    spent = Spent(600.0, 480.0, 2, "a processor", 1.5, "2026-11-27", "0.1.0")
     Cost((spent,), dataclasses.replace(spent, seconds=60.0), 12_345).write(folder)

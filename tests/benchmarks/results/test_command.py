@@ -1,6 +1,9 @@
 """The command makes what is missing, in other processes, and goes on after a failure."""
 
+import datetime
 import functools
+import hashlib
+import importlib.metadata
 import json
 import os
 import signal
@@ -131,6 +134,16 @@ def test_bad_flags_are_refused_before_anything_is_made(tmp_path, made, capsys):
     assert made == []
 
 
+def test_a_damaged_record_is_refused_before_anything_is_made(tmp_path, made, capsys):
+    (tmp_path / "page.json").write_text('{"versions": {}, "sha256": "0"}')
+    flags = ["--results", str(tmp_path), "--page", str(tmp_path / "page.md"), "--models", "unet"]
+    with pytest.raises(SystemExit) as end:
+        results.main(flags)
+    assert end.value.code == 2 and made == []
+    assert "page.json is not as it was measured: restore it" in capsys.readouterr().err
+    assert not (tmp_path / "page.md").exists()
+
+
 @pytest.fixture(name="tiny_cell")
 def tiny_cell_fixture(monkeypatch, tiny):
     """A cell of one epoch on `lensing/tiny`."""
@@ -155,11 +168,16 @@ def test_a_cell_is_trained_and_judged_and_its_cost_is_kept(
     (session,) = cost.training
     assert session.cpu_seconds > 0.01 and session.seconds > 0.01 and session.peak_gib > 0.05
     assert cost.judging is not None and cost.judging.cpu_seconds > 0.01
+    assert (
+        session.date == cost.judging.date == datetime.datetime.now(datetime.UTC).date().isoformat()
+    )
+    assert session.release == importlib.metadata.version("lensing-tfds")
     assert cost.parameters == 4 * 9 + 4 + 4 * 9 + 1
     (version,) = gather(tmp_path)
     (made,) = version.made
     assert (made.steps, made.examples, version.num_examples) == (2, 50, 11)
     assert made.training[0].cores == session.cores
+    assert made.fingerprint == hashlib.sha256((folder / "best.keras").read_bytes()).hexdigest()
     # Again: nothing is trained, and what it cost is not counted twice.
     monkeypatch.setattr(written, "write", lambda run, evaluation: None)
     work.work(tiny_cell, tmp_path, data_dir, 1.0, 6)

@@ -1,6 +1,7 @@
 """Figures are gathered as the cells' files have them, and read from their own file as written."""
 
 import dataclasses
+import hashlib
 import json
 
 import numpy as np
@@ -199,5 +200,20 @@ def test_figures_are_read_as_they_were_written_and_refused_when_edited(tmp_path,
     values = json.loads(path.read_text())
     values["versions"]["v11"]["made"][1]["estimate"]["rho"] = 0.7
     path.write_text(json.dumps(values))
-    with pytest.raises(LensingError, match="is not as it was measured"):
+    with pytest.raises(LensingError, match="is not as it was measured: restore it, or remove it"):
         record.read(path)
+
+
+def test_figures_of_an_earlier_release_are_read(tmp_path, metrics):
+    put(tmp_path, UNET, metrics, 0.5)
+    path, found = tmp_path / "results.json", gather(tmp_path)
+    record.write(found, path)
+    versions = json.loads(path.read_text())["versions"]
+    (made,) = versions["v11"]["made"]
+    assert (made["judging"]["date"], made["judging"]["release"]) == ("2026-11-27", "0.1.0")
+    del made["fingerprint"], made["judging"]["date"], made["judging"]["release"]
+    seal = hashlib.sha256(json.dumps(versions, sort_keys=True).encode()).hexdigest()
+    path.write_text(json.dumps({"versions": versions, "sha256": seal}))
+    ((read,),) = (version.made for version in record.read(path))
+    assert (read.judging.date, read.fingerprint) == (None, None)
+    assert read.estimate == found[0].made[0].estimate

@@ -42,7 +42,10 @@ def test_the_page_shows_every_cell_the_best_and_the_default(tmp_path, metrics):
         assert f"--versions v11 --models {cell.model} --minutes 10" in text
     assert "--models iterated --max_examples 4\n" in text
     score = next(line for line in text.splitlines() if line.startswith("| `unet` |"))
-    assert "+0.0012 ± 0.0002" in score and "| 10.0 | 8.0 | 1.5 GiB | 12,345 | 0 |" in score
+    assert (
+        "+0.0012 ± 0.0002" in score
+        and "| 10.0 | 8.0 | 1.5 GiB | 12,345 | 0 | 2026-11-27, 0.1.0 |" in score
+    )
     bands = [line for line in text.splitlines() if re.match(r"\| \d+–\d+ \|", line)]
     assert len(bands) == len(metrics.ell)
 
@@ -101,6 +104,20 @@ def test_the_page_is_written_with_its_figures_its_picture_and_the_readmes_parts(
     assert text.read_text() == readme.filled(text.read_text(), found)
     assert "| `iterated` | **0.6300 ± 0.0010** |" in text.read_text()
     assert "old" not in text.read_text()
+
+
+def test_a_page_keeps_the_figures_of_folders_that_are_not_there(tmp_path, metrics):
+    put(tmp_path / "one", CLOSED, metrics, 0.63)
+    put(tmp_path / "other", UNET, metrics, 0.6312, above=0.0012)
+    put(tmp_path / "both", CLOSED, metrics, 0.63)
+    put(tmp_path / "both", UNET, metrics, 0.6312, above=0.0012)
+    for name in ("one", "other", "neither", "both"):
+        assert page.write(gather(tmp_path / name), tmp_path / "results.md") == ()
+        if name != "one":
+            assert (tmp_path / "results.md").read_text() == rendered(tmp_path / "both")
+    put(tmp_path / "other", UNET, judged.some_metrics(5), 0.6)
+    (line,) = page.write(gather(tmp_path / "other"), tmp_path / "results.md")
+    assert line.startswith(f"{tmp_path}/results.json: v11 iterated is dropped: it was judged on 4")
 
 
 @pytest.mark.parametrize(
