@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from estimators.array_files import naming, open_fits, read_npy
 from estimators.estimator import refuse_not_finite
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
@@ -178,44 +179,20 @@ def _look_at(path: Path) -> KappaFile:
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[tuple[NDArray, NDArray]]:
     """Yields a file's κ, which stays on the disk, and its indices."""
-    with _named(path), contextlib.ExitStack() as stack:
+    with naming(path), contextlib.ExitStack() as stack:
         if path.suffix == ".fits":
             yield stack.enter_context(_opened_fits(path))
         else:
-            yield _npy(path), _npy(_index_path(path))
-
-
-@contextlib.contextmanager
-def _named(path: Path) -> Iterator[None]:
-    """Names the file that cannot be read."""
-    try:
-        yield
-    except LensingError:
-        raise
-    except (OSError, ValueError, EOFError, KeyError, TypeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise LensingError(f"cannot read {path}: {reason}") from error
+            yield read_npy(path), read_npy(_index_path(path))
 
 
 def _index_path(path: Path) -> Path:
     return path.with_name("index" + path.name.removeprefix("kappa"))
 
 
-def _npy(path: Path) -> NDArray:
-    with _named(path):
-        with open(path, "rb") as file:
-            if file.read(len(np.lib.format.MAGIC_PREFIX)) != np.lib.format.MAGIC_PREFIX:
-                raise LensingError(f"cannot read {path}: it is not a .npy file")
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-
-
 @contextlib.contextmanager
 def _opened_fits(path: Path) -> Iterator[tuple[NDArray, NDArray]]:
-    try:
-        from astropy.io import fits
-    except ImportError as error:
-        raise LensingError(f"{path} needs astropy to be read: pip install astropy") from error
-    with fits.open(path, memmap=True) as hdus:
+    with open_fits(path) as hdus:
         if hdus[0].data is None or _INDEX_HDU not in hdus or hdus[_INDEX_HDU].data is None:
             raise LensingError(
                 f"{path}: κ is the primary image, the indices are an image extension {_INDEX_HDU}"
