@@ -20,13 +20,12 @@ from numpy.typing import NDArray
 from lensing_tfds.configs import DATASET_VERSION, SPLITS, LensingConfig
 from lensing_tfds.cosmology import spectra_of
 from lensing_tfds.errors import LensingError
-from lensing_tfds.records.stored_config import read_stored_config
+from lensing_tfds.records.stored_config import meant_config
 from lensing_tfds.sky import instrument
 from lensing_tfds.sky.flat_sky import as_pairs, pairs_of
 from lensing_tfds.sky.lensing import Lens
 from lensing_tfds.sky.spectra import PowerSpectra
 from lensing_tfds.unlensed_fields import UnlensedFields
-from lensing_tfds.versions import VERSIONS, config_name, get_config, is_json
 
 Examples = dict[str, NDArray[Any]]
 """`lensed`, `unlensed` (µK): float32 of shape (batch, npix, npix, channels); `kappa`, and
@@ -332,14 +331,9 @@ def simulate(
     Raises:
       LensingError: unknown version, dataset or split, an impossible config, or a bad index.
     """
-    table = None
-    if isinstance(config, str) and not is_json(config):
-        name = config_name(config)
-        config = name
-        if name not in VERSIONS:
-            config, folder = read_stored_config(name, data_dir)
-            table = spectra_of(config, folder)
-    simulator = Simulator(get_config(config), split, table)
+    meant, folder = meant_config(config, data_dir)
+    table = None if folder is None else spectra_of(meant, folder)
+    simulator = Simulator(meant, split, table)
     try:
         chosen = [operator.index(index) for index in indices]
     except TypeError as error:

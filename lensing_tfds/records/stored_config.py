@@ -2,12 +2,42 @@
 
 import dataclasses
 import os
+from collections.abc import Mapping
+from typing import Any
 
 from lensing_tfds import strict_json
 from lensing_tfds.configs import DATASET_VERSION, LensingConfig, differences
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records import storage
-from lensing_tfds.versions import VERSIONS
+from lensing_tfds.versions import VERSIONS, config_name, get_config, is_json
+
+
+def meant_config(
+    config: str | Mapping[str, Any] | LensingConfig,
+    data_dir: str | os.PathLike[str] | None = None,
+) -> tuple[LensingConfig, str | None]:
+    """Returns the config that somebody means.
+
+    Args:
+      config: a version's name, as "v8" or "lensing/v8"; a JSON mapping; a `LensingConfig`; or the
+        name of a dataset that was built of a config of somebody's own, as "wide" or "lensing/wide".
+      data_dir: where such a dataset was built, the folder that holds the folder `lensing`; None is
+        TFDS's default.
+
+    Returns:
+      The config, and the folder of such a dataset, which has the table of a cosmology of its own;
+      None for the others.
+
+    Raises:
+      LensingError: unknown version or dataset, or an impossible config.
+    """
+    if isinstance(config, str) and not is_json(config):
+        name = config_name(config)
+        if name not in VERSIONS:
+            stored, folder = read_stored_config(name, data_dir)
+            return get_config(stored), folder
+        config = name
+    return get_config(config), None
 
 
 def read_stored_config(
