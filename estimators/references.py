@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from estimators.ensemble import SkyEnsemble
 from estimators.estimator import Estimator, Observed
 from estimators.iterated.fitting import fit
+from estimators.iterated.iterated_estimator import StagedEstimator
 from estimators.iterated.ring_regression import TooFewExamplesError
 from estimators.quadratic.fields import fields_of
 from estimators.quadratic.measured import (
@@ -69,7 +70,11 @@ def references(
       LensingError: `held_out` has too few examples.
     """
     quadratic = quadratic_references(ensemble, held_out, held_out_name)
-    return quadratic + _iterated(ensemble, held_out, held_out_name)
+    try:
+        return [*quadratic, fitted_iterated(ensemble, held_out, held_out_name)]
+    except TooFewExamplesError as error:
+        print(f"without the iterated estimator: of {held_out_name}, {error}", file=sys.stderr)
+        return quadratic
 
 
 def quadratic_references(
@@ -115,8 +120,14 @@ def quadratic_references(
     return measured
 
 
-def _iterated(ensemble: SkyEnsemble, held_out: HeldOut, held_out_name: str) -> list[Estimator]:
-    """Fits the iterated estimator; there is none where there are too few examples for its gains."""
+def fitted_iterated(ensemble: SkyEnsemble, held_out: HeldOut, held_out_name: str) -> Estimator:
+    """Fits the iterated estimator to the first of some examples.
+
+    Arguments as of `references`.
+
+    Raises:
+      TooFewExamplesError: there are too few examples for its gains.
+    """
     config = ensemble.config
     most = max(_FEWEST_FITTED, _FITTED_PIXELS // config.npix**2)
 
@@ -132,18 +143,25 @@ def _iterated(ensemble: SkyEnsemble, held_out: HeldOut, held_out_name: str) -> l
             if number == most:
                 return
 
-    try:
-        fitted = fit(config, ensemble.theory, examples)
-    except TooFewExamplesError as error:
-        print(f"without the iterated estimator: of {held_out_name}, {error}", file=sys.stderr)
-        return []
+    fitted = fit(config, ensemble.theory, examples)
+    basis = f"gains of {len(fitted.stages)} stages fitted on {number} of {held_out_name}"
+    return iterated(config, fitted, basis)
+
+
+def iterated(config: LensingConfig, fitted: StagedEstimator, basis: str) -> Estimator:
+    """Returns an iterated estimator that is fitted, as an estimator of maps.
+
+    Args:
+      config: of the maps.
+      fitted: to such maps.
+      basis: what it was fitted on, a phrase.
+    """
 
     def predict(batch: Observed) -> NDArray[np.floating]:
         fields = fields_of(batch[LENSED], config.channels, config.sky)
         return config.sky.to_map(fitted.kappa(fields))[..., None]
 
-    basis = f"gains of {len(fitted.stages)} stages fitted on {number} of {held_out_name}"
-    return [Estimator("qe_iterated_wiener", ITERATED, predict, basis)]
+    return Estimator("qe_iterated_wiener", ITERATED, predict, basis)
 
 
 class _Combination(NamedTuple):

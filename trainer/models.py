@@ -110,12 +110,10 @@ def _built(name: str, task: Task) -> keras.Model:
 
 def _pretrained(task: Task) -> keras.Model | None:
     """The fitted network that comes with the package, where one does for just this dataset."""
-    from lensing_tfds.versions import VERSIONS
-    from trainer.pretrained_models import FOLDER, pretrained
+    from trainer.pretrained_models import has_pretrained, pretrained
 
-    name = task.lensing.name
-    is_kept = (FOLDER / f"{name}.json").exists() and task.lensing == VERSIONS.get(name)
-    return pretrained(f"lensing/{name}").model if is_kept else None
+    kept = has_pretrained(task.lensing)
+    return pretrained(f"lensing/{task.lensing.name}").model if kept else None
 
 
 def table(rows: Sequence[Listed]) -> str:

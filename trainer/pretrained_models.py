@@ -20,9 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from estimators.compared_runs import judged_metrics
-from estimators.iterated.iterated_estimator import Stage
+from estimators.iterated.fitting import as_fitted, method_by_theory
+from estimators.iterated.iterated_estimator import Stage, StagedEstimator
 from estimators.resampling import Measured, with_error
-from lensing_tfds.configs import differences
+from lensing_tfds.configs import LensingConfig, differences
 from lensing_tfds.cosmology import spectra_of
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records.seals import DamagedSealError, sealed, unsealed
@@ -85,6 +86,13 @@ class Pretrained:
         """From (n, *task.input_shape) maps, µK, to κ: `model.predict(maps)`, `model.save(path)`."""
         return iterated.build(self.task, spectra_of(self.task.lensing), self.stages, self.scaling)
 
+    @functools.cached_property
+    def staged(self) -> StagedEstimator:
+        """The same estimator of modes in NumPy, without Keras."""
+        method = method_by_theory(self.task.lensing, spectra_of(self.task.lensing))
+        assert method is not None, "iterated refuses the maps that have none"
+        return StagedEstimator(as_fitted(method, self.stages), self.stages)
+
     @property
     def card(self) -> str:
         """A few lines: what it is, is for, and scored."""
@@ -132,6 +140,12 @@ def pretrained(dataset: str) -> Pretrained:
     if changed := differences(found.task.lensing.to_json(), VERSIONS[name].to_json()):
         raise LensingError(f"{path} is of another sky than lensing/{name} is now: {changed}")
     return found
+
+
+def has_pretrained(lensing: LensingConfig) -> bool:
+    """Whether a network comes with the package for just these maps."""
+    name = lensing.name
+    return (FOLDER / f"{name}.json").exists() and lensing == VERSIONS.get(name)
 
 
 def keep(workdir: str | Path) -> Path:

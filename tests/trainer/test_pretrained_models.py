@@ -9,13 +9,10 @@ import pytest
 import trainer
 from estimators import estimator
 from estimators.ensemble import SkyEnsemble
-from estimators.iterated.fitting import method_by_theory
-from estimators.iterated.iterated_estimator import StagedEstimator
 from estimators.judge import judge_estimators
 from estimators.quadratic.fields import fields_of
 from lensing_tfds.errors import LensingError
 from lensing_tfds.simulation import simulate
-from lensing_tfds.sky import spectra
 from trainer import pretrained_models
 from trainer.networks.physical import task_of
 
@@ -81,8 +78,8 @@ def test_it_is_the_estimator_in_numpy_at_full_size(name):
     found = trainer.pretrained(f"lensing/{name}")
     config = found.task.lensing
     maps = simulate(config, "test", range(2))["lensed"]
-    fitted = StagedEstimator(method_by_theory(config, spectra.fiducial()), found.stages)
-    expected = config.sky.to_map(fitted.kappa(fields_of(maps, config.channels, config.sky)))
+    fields = fields_of(maps, config.channels, config.sky)
+    expected = config.sky.to_map(found.staged.kappa(fields))
     error = np.asarray(found.model(maps))[..., 0] - expected
     assert np.sqrt(np.mean(error**2)) < 1e-4 * expected.std()
 
