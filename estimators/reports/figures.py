@@ -48,11 +48,11 @@ def maps(evaluation: Evaluation, lensing: LensingConfig) -> Figure:
         lensed, kappa, estimate = gallery.lensed[row], gallery.kappa[row], gallery.estimate[row]
         limit = style.colour_limit(lensed)
         image = style.show_map(grid[row, 0], lensed, side, style.TEMPERATURE_MAP, limit)
-        _colour_bar(grid[row, 0], image)  # a label would read as that of the next panel's axis
+        style.colour_bar(grid[row, 0], image)  # a label would read as that of the next panel's axis
         limit = style.colour_limit(kappa)
         for axes, values in zip(grid[row, 1:], (kappa, estimate, estimate - kappa), strict=True):
             image = style.show_map(axes, values, side, style.KAPPA_MAP, limit)
-        _colour_bar(grid[row, 3], image, label="κ")
+        style.colour_bar(grid[row, 3], image, label="κ")
         rho = np.corrcoef(kappa.ravel(), estimate.ravel())[0, 1]
         text = f"ρ = {rho if np.isfinite(rho) else 0.0:.2f}"
         corner = {"xycoords": "axes fraction", "ha": "right", "va": "bottom"}
@@ -61,15 +61,10 @@ def maps(evaluation: Evaluation, lensing: LensingConfig) -> Figure:
     return figure
 
 
-def _colour_bar(axes: Axes, image: Any, label: str = "") -> None:
-    """Draws a colour bar beside a map, exactly as high."""
-    axes.figure.colorbar(image, cax=axes.inset_axes((1.04, 0, 0.05, 1)), label=label)
-
-
 @style.styled
 def spectra(evaluation: Evaluation, lensing: LensingConfig) -> Figure:
     """Mean spectra of true and estimated κ and of the residual, and what κ was drawn from."""
-    figure, axes = _single()
+    figure, axes = style.single()
     skill = evaluation.skill
     ell = np.geomspace(skill.bands.edges[0], skill.bands.edges[-1], 300)
     theory = kappa_power(lensing, evaluation.theory, ell)
@@ -100,7 +95,7 @@ def spectra(evaluation: Evaluation, lensing: LensingConfig) -> Figure:
 @style.styled
 def correlation(evaluation: Evaluation) -> Figure:
     """ρ_L."""
-    figure, axes = _single()
+    figure, axes = style.single()
     points(axes, _TRUE, evaluation.skill.bands.ell, *evaluation.skill.rho_ell)
     axes.axhline(1, **_REFERENCE)
     axes.set(ylabel=r"$\rho_L$")
@@ -112,7 +107,7 @@ def correlation(evaluation: Evaluation) -> Figure:
 @style.styled
 def transfer(evaluation: Evaluation) -> Figure:
     """T_L beside ρ_L², which a posterior mean has."""
-    figure, axes = _single()
+    figure, axes = style.single()
     skill = evaluation.skill
     rho, error = map(style.finite, skill.rho_ell)
     points(axes, _RESIDUAL, skill.bands.ell, rho**2, 2 * np.abs(rho) * error, r"$\rho_L^2$")
@@ -250,7 +245,7 @@ def overlay(
 @style.styled
 def pixels(evaluation: Evaluation) -> Figure:
     """True against estimated κ in all pixels, with the mean truth at each estimate."""
-    figure, axes = _single()
+    figure, axes = style.single()
     edges, counts = map(style.finite, (evaluation.histogram.edges, evaluation.histogram.counts))
     counts = np.nan_to_num(counts)
     axes.set(xlabel="estimated κ", ylabel="true κ")
@@ -297,8 +292,3 @@ def history(columns: Mapping[str, NDArray[np.float64]], judged: float) -> Figure
     panels[1].set_xlabel("epoch")
     style.whole_numbers(panels[1])
     return figure
-
-
-def _single() -> tuple[Figure, Axes]:
-    figure = Figure(figsize=style.SMALL, layout="constrained")
-    return figure, figure.subplots()

@@ -250,6 +250,18 @@ def show_map(axes: Axes, values: ArrayLike, side: float, colours: Any, limit: fl
     )
 
 
+def colour_bar(axes: Axes, image: AxesImage, label: str = "") -> None:
+    """Draws a colour bar beside a map, exactly as high."""
+    figure: Any = axes.figure
+    figure.colorbar(image, cax=axes.inset_axes((1.04, 0, 0.05, 1)), label=label)
+
+
+def single() -> tuple[Figure, Axes]:
+    """Returns a figure of one of a pair, and its only axes."""
+    figure = Figure(figsize=SMALL, layout="constrained")
+    return figure, figure.subplots()
+
+
 class _RoundNumbers(Locator):
     """Ticks of a logarithmic axis at 1, 2, 5, 10, ...; at more numbers where it is short."""
 
