@@ -17,6 +17,7 @@ COMMANDS = {
     "trainer.compare": ("trainer", ["run", "another"]),
     "trainer.models": ("trainer", []),
     "trainer.export": ("trainer", ["--workdir", "run", "--output", "out"]),
+    "trainer.reconstruct": ("trainer", ["--model", "run", "--maps", "a.npy", "--output", "b.npz"]),
     "tuning": ("tuning", []),
     "tuning.report": ("tuning", ["--workdir", "search"]),
     "pipelines.generate": ("pipelines", ["--config", "v7"]),

@@ -44,7 +44,7 @@ WITHOUT_FRAMEWORKS = (
         f"estimators.{name}"
         for name in (
             *("quadratic", "iterated", "posterior", "lensing_template", "estimator", "resampling"),
-            *("kappa_files", "sealed_predictions"),
+            *("array_files", "kappa_files", "own_maps", "sealed_predictions"),
         )
     ),
     *("pipelines.validation.observables", "pipelines.validation.statistics"),

@@ -27,6 +27,11 @@ DATASET = ["--dataset", "lensing/tiny", "--data_dir", "data"]
 TRAIN = ["-m", "trainer", *DATASET, "--workdir", "run", "--model", "1x2-3", "--epochs", "1"]
 JUDGE = ["python", "-m", "trainer.evaluate", "--workdir", "run"]
 SIMULATE = "import lensing_tfds; print(lensing_tfds.simulate('v1', 'test', [0])['kappa'].shape)"
+SAVE = f"""
+import lensing_tfds, numpy
+numpy.save("maps.npy", lensing_tfds.simulate({TINY!r}, "test", [0])["lensed"])
+"""
+MAPS = ["--maps", "maps.npy", "--output", "kappa.npz"]
 WRITE = f"""
 from lensing_tfds import LensingConfig
 from lensing_tfds.records import shards
@@ -54,6 +59,8 @@ EXTRAS = {
         ["python", "-m", "trainer.compare", "run", "run"],
         ["python", "-m", "trainer.models", *DATASET],
         ["python", "-m", "trainer.export", "--workdir", "run", "--output", "served"],
+        ["python", "-c", SAVE],
+        ["python", "-m", "trainer.reconstruct", "--model", "run", *MAPS],
     ],
     "tuning": [
         BUILD,

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from estimators.own_maps.units import OTHER_UNITS
 from lensing_tfds.errors import LensingError
 from lensing_tfds.task import Task
 from trainer.networks.maps import refuse_misshapen, refuse_unreal
@@ -22,8 +23,6 @@ from trainer.networks.settings import keras_settings
 
 _DTYPE = "float32"  # whatever precision is between them
 
-# Noise, beams and other cosmologies change the rms of maps by far less, other units by far more.
-_SCALE_FACTOR = 30.0
 _WARNED = "_warned_of_scale"
 
 
@@ -156,7 +155,7 @@ def warn_of_scale(model: keras.Model, maps: Any) -> None:
     scaling = scaling_of(model)
     usual = np.hypot(scaling.input_mean, scaling.input_std)
     rms = np.sqrt(np.mean(maps.astype(np.float64) ** 2, axis=(1, 2)))  # a map, a channel
-    off = (rms * _SCALE_FACTOR < usual) | (rms > usual * _SCALE_FACTOR)
+    off = (rms * OTHER_UNITS < usual) | (rms > usual * OTHER_UNITS)
     if not off.any():
         return
     setattr(model, _WARNED, True)

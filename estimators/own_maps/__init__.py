@@ -1,0 +1,1 @@
+"""A person's own observed maps: read, compared with what an estimator was made for, estimated."""

@@ -1,0 +1,119 @@
+"""κ from own maps, beside simulated skies of the kind that the estimator was made for.
+
+The same simulated skies, of the validation split, say how large the estimate's errors are, how well
+it follows κ, and whether the maps are of that kind.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from estimators.ensemble import SkyEnsemble, bands_of
+from estimators.estimator import Estimator, Observed
+from estimators.own_maps.files import OwnMaps
+from estimators.own_maps.likeness import Likeness, Statistics, refuse_unusable
+from estimators.power_spectra import choose_bands
+from estimators.uncertainty import MEASURED_ON, Uncertainty, measured_uncertainty
+from lensing_tfds.configs import KAPPA, LENSED
+from lensing_tfds.simulation import Simulator
+from lensing_tfds.sky.spectra import PowerSpectra
+
+SIMULATED = 64
+"""Simulated skies: they give a scatter to 9 %."""
+
+_PIXELS = 2**20  # of the maps that are estimated together
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Reconstruction:
+    """Estimates of κ, and what is known of them.
+
+    Attributes:
+      own: the maps that they were made from.
+      kappa: (n, npix, npix) float32, dimensionless.
+      errors: how far from the truth they are.
+      errors_basis: where that is from, a phrase.
+      correlation: of the estimate with true κ, over all pixels of the simulated skies.
+      likeness: the maps beside the simulated skies.
+      theory: the spectra that these are drawn from.
+    """
+
+    own: OwnMaps
+    kappa: NDArray[np.float32]
+    errors: Uncertainty
+    errors_basis: str
+    correlation: float
+    likeness: Likeness
+    theory: PowerSpectra
+
+
+def reconstruct(estimator: Estimator, ensemble: SkyEnsemble, own: OwnMaps) -> Reconstruction:
+    """Estimates κ from own maps.
+
+    Args:
+      estimator: of κ; its errors are measured where it does not know them.
+      ensemble: the skies that it was made for.
+      own: maps of that size, in those channels.
+
+    Raises:
+      LensingError: nothing can be estimated from a map: it is not finite, constant, or in other
+        units.
+    """
+    config, bands = ensemble.config, choose_bands(ensemble.config.sky)
+    skies = list(simulated_skies(ensemble, MEASURED_ON, SIMULATED))
+    expected = np.sqrt(np.mean(np.concatenate([s[LENSED].var(axis=(1, 2)) for s in skies]), axis=0))
+    refuse_unusable(own.maps, expected, config, str(own.path))
+    together = max(1, _PIXELS // config.npix**2)
+    kappa = np.concatenate(
+        [
+            estimator.kappa(own.maps[few], np.arange(len(own.maps))[few]).astype(np.float32)
+            for few in (slice(i, i + together) for i in range(0, len(own.maps), together))
+        ]
+    )
+    pairs = [(sky[KAPPA][..., 0], estimator.kappa(sky[LENSED], sky["index"])) for sky in skies]
+    simulated = Statistics.joined(
+        [
+            Statistics.of(sky[LENSED], estimate, config.channels, bands)
+            for sky, (_, estimate) in zip(skies, pairs, strict=True)
+        ]
+    )
+    errors, basis = estimator.uncertainty, f"measured on the run's {MEASURED_ON} split"
+    if errors is None:
+        errors = measured_uncertainty(pairs, bands_of(config))
+        basis = f"measured on {SIMULATED} simulated skies"
+    truth, estimates = (np.concatenate([pair[i].ravel() for pair in pairs]) for i in (0, 1))
+    own_statistics = Statistics.of(own.maps, kappa, config.channels, bands)
+    return Reconstruction(
+        own,
+        kappa,
+        errors,
+        basis,
+        float(np.corrcoef(truth, estimates)[0, 1]),
+        Likeness(config, own_statistics, simulated, bands),
+        ensemble.theory,
+    )
+
+
+def simulated_skies(ensemble: SkyEnsemble, split: str, number: int) -> Iterator[Observed]:
+    """Simulates the first examples of a split, some at a time.
+
+    Args:
+      ensemble: what they are drawn from.
+      split: "train", "validation" or "test".
+      number: how many.
+
+    Yields:
+      Batches with "lensed", "kappa" and "index", as of `simulation.simulate`.
+    """
+    simulator = Simulator(ensemble.config, split, ensemble.theory)
+    together = max(simulator.block_size, _PIXELS // ensemble.config.npix**2)
+    for start in range(0, number, together):
+        blocks = list(simulator.examples(range(start, min(start + together, number))))
+        yield {
+            name: np.concatenate([block[name] for block in blocks])
+            for name in (LENSED, KAPPA, "index")
+        }

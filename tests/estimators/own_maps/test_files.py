@@ -1,0 +1,265 @@
+"""Maps from files, κ into files; what is in no such file is named in one line."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+from estimators.own_maps import files
+from estimators.own_maps.files import read_maps, refuse_mask, refuse_output, write_kappa
+from estimators.uncertainty import LEVELS, Uncertainty, rings_of
+from lensing_tfds.configs import LensingConfig
+from lensing_tfds.errors import LensingError
+
+T = LensingConfig("t", npix=16, lx=1.0)
+QU = LensingConfig("qu", npix=16, lx=1.0, stokes="QU")
+TQU = LensingConfig("tqu", npix=16, lx=1.0, stokes="TQU")
+
+
+def noise(*shape):
+    return np.random.default_rng(0).standard_normal(shape)
+
+
+def saved(folder, array, name="maps.npy"):
+    np.save(folder / name, array)
+    return folder / name
+
+
+def fits_file(folder, array, name="maps.fits", east=-1, north=1, coordinates=True, **cards):
+    fits, wcs = pytest.importorskip("astropy.io.fits"), pytest.importorskip("astropy.wcs")
+    where = wcs.WCS(naxis=2)
+    where.wcs.ctype, where.wcs.crpix = ["RA---CAR", "DEC--CAR"], [8.5, 8.5]
+    where.wcs.cdelt = [east / 16, north / 16]
+    hdu = fits.PrimaryHDU(array, where.to_header() if coordinates else None)
+    hdu.header.update({key: value for key, value in cards.items() if value is not None})
+    hdu.writeto(folder / name)
+    return folder / name
+
+
+def errors(config):
+    bands = np.ones((len(LEVELS), 1))
+    return Uncertainty(
+        config.sky, np.ones(rings_of(config.sky).num), [1.0, 9.0], bands, [1.0, 2.0], 64
+    )
+
+
+@pytest.mark.parametrize(
+    ("config", "shape", "number"),
+    [
+        (T, (16, 16), 1),
+        (T, (16, 16, 1), 1),
+        (T, (3, 16, 16), 3),
+        (T, (3, 16, 16, 1), 3),
+        (T, (1, 16, 16), 1),
+        (QU, (16, 16, 2), 1),
+        (QU, (4, 16, 16, 2), 4),
+        (TQU, (16, 16, 3), 1),
+    ],
+)
+def test_one_patch_or_many_of_numpy(config, shape, number, tmp_path):
+    array = noise(*shape)
+    own = read_maps(saved(tmp_path, array), config)
+    assert own.maps.shape == (number, 16, 16, len(config.channels))
+    assert own.maps.dtype == np.float32
+    np.testing.assert_array_equal(own.maps.ravel(), array.astype(np.float32).ravel())
+    assert own.is_one == (shape in ((16, 16), (16, 16, 1), (16, 16, 2), (16, 16, 3)))
+
+
+def test_what_simulate_gives_is_read_as_the_readme_saves_it(tmp_path):
+    array = noise(2, 16, 16, 2)
+    np.savez(tmp_path / "maps.npz", lensed=array, kappa=array[..., :1])
+    own = read_maps(tmp_path / "maps.npz", QU)
+    np.testing.assert_array_equal(own.maps, array.astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    ("config", "shape", "line"),
+    [
+        (QU, (16, 16), r"shape \(16, 16\): must be \(16, 16, 2\) or \(n, 16, 16, 2\), of Q, U"),
+        (QU, (16, 16, 3), r"leave T out: maps\[..., 1:\]"),
+        (QU, (2, 16, 16), r"channels are the last axis: numpy.moveaxis\(maps, -3, -1\)"),
+        (QU, (5, 2, 16, 16), r"channels are the last axis"),
+        (T, (20, 20), r"maps of 20 x 20 pixels, must be 16 x 16 of 3.75' .*npix 20"),
+        (QU, (5, 20, 20, 2), r"maps of 20 x 20 pixels"),
+        (T, (16,), r"shape \(16,\): must be \(16, 16\) or \(n, 16, 16\), of T$"),
+        (T, (0, 16, 16), r"shape \(0, 16, 16\)"),
+        (T, (16, 15), r"shape \(16, 15\)"),
+    ],
+)
+def test_other_shapes_are_named(config, shape, line, tmp_path):
+    with pytest.raises(LensingError, match=line):
+        read_maps(saved(tmp_path, noise(*shape)), config)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "line"),
+    [
+        ("maps.npy", b"not a map", "it is not a .npy file"),
+        ("maps.npz", b"not a map", "cannot read .*maps.npz"),
+        ("maps.npz", b"PK\x03\x04 half a map", "cannot read .*maps.npz: File is not a zip file"),
+        ("maps.fits", b"not a map", "cannot read .*maps.fits"),
+        ("maps.txt", b"1 2 3", "maps.txt must end in .npy, .npz, .fits"),
+    ],
+)
+def test_what_is_no_such_file_is_named(name, content, line, tmp_path):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(LensingError, match=line), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # astropy's, of the file's length
+        read_maps(tmp_path / name, T)
+
+
+@pytest.mark.parametrize("array", [noise(16, 16) * 1j, np.full((16, 16), "µK")])
+def test_what_is_no_number_is_named(array, tmp_path):
+    with pytest.raises(LensingError, match="maps are real numbers, µK"):
+        read_maps(saved(tmp_path, array), T)
+
+
+def test_a_file_that_is_missing_or_holds_several_arrays_is_named(tmp_path):
+    with pytest.raises(LensingError, match="cannot read .*maps.npy: No such file"):
+        read_maps(tmp_path / "maps.npy", T)
+    np.savez(tmp_path / "maps.npz", a=noise(16, 16), b=noise(16, 16))
+    with pytest.raises(LensingError, match="holds a, b: name the array 'lensed'"):
+        read_maps(tmp_path / "maps.npz", T)
+
+
+def test_a_convention_says_nothing_of_arrays_that_are_not_on_the_sky(tmp_path):
+    with pytest.raises(LensingError, match="--polarization IAU is for FITS files"):
+        read_maps(saved(tmp_path, noise(16, 16, 2)), QU, "IAU")
+
+
+@pytest.mark.parametrize(
+    ("config", "shape", "cards", "taken"),
+    [
+        (T, (16, 16), {}, np.s_[None, None]),
+        (T, (3, 16, 16), {}, np.s_[None, :1]),
+        (T, (5, 1, 16, 16), {}, np.s_[:]),
+        (QU, (2, 16, 16), {}, np.s_[None]),
+        (QU, (3, 16, 16), {}, np.s_[None, 1:]),
+        (QU, (5, 3, 16, 16), {}, np.s_[:, 1:]),
+        (TQU, (3, 16, 16), {}, np.s_[None]),
+        (QU, (3, 16, 16), {"CTYPE3": "STOKES", "CRVAL3": 2.0, "CRPIX3": 1.0}, np.s_[None, :2]),
+        (TQU, (3, 16, 16), {"CTYPE3": "STOKES", "CRVAL3": 3.0, "CDELT3": -1.0}, np.s_[None, ::-1]),
+    ],
+)
+def test_stokes_parameters_of_fits_are_found(config, shape, cards, taken, tmp_path):
+    array = noise(*shape)
+    path = fits_file(tmp_path, array, east=1, POLCCONV="IAU", **cards)
+    own = read_maps(path, config)
+    signs = np.array([{"T": 1, "Q": -1, "U": 1}[name] for name in config.channels])
+    expected = np.moveaxis(array[taken], 1, -1) * signs
+    # 1e-4: on plate carrée pixels at the equator north is up, but for rounding.
+    np.testing.assert_allclose(own.maps, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("shape", "cards", "line"),
+    [
+        ((16, 16), {}, "has T and lacks Q, U, which lensing/qu is observed in"),
+        ((4, 16, 16), {}, "4 maps along its third axis"),
+        ((2, 16, 16), {"CTYPE3": "STOKES", "CRVAL3": 1.0}, "has T, Q and lacks U"),
+        ((2, 16, 16), {"CTYPE3": "STOKES", "CRVAL3": 3.0}, "has U, Stokes 4 and lacks Q"),
+        ((2, 20, 20), {}, "maps of 20 x 20 pixels"),
+        ((2, 16, 15), {}, "must have 16 x 16 pixels"),
+        ((2, 16, 16), {"BUNIT": "MJy/sr"}, "has the unit 'MJy/sr'"),
+        ((2, 16, 16), {"POLCCONV": "HEALPIX"}, "POLCCONV 'HEALPIX': must be COSMO or IAU"),
+        ((2, 16, 16), {"POLCCONV": None}, "does not say the sign of U .*give --polarization COSMO"),
+        ((2, 16, 16), {"coordinates": False}, "no celestial coordinates"),
+        ((1, 1, 2, 16, 16), {}, "must have 2 to 4 axes"),
+    ],
+)
+def test_other_fits_files_are_named(shape, cards, line, tmp_path):
+    path = fits_file(tmp_path, noise(*shape), **{"POLCCONV": "IAU"} | cards)
+    with pytest.raises(LensingError, match=line):
+        read_maps(path, QU)
+
+
+def test_a_fits_file_of_a_table_alone_is_named(tmp_path):
+    fits = pytest.importorskip("astropy.io.fits")
+    table = fits.BinTableHDU.from_columns([fits.Column("T", "D", array=np.zeros(12))])
+    table.writeto(tmp_path / "maps.fits")
+    with pytest.raises(LensingError, match="holds no image: HEALPix maps must be projected"):
+        read_maps(tmp_path / "maps.fits", T)
+
+
+def test_the_convention_is_the_headers_or_the_flags_and_they_must_agree(tmp_path):
+    array = noise(2, 16, 16)
+    silent = fits_file(tmp_path, array, "silent.fits")
+    iau = fits_file(tmp_path, array * np.array([1, -1])[:, None, None], "iau.fits", POLCCONV="IAU")
+    found = read_maps(silent, QU, "COSMO").maps
+    np.testing.assert_array_equal(read_maps(iau, QU).maps, found)
+    np.testing.assert_array_equal(read_maps(iau, QU, "IAU").maps, found)
+    assert not np.allclose(read_maps(silent, QU, "IAU").maps, found)
+    with pytest.raises(LensingError, match=r"--polarization COSMO: .* says IAU \(POLCCONV\)"):
+        read_maps(iau, QU, "COSMO")
+
+
+@pytest.mark.parametrize(("unit", "factor"), [("uK", 1), ("K", 1e-6), ("mK_CMB", 1e-3), (None, 1)])
+def test_units_are_read(unit, factor, tmp_path):
+    array = noise(16, 16)
+    own = read_maps(fits_file(tmp_path, array * factor, east=1, BUNIT=unit), T)
+    np.testing.assert_allclose(own.maps[0, ..., 0], array, rtol=1e-6)
+    assert ("taken for granted" in dict(own.notes)["Unit"]) == (unit is None)
+
+
+@pytest.mark.parametrize("shape", [(2, 16, 16), (3, 2, 16, 16)])
+def test_kappa_is_written_where_the_maps_pixels_are(shape, tmp_path):
+    """On the sky κ stays where it was, however the maps' axes run; so does one patch or many."""
+    fits, wcs = pytest.importorskip("astropy.io.fits"), pytest.importorskip("astropy.wcs")
+    own = read_maps(fits_file(tmp_path, noise(*shape), north=-1, POLCCONV="COSMO"), QU)
+    kappa = np.zeros((len(own.maps), 16, 16), np.float32)
+    kappa[:, 12, 3] = 1  # to the north and to the west
+    write_kappa(tmp_path / "kappa.fits", own, kappa, errors(QU))
+    with fits.open(tmp_path / "kappa.fits") as hdus:
+        assert hdus[0].data.shape == (*shape[:-3], 16, 16)
+        where = wcs.WCS(hdus[0].header, naxis=2)
+        y, x = np.unravel_index(np.argmax(hdus[0].data.reshape(-1, 16, 16)[0]), (16, 16))
+        lon, lat = where.wcs_pix2world(x, y, 0)
+        assert (lon - 360, lat) == pytest.approx((-4.5 / 16, 4.5 / 16))
+        assert "BUNIT" not in hdus[0].header and "POLCCONV" not in hdus[0].header
+        np.testing.assert_allclose(hdus["KAPPA_STD"].data, errors(QU).pixel_std, rtol=1e-6)
+        np.testing.assert_array_equal(hdus["ERROR_POWER"].data["L"], rings_of(QU.sky).ell)
+        np.testing.assert_array_equal(hdus["ERROR_POWER"].data["error_power"], errors(QU).power)
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (3, 16, 16)])
+def test_kappa_of_numpy_is_numpys(shape, tmp_path):
+    own = read_maps(saved(tmp_path, noise(*shape)), T)
+    kappa = noise(len(own.maps), 16, 16)
+    write_kappa(tmp_path / "kappa.npz", own, kappa, errors(T))
+    with np.load(tmp_path / "kappa.npz") as found:
+        assert found["kappa"].shape == shape and found["kappa"].dtype == np.float32
+        np.testing.assert_array_equal(found["kappa"].reshape(kappa.shape), kappa.astype(np.float32))
+        assert set(found.files) == {"kappa", "kappa_std", "L", "error_power"}
+        np.testing.assert_allclose(found["kappa_std"], errors(T).pixel_std, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("output", "maps", "line"),
+    [
+        ("kappa.npy", "maps.npy", "must end in .npz, which holds κ and its errors"),
+        ("kappa.fits", "maps.npy", "does not say where its pixels are"),
+        ("maps.npz", "maps.npz", "is the file of the maps"),
+        ("kappa.txt", "maps.npy", "must end in"),
+    ],
+)
+def test_an_output_that_cannot_be_is_refused(output, maps, line, tmp_path):
+    with pytest.raises(LensingError, match=line):
+        refuse_output(tmp_path / output, tmp_path / maps)
+
+
+def test_only_masks_of_ones_pass(tmp_path):
+    refuse_mask(saved(tmp_path, np.ones((16, 16))), T)
+    refuse_mask(fits_file(tmp_path, np.ones((16, 16), np.uint8)), T)
+    half = np.ones((16, 16))
+    half[:8] = 0
+    for path in (saved(tmp_path, half), fits_file(tmp_path, half, "half.fits")):
+        with pytest.raises(LensingError, match="50.0% of the pixels not at 1, and no estimator"):
+            refuse_mask(path, T)
+    with pytest.raises(LensingError, match=r"shape \(8, 16\): a mask has that of a map, 16 x 16"):
+        refuse_mask(saved(tmp_path, np.ones((8, 16))), T)
+
+
+def test_a_fits_file_without_astropy_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "astropy.io", None)
+    with pytest.raises(LensingError, match=r"needs astropy, .*pip install 'lensing-tfds\[fits\]'"):
+        files.read_maps(tmp_path / "maps.fits", T)

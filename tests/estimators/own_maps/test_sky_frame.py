@@ -1,0 +1,108 @@
+"""Pixels on the sky: which way they run, and Q and U turned to their axes."""
+
+import itertools
+import pathlib
+
+import numpy as np
+import pytest
+
+from estimators.own_maps.sky_frame import frame_of
+from lensing_tfds.errors import LensingError
+from lensing_tfds.sky.flat_sky import FlatSky
+
+astropy_wcs = pytest.importorskip("astropy.wcs")
+
+NPIX, ARCMIN = 16, 4.0
+SKY = FlatSky(NPIX, np.radians(NPIX * ARCMIN / 60))
+PATH = pathlib.Path("maps.fits")
+
+
+def header(projection="ZEA", dec=0.0, east=-1, north=1, turned=0.0, size=(ARCMIN, ARCMIN)):
+    """Coordinates of a patch centred on a declination, its axes turned by some degrees."""
+    wcs = astropy_wcs.WCS(naxis=2)
+    wcs.wcs.ctype = [f"RA---{projection}", f"DEC--{projection}"]
+    wcs.wcs.crval = [40.0, 0.0 if projection == "CAR" else dec]
+    wcs.wcs.crpix = [NPIX / 2 + 0.5, NPIX / 2 + 0.5]
+    wcs.wcs.cdelt = [east * size[0] / 60, north * size[1] / 60]
+    if projection == "CAR":
+        wcs.wcs.crpix[1] -= dec / wcs.wcs.cdelt[1]
+    cosine, sine = np.cos(np.radians(turned)), np.sin(np.radians(turned))
+    wcs.wcs.pc = [[cosine, -sine], [sine, cosine]]
+    return wcs.to_header()
+
+
+def polarized_at(header, y, x, psi):
+    """The angle, in pixels from x towards y, of a step on the sky of position angle psi."""
+    wcs = astropy_wcs.WCS(header)
+    lon, lat = np.radians(wcs.wcs_pix2world(x, y, 0))
+    # A great circle: the sine and cosine rules for a short step.
+    step = 1e-6
+    lat_to = np.arcsin(np.sin(lat) * np.cos(step) + np.cos(lat) * np.sin(step) * np.cos(psi))
+    lon_to = lon + np.arctan2(
+        np.sin(psi) * np.sin(step) * np.cos(lat), np.cos(step) - np.sin(lat) * np.sin(lat_to)
+    )
+    x_to, y_to = wcs.wcs_world2pix(*np.degrees((lon_to, lat_to)), 0)
+    return np.arctan2(y_to - y, x_to - x)
+
+
+ORIENTATIONS = [*itertools.product((-1, 1), (-1, 1), (0.0, 25.0, 90.0))]
+
+
+@pytest.mark.parametrize(("east", "north", "turned"), ORIENTATIONS)
+@pytest.mark.parametrize("dec", [0.0, -60.0, 88.0])
+def test_polarization_along_a_direction_on_the_sky_is_along_it_on_the_pixels(
+    east, north, turned, dec
+):
+    """Wherever the patch is, and whichever way its axes run: by going that way on the sky."""
+    cards, psi = header("ZEA", dec, east, north, turned), 0.4
+    frame = frame_of(cards, SKY, PATH)
+    y, x = np.indices((NPIX, NPIX), float)
+    theta = polarized_at(cards, y, x, psi)
+    # A flip of an axis turns angles round; both together do not.
+    theta = frame.flipped(-theta if frame.flip_x != frame.flip_y else theta)
+    ones = np.ones((NPIX, NPIX))
+    found = frame.to_axes(np.cos(2 * psi) * ones, np.sin(2 * psi) * ones, "IAU")
+    # 1e-3: positions are differences of pixels half a pixel apart, and ZEA shears a little.
+    np.testing.assert_allclose(found, (np.cos(2 * theta), np.sin(2 * theta)), atol=1e-3)
+    of_cosmo = frame.to_axes(np.cos(2 * psi) * ones, -np.sin(2 * psi) * ones, "COSMO")
+    np.testing.assert_array_equal(of_cosmo, found)
+
+
+@pytest.mark.parametrize(("east", "north"), itertools.product((-1, 1), (-1, 1)))
+def test_axes_that_run_west_or_south_are_turned(east, north):
+    frame = frame_of(header(east=east, north=north), SKY, PATH)
+    assert (frame.flip_x, frame.flip_y) == (east < 0, north < 0)
+    lon, lat = astropy_wcs.WCS(frame.header).wcs_pix2world(*np.indices((NPIX, NPIX))[::-1], 0)
+    assert (np.diff(frame.flipped(lon), axis=1) > 0).all()
+    assert (np.diff(frame.flipped(lat), axis=0) > 0).all()
+    np.testing.assert_array_equal(frame.flipped(frame.flipped(lon)), lon)
+
+
+@pytest.mark.parametrize(
+    ("cards", "line"),
+    [
+        ({"size": (5.0, 5.0)}, r"5 x 5 arcmin in its middle, off 4' by up to 25"),
+        ({"size": (4.0, 4.1)}, r"4 x 4.1 arcmin"),
+        ({"projection": "CAR", "dec": -50.0}, r"2.57. x 4 arcmin"),
+    ],
+)
+def test_other_pixels_are_refused(cards, line):
+    with pytest.raises(LensingError, match=f"maps.fits has pixels of {line}.*"):
+        frame_of(header(**cards), SKY, PATH)
+
+
+def test_pixels_that_are_a_little_off_are_taken():
+    """At 4 degrees from the equator, plate carrée pixels are 0.3 % too narrow."""
+    frame_of(header("CAR", dec=4.0), SKY, PATH)
+
+
+def test_skewed_axes_are_refused():
+    cards = header()
+    cards["PC1_2"] = 0.06
+    with pytest.raises(LensingError, match="3.4 degrees off a right angle"):
+        frame_of(cards, SKY, PATH)
+
+
+def test_maps_without_coordinates_are_refused():
+    with pytest.raises(LensingError, match="no celestial coordinates"):
+        frame_of(astropy_wcs.WCS(naxis=2).to_header(), SKY, PATH)

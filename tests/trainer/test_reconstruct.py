@@ -1,0 +1,166 @@
+"""The command that estimates κ from own maps, with each kind of model."""
+
+import json
+
+import numpy as np
+import pytest
+
+from estimators.own_maps import reconstruction
+from estimators.uncertainty import LEVELS, Uncertainty, rings_of
+from lensing_tfds import LensingConfig, simulate
+from lensing_tfds.configs import DATASET_VERSION
+from lensing_tfds.task import Task
+from tests.trainer.tasks import statistics
+from trainer import reconstruct
+from trainer.networks import families, iterated
+from trainer.networks.scaling import Scaling
+from trainer.runs.checkpoints import BEST, Record, save
+from trainer.runs.history import COLUMNS, row_of
+from trainer.runs.run import RunConfig, load_run, write_config
+from trainer.settings.config import resolve
+
+CONFIG = LensingConfig(
+    "small", npix=32, lx=1.25, stokes="QU", oversampling=2, beam_arcmin=1.0, noise_uK_arcmin=1.0
+)
+OWN = ["--dataset", json.dumps(CONFIG.to_json())]
+
+
+@pytest.fixture(name="skies", scope="module")
+def skies_fixture():
+    return simulate(CONFIG, "test", range(32))
+
+
+@pytest.fixture(name="folder")
+def folder_fixture(tmp_path, skies):
+    np.save(tmp_path / "maps.npy", skies["lensed"])
+    return tmp_path
+
+
+def run(folder, *arguments, maps="maps.npy", output="kappa.npz"):
+    reconstruct.main(["--maps", str(folder / maps), "--output", str(folder / output), *arguments])
+
+
+def refused(capsys, folder, *arguments, **names):
+    """The one line that the command ends with."""
+    with pytest.raises(SystemExit) as end:
+        run(folder, *arguments, **names)
+    assert end.value.code == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1 and lines[0].startswith("error: ")
+    assert not list(folder.glob("kappa*"))
+    return lines[0]
+
+
+def correlation(folder, skies):
+    with np.load(folder / "kappa.npz") as found:
+        kappa = found["kappa"]
+    return np.corrcoef(kappa.ravel(), skies["kappa"].ravel())[0, 1]
+
+
+def test_the_quadratic_estimator_needs_no_more_than_a_config(folder, skies, capsys):
+    run(folder, "--model", "qe", *OWN)
+    said = capsys.readouterr().out
+    assert f"{folder}/maps.npy: 32 patches; the model is for skies of lensing/small\n" in said
+    assert "warning" not in said and f"page: {folder}/kappa.html\n" in said
+    assert correlation(folder, skies) > 0.3
+    page = (folder / "kappa.html").read_text("utf-8")
+    for text in ("QE MV, Wiener", "lensing/small", "within its scatter", "taken for granted"):
+        assert text in page
+    assert (folder / "kappa.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_iterated_estimator_is_fitted_to_simulated_skies(folder, skies, capsys, monkeypatch):
+    monkeypatch.setattr(iterated, "examples_wanted", lambda config: 64)
+    run(folder, "--model", "iterated", *OWN)
+    said = capsys.readouterr().out
+    assert said.startswith("fitting iterated to simulated skies of lensing/small\n")
+    assert correlation(folder, skies) > 0.3
+
+
+def test_a_version_has_the_estimator_that_comes_with_the_package(monkeypatch):
+    monkeypatch.setattr("estimators.references.fitted_iterated", None)  # nothing is fitted
+    by_name, _ = reconstruct.open_model("iterated", "lensing/v11")
+    fitted, ensemble = reconstruct.open_model("pretrained:lensing/v11")
+    assert by_name.basis == fitted.basis
+    assert ensemble.config.name == "v11"
+
+
+@pytest.fixture(name="workdir", scope="module")
+def workdir_fixture(tmp_path_factory):
+    """A run of a network with its first weights, whose errors are known."""
+    workdir = tmp_path_factory.mktemp("run")
+    task = Task(CONFIG, DATASET_VERSION)
+    config = RunConfig(
+        resolve("lensing/small", "", CONFIG, model="1x4-3", epochs=1), CONFIG, DATASET_VERSION
+    )
+    write_config(workdir, config)
+    scaling = Scaling((0.0, 0.0), (4.0, 4.0), (0.0,), (0.1,))
+    model = families.build("1x4-3", task, statistics(task, scaling), seed=0)
+    errors = Uncertainty(
+        CONFIG.sky,
+        np.full(rings_of(CONFIG.sky).num, 1e-8),
+        [1.0, 1e5],
+        np.ones((len(LEVELS), 1)),
+        [1.0, 2.0],
+        50,
+    )
+    row = row_of(1, dict.fromkeys(COLUMNS, 0.5))
+    save(model, workdir / BEST, Record(config.to_json(), (row,), errors.to_json()))
+    return workdir
+
+
+def test_a_run_estimates_with_its_network_and_its_own_errors(folder, workdir, skies, capsys):
+    run(folder, "--model", str(workdir))
+    assert "measured on the run's validation split" in capsys.readouterr().out
+    trained = load_run(workdir)
+    with np.load(folder / "kappa.npz") as found:
+        kappa, std = found["kappa"], found["kappa_std"]
+    np.testing.assert_allclose(kappa, trained.predict(skies["lensed"])[..., 0], rtol=1e-6)
+    np.testing.assert_allclose(std, trained.uncertainty.pixel_std, rtol=1e-6)
+
+
+def test_what_is_not_like_the_model_s_skies_is_warned_of_on_the_page_too(folder, skies, capsys):
+    noisy = skies["lensed"][:2] + 2 * np.random.default_rng(0).standard_normal((2, 32, 32, 2))
+    np.save(folder / "<b>maps.npy", noisy)
+    run(folder, "--model", "qe", *OWN, maps="<b>maps.npy")
+    (line, *_) = (x for x in capsys.readouterr().out.splitlines() if x.startswith("warning: "))
+    assert " times at " in line and " σ)" in line
+    page = (folder / "kappa.html").read_text("utf-8")
+    assert "The maps are not like the skies" in page and "&lt;b&gt;maps.npy" in page
+    assert "<b>maps" not in page
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--model", "qe"], "--model qe needs --dataset, which says the maps' noise, beam and"),
+        (["--model", "iterated"], "--model iterated needs --dataset"),
+        (["--model", "pretrained:v11", *OWN], "--dataset is for --model qe and iterated"),
+        (["--model", "pretrained:v2"], "no pretrained model for lensing/v2: there are lensing/v1,"),
+        (["--model", "v11"], "must be pretrained:v12 or another version, iterated, qe, or a run"),
+        (["--model", "qe", "--dataset", "lensing/v99"], "'v99' is neither a version"),
+        (["--model", "qe", "--dataset", '{"npix": 32}'], "config: the field 'name' is missing"),
+        (["--model", "pretrained:v11"], "maps of 32 x 32 pixels, must be 128 x 128 of 2.344'"),
+    ],
+)
+def test_what_cannot_be_is_said_in_one_line(arguments, line, folder, capsys):
+    assert line in refused(capsys, folder, *arguments)
+
+
+def test_maps_of_other_units_and_masks_are_refused(folder, skies, capsys):
+    np.save(folder / "in_kelvin.npy", skies["lensed"] * 1e-6)
+    np.save(folder / "mask.npy", np.eye(32))
+    line = refused(capsys, folder, "--model", "qe", *OWN, maps="in_kelvin.npy")
+    assert "they look like K" in line
+    line = refused(capsys, folder, "--model", "qe", *OWN, "--mask", str(folder / "mask.npy"))
+    assert "no estimator here filters masked maps yet" in line
+
+
+def test_a_folder_of_kappa_is_made(folder, monkeypatch):
+    monkeypatch.setattr(reconstruction, "SIMULATED", 8)
+    run(folder, "--model", "qe", *OWN, output="new/kappa.npz")
+    assert {path.name for path in (folder / "new").iterdir()} == {
+        "kappa.npz",
+        "kappa.html",
+        "kappa.png",
+    }

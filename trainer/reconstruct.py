@@ -1,0 +1,172 @@
+"""Estimates κ from somebody's own maps: `python -m trainer.reconstruct`.
+
+    python -m trainer.reconstruct --model pretrained:v12 --maps maps.fits --output kappa.fits
+    python -m trainer.reconstruct --model runs/v11 --maps maps.npy --output kappa.npz
+    python -m trainer.reconstruct --model qe --dataset lensing/v12 --maps a.npy --output kappa.npz
+
+The maps are observed ones, µK, of the pixels that the model was made for. Beside the file of κ and
+its errors stand a page, `kappa.html`, and a picture, `kappa.png`. docs/reconstruct.md has the
+formats, and what is checked.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lensing_tfds.command_line import CommandParser, command, printable
+from lensing_tfds.quiet import quiet_tensorflow
+from lensing_tfds.records.storage import expanded
+
+if TYPE_CHECKING:
+    from estimators.ensemble import SkyEnsemble
+    from estimators.estimator import Estimator, Observed
+
+_PRETRAINED = "pretrained:"
+_QUADRATIC, _ITERATED = "qe", "iterated"
+
+
+def open_model(
+    model: str, dataset: str | None = None, data_dir: str | None = None
+) -> tuple[Estimator, SkyEnsemble]:
+    """Returns an estimator, and the skies that it is for.
+
+    Args:
+      model: "pretrained:v12"; "qe" or "iterated", which a dataset says the noise, the beam and the
+        spectra of; or a run's folder.
+      dataset: of the latter two: "lensing/v12", or a config's JSON.
+      data_dir: where a dataset of somebody's own config was built.
+
+    Raises:
+      LensingError: there is no such model, the dataset is missing, or one too many.
+    """
+    from estimators.ensemble import SkyEnsemble
+    from lensing_tfds.errors import LensingError
+    from lensing_tfds.records.stored_config import meant_config
+    from trainer.runs.run import load_run
+
+    if model in (_QUADRATIC, _ITERATED):
+        if dataset is None:
+            raise LensingError(
+                f"--model {model} needs --dataset, which says the maps' noise, beam and spectra: "
+                "lensing/v12, or a config's JSON"
+            )
+        ensemble = SkyEnsemble.of(*meant_config(dataset, data_dir))
+        return (_quadratic if model == _QUADRATIC else _iterated)(ensemble), ensemble
+    if dataset is not None:
+        raise LensingError(
+            f"--dataset is for --model {_QUADRATIC} and {_ITERATED}: {model} has its own"
+        )
+    if model.startswith(_PRETRAINED):
+        name = model.removeprefix(_PRETRAINED).removeprefix("lensing/")
+        return _fitted(name)
+    if not Path(model).exists():
+        raise LensingError(
+            f"--model {model}: must be {_PRETRAINED}v12 or another version, {_ITERATED}, "
+            f"{_QUADRATIC}, or a run's folder, and there is no folder {model}"
+        )
+    run = load_run(model)
+    return run.estimator("test", 1), SkyEnsemble.of(run.lensing)
+
+
+def _quadratic(ensemble: SkyEnsemble) -> Estimator:
+    """The best Wiener-filtered quadratic estimator, of the modes that a real sky has."""
+    from estimators.references import quadratic_references
+
+    found = quadratic_references(ensemble, lambda: _training_skies(ensemble), "simulated skies")
+    return next(estimator for estimator in found if estimator.name.endswith("_wiener"))
+
+
+def _iterated(ensemble: SkyEnsemble) -> Estimator:
+    """The iterated estimator: of a version as it comes with the package, else fitted now."""
+    from estimators.references import fitted_iterated
+    from trainer.pretrained_models import has_pretrained
+
+    if has_pretrained(ensemble.config):
+        return _fitted(ensemble.config.name)[0]
+    print(f"fitting {_ITERATED} to simulated skies of lensing/{ensemble.config.name}")
+    return fitted_iterated(ensemble, lambda: _training_skies(ensemble), "simulated skies")
+
+
+def _fitted(name: str) -> tuple[Estimator, SkyEnsemble]:
+    from estimators.ensemble import SkyEnsemble
+    from estimators.references import iterated
+    from trainer.pretrained_models import pretrained
+
+    model = pretrained(f"lensing/{name}")
+    ensemble = SkyEnsemble.of(model.task.lensing)
+    basis = f"fitted on {model.max_examples} training examples of lensing/{name}"
+    return iterated(ensemble.config, model.staged, basis), ensemble
+
+
+def _training_skies(ensemble: SkyEnsemble) -> Iterator[Observed]:
+    from estimators.own_maps.reconstruction import simulated_skies
+    from trainer.networks.iterated import examples_wanted
+
+    return simulated_skies(ensemble, "train", examples_wanted(ensemble.config))
+
+
+def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = CommandParser(
+        "trainer.reconstruct",
+        "Estimate the convergence from your own observed maps, in files of NumPy or FITS.",
+    )
+    parser.add_argument(
+        "--model",
+        type=expanded,
+        required=True,
+        help=f"{_PRETRAINED}v12 and the like, {_ITERATED}, {_QUADRATIC}, or a run's folder",
+    )
+    parser.add_argument(
+        "--maps", type=expanded, required=True, help="observed maps: .npy, .npz (µK) or .fits"
+    )
+    parser.add_argument(
+        "--mask", type=expanded, help="1 where the sky is observed, as it must be everywhere"
+    )
+    parser.add_shared("--output", required=True, help="κ and its errors: .npz or .fits")
+    parser.add_argument(
+        "--polarization",
+        choices=("COSMO", "IAU"),
+        help="convention of Q and U in a FITS file [its POLCCONV]",
+    )
+    parser.add_shared(
+        "--dataset",
+        help=f"lensing/<config> or JSON: the maps' noise, beam and spectra, for {_ITERATED} and "
+        f"{_QUADRATIC}",
+        otherwise="the model's",
+    )
+    parser.add_shared("--data_dir")
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Runs the command; exits with status 2 for bad input."""
+    arguments = parse_arguments(argv)
+    with command(arguments.verbose, extra="trainer"):
+        # Imported here, so that --help and a mistyped flag answer at once.
+        with quiet_tensorflow():
+            from estimators.own_maps import files
+            from estimators.own_maps.reconstruction import reconstruct
+            from estimators.reports import own_maps_page
+            from lensing_tfds.records.storage import make_folder
+
+        output, path = Path(arguments.output), Path(arguments.maps)
+        files.refuse_output(output, path)
+        estimator, ensemble = open_model(arguments.model, arguments.dataset, arguments.data_dir)
+        if arguments.mask is not None:
+            files.refuse_mask(Path(arguments.mask), ensemble.config)
+        own = files.read_maps(path, ensemble.config, arguments.polarization)
+        make_folder(output.parent)
+        found = reconstruct(estimator, ensemble, own)
+        files.write_kappa(output, own, found.kappa, found.errors)
+        page = own_maps_page.write(output, arguments.model, estimator, found)
+        print(own_maps_page.summary(found))
+        print(f"κ: {printable(output)}")
+        print(f"page: {printable(page)}")
+
+
+if __name__ == "__main__":
+    main()
