@@ -34,7 +34,8 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--model",
-        help="iterated, which is fitted and takes no settings but --max_examples and "
+        help="iterated, a version's default without --fresh, which is fitted and takes no settings "
+        "but --max_examples and "
         "--uncertainty; unet, or another unet-FxLxB; or a stack of the study's: 4x64-1x32-9 is "
         "four Conv2D(64, 3), one Conv2D(32, 3), then Conv2D(1, 9); or hires",
     )

@@ -87,6 +87,13 @@ def test_an_unknown_flag_is_an_error(flag, capsys):
         (["--max_examples", "0"], "max_examples is 0: must be at least 1"),
         (["--max_examples", "20001"], "max_examples is 20001: lensing/v8 train has 20000"),
         (["--model", "unet", "--seed", "-1"], "seed is -1: must be in [0, 2^31)"),
+        (
+            ["--fresh", "--dataset", "lensing/v1"],
+            "lensing/v1 lens one unlensed sky",
+        ),
+        (["--fresh", "--simulators", "1000000"], "simulators is 1000000: must be from 1 to "),
+        (["--fresh", "--reuse", "0"], "reuse is 0: must be at least 1"),
+        (["--fresh", "--model", "iterated"], "fresh is for networks that are trained: iterated is"),
         (["--workdir", "/dev/null/run"], "cannot write to the folder /dev/null/run: Not a dir"),
         (["--data_dir", "/dev/null/data"], "/dev/null/data"),
     ],

@@ -63,6 +63,13 @@ def test_steps_win_over_minutes(data_dir):
     assert (config.epochs, config.minutes) == (2, None)
 
 
+def test_steps_of_fresh_skies_may_be_more_than_are_stored(data_dir):
+    custom = {"dataset": "lensing/tiny", "data_dir": data_dir, "batch_size": 16}
+    custom |= {"fresh": True, "reuse": 2, "max_examples": 320}
+    config = trainer_config(fn_args(custom_config=custom, train_steps=21))
+    assert (config.fresh, config.reuse, config.epochs) == (True, 2, 2)  # 20 steps each
+
+
 def test_the_dataset_is_that_of_the_files_where_none_is_named(data_dir):
     files = [f"{data_dir}/lensing/tiny/1.0.0/lensing-train*"]
     config = trainer_config(fn_args(train_files=files))

@@ -15,7 +15,13 @@ from trainer.networks import families
 from trainer.networks.family import FittedNetwork
 from trainer.networks.memory import MemoryEstimate
 from trainer.settings.optimization import LARGEST, WEIGHT_DECAY, check_count
-from trainer.settings.recipes import FITTED_TAKES, Recipe, recipe_for, refuse_settings_of_training
+from trainer.settings.recipes import (
+    FITTED_TAKES,
+    Recipe,
+    first_trained,
+    recipe_for,
+    refuse_settings_of_training,
+)
 
 BEFORE: dict[str, Any] = {
     "schedule": "constant",
@@ -165,7 +171,10 @@ def resolve(dataset: str, data_dir: str, lensing: LensingConfig, **overrides: An
       LensingError: a value is impossible.
     """
     given = {name: value for name, value in overrides.items() if value is not None}
-    recipe = recipe_for(dataset_name(dataset), given.get("model"), lensing.npix)
+    name = dataset_name(dataset)
+    if given.get("fresh") and "model" not in given:  # a network that is fitted wants few examples
+        given["model"] = first_trained(name, lensing.npix).model
+    recipe = recipe_for(name, given.get("model"), lensing.npix)
     # Where every example lenses the same sky, a mirrored example would show another sky, one that
     # neither validation nor test contains.
     defaults = dataclasses.asdict(recipe) | {"augment": not lensing.fixed_unlensed}

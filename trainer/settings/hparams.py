@@ -111,7 +111,7 @@ class HParams:
         """
         given = {name: value for name, value in overrides.items() if value is not None}
         values = overridden(self.values, given)
-        named = {name: values.get(name) for name in ("model", "optimizer")}
+        named = {name: values.get(name) for name in ("model", "optimizer", "fresh")}
         base = resolve(dataset, data_dir, lensing, **named)
         refuse_settings_of_training(base.model, {**self.values, **given})
         # Not `resolve` for all: a value of None, as of clipnorm, is a value here.

@@ -211,6 +211,16 @@ def trained_recipe(version: str, family: str, npix: int = 0) -> Recipe:
     return recipes.get(family) or recipes[UNetSpace.family]
 
 
+def first_trained(version: str, npix: int = 0) -> Recipe:
+    """Finds the first of a version's networks that is trained, not fitted.
+
+    Args:
+      version: as of `recipe_for`.
+      npix: pixels on a side, as of `recipe_for`.
+    """
+    return next(r for r in recipes_of(version, npix) if not families.is_fitted(r.model))
+
+
 def recipes_of(version: str, npix: int = 0) -> tuple[Recipe, ...]:
     """All recipes of a version, its default's first; of a custom config, those that it gets.
 

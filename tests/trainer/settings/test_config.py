@@ -6,6 +6,7 @@ import pytest
 from lensing_tfds.errors import LensingError
 from lensing_tfds.versions import VERSIONS, dataset_name
 from trainer.settings.config import BEFORE, TrainerConfig, default_workdir, resolve, resumable
+from trainer.settings.hparams import HParams
 from trainer.settings.recipes import recipe_for
 
 
@@ -24,6 +25,12 @@ def test_augmentation_is_on_except_where_all_examples_share_one_unlensed_map():
     assert augmented == {v: v != "v1" for v in VERSIONS}
     assert resolve("lensing/v1", "/data", VERSIONS["v1"], model="unet", augment=True).augment
     assert not resolve("lensing/v2", "/data", VERSIONS["v2"], model="unet", augment=False).augment
+
+
+def test_fresh_skies_are_for_the_first_network_of_a_version_that_is_trained():
+    for resolved in (resolve, HParams({}).resolve):
+        config = resolved("lensing/v11", "/data", VERSIONS["v11"], fresh=True)
+        assert (config.model, config.fresh, config.reuse) == ("unet", True, 1)
 
 
 def test_a_config_survives_json():
@@ -84,8 +91,14 @@ def test_every_setting_that_a_run_may_not_change_changes_the_default_folder():
         "seed": 1,
         "augment": False,
         "deterministic": True,
+        "fresh": True,
+        "reuse": 4,
     }
-    needed = {"weight_decay": {"optimizer": "adamw"}, "global_clipnorm": {"clipnorm": None}}
+    needed = {
+        "weight_decay": {"optimizer": "adamw"},
+        "global_clipnorm": {"clipnorm": None},
+        "reuse": {"fresh": True},
+    }
     study = "5x64-1x32-3"
     base = resolve("lensing/v8", "/data", VERSIONS["v8"], model=study, optimizer="sgd")
     settings = {field.name for field in dataclasses.fields(TrainerConfig)}
@@ -165,6 +178,8 @@ def test_the_default_folder_says_what_is_not_the_studys():
         ("max_examples", "all", "a whole number or null"),
         ("seed", None, "a whole number"),
         ("augment", "no", "true or false"),
+        ("fresh", 1, "true or false"),
+        ("reuse", 1.5, "a whole number"),
     ],
 )
 def test_a_value_of_another_type_is_refused_in_every_field(field, value, allowed):
