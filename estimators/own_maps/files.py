@@ -129,14 +129,14 @@ def refuse_output(path: Path, maps: Path) -> None:
     Raises:
       LensingError: it is of another format, or that of the maps.
     """
-    if path.suffix == ".npy":
+    if path.suffix.lower() == ".npy":
         raise LensingError(f"--output {path}: must end in .npz, which holds κ and its errors")
     if kind_of(path) == FITS and kind_of(maps) != FITS:
         raise LensingError(
             f"--output {path}: {maps} does not say where its pixels are on the sky, as a FITS file "
             "does: must end in .npz"
         )
-    if path.absolute() == maps.absolute():
+    if path.resolve() == maps.resolve():
         raise LensingError(f"--output {path} is the file of the maps: choose another name")
 
 

@@ -38,12 +38,15 @@ class Statistics:
     Attributes:
       power: each field's, µK² steradian, κ's steradian: (n, bands).
       jumps: each Stokes parameter's mean square of opposite edges' difference, µK²: (n, 1).
-      rms: of each Stokes parameter, its mean taken off, µK: (n, channels).
     """
 
     power: Mapping[str, NDArray[np.float64]]
     jumps: Mapping[str, NDArray[np.float64]]
-    rms: NDArray[np.float64]
+
+    @property
+    def number(self) -> int:
+        """The number of maps."""
+        return len(next(iter(self.power.values())))
 
     @classmethod
     def of(
@@ -71,7 +74,6 @@ class Statistics:
         return cls(
             power,
             {name: _jump(maps[..., i])[:, None] for i, name in enumerate(channels)},
-            maps.std(axis=(1, 2), dtype=np.float64),
         )
 
     @classmethod
@@ -82,7 +84,7 @@ class Statistics:
             dicts = [getattr(part, name) for part in parts]
             return {key: np.concatenate([d[key] for d in dicts]) for key in dicts[0]}
 
-        return cls(together("power"), together("jumps"), np.concatenate([p.rms for p in parts]))
+        return cls(together("power"), together("jumps"))
 
 
 def _jump(maps: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -122,10 +124,10 @@ class Likeness:
         """How many errors are too many, of any of all numbers."""
         from scipy import stats
 
-        count = len(self.own.rms)
+        count = self.own.number
         tests = sum(map(len, self.sigmas.values())) + len(self.own.jumps)
         tests *= count + 1 if count > 1 else 1  # all together, and each patch by itself
-        return float(stats.t.isf(FALSE_ALARMS / 2 / tests, len(self.simulated.rms) - 1))
+        return float(stats.t.isf(FALSE_ALARMS / 2 / tests, self.simulated.number - 1))
 
     @functools.cached_property
     def warnings(self) -> list[str]:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from estimators.estimator import Estimator
 from estimators.own_maps.likeness import ESTIMATE
-from estimators.own_maps.reconstruction import SIMULATED, Reconstruction
+from estimators.own_maps.reconstruction import Reconstruction
 from estimators.reports import page, style
 from estimators.reports.page import Html, element
 from estimators.reports.style import Series, points
@@ -80,7 +80,7 @@ def summary(found: Reconstruction) -> str:
     lines = [
         f"{found.own.path}: {_patches(found)}; the model is for skies of "
         f"lensing/{found.likeness.config.name}",
-        f"on {SIMULATED} simulated ones its map-level correlation with κ is "
+        f"on {found.likeness.simulated.number} simulated ones its map-level correlation with κ is "
         f"{found.correlation:.3f}; its error is {found.errors.pixel_std:.3g} a pixel "
         f"({found.errors_basis})",
         *(f"warning: {line}" for line in found.likeness.warnings),

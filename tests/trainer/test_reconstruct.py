@@ -157,7 +157,7 @@ def test_maps_of_other_units_and_masks_are_refused(folder, skies, capsys):
 
 
 def test_a_folder_of_kappa_is_made(folder, monkeypatch):
-    monkeypatch.setattr(reconstruction, "SIMULATED", 8)
+    monkeypatch.setattr(reconstruction, "_MOST", 16)
     run(folder, "--model", "qe", *OWN, output="new/kappa.npz")
     assert {path.name for path in (folder / "new").iterdir()} == {
         "kappa.npz",
