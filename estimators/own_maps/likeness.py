@@ -151,7 +151,7 @@ class Likeness:
         hint = ""
         if name == "B" and np.median(ratio) > _MIXED:
             hint = "; U may have the other sign (COSMO, IAU)"
-        return f"{name} has not the power of skies of {self._dataset}: {listed}{more}{hint}"
+        return f"the power of {name} is not that of skies of {self._dataset}: {listed}{more}{hint}"
 
     def _of_jumps(self, name: str) -> str:
         own, known = self.own.jumps[name], self.simulated.jumps[name]

@@ -44,7 +44,10 @@ _OTHERWISE = (
     "The maps are not like the skies that the estimator was made for. Its estimate, its errors and "
     "its correlation with κ rest on such skies, and hold less the more the maps differ."
 )
-_ASSUMED = "Not seen by this comparison: κ and foregrounds are taken to be as simulated. "
+_ASSUMED = (
+    "The skies that the estimator was made for are simulated, and simpler than the real one. Where "
+    "that hardly changes the power of maps, the comparison above does not see it."
+)
 
 
 def write(output: Path, model: str, estimator: Estimator, found: Reconstruction) -> Path:
@@ -139,7 +142,10 @@ def render(picture: bytes, model: str, estimator: Estimator, found: Reconstructi
             "What is taken for granted",
             page.card(
                 element("p", _ASSUMED),
-                *(element("p", left_out.text) for left_out in realism.idealisations(config)),
+                *(
+                    element("p", simpler.text)
+                    for simpler in (*realism.departures(config), *realism.idealisations(config))
+                ),
             ),
         ),
     )

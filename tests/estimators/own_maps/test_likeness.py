@@ -70,8 +70,8 @@ def test_more_noise_is_seen_where_there_is_more(known, skies, number):
     rng = np.random.default_rng(0)
     noisy = maps + np.float32(rms) * rng.standard_normal(maps.shape, np.float32)
     found = beside(known, noisy, skies["kappa"][some])
-    (line,) = (line for line in found.warnings if line.startswith("B "))
-    assert line.startswith("B has not the power of skies of lensing/small: ")
+    (line,) = (line for line in found.warnings if line.startswith("the power of B "))
+    assert line.startswith("the power of B is not that of skies of lensing/small: ")
     times = re.findall(r"([\d.]+) times at (\d+) < l < (\d+) \(\+([\d.]+) σ\)", line)
     assert 1 <= len(times) <= 3 and all(3 < float(ratio) < 5 for ratio, *_ in times)
     edges = {round(edge) for edge in BANDS.edges}
@@ -90,7 +90,8 @@ def test_u_of_the_other_sign_is_suspected(known, skies):
         BANDS,
     )
     assert any(
-        line.startswith("B ") and line.endswith("; U may have the other sign (COSMO, IAU)")
+        line.startswith("the power of B ")
+        and line.endswith("; U may have the other sign (COSMO, IAU)")
         for line in found.warnings
     )
 

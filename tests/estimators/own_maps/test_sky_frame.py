@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from estimators.own_maps.sky_frame import frame_of
+from estimators.quadratic.fields import fields_of
 from lensing_tfds.errors import LensingError
 from lensing_tfds.sky.flat_sky import FlatSky
+from lensing_tfds.sky.instrument import taper_window
 
 astropy_wcs = pytest.importorskip("astropy.wcs")
 
@@ -106,3 +108,41 @@ def test_skewed_axes_are_refused():
 def test_maps_without_coordinates_are_refused():
     with pytest.raises(LensingError, match="no celestial coordinates"):
         frame_of(astropy_wcs.WCS(naxis=2).to_header(), SKY, PATH)
+
+
+CURVED = FlatSky(32, np.radians(5))
+LMAX = 800
+
+
+@pytest.fixture(name="alms", scope="module")
+def alms_fixture():
+    """T, E and B of a whole sky, on the patch's scales: T is E, and there is no B."""
+    curvedsky = pytest.importorskip("pixell.curvedsky")
+    ell = np.arange(LMAX + 1.0)
+    alm = curvedsky.rand_alm(np.where(ell > 200, 1 / np.maximum(ell, 1) ** 2, 0), lmax=LMAX, seed=1)
+    return np.stack([alm, alm, 0 * alm])
+
+
+@pytest.mark.parametrize(("dec", "turned"), [(0.0, 0.0), (-60.0, 30.0), (88.0, 0.0)])
+def test_e_of_the_whole_sky_is_e_of_the_patch_wherever_that_is(alms, dec, turned):
+    """By pixell's harmonics on the sphere (COSMO): with its sign, and hardly a B."""
+    curvedsky = pytest.importorskip("pixell.curvedsky")
+    arcmin = np.degrees(CURVED.pixel) * 60
+    wcs = astropy_wcs.WCS(header("ZEA", dec, turned=turned, size=(arcmin, arcmin)))
+    wcs.wcs.crpix = [CURVED.npix / 2 + 0.5] * 2
+    y, x = np.indices((CURVED.npix,) * 2)
+    lon, lat = np.radians(wcs.wcs_pix2world(x, y, 0))
+    on_sky = curvedsky.alm2map_pos(alms, np.array([lat.ravel(), lon.ravel()]))
+    frame = frame_of(wcs.to_header(), CURVED, PATH)
+    t, q, u = frame.flipped(on_sky.reshape(3, CURVED.npix, CURVED.npix))
+    q, u = frame.to_axes(q, u, "COSMO")
+    maps = np.stack([t, q, u], axis=-1)[None] * taper_window(CURVED, 1.5)[:, :, None]
+    modes = fields_of(maps, ("T", "Q", "U"), CURVED)
+    inside = (CURVED.ell > 300) & (CURVED.ell < LMAX)
+
+    def power(one, two):
+        return np.sum((modes[one] * modes[two].conj()).real[0][inside])
+
+    assert power("T", "E") > 0.99 * np.sqrt(power("T", "T") * power("E", "E"))
+    # What a window of 5 degrees leaks at these l. Not turned, it has 80 % of E and more.
+    assert power("B", "B") < 0.07 * power("E", "E")
