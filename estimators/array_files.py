@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,8 +51,13 @@ def open_fits(path: Path) -> Iterator[Any]:
     Raises:
       LensingError: astropy is not installed.
     """
-    with fits_of(path).open(path, memmap=True) as hdus:
-        yield hdus
+    fits = fits_of(path)
+    from astropy.utils.exceptions import AstropyWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AstropyWarning)  # whoever cannot read it says so
+        with fits.open(path, memmap=True) as hdus:
+            yield hdus
 
 
 def fits_of(path: Path) -> Any:

@@ -77,7 +77,8 @@ def read_maps(path: Path, config: LensingConfig, convention: str | None = None) 
     _refuse_other_size(array.shape[array.ndim - rank :][:2], path, config)
     if array.shape[array.ndim - rank :] != per_patch or array.size == 0:
         raise _misshapen(array.shape, path, config)
-    maps = np.asarray(array, np.float32).reshape(-1, npix, npix, count)
+    with np.errstate(over="ignore"):  # what is infinite is refused as that
+        maps = np.asarray(array, np.float32).reshape(-1, npix, npix, count)
     notes = (
         ("Unit", f"{MICROKELVIN}, taken for granted"),
         ("Pixels", f"{config.pixel_arcmin:.4g}′, taken for granted"),
@@ -233,13 +234,13 @@ def _read_fits(path: Path, config: LensingConfig, convention: str | None) -> Own
     with naming(path), open_fits(path) as hdus:
         hdu = _image(hdus, path)
         data, header = np.asarray(hdu.data), hdu.header
-    _refuse_other_kind(data, path)
-    if data.ndim not in (2, 3, 4):
-        raise LensingError(f"{path} has an image of shape {data.shape}: must have 2 to 4 axes")
-    is_one = data.ndim < 4
-    data = data.reshape(-1, *((1,) if data.ndim == 2 else ()), *data.shape[-3:])
-    _refuse_other_size(data.shape[-2:], path, config)
-    stokes = _stokes(header, data.shape[1], path)
+        _refuse_other_kind(data, path)
+        if data.ndim not in (2, 3, 4):
+            raise LensingError(f"{path} has an image of shape {data.shape}: must have 2 to 4 axes")
+        is_one = data.ndim < 4
+        data = data.reshape(-1, *((1,) if data.ndim == 2 else ()), *data.shape[-3:])
+        _refuse_other_size(data.shape[-2:], path, config)
+        stokes = _stokes(header, data.shape[1], path)
     if missing := [name for name in config.channels if name not in stokes]:
         raise LensingError(
             f"{path} has {', '.join(stokes)} and lacks {', '.join(missing)}, which "
@@ -264,7 +265,8 @@ def _read_fits(path: Path, config: LensingConfig, convention: str | None) -> Own
         notes.append(("Polarization", said))
     turned = [w for flip, w in ((frame.flip_x, "west"), (frame.flip_y, "south")) if flip]
     notes.append(("Axes", f"run {' and '.join(turned)}: turned" if turned else "run north, east"))
-    stacked = np.stack([maps[name] for name in config.channels], axis=-1).astype(np.float32)
+    with np.errstate(over="ignore"):
+        stacked = np.stack([maps[name] for name in config.channels], axis=-1).astype(np.float32)
     return OwnMaps(path, stacked, frame, tuple(notes), is_one)
 
 
@@ -278,7 +280,13 @@ def _image(hdus: Any, path: Path) -> Any:
 
 def _stokes(header: Any, count: int, path: Path) -> list[str]:
     """The Stokes parameters along the third axis: as the header says, or by their number."""
-    if str(header.get("CTYPE3", "")).strip().upper() == "STOKES":
+    third, fourth = (str(header.get(name, "")).strip().upper() for name in ("CTYPE3", "CTYPE4"))
+    if fourth == "STOKES" or (count > 1 and third not in ("", "STOKES")):
+        raise LensingError(
+            f"{path} has axes {third or 'without a name'}, {fourth or 'without a name'} beside the "
+            "pixels': the third must be STOKES (CTYPE3), and patches are a fourth"
+        )
+    if third == "STOKES":
         first, step = header.get("CRVAL3", 1.0), header.get("CDELT3", 1.0)
         start = header.get("CRPIX3", 1.0)
         numbers = [round(first + (place + 1 - start) * step) for place in range(count)]

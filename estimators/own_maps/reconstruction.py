@@ -68,13 +68,7 @@ def reconstruct(estimator: Estimator, ensemble: SkyEnsemble, own: OwnMaps) -> Re
     first = next(skies)
     expected = np.sqrt(np.mean(first[LENSED].var(axis=(1, 2), dtype=np.float64), axis=0))
     refuse_unusable(own.maps, expected, config, str(own.path))
-    together = _together(config.npix)
-    kappa = np.concatenate(
-        [
-            estimator.kappa(own.maps[few], np.arange(len(own.maps))[few]).astype(np.float32)
-            for few in (slice(i, i + together) for i in range(0, len(own.maps), together))
-        ]
-    )
+    kappa = _estimated(estimator, own, config.name)
     pairs, statistics = [], []
     for sky in itertools.chain([first], skies):
         estimate = estimator.kappa(sky[LENSED], sky["index"]).astype(np.float32)
@@ -95,6 +89,18 @@ def reconstruct(estimator: Estimator, ensemble: SkyEnsemble, own: OwnMaps) -> Re
         Likeness(config, own_statistics, Statistics.joined(statistics), bands),
         ensemble.theory,
     )
+
+
+def _estimated(estimator: Estimator, own: OwnMaps, name: str) -> NDArray[np.float32]:
+    advice = f"the maps are not like skies of lensing/{name}, by their unit or their noise"
+    strict = dataclasses.replace(estimator, advice=advice)
+    together, numbers = _together(own.maps.shape[1]), np.arange(len(own.maps))
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused
+        parts = [
+            strict.kappa(own.maps[few], numbers[few]).astype(np.float32)
+            for few in (slice(i, i + together) for i in range(0, len(numbers), together))
+        ]
+    return np.concatenate(parts)
 
 
 def simulated_number(npix: int) -> int:

@@ -75,24 +75,15 @@ def frame_of(header: Any, sky: FlatSky, path: Path) -> SkyFrame:
     Raises:
       LensingError: it has no celestial coordinates, or pixels of another size, or not square ones.
     """
-    import warnings
-
-    from astropy.wcs import WCS, FITSFixedWarning
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FITSFixedWarning)
-        wcs = WCS(header, naxis=2)
-    if not wcs.has_celestial:
-        raise LensingError(
-            f"{path} has no celestial coordinates (CTYPE1, CTYPE2, ...), which say how large its "
-            "pixels are and which way they run: write them, or give the maps as .npy"
-        )
+    wcs = _coordinates(header, path)
     y, x = np.indices((sky.npix, sky.npix), float)
-    radial, east, north = _directions(*wcs.wcs_pix2world(x, y, 0))
+    radial, east, north = _directions(wcs, x, y)
     along_x, along_y = (
-        _unit(wcs, x + dx / 2, y + dy / 2) - _unit(wcs, x - dx / 2, y - dy / 2)
+        _directions(wcs, x + dx / 2, y + dy / 2)[0] - _directions(wcs, x - dx / 2, y - dy / 2)[0]
         for dx, dy in ((1, 0), (0, 1))
     )
+    if not (np.isfinite(along_x).all() and np.isfinite(along_y).all()):
+        raise LensingError(f"{path} has pixels that are not on the sky by its coordinates")
     _refuse_other_pixels(along_x, along_y, sky, path)
     centre = (sky.npix // 2, sky.npix // 2)
     # Seen from inside, east, north and outwards are right-handed; a map that is not is mirrored.
@@ -103,6 +94,24 @@ def frame_of(header: Any, sky: FlatSky, path: Path) -> SkyFrame:
     angle = np.arctan2(sign * _dot(along_y, east), sign * _dot(along_y, north))
     frame = SkyFrame(flip_y, flip_x, angle, wcs.to_header())
     return dataclasses.replace(frame, position_angle=frame.flipped(angle))
+
+
+def _coordinates(header: Any, path: Path) -> Any:
+    """Astropy's WCS of the first two axes."""
+    from astropy.wcs import WCS, WcsError
+
+    try:
+        wcs = WCS(header, naxis=2)
+        wcs.wcs.set()
+    except (WcsError, ValueError, TypeError) as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise LensingError(f"{path} has coordinates that say nothing: {reason}") from error
+    if not wcs.has_celestial:
+        raise LensingError(
+            f"{path} has no celestial coordinates (CTYPE1, CTYPE2, ...), which say how large its "
+            "pixels are and which way they run: write them, or give the maps as .npy"
+        )
+    return wcs
 
 
 def _refuse_other_pixels(along_x: NDArray, along_y: NDArray, sky: FlatSky, path: Path) -> None:
@@ -126,15 +135,12 @@ def _refuse_other_pixels(along_x: NDArray, along_y: NDArray, sky: FlatSky, path:
         )
 
 
-def _unit(wcs: Any, x: NDArray, y: NDArray) -> NDArray[np.float64]:
-    return _directions(*wcs.wcs_pix2world(x, y, 0))[0]
-
-
 def _directions(
-    longitude: NDArray, latitude: NDArray
+    wcs: Any, x: NDArray[np.float64], y: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Outward, eastward and northward unit vectors at degrees on the sky, (..., 3) each."""
-    lon, lat = np.radians(longitude), np.radians(latitude)
+    """Outward, eastward and northward unit vectors at pixels, (..., 3) each."""
+    world = wcs.wcs_pix2world(x, y, 0)
+    lon, lat = (np.radians(world[axis]) for axis in (wcs.wcs.lng, wcs.wcs.lat))
     radial = (np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat))
     east = (-np.sin(lon), np.cos(lon), np.zeros_like(lon))
     north = (-np.sin(lat) * np.cos(lon), -np.sin(lat) * np.sin(lon), np.cos(lat))

@@ -142,10 +142,8 @@ def render(picture: bytes, model: str, estimator: Estimator, found: Reconstructi
             "What is taken for granted",
             page.card(
                 element("p", _ASSUMED),
-                *(
-                    element("p", simpler.text)
-                    for simpler in (*realism.departures(config), *realism.idealisations(config))
-                ),
+                *(element("p", departure.text) for departure in realism.departures(config)),
+                *(element("p", left_out.text) for left_out in realism.idealisations(config)),
             ),
         ),
     )

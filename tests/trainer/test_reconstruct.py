@@ -156,6 +156,18 @@ def test_maps_of_other_units_and_masks_are_refused(folder, skies, capsys):
     assert "no estimator here filters masked maps yet" in line
 
 
+@pytest.mark.filterwarnings("error")
+def test_maps_that_the_estimator_diverges_on_are_named(folder, workdir, skies, capsys, monkeypatch):
+    monkeypatch.setattr(
+        "trainer.runs.run.Run.predict", lambda self, maps: maps[..., :1] * np.float32(1e38) * 1e38
+    )
+    line = refused(capsys, folder, "--model", str(workdir))
+    assert line.endswith(
+        "for example 0 is not finite (NaN or infinite): the maps are not like skies of "
+        "lensing/small, by their unit or their noise"
+    )
+
+
 def test_a_folder_of_kappa_is_made(folder, monkeypatch):
     monkeypatch.setattr(reconstruction, "_MOST", 16)
     run(folder, "--model", "qe", *OWN, output="new/kappa.npz")

@@ -122,6 +122,21 @@ def test_a_file_that_is_missing_or_holds_several_arrays_is_named(tmp_path):
         read_maps(tmp_path / "maps.npz", T)
 
 
+@pytest.mark.filterwarnings("error")
+def test_numbers_beyond_single_precision_become_infinite_in_silence(tmp_path):
+    own = read_maps(saved(tmp_path, noise(16, 16) * 1e300), T)
+    assert np.isinf(own.maps).any()
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_file_that_is_cut_off_is_named_in_one_line(tmp_path, capfd):
+    path = fits_file(tmp_path, noise(40, 16, 16))
+    path.write_bytes(path.read_bytes()[:9000])
+    with pytest.raises(LensingError, match="cannot read .*maps.fits"):
+        read_maps(path, T)
+    assert capfd.readouterr() == ("", "")
+
+
 def test_a_convention_says_nothing_of_arrays_that_are_not_on_the_sky(tmp_path):
     with pytest.raises(LensingError, match="--polarization IAU is for FITS files"):
         read_maps(saved(tmp_path, noise(16, 16, 2)), QU, "IAU")
@@ -165,6 +180,9 @@ def test_stokes_parameters_of_fits_are_found(config, shape, cards, taken, tmp_pa
         ((2, 16, 16), {"POLCCONV": None}, "does not say the sign of U .*give --polarization COSMO"),
         ((2, 16, 16), {"coordinates": False}, "no celestial coordinates"),
         ((1, 1, 2, 16, 16), {}, "must have 2 to 4 axes"),
+        ((2, 16, 16), {"CTYPE3": "FREQ"}, "has axes FREQ, without a name beside the pixels'"),
+        ((3, 1, 16, 16), {"CTYPE3": "FREQ", "CTYPE4": "STOKES"}, "has axes FREQ, STOKES beside"),
+        ((2, 16, 16), {"CTYPE3": "STOKES", "CRVAL3": "one"}, "cannot read .*maps.fits"),
     ],
 )
 def test_other_fits_files_are_named(shape, cards, line, tmp_path):

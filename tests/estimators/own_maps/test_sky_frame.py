@@ -105,6 +105,44 @@ def test_skewed_axes_are_refused():
         frame_of(cards, SKY, PATH)
 
 
+@pytest.mark.parametrize("dec", [0.0, -60.0])
+def test_axes_may_be_the_other_way_round(dec):
+    """Declination along x: the same sky, mirrored at the diagonal, has the same Q and U there."""
+    cards = header(dec=dec)
+    swapped = cards.copy()
+    for one, two in ((1, 2), (2, 1)):
+        for name in ("CTYPE{}", "CRVAL{}", "CRPIX{}", "CDELT{}"):
+            swapped[name.format(two)] = cards[name.format(one)]
+    frame, other = frame_of(cards, SKY, PATH), frame_of(swapped, SKY, PATH)
+    signs = np.random.default_rng(0).standard_normal((2, NPIX, NPIX))
+    here = frame.to_axes(*frame.flipped(signs), "IAU")
+    there = other.to_axes(*other.flipped(signs.swapaxes(1, 2)), "IAU")
+    # What is turned by 90 degrees has the other sign, and its pixels are turned with it. 1e-3: ZEA
+    # shears a little, and the angle is that of another axis.
+    for one, two in zip(here, there, strict=True):
+        assert any(
+            np.allclose(one, sign * np.rot90(two, k), atol=1e-3)
+            for sign, k in ((1, 0), (1, 2), (-1, 1), (-1, 3))
+        )
+
+
+@pytest.mark.parametrize(
+    ("changed", "line"),
+    [
+        ({"CTYPE1": "XX---YYY"}, "has coordinates that say nothing: Unrecognized projection code"),
+        ({"CTYPE2": ""}, "has coordinates that say nothing: Unmatched celestial axes"),
+        ({"CDELT1": 0.0}, "has coordinates that say nothing: .*singular"),
+        ({"CTYPE1": "RA---SIN", "CTYPE2": "DEC--SIN", "CRPIX1": 9000.0}, "not on the sky"),
+    ],
+)
+def test_coordinates_that_make_no_sense_are_refused_in_one_line(changed, line):
+    cards = header()
+    cards.update(changed)
+    with pytest.raises(LensingError, match=line) as refused:
+        frame_of(cards, SKY, PATH)
+    assert "\n" not in str(refused.value)
+
+
 def test_maps_without_coordinates_are_refused():
     with pytest.raises(LensingError, match="no celestial coordinates"):
         frame_of(astropy_wcs.WCS(naxis=2).to_header(), SKY, PATH)
