@@ -91,7 +91,7 @@ def test_u_of_the_other_sign_is_suspected(known, skies):
     )
     assert any(
         line.startswith("the power of B ")
-        and line.endswith("; U may have the other sign (COSMO, IAU)")
+        and line.endswith("; E is mixed into it, by edges or by U of the other sign (COSMO, IAU)")
         for line in found.warnings
     )
 
@@ -106,6 +106,20 @@ def test_a_patch_cut_out_of_a_larger_sky_jumps_at_its_edges(known):
         )
         for l in lines
     )
+
+
+def test_an_estimate_with_heavy_tails_is_measured_by_those_of_simulated_skies(known, skies):
+    """One sky of each has a hundred times the power, as where an estimate diverges."""
+    own = statistics(skies["lensed"][:50], skies["kappa"][:50])
+    heavy = dataclasses.replace(known, power=dict(known.power))
+    for of in (own, heavy):
+        times = np.where(np.arange(of.number) == 5, 100.0, 1.0)
+        of.power[ESTIMATE] = of.power[ESTIMATE] * times[:, None]
+    found = Likeness(CONFIG, own, heavy, BANDS)
+    assert found.warnings == [] and found.estimate_limit > 2 * found.limit
+    # Where simulated skies have no such tails, it is found out.
+    (line,) = Likeness(CONFIG, own, known, BANDS).warnings
+    assert line.startswith(f"the power of {ESTIMATE} is not that of skies")
 
 
 def test_one_patch_of_many_is_found(known, skies):

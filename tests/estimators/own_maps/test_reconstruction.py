@@ -128,7 +128,7 @@ def test_u_of_the_wrong_sign_is_warned_of(sky, model, tmp_path):
     maps, kappa = sky
     found = reconstruct(*model, written(tmp_path, maps, POLCCONV="IAU"))
     assert scores(kappa, found.own.in_file_order(found.kappa))[:, 0].max() < 0.3
-    assert any("U may have the other sign" in line for line in found.likeness.warnings)
+    assert any("by U of the other sign" in line for line in found.likeness.warnings)
 
 
 def test_the_errors_and_the_correlation_are_those_of_simulated_skies(model, tmp_path):
