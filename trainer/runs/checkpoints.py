@@ -15,7 +15,9 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +28,7 @@ from trainer.runs.history import HISTORY, Row, read_history
 if TYPE_CHECKING:
     import keras
 
-BEST, LAST, RUNNING = "best.keras", "last.keras", "running.keras"
+BEST, LAST, RUNNING = ALL = ("best.keras", "last.keras", "running.keras")
 
 _MEMBER = "run.json"
 _SEAL_BYTES = 2 * hashlib.sha256().digest_size  # in hexadecimal digits
@@ -133,6 +135,37 @@ def read_whole_record(path: Path) -> Record | None:
         return read_record(path)
     except LensingError:
         return None
+
+
+def read_whole_records(workdir: Path) -> dict[str, Record]:
+    """Reads the records of a run's checkpoints that are there and whole, by their names."""
+    found = {name: read_whole_record(workdir / name) for name in ALL}
+    return {name: record for name, record in found.items() if record is not None}
+
+
+def refuse_other_epochs(workdir: Path, records: Mapping[str, Record]) -> None:
+    """Makes sure that the epochs of all checkpoints are those of one run.
+
+    Two runs of the same settings, as on a GPU that sums in any order, differ in their losses.
+
+    Args:
+      workdir: the run's folder.
+      records: of its checkpoints, by their names.
+
+    Raises:
+      LensingError: an epoch that two of them have had other losses.
+    """
+    longest = max(records, key=lambda name: len(records[name].history), default="")
+    for name, record in records.items():
+        for ours, theirs in zip(record.history, records[longest].history, strict=False):
+            for column in ("epoch", "loss", "val_loss"):
+                one, other = ours[column], theirs[column]
+                if one != other and not math.isnan(one + other):  # of epoch 0
+                    raise LensingError(
+                        f"{workdir / name} and {longest} are of different runs: epoch "
+                        f"{ours['epoch']:.0f} has {column} {one:.6g} in the one and {other:.6g} "
+                        "in the other; delete the one that you do not want"
+                    )
 
 
 def read_epochs(workdir: Path) -> list[Row]:

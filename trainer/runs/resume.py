@@ -12,11 +12,9 @@ import keras
 from lensing_tfds.errors import LensingError
 from trainer.loop.averages import averages_for_weights, swap_averages
 from trainer.runs import checkpoints
-from trainer.runs.checkpoints import BEST, LAST, RUNNING, Record
+from trainer.runs.checkpoints import ALL, BEST, LAST, RUNNING, Record
 from trainer.runs.history import HISTORY, Row, read_history
 from trainer.runs.run import CONFIG, RunConfig, read_config, settings_changed
-
-_ALL = (LAST, BEST, RUNNING)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +75,7 @@ class Stopped:
           report: prints a line.
         """
         self._tell(report)
-        for name in (*_ALL, HISTORY):
+        for name in (*ALL, HISTORY):
             (self.workdir / name).unlink(missing_ok=True)
 
     def _tell(self, report: Callable[[str], None]) -> None:
@@ -95,14 +93,17 @@ def stopped_run(workdir: Path) -> Stopped | None:
       The run; None where nothing is kept.
 
     Raises:
-      LensingError: all checkpoints are damaged, or they are of different runs.
+      LensingError: all checkpoints are damaged, or they are of different runs; or a folder has the
+        name of a file.
     """
-    found = {name: checkpoints.read_whole_record(workdir / name) for name in _ALL}
-    records = {name: record for name, record in found.items() if record is not None}
+    for name in (*ALL, CONFIG, HISTORY):
+        if (workdir / name).is_dir():
+            raise LensingError(f"{workdir / name} is a folder, where a file belongs: move it away")
+    records = checkpoints.read_whole_records(workdir)
     if not records:
-        if any((workdir / name).exists() for name in found):
+        if there := [name for name in ALL if (workdir / name).exists()]:
             raise LensingError(
-                f"no checkpoint in {workdir} is whole: restore {LAST} or {BEST}, or delete the "
+                f"no checkpoint in {workdir} is whole: restore {' or '.join(there)}, or delete the "
                 "folder and train again"
             )
         return None
@@ -113,6 +114,7 @@ def stopped_run(workdir: Path) -> Stopped | None:
                 f"checkpoints in {workdir} are of different runs ({changed}): delete the one "
                 "that you do not want"
             )
+    checkpoints.refuse_other_epochs(workdir, records)
     config = RunConfig.from_json(record.config)
     ended = {name: record for name, record in records.items() if name != RUNNING}
     return Stopped(
@@ -139,7 +141,7 @@ def _place(record: Record) -> tuple[int, int]:
 
 def _best(ended: Mapping[str, Record]) -> Row | None:
     """The row of the best network, or of the one that is to replace it."""
-    record = ended.get(BEST, ended.get(LAST))
+    record = ended.get(LAST if _repair(ended) == (BEST, LAST) else BEST)
     return record.history[-1] if record is not None and record.history else None
 
 
@@ -147,7 +149,14 @@ def _repair(ended: Mapping[str, Record]) -> tuple[str, str] | None:
     """Names a checkpoint of a finished epoch and the one of a later epoch that replaces it."""
     if BEST in ended and (LAST not in ended or ended[LAST].epoch < ended[BEST].epoch):
         return LAST, BEST
-    return (BEST, LAST) if LAST in ended and BEST not in ended else None
+    if LAST in ended and (BEST not in ended or _is_outdated(ended[BEST], ended[LAST])):
+        return BEST, LAST
+    return None
+
+
+def _is_outdated(best: Record, last: Record) -> bool:
+    """Whether a later epoch's network is better than the best one, which is written first."""
+    return last.history[-1]["val_loss"] < best.history[-1]["val_loss"]
 
 
 def _checkpoint_faults(
@@ -174,6 +183,9 @@ def _checkpoint_faults(
                 f"{records[LAST].epoch} replaces it until a later one has a lower loss"
             )
         faults.append((BEST, f"{_state(workdir / BEST)}: {consequence}"))
+    elif LAST in records and _is_outdated(records[BEST], records[LAST]):
+        outdated = f"of epoch {records[BEST].epoch}, and epoch {records[LAST].epoch} is better"
+        faults.append((BEST, f"{outdated}: {LAST} replaces it"))
     return faults
 
 

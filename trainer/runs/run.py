@@ -361,12 +361,13 @@ def load_run(workdir: str | Path) -> Run:
         raise LensingError(
             f"{workdir} holds no run (no {CONFIG}): train one with python -m trainer"
         )
-    for name in (checkpoints.BEST, checkpoints.LAST, checkpoints.RUNNING):
-        record = checkpoints.read_whole_record(workdir / name)
-        if record is not None and (changed := settings_changed(record.config, config.to_json())):
+    records = checkpoints.read_whole_records(workdir)
+    for name, record in records.items():
+        if changed := settings_changed(record.config, config.to_json()):
             raise LensingError(
                 f"{workdir / name} and {path} are of different runs ({changed}): {_TRAIN_AGAIN}"
             )
+    checkpoints.refuse_other_epochs(workdir, records)
     return Run(
         workdir,
         config.trainer,

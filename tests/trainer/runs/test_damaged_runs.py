@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lensing_tfds.errors import LensingError
-from trainer.runs.checkpoints import BEST, LAST, load, read_record, save
+from trainer.runs.checkpoints import BEST, LAST, RUNNING, load, read_record, save
 from trainer.runs.run import load_run
 from trainer.train import train
 
@@ -132,12 +132,46 @@ def test_a_best_network_that_is_the_last_is_copied_from_there(config, tmp_path):
     assert read_record(tmp_path / BEST) == read_record(tmp_path / LAST)
 
 
+def test_a_best_network_that_was_put_there_of_a_worse_epoch_is_replaced(whole, workdir):
+    record = read_record(workdir / LAST)
+    first = {**record.history[0], "val_loss": record.history[2]["val_loss"] + 1}
+    record = dataclasses.replace(record, history=(first, *record.history[1:]))
+    for name, epochs in ((BEST, 1), (LAST, 3)):
+        history = record.history[:epochs]
+        save(load(workdir / name), workdir / name, dataclasses.replace(record, history=history))
+    lines = retrained(whole[0], workdir)
+    assert lines[0] == f"{workdir / BEST} is of epoch 1, and epoch 3 is better: {LAST} replaces it"
+    assert read_record(workdir / BEST).epoch == load_run(workdir).best_epoch()["epoch"] == 3
+    assert "replaces" not in retrained(whole[0], workdir)[0]
+
+
+@pytest.mark.parametrize("name", [BEST, LAST])
+def test_checkpoints_of_two_runs_of_the_same_settings_are_told_by_their_losses(
+    whole, workdir, name
+):
+    record = read_record(workdir / name)
+    changed = {**record.history[1], "loss": 0.5}
+    history = (record.history[0], changed, *record.history[2:])
+    save(load(workdir / name), workdir / name, dataclasses.replace(record, history=history))
+    for open_it in (load_run, lambda folder: train(whole[0], folder, quiet)):
+        with pytest.raises(LensingError, match="are of different runs: epoch 2 has loss .*0.5"):
+            open_it(workdir)
+
+
 def test_without_a_whole_checkpoint_the_run_is_refused_and_left(whole, workdir):
     for name in (BEST, LAST):
         (workdir / name).write_bytes(b"nothing")
     with pytest.raises(LensingError, match=f"no checkpoint in {workdir} is whole: restore"):
         train(whole[0], workdir, quiet)
     assert (workdir / BEST).read_bytes() == b"nothing"
+
+
+@pytest.mark.parametrize("name", [RUNNING, *FILES])
+def test_a_folder_in_place_of_a_file_is_named_before_any_work(whole, workdir, name):
+    (workdir / name).unlink(missing_ok=True)
+    (workdir / name).mkdir()
+    with pytest.raises(LensingError, match=f"{workdir / name} is a folder.*: move it away"):
+        train(whole[0], workdir, quiet)
 
 
 def test_a_run_whose_checkpoints_were_removed_begins_again_and_says_so(whole, workdir):
