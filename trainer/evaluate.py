@@ -78,6 +78,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(results.summary(subject, evaluation))
         if checked is not None:
             print(checks.summary(checked))
+        if arguments.predictions is None and subject.fingerprint != evaluation.fingerprint:
+            print(
+                "the run was trained further while it was judged: this is of its network of "
+                "before; judge again once training has ended"
+            )
         print(f"report: {printable(page)}")
 
 

@@ -196,6 +196,25 @@ def test_dataset_theory_bands_and_kappas_spectrum_are_found_once(workdir, builde
     assert ("spectra_of", load_run(workdir).lensing, str(builder.data_path)) in calls
 
 
+def test_a_run_that_is_trained_further_meanwhile_is_judged_as_it_was(
+    workdir, changed, capsys, monkeypatch
+):
+    before, judged = (workdir / "best.keras").read_bytes(), judge.judge_estimators
+
+    def train_and_judge(*arguments):
+        found = judged(*arguments)
+        train(changed(epochs=4), workdir, lambda line: None)
+        return found
+
+    monkeypatch.setattr(judge, "judge_estimators", train_and_judge)
+    main(["--workdir", str(workdir), "--no-baselines"])
+    assert load_run(workdir).best_epoch()["epoch"] > 2
+    assert "the run was trained further while it was judged" in capsys.readouterr().out
+    metrics = json.loads((workdir / "metrics.json").read_text())
+    assert metrics["fingerprint"] == {"best.keras": hashlib.sha256(before).hexdigest()}
+    assert "judged is 2" in (workdir / "report.html").read_text()
+
+
 def test_a_dataset_that_moved_is_found(workdir, data_dir, tmp_path, capsys):
     main(["--workdir", str(workdir), "--no-baselines"])
     before = json.loads((workdir / "metrics.json").read_text())

@@ -186,11 +186,16 @@ class Run:
         values = self.history[objective]
         if len(values) == 0:
             raise LensingError(f"the run in {self.workdir} has no finished epoch yet")
+        if objective == "val_loss" and self._kept_best is not None:
+            return dict(self._kept_best.history[-1])
         best = int(np.nanargmin(values) if objective.endswith("loss") else np.nanargmax(values))
-        if objective == "val_loss":
-            kept = checkpoints.read_whole_record(self.workdir / checkpoints.BEST)
-            best = len(kept.history) - 1 if kept is not None and kept.history else best
         return {name: float(column[best]) for name, column in self.history.items()}
+
+    @functools.cached_property
+    def _kept_best(self) -> checkpoints.Record | None:
+        """The record of best.keras when it is first asked for: a training may replace the file."""
+        record = checkpoints.read_whole_record(self.workdir / checkpoints.BEST)
+        return record if record is not None and record.history else None
 
     @property
     def is_finished(self) -> bool:
@@ -257,8 +262,7 @@ class Run:
         Raises:
           LensingError: no epoch is finished yet.
         """
-        if len(self.history["epoch"]) == 0:
-            raise LensingError(f"the run in {self.workdir} has no finished epoch yet")
+        self.best_epoch()  # that is judged
         label = ITERATED if self.name == iterated.NAME else f"network {self.name}"
         return dataclasses.replace(network(self.predict, label), uncertainty=self.uncertainty)
 
