@@ -41,6 +41,7 @@ from trainer.loop.interruption import (
     saying_what_is_kept,
     signals_held,
 )
+from trainer.loop.loss_scale import LeftOutSteps
 from trainer.loop.losses import StandardisedError
 from trainer.loop.memory import refuse_too_large
 from trainer.loop.metrics import MapCorrelation
@@ -272,6 +273,7 @@ def _train_on(
                 stopwatch,
                 ValidateAverages(),
                 StopOnDivergence(),
+                *([LeftOutSteps(report)] if config.precision == "float16" else ()),
                 keras.callbacks.TensorBoard(workdir / "tensorboard", write_graph=False),
                 kept,
                 StopEarly(kept, config.patience),
