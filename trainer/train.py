@@ -197,6 +197,8 @@ def _train_on(
     network = families.parse(config.model)
     assert not isinstance(network, FittedNetwork), "it has no steps"
     in_a_pass = steps_per_pass(source, config.batch_size)
+    if config.minutes is None:  # else it takes a network to know an epoch
+        refuse_beyond_epoch(save_every, in_a_pass)
     done, best, running, early, finished = 0, None, None, False, False
     history: tuple[Row, ...] = ()
     if stopped is not None:

@@ -282,7 +282,10 @@ def test_without_its_last_epoch_a_run_goes_on_from_the_step_after(
         (0, "save_every is 0: must be at least 1"),
     ],
 )
-def test_steps_that_no_epoch_has_are_refused(overnight, tmp_path, every, message):
+def test_steps_that_no_epoch_has_are_refused_before_a_network_is_built(
+    overnight, tmp_path, every, message, monkeypatch
+):
+    monkeypatch.setattr("trainer.train.measured_statistics", None)
     with pytest.raises(LensingError, match=message):
         train(overnight, tmp_path, quiet, save_every=every)
     assert not list(tmp_path.glob("*.keras"))
