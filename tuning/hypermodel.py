@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,12 @@ from lensing_tfds.configs import LensingConfig
 from lensing_tfds.cosmology import spectra_of
 from lensing_tfds.records.datasets import open_dataset
 from lensing_tfds.sky.spectra import PowerSpectra
+from lensing_tfds.task import Task
 from trainer.data.measured import measured_statistics, training_sample
-from trainer.data.source import Source
 from trainer.data.stored import StoredExamples
 from trainer.loop.memory import refuse_too_large
 from trainer.networks import families
+from trainer.networks.sample import Sample
 from trainer.networks.space import Choice, Dimension
 from trainer.networks.statistics import Statistics
 from trainer.runs.run import Run
@@ -46,22 +47,21 @@ class LensingHyperModel(keras_tuner.HyperModel):
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         config = self.trainer_config(hp)
         refuse_too_large(config, self.lensing)
-        source, statistics, table = self._dataset
+        task, statistics, sample = self._dataset
         return families.build(
-            *(config.model, source.task, statistics, config.seed, config.precision),
-            training_sample(source, table),
+            *(config.model, task, statistics, config.seed, config.precision), sample
         )
 
     @functools.cached_property
-    def _dataset(self) -> tuple[Source, Statistics, Callable[[], PowerSpectra]]:
-        """The examples, their statistics and spectra, which are the same for all trials."""
+    def _dataset(self) -> tuple[Task, Statistics, Sample]:
+        """The task and what is measured on its examples, which are the same for all trials."""
         builder = open_dataset(self.lensing, self.config.data_dir)
         source = StoredExamples(builder, self.config.max_examples)
 
         def table() -> PowerSpectra:
             return spectra_of(self.lensing, str(builder.data_path))
 
-        return source, measured_statistics(source), table
+        return source.task, measured_statistics(source), training_sample(source, table)
 
     def fit(
         self,

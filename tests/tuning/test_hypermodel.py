@@ -2,6 +2,8 @@ import keras_tuner
 import pytest
 
 from lensing_tfds.records.datasets import task_of
+from trainer.data.stored import StoredExamples
+from trainer.networks import families
 from trainer.networks.physical import task_of as task_of_model
 from trainer.networks.stacks import StackSpace
 from tuning.config import SearchConfig
@@ -17,3 +19,26 @@ def test_a_network_takes_the_maps_of_its_dataset(name, channels, data_dir, reque
     assert model.input_shape == (None, 16, 16, channels)
     assert model.output_shape == (None, 16, 16, 1)
     assert task_of_model(model) == task
+
+
+@pytest.mark.parametrize("name", ["qe_unet", "unrolled"])
+def test_networks_that_begin_as_an_estimator_are_fitted_once_for_all_trials(
+    name, polarized_builder, data_dir, monkeypatch
+):
+    task, read = task_of(polarized_builder), []
+    family = families.FAMILIES[name]
+    space = family.space().changed({"filters": [4, 8], "levels": [1], "blocks": [1]})
+    config = SearchConfig(dataset=f"lensing/{task.lensing.name}", data_dir=data_dir, space=space)
+    hypermodel = LensingHyperModel(config, task.lensing)
+    first = StoredExamples.first
+    monkeypatch.setattr(
+        StoredExamples, "first", lambda self, number: read.append(number) or first(self, number)
+    )
+    trials = []
+    for filters in (4, 8):
+        hp = keras_tuner.HyperParameters()
+        hp.Fixed("filters", filters)
+        trials.append((hypermodel.build(hp), len(read)))
+    (small, before), (large, after) = trials
+    assert small.count_params() < large.count_params()
+    assert before == after > 0

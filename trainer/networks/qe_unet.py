@@ -65,10 +65,7 @@ class QEUNet:
 
     def started(self, task: Task, sample: Sample) -> StartedQEUNet:
         """Takes weights from theory or examples, and gains from examples."""
-        config, examples = task.lensing, sample.first(examples_wanted(task.lensing))
-        estimators = quadratic_estimators(config, sample.table(), examples())
-        stage = fit_quadratic_stage(config, estimators, examples())
-        return StartedQEUNet(self, config, estimators, stage)
+        return StartedQEUNet(self, task.lensing, *sample.fitted(_fitted, task.lensing))
 
     def footprint(self, task: Task) -> Footprint:
         """Counts what is trained, as `family.Network` asks."""
@@ -129,6 +126,13 @@ class StartedQEUNet:
     def footprint(self, task: Task) -> Footprint:
         """As of the network that has not started."""
         return self.network.footprint(task)
+
+
+def _fitted(config: LensingConfig, sample: Sample) -> tuple[Sequence[QuadraticEstimator], Stage]:
+    """Finds the weights and the gains, which U-Nets of any size begin with."""
+    examples = sample.first(examples_wanted(config))
+    estimators = quadratic_estimators(config, sample.table(), examples())
+    return estimators, fit_quadratic_stage(config, estimators, examples())
 
 
 def parse(name: str) -> QEUNet | None:

@@ -81,17 +81,7 @@ class Unrolled:
 
     def started(self, task: Task, sample: Sample) -> StartedUnrolled:
         """Fits the stages as the iterated estimator's are."""
-        config, table = task.lensing, sample.table()
-        examples = sample.first(examples_wanted(config))
-        stages: list[Stage] = []
-        correlations: list[float] = []
-        for stage, rho in each_stage(config, table, examples):
-            stages.append(as_stored(stage))
-            correlations.append(rho)
-            if are_enough(correlations):
-                break
-        method = method_of(config, table, examples)
-        return StartedUnrolled(self, config, method, stages)
+        return StartedUnrolled(self, task.lensing, *sample.fitted(_fitted, task.lensing))
 
     def footprint(self, task: Task) -> Footprint:
         """Counts what is trained, as `family.Network` asks, and what the way back passes."""
@@ -168,6 +158,19 @@ class StartedUnrolled:
     def footprint(self, task: Task) -> Footprint:
         """As of the network that has not started."""
         return self.network.footprint(task)
+
+
+def _fitted(config: LensingConfig, sample: Sample) -> tuple[Method, list[Stage]]:
+    """Fits all stages, which U-Nets of any size begin with."""
+    table, examples = sample.table(), sample.first(examples_wanted(config))
+    stages: list[Stage] = []
+    correlations: list[float] = []
+    for stage, rho in each_stage(config, table, examples):
+        stages.append(as_stored(stage))
+        correlations.append(rho)
+        if are_enough(correlations):
+            break
+    return method_of(config, table, examples), stages
 
 
 def parse(name: str) -> Unrolled | None:
