@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from multiprocessing import resource_tracker
 
 _LOOK_SECONDS = 0.5
@@ -22,11 +22,23 @@ def end_with(parent: int) -> None:
     Args:
       parent: the process that started this one.
     """
+    _when_gone(parent, lambda: os._exit(1))
 
+
+def terminated_with(parent: int) -> None:
+    """Sends this process SIGTERM as soon as its parent is gone, so that it keeps what it has.
+
+    Args:
+      parent: the process that started this one.
+    """
+    _when_gone(parent, lambda: os.kill(os.getpid(), signal.SIGTERM))
+
+
+def _when_gone(parent: int, end: Callable[[], None]) -> None:
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(_LOOK_SECONDS)
-        os._exit(1)
+        end()
 
     threading.Thread(target=watch, name="end-with-parent", daemon=True).start()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import subprocess
 import sys
@@ -116,6 +117,7 @@ def _made(flags: argparse.Namespace, cell: Cell, data_dir: str, minutes: float) 
     arguments = [sys.executable, "-m", "benchmarks.results.work"]
     arguments += ["--version", cell.version, "--model", cell.model, "--data_dir", data_dir]
     arguments += ["--results", str(flags.results), f"--minutes={minutes!r}"]
+    arguments += ["--parent", str(os.getpid())]
     if flags.max_examples is not None:
         arguments += ["--max_examples", str(flags.max_examples)]
     return ended(arguments, flags.results / cell.name / LOG)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lensing_tfds.command_line import CommandParser, command
+from lensing_tfds.processes import terminated_with
 from lensing_tfds.quiet import quiet_tensorflow
 
 if TYPE_CHECKING:
@@ -30,10 +31,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--model", required=True)
     parser.add_argument("--minutes", type=float, required=True)
     parser.add_argument("--results", type=Path, required=True)
+    parser.add_argument(
+        "--parent", type=int, help="a process with which this one, which it started, ends"
+    )
     parser.add_shared("--data_dir")
     parser.add_shared("--max_examples")
     flags = parser.parse_args(argv)
     with command(flags.verbose, extra="trainer"):
+        if flags.parent is not None:
+            terminated_with(flags.parent)
         with quiet_tensorflow():
             from benchmarks.results.cells import Cell
             from lensing_tfds.records.datasets import absolute_data_dir

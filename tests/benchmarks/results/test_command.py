@@ -74,6 +74,18 @@ def test_who_stops_the_command_stops_the_cell_too(tmp_path):
         os.kill(int(log.read_text()), 0)
 
 
+def test_a_cell_ends_with_a_command_that_was_killed(tmp_path, monkeypatch):
+    started = []
+    monkeypatch.setattr(results, "ended", lambda arguments, log: started.extend(arguments))
+    flags = results.parse_arguments(["--results", str(tmp_path)])
+    results._made(flags, CLOSED, str(tmp_path), 1.0)
+    assert started[started.index("--parent") + 1] == str(os.getpid())
+    started[started.index("--parent") + 1] = "2147483647"  # nobody's
+    process = subprocess.run(started, capture_output=True, text=True, timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM, process.stderr
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.fixture(name="made")
 def made_fixture(monkeypatch):
     """Cells that were made; each is put there by hand, but for unet, which fails at first."""
