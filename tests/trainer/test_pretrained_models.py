@@ -73,6 +73,30 @@ def test_damaged_gains_do_not_score_them():
         assert sigmas(judged("v11", model, 16), found.marks) > 2 * _SIGMAS
 
 
+@pytest.mark.parametrize(
+    ("name", "field", "spoil"),
+    [
+        ("v5", "gains", lambda gains: gains[1:]),
+        ("v5", "gains", lambda gains: np.concatenate([gains, gains[:1]])),
+        ("v5", "gains", lambda gains: gains[:, 1:]),
+        ("v5", "gains", lambda gains: np.where(gains == gains.max(), np.nan, gains)),
+        ("v5", "power", lambda power: power[1:]),
+        ("v11", "residual_b", lambda power: power[1:]),
+        ("v11", "residual_b", lambda power: power[:0]),
+    ],
+)
+def test_numbers_that_are_missing_are_named(name, field, spoil):
+    """Layers would take some of these, and estimate something else."""
+    found = trainer.pretrained(f"lensing/{name}")
+    *first, last = found.stages
+    spoilt = dataclasses.replace(last, **{field: spoil(getattr(last, field))})
+    line = f"{field} of stage {len(first)} of iterated on lensing/{name} have shape .*: must be"
+    with pytest.raises(LensingError, match=line):
+        _ = dataclasses.replace(found, stages=(*first, spoilt)).model
+    with pytest.raises(LensingError, match="iterated has no stages"):
+        _ = dataclasses.replace(found, stages=()).model
+
+
 @pytest.mark.parametrize("name", ["v8", "v11"])
 def test_it_is_the_estimator_in_numpy_at_full_size(name):
     found = trainer.pretrained(f"lensing/{name}")

@@ -21,7 +21,7 @@ from estimators.iterated.fitting import (
     is_remapped,
     method_by_theory,
 )
-from estimators.iterated.iterated_estimator import Stage, rings_of
+from estimators.iterated.iterated_estimator import Method, Stage, rings_of
 from lensing_tfds import realism
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
@@ -108,6 +108,9 @@ def build(
     Returns:
       A model in physical units, see `families.build`: its estimates are those of
       `StagedEstimator`, and its weights that are trained are the gains.
+
+    Raises:
+      LensingError: the numbers of the stages are not as many as such maps have, or not finite.
     """
     import keras
 
@@ -119,12 +122,34 @@ def build(
     if method is None:
         raise LensingError(f"{NAME} has no layers for the maps of lensing/{task.lensing.name}")
     method = as_fitted(method, stages)
+    _refuse_misshapen(stages, method, task.lensing)
     with keras_settings():
         maps = keras.Input(task.input_shape, name=task.inputs.name)
         observed = staged.observed_fields(maps, task, scaling)
         kappa = staged.estimate(staged.layers_of(method), task.lensing.sky, observed, stages)
         network = keras.Model(maps, staged.standardised_map(kappa, task, scaling), name=NAME)
         return in_physical_units(network, task, scaling)
+
+
+def _refuse_misshapen(stages: Sequence[Stage], method: Method, config: LensingConfig) -> None:
+    rings = rings_of(method.sky).num
+    fields = {"T": "T" in config.channels, "B": "Q" in config.channels}
+    one_each = {name: np.zeros(rings) for name, is_there in fields.items() if is_there}
+    if not stages:
+        raise LensingError(f"{NAME} has no stages")
+    for number, stage in enumerate(stages):
+        weighed = method.is_weighed(number)
+        like = method.weighed_by(one_each) if weighed else Stage(np.zeros(0))
+        gains = np.zeros((method.counts[min(number, 1)], rings))
+        for name, expected in (
+            ("gains", gains), ("residual_b", like.residual_b), ("power", like.power)
+        ):  # fmt: skip
+            found = getattr(stage, name)
+            if found.shape != expected.shape or not np.isfinite(found).all():
+                raise LensingError(
+                    f"{name} of stage {number} of {NAME} on lensing/{config.name} have shape "
+                    f"{found.shape}: must be {expected.shape}, and finite"
+                )
 
 
 def stages_of(model: keras.Model) -> list[Stage]:
