@@ -106,7 +106,12 @@ def _refuse_difference(
 
 
 def _write_saved_model(model: keras.Model, folder: Path) -> None:
-    model.export(str(folder), format="tf_saved_model", verbose=False)
+    import tensorflow as tf
+
+    try:
+        model.export(str(folder), format="tf_saved_model", verbose=False)
+    except (tf.errors.ResourceExhaustedError, tf.errors.PermissionDeniedError) as error:
+        raise OSError(str(error).rpartition("; ")[2]) from error  # after the op and the file
 
 
 def _read_saved_model(folder: Path) -> Callable[[Maps], Any]:

@@ -106,6 +106,22 @@ def test_what_estimates_something_else_is_not_kept(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_full_disk_is_one_line_and_leaves_what_was_there(workdir, tmp_path, monkeypatch):
+    def full(folder, **options):
+        pathlib.Path(folder).mkdir()
+        line = "{{function_node SaveV2}} /out/variables/part-00000; No space left on device"
+        raise tf.errors.ResourceExhaustedError(None, None, line)
+
+    run = load_run(workdir)
+    monkeypatch.setattr(run.model, "export", full)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "old").write_text("")
+    with pytest.raises(LensingError) as error:
+        export(run, tmp_path / "out", overwrite=True)
+    assert str(error.value) == f"cannot write {tmp_path / 'out'}: No space left on device"
+    assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")] == ["out", "out/old"]
+
+
 def test_a_backend_that_does_not_write_the_form_is_refused(workdir, tmp_path, capsys):
     with pytest.raises(SystemExit) as end:
         arguments = ["--workdir", str(workdir), "--output", str(tmp_path / "out")]
