@@ -9,6 +9,8 @@ The file holds
     fingerprint             SHA-256 of each file that the estimates were made from, by its name: of
                             best.keras, or of the files of κ and their indices; metrics of earlier
                             releases have none
+    spectra_measured_with   NaMaster and its version, or the package's own Fourier transform: the
+                            same numbers but for rounding
     mse                     mean squared error of κ per pixel
     zero_mse                the same for the trivial estimate, zero
     map_correlation         Pearson's correlation of true and estimated κ over all pixels
@@ -92,6 +94,7 @@ from estimators.metrics_sections import (
     forecast_json,
     uncertainty_from,
 )
+from estimators.power_spectra import NAMASTER, measured_with
 from estimators.reach import Forecasts, forecasts_of
 from estimators.resampling import Measured
 from estimators.skill import Skill, difference_ell
@@ -102,6 +105,7 @@ if TYPE_CHECKING:
     from estimators.checks import Checks
     from estimators.judge import Evaluation
 
+_WITH = "spectra_measured_with"
 _SCALARS = ("mse", "zero_mse", "map_correlation")
 _SPECTRA = (
     "true_cl",
@@ -174,6 +178,7 @@ class Metrics:
         in metrics of an earlier release.
       checks: what `Checks.to_json` returned; None if they were not asked for.
       fingerprint: of the files that were judged; None in metrics of an earlier release.
+      spectra_measured_with: as of `power_spectra.measured_with`.
     """
 
     dataset: str
@@ -190,6 +195,7 @@ class Metrics:
     uncertainty: Mapping[str, Measured] | None
     checks: Mapping[str, Any] | None
     fingerprint: Fingerprint | None
+    spectra_measured_with: str
 
     @classmethod
     def of(
@@ -231,6 +237,7 @@ class Metrics:
             uncertainty=None if evaluation.coverage is None else covered(evaluation.coverage),
             checks=None if checks is None else checks.to_json(),
             fingerprint=evaluation.fingerprint,
+            spectra_measured_with=measured_with(),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -241,6 +248,7 @@ class Metrics:
             "num_examples": self.num_examples,
             "model": self.model,
             "fingerprint": None if self.fingerprint is None else dict(self.fingerprint),
+            _WITH: self.spectra_measured_with,
             "ell": self.ell.tolist(),
             "ell_edges": self.ell_edges.tolist(),
             "num_modes": self.num_modes.tolist(),
@@ -295,6 +303,8 @@ class Metrics:
             uncertainty=uncertainty_from(values, num_bands),
             checks=values.get("checks"),
             fingerprint=fingerprint_from(values),
+            # Earlier releases had nothing else.
+            spectra_measured_with=typed({_WITH: NAMASTER, **values}, _WITH, str),
         )
         metrics._refuse_impossible()
         for name in ("network", *estimators):

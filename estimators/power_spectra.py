@@ -1,21 +1,19 @@
-"""Band powers of periodic flat patches, measured with NaMaster.
+"""Band powers of periodic flat patches.
 
 Convention: f(l) = ∫ d²x f(x) exp(−i l·x), and C_l = <|f(l)|²> / area, raw: no l(l+1)/2π.
 
-NaMaster's flat-sky code (Alonso et al. 2019, arXiv:1809.09603, section 2.5 and equation 42)
-counts every mode of the grid once. Three things make it exact here:
+NaMaster measures them where it is installed; where it is not, the mean over each band's modes of
+the maps' own Fourier transforms, which on a periodic patch is the same number but for rounding.
+Two things make both exact here:
 
-- A periodic patch has a mask of ones, whose mode-coupling matrix is the identity: the coupled
-  spectrum *is* the spectrum. The matrix (npix⁴ operations) is never needed.
 - Modes sit on the radii sqrt(i² + j²) of the fundamental 2π/side. A band edge on such a radius
   would let rounding decide which band a mode falls in; edges here lie between the radii.
-- NaMaster's effective multipole is the middle of a band. The mean |l| of the modes in the band
-  is what a coarse grid needs: in the lowest band they are a fifth of the fundamental apart.
+- A band's multipole is the mean |l| of its modes, not its middle: in the lowest band of a coarse
+  grid they are a fifth of the fundamental apart.
 """
 
 from __future__ import annotations
 
-import ctypes
 import dataclasses
 import functools
 import math
@@ -24,9 +22,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from estimators import namaster
 from lensing_tfds.errors import LensingError
 from lensing_tfds.sky.binning import Bins
 from lensing_tfds.sky.flat_sky import FlatSky
+
+NAMASTER = "NaMaster"
 
 _RELATIVE_WIDTH = 0.2  # of a band, where that is wider than the fundamental
 
@@ -115,23 +116,17 @@ def measure(first: NDArray[np.floating], second: NDArray[np.floating], bands: Ba
     Returns:
       Band powers, in the product of the maps' units times steradian.
     """
-    import pymaster as nmt  # here, so that who draws or reads spectra needs no NaMaster
-
-    # On small maps NaMaster's OpenMP threads do little but wait for each other: on a busy machine
-    # that makes them ten times slower than one thread. NaMaster itself offers no way to say so.
-    ctypes.CDLL(nmt.nmtlib._nmtlib.__file__).omp_set_num_threads(1)
-    binning = nmt.NmtBinFlat(bands.edges[:-1], bands.edges[1:])
-    sky = bands.sky
-    mask = np.ones((sky.npix, sky.npix))
-
-    def field(image: NDArray[np.floating]) -> nmt.NmtFieldFlat:
-        return nmt.NmtFieldFlat(
-            sky.side, sky.side, mask, [image.astype(np.float64)], masked_on_input=True
-        )
-
+    if namaster.version() is not None:
+        return BandPowers(*namaster.band_powers(first, second, bands.sky, bands.edges))
     powers = np.empty((3, len(first), len(bands.ell)))
     for row, pair in enumerate(zip(first, second, strict=True)):
-        a, b = map(field, pair)
+        a, b = (bands.sky.to_modes(image.astype(np.float64)) for image in pair)
         for column, (x, y) in enumerate(((a, a), (a, b), (b, b))):
-            powers[column, row] = nmt.compute_coupled_cell_flat(x, y, binning)[0]
-    return BandPowers(*powers)
+            powers[column, row] = bands.average(x.real * y.real + x.imag * y.imag)
+    return BandPowers(*powers * bands.sky.area)  # f(l) = a_l area
+
+
+def measured_with() -> str:
+    """Names what `measure` measures with here, for people: NaMaster, or the package itself."""
+    version = namaster.version()
+    return f"{NAMASTER} {version}" if version else "this package's own Fourier transform"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs the Debian or Ubuntu packages that the build of pymaster needs, where they are missing.
+# Installs the Debian or Ubuntu packages that the build of pymaster (NaMaster) needs, where they are
+# missing: for development only, no extra for users needs them.
 # Silent when nothing is. Usage: scripts/system_packages.sh PYTHON
 set -euo pipefail
 python=$1

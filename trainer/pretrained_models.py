@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from estimators.compared_runs import judged_metrics
 from estimators.iterated.fitting import as_fitted, method_by_theory
 from estimators.iterated.iterated_estimator import Stage, StagedEstimator
+from estimators.power_spectra import NAMASTER
 from estimators.resampling import Measured, with_error
 from lensing_tfds.configs import LensingConfig, differences
 from lensing_tfds.cosmology import spectra_of
@@ -54,6 +55,7 @@ class Marks:
       map_correlation: Pearson's, over all pixels.
       mse: mean squared error of κ per pixel.
       rho_ell: cross-correlation of true and estimated κ, (num_bands,).
+      spectra_measured_with: as of `estimators.power_spectra.measured_with`.
     """
 
     num_examples: int
@@ -61,6 +63,7 @@ class Marks:
     map_correlation: Measured
     mse: Measured
     rho_ell: Measured
+    spectra_measured_with: str
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -107,7 +110,8 @@ class Pretrained:
                 f"{lensing.npix} pixels of {lensing.pixel_arcmin:.3g}', beam "
                 f"{lensing.beam_arcmin:g}', noise {lensing.noise_uK_arcmin:g} µK', and no others",
                 f"map-level correlation {with_error(marks.map_correlation)} on the "
-                f"{marks.num_examples} test examples",
+                f"{marks.num_examples} test examples, spectra measured with "
+                f"{marks.spectra_measured_with}",
                 *(
                     f"{low:6.0f} < L < {high:<6.0f} rho_L {rho:.4f} ± {error:.4f}"
                     for low, high, rho, error in bands
@@ -179,6 +183,7 @@ def keep(workdir: str | Path) -> Path:
         "stages": [_stage_to_json(stage) for stage in iterated.stages_of(run.model)],
         "num_examples": number,
         "ell_edges": metrics.ell_edges.tolist(),
+        "spectra_measured_with": metrics.spectra_measured_with,
         "marks": {
             name: {"value": _short(mark.value), "error": _short(mark.error, 3)}
             for name, mark in ((name, metrics.measured[name]) for name in _MARKS)
@@ -201,7 +206,13 @@ def _from_json(fields: Mapping[str, Any]) -> Pretrained:
         fields["max_examples"],
         Scaling(**fields["scaling"]),
         tuple(_stage_from_json(stage) for stage in fields["stages"]),
-        Marks(fields["num_examples"], np.asarray(fields["ell_edges"]), **marks),
+        Marks(
+            fields["num_examples"],
+            np.asarray(fields["ell_edges"]),
+            **marks,
+            # Files of earlier releases do not say: there was nothing else.
+            spectra_measured_with=fields.get("spectra_measured_with", NAMASTER),
+        ),
     )
 
 

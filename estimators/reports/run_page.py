@@ -13,6 +13,7 @@ from estimators.baselines import beside_baselines
 from estimators.checks import Checks
 from estimators.judge import Evaluation
 from estimators.posterior.measured import measured_posterior
+from estimators.power_spectra import measured_with
 from estimators.reach import left_to_win
 from estimators.reports import checks_section, coverage_section, figures, page, reach_figures, style
 from estimators.reports.page import Html, element
@@ -45,7 +46,7 @@ _POSTERIOR = (
     "benchmarks.maximum_a_posteriori."
 )
 _SPECTRA = (
-    "Raw C_L, the mean over examples, measured with NaMaster. True κ follows the input spectrum, "
+    "Raw C_L, the mean over examples, measured with {}. True κ follows the input spectrum, "
     "from which it is drawn. An estimate of least squared error has less power than the truth "
     "where the maps hold little information; a residual above the truth is worse than estimating "
     "zero."
@@ -168,7 +169,7 @@ def _page(
     maps_caption = f"Examples {', '.join(map(str, evaluation.gallery.index))}: {_MAPS}"
     if len(lensing.channels) > 1:
         maps_caption += _CHANNELS.format(", ".join(lensing.channels), lensing.channels[0])
-    spectra_caption = _SPECTRA
+    spectra_caption = _SPECTRA.format(measured_with())
     if lensing.padding > 1:
         spectra_caption += _CUT_OUT
     if lensing.kappa_lmax is not None:

@@ -74,9 +74,10 @@ def test_metrics_of_earlier_releases_are_read(metrics):
         del values["estimators"]["zero"][name]
     for name in ("difference_ell", "difference_ell_error"):
         del values["estimators"]["zero"][name]
-    del values["forecast"], values["uncertainty"]
+    del values["forecast"], values["uncertainty"], values["spectra_measured_with"]
     read = Metrics.from_json(values)
     assert (read.forecast, read.uncertainty) == (None, None)
+    assert read.spectra_measured_with == "NaMaster"
     estimator = read.estimators["zero"]
     assert (estimator.normalised_share, estimator.verdict) == (1.0, None)
     assert estimator.difference_ell is None

@@ -1,11 +1,16 @@
-"""Band powers are exact for a given map, and unbiased for fields of a known spectrum."""
+"""Band powers are exact for a given map, and unbiased for fields of a known spectrum.
+
+So they are with NaMaster, and without it.
+"""
+
+import sys
 
 import numpy as np
-import pymaster as nmt
 import pytest
 
-from estimators import power_spectra
+from estimators import namaster, power_spectra
 from lensing_tfds.errors import LensingError
+from lensing_tfds.sky import polarization
 from lensing_tfds.sky.flat_sky import FlatSky
 from tests.estimators import skies
 
@@ -31,6 +36,18 @@ def direct_band_powers(first, second, bands):
     )
 
 
+@pytest.fixture(name="meter", params=["NaMaster", "this package"])
+def meter_fixture(request, monkeypatch):
+    """Has spectra measured by each in turn; returns its name."""
+    if request.param == "NaMaster":
+        pytest.importorskip("pymaster")
+    else:
+        monkeypatch.setitem(sys.modules, "pymaster", None)  # as where it is not installed
+    assert power_spectra.measured_with().startswith(request.param)
+    return request.param
+
+
+@pytest.mark.usefixtures("meter")
 @pytest.mark.parametrize("npix", [50, 51])
 def test_band_powers_are_a_direct_sum_over_the_modes(npix):
     rng = np.random.default_rng(1)
@@ -45,6 +62,7 @@ def test_band_powers_are_a_direct_sum_over_the_modes(npix):
             np.testing.assert_allclose(measured[n], direct, rtol=1e-11, atol=1e-13 * SIDE**2)
 
 
+@pytest.mark.usefixtures("meter")
 def test_a_plane_wave_has_its_power_in_its_own_band():
     # f = A cos(k·x) has two modes of |f(l)|²/area = A² area/4.
     npix, amplitude = 32, 3.0
@@ -60,6 +78,7 @@ def test_a_plane_wave_has_its_power_in_its_own_band():
 
 def test_a_mask_of_ones_needs_no_decoupling():
     # NaMaster's full answer, by way of the coupling matrix, is the one measured without it.
+    nmt = pytest.importorskip("pymaster")
     npix = 24
     rng = np.random.default_rng(2)
     image = rng.standard_normal((1, npix, npix))
@@ -71,6 +90,46 @@ def test_a_mask_of_ones_needs_no_decoupling():
     full = workspace.decouple_cell(nmt.compute_coupled_cell_flat(field, field, binning))
     measured = power_spectra.measure(image, image, bands)
     np.testing.assert_allclose(measured.cross[0], full[0], rtol=1e-10)
+
+
+@pytest.mark.parametrize("npix", [5, 16, 51, 128])
+def test_namaster_and_this_package_measure_the_same(npix, monkeypatch):
+    """Spectra of T, E and B, all pairs, with power that falls as that of a CMB map does."""
+    nmt = pytest.importorskip("pymaster")
+    rng = np.random.default_rng(4)
+    sky = FlatSky(npix, SIDE)
+    bands = power_spectra.choose_bands(sky)
+    c_ell = red_spectrum(skies.grid_multipoles(npix, SIDE))
+    t, q, u = skies.gaussian_maps(c_ell, SIDE, 3, rng)
+
+    # NaMaster's own E and B: its flat fields of spin 2 want (Q, -U) of our maps, and give (E, -B).
+    mask, binning = np.ones((npix, npix)), nmt.NmtBinFlat(bands.edges[:-1], bands.edges[1:])
+    spin_0 = nmt.NmtFieldFlat(SIDE, SIDE, mask, [t])
+    spin_2 = nmt.NmtFieldFlat(SIDE, SIDE, mask, [q, -u])
+    ee, eb, _, bb = nmt.compute_coupled_cell_flat(spin_2, spin_2, binning)
+    tt, (te, tb) = (
+        nmt.compute_coupled_cell_flat(spin_0, other, binning) for other in (spin_0, spin_2)
+    )
+
+    e, b = (sky.to_map(half) for half in polarization.to_eb(sky.to_modes(q), sky.to_modes(u), sky))
+    pairs = np.array([t, t, e]), np.array([e, b, b])
+    by_namaster = namaster.band_powers(*pairs, sky, bands.edges)
+    monkeypatch.setitem(sys.modules, "pymaster", None)
+    measured = power_spectra.measure(*pairs, bands)
+    for ours in (measured, power_spectra.BandPowers(*by_namaster)):
+        expected = [[tt[0], tt[0], ee], [te, -tb, -eb], [ee, bb, bb]]
+        scale = np.sqrt(ours.first * ours.second)  # a cross-spectrum may be near zero
+        for mine, theirs in zip(ours, expected, strict=True):
+            assert np.abs((mine - theirs) / scale).max() < 1e-10
+
+
+def test_namaster_that_is_not_there_is_missed_only_when_it_is_asked_for(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pymaster", None)
+    assert namaster.version() is None
+    sky = FlatSky(8, SIDE)
+    bands = power_spectra.choose_bands(sky)
+    with pytest.raises(ImportError, match="NaMaster is not installed"):
+        namaster.band_powers(np.ones((1, 8, 8)), np.ones((1, 8, 8)), sky, bands.edges)
 
 
 @pytest.mark.parametrize("npix", [16, 17])

@@ -113,8 +113,6 @@ def test_an_extra_alone_runs_its_commands(extra, source, environment, tmp_path):
         )
         assert ended.returncode == 0, f"{command}\n{ended.stdout[-3000:]}\n{ended.stderr[-3000:]}"
 
-    if extra in ("trainer", "tuning"):  # has no wheel
-        run(["bash", str(ROOT / "scripts" / "install_pymaster.sh"), str(environment)])
     run(["pip", "install", "-q", f"{source}[{extra}]" if extra else str(source)])
     for command in EXTRAS[extra]:
         run(command)

@@ -37,7 +37,6 @@ def without(libraries, modules):
     subprocess.run([sys.executable, "-c", code, libraries], check=True, cwd=ROOT)
 
 
-# NaMaster is in neither of the two lists of extras.
 ALL_WORKERS_LACK = "pymaster keras_tuner sklearn camb dask distributed pixell"
 
 

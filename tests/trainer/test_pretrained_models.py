@@ -115,6 +115,7 @@ def test_its_card_says_what_it_is_for_and_scored():
     )
     assert "Q, U, µK, 128 x 128 pixels of 2.34', beam 1', noise 1 µK'" in card
     assert "map-level correlation 0.6" in card and "on the 500 test examples" in card
+    assert "test examples, spectra measured with NaMaster\n" in card  # the file does not say
 
 
 def test_a_name_that_does_not_exist_is_told_those_that_do(folder):

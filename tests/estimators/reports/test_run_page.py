@@ -2,6 +2,7 @@
 
 import base64
 import dataclasses
+import sys
 import types
 from html.parser import HTMLParser
 
@@ -12,6 +13,7 @@ from matplotlib.axes import Axes
 from estimators.ensemble import SkyEnsemble
 from estimators.estimator import Estimator, zero
 from estimators.judge import judge_estimators
+from estimators.power_spectra import measured_with
 from estimators.reports import figures, run_page
 from estimators.uncertainty import measured_uncertainty
 from lensing_tfds.versions import VERSIONS
@@ -81,6 +83,14 @@ def test_every_figure_is_inside(pages):
     gallery = kinds.index("data:image/png")
     assert contents.pop(gallery) == pages.maps_png
     assert all(b"<svg" in content for content in contents)
+
+
+def test_the_page_says_what_measured_its_spectra(monkeypatch, tmp_path, pages):
+    assert f"measured with {measured_with()}." in pages.html
+    monkeypatch.setitem(sys.modules, "pymaster", None)  # as where it is not installed
+    without = rendered(skies.CONFIG, tmp_path).html
+    assert "measured with this package&#x27;s own Fourier transform." in without
+    assert "NaMaster" not in without
 
 
 def test_the_headline_is_what_was_measured(pages):
