@@ -2,6 +2,7 @@
 
 The file holds
 
+    lensing_tfds_version    the release that judged; metrics of earlier releases have none
     dataset                 "lensing/<name>"
     split                   which examples were judged
     num_examples            how many of them
@@ -98,8 +99,9 @@ from estimators.power_spectra import NAMASTER, measured_with
 from estimators.reach import Forecasts, forecasts_of
 from estimators.resampling import Measured
 from estimators.skill import Skill, difference_ell
-from lensing_tfds import strict_json
+from lensing_tfds import __version__, strict_json
 from lensing_tfds.errors import LensingError
+from lensing_tfds.release import RELEASE
 
 if TYPE_CHECKING:
     from estimators.checks import Checks
@@ -179,6 +181,7 @@ class Metrics:
       checks: what `Checks.to_json` returned; None if they were not asked for.
       fingerprint: of the files that were judged; None in metrics of an earlier release.
       spectra_measured_with: as of `power_spectra.measured_with`.
+      release: which judged; None in metrics of an earlier one.
     """
 
     dataset: str
@@ -196,6 +199,7 @@ class Metrics:
     checks: Mapping[str, Any] | None
     fingerprint: Fingerprint | None
     spectra_measured_with: str
+    release: str | None
 
     @classmethod
     def of(
@@ -238,11 +242,13 @@ class Metrics:
             checks=None if checks is None else checks.to_json(),
             fingerprint=evaluation.fingerprint,
             spectra_measured_with=measured_with(),
+            release=__version__,
         )
 
     def to_json(self) -> dict[str, Any]:
         """Returns all of it in JSON's types; NaN becomes null."""
         return {
+            RELEASE: self.release,
             "dataset": self.dataset,
             "split": self.split,
             "num_examples": self.num_examples,
@@ -305,6 +311,7 @@ class Metrics:
             fingerprint=fingerprint_from(values),
             # Earlier releases had nothing else.
             spectra_measured_with=typed({_WITH: NAMASTER, **values}, _WITH, str),
+            release=None if values.get(RELEASE) is None else typed(values, RELEASE, str),
         )
         metrics._refuse_impossible()
         for name in ("network", *estimators):

@@ -22,6 +22,7 @@ from lensing_tfds import strict_json
 from lensing_tfds.configs import DATASET_VERSION, SPLITS, LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records.shards import ShardSpec, SplitPlan, damage
+from lensing_tfds.release import unstamped
 
 DESCRIPTION = "predictions.json"
 """The file that says what the predictions are of, and what made them; another group's has none."""
@@ -66,7 +67,7 @@ class PredictionShard:
 
 @dataclasses.dataclass(frozen=True)
 class PredictionDescription:
-    """The content of `predictions.json`.
+    """The content of `predictions.json`, which names the release that wrote it too.
 
     Attributes:
       dataset: "lensing/<name>".
@@ -170,6 +171,6 @@ def read_description(path: str) -> PredictionDescription:
     """
     values = strict_json.read(path)
     try:
-        return PredictionDescription.from_json(values)
+        return PredictionDescription.from_json(unstamped(values))
     except LensingError as error:
         raise LensingError(f"{path} is not a description of predictions: {error}") from error

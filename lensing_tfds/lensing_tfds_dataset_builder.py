@@ -31,6 +31,7 @@ from lensing_tfds.records.datasets import (
 )
 from lensing_tfds.records.local_executor import write_locally
 from lensing_tfds.records.stored_config import differing_examples, read_stored_config
+from lensing_tfds.release import RELEASE, stamped
 from lensing_tfds.versions import VERSIONS, get_config
 
 _MAP_DOCUMENTS = {  # description and unit
@@ -270,7 +271,10 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
         self.info.metadata.update(_metadata(config))
         self.info.metadata["num_shards"] = {plan.split: plan.num_shards for plan in plans}
         folder = str(self.data_path)
-        known_spectra = (self._stored_metadata() or {}).get("spectra")
+        stored = self._stored_metadata() or {}
+        if RELEASE in stored:  # that which began the build
+            self.info.metadata[RELEASE] = stored[RELEASE]
+        known_spectra = stored.get("spectra")
         if known_spectra is not None:
             self.info.metadata["spectra"] = known_spectra
         is_new = storage.size(f"{folder}/{PREPARED}") is None
@@ -539,11 +543,12 @@ class _Info(tfds.core.DatasetInfo):
 
 
 def _metadata(config: LensingConfig) -> tfds.core.MetadataDict:
-    """Returns what is stored beside the data: the config, and each map's channels."""
+    """Returns what is stored beside the data: the config, each map's channels, the release."""
     single = {"kappa": ["kappa"], "unlensed_E": ["E"]}
     channels = {name: single.get(name, list(config.channels)) for name in config.map_features}
     units = {name: _MAP_DOCUMENTS[name][1] for name in config.map_features}
-    return tfds.core.MetadataDict(config=config.to_json(), channels=channels, units=units)
+    fields = {"config": config.to_json(), "channels": channels, "units": units}
+    return tfds.core.MetadataDict(stamped(fields))
 
 
 def _config_of_command_line(**fields: Any) -> LensingConfig:

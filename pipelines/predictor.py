@@ -32,6 +32,7 @@ from lensing_tfds.records import storage
 from lensing_tfds.records.beam_executor import beam_executor
 from lensing_tfds.records.datasets import stored_config
 from lensing_tfds.records.shards import ShardSummary, SplitPlan
+from lensing_tfds.release import stamped
 from pipelines.predict_worker import (
     NETWORK_FILES,
     Source,
@@ -104,7 +105,7 @@ def predict_split(
     source = Source(str(builder.data_path), network, digest)
     summary = beam_executor(options, write=functools.partial(predict_shard, source))([plan])
     with storage.writing(f"{output}/{DESCRIPTION}") as file:
-        file.write(f"{json.dumps(description.to_json(), indent=2)}\n".encode())
+        file.write(f"{json.dumps(stamped(description.to_json()), indent=2)}\n".encode())
     return summary
 
 

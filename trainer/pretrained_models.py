@@ -29,6 +29,7 @@ from lensing_tfds.cosmology import spectra_of
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records.seals import DamagedSealError, sealed, unsealed
 from lensing_tfds.records.storage import replacing
+from lensing_tfds.release import stamped
 from lensing_tfds.task import Task
 from lensing_tfds.versions import VERSIONS, dataset_name
 from trainer.networks import iterated
@@ -192,7 +193,7 @@ def keep(workdir: str | Path) -> Path:
     path = FOLDER / f"{name}.json"
     FOLDER.mkdir(exist_ok=True)
     with replacing(path) as temporary:
-        temporary.write_bytes(sealed(fields) + b"\n")
+        temporary.write_bytes(sealed(stamped(fields)) + b"\n")
     return path
 
 

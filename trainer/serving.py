@@ -4,11 +4,13 @@
     stablehlo     FOLDER/model.stablehlo, JAX's: `jax.export.deserialize(its bytes).call(maps)`;
                   any compiler of StableHLO takes the module in it
 
-Both take (n, *task.input_shape) float32 for any n.
+Both take (n, *task.input_shape) float32 for any n. FOLDER/network.json says which network it is, of
+which dataset, and which release wrote it.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from collections.abc import Callable
@@ -20,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lensing_tfds.errors import LensingError
+from lensing_tfds.release import stamped
 from lensing_tfds.simulation import simulate
 from trainer.networks.settings import keras_settings
 from trainer.runs.run import Run
@@ -28,6 +31,7 @@ BACKENDS = {"saved_model": "tensorflow", "stablehlo": "jax"}
 """Formats, each with the Keras backend that writes it."""
 
 _STABLEHLO = "model.stablehlo"
+_ABOUT = "network.json"
 
 _EXAMPLES = 3
 _TOLERANCE = 1e-5
@@ -69,6 +73,8 @@ def export(run: Run, folder: Path, form: str = "saved_model", overwrite: bool = 
                 write(model, written)
                 expected = np.asarray(model.predict_on_batch(maps))
             _refuse_difference(run, form, expected, maps, read(written))
+            about = json.dumps(stamped({"network": run.name, "task": run.task.to_json()}), indent=2)
+            (written / _ABOUT).write_text(f"{about}\n", encoding="utf-8")
             if os.path.lexists(folder):
                 os.rename(folder, Path(hidden) / "replaced")
             os.rename(written, folder)

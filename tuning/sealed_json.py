@@ -1,7 +1,8 @@
 """JSON files that a search cannot do without: each has a seal, and a copy beside it.
 
-A file holds an object, whose "sha256" is that of all else. The copy, `.search.json.copy` of
-search.json, is written after the file, and read where the file is missing or damaged.
+A file holds an object, whose "sha256" is that of all else, and names the release that wrote it. The
+copy, `.search.json.copy` of search.json, is written after the file, and read where the file is
+missing or damaged.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 from lensing_tfds import strict_json
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records.storage import replacing
+from lensing_tfds.release import stamped, unstamped
 
 _SEAL = "sha256"
 
@@ -25,7 +27,7 @@ def write(path: Path, values: Mapping[str, Any]) -> None:
     Raises:
       LensingError: they cannot be written.
     """
-    text = json.dumps(values)
+    text = json.dumps(stamped(values))
     sealed = {**json.loads(text), _SEAL: _seal(json.loads(text))}
     for target in (path, copy_of(path)):
         with replacing(target) as temporary:
@@ -81,7 +83,7 @@ def _read(path: Path) -> dict[str, Any]:
     values = strict_json.read(str(path))
     if values.pop(_SEAL, None) != _seal(values):
         raise LensingError(f"{path} is damaged, or was not written by this version")
-    return values
+    return unstamped(values)
 
 
 def _seal(values: Mapping[str, Any]) -> str:

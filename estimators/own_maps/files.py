@@ -16,9 +16,11 @@ from estimators.array_files import fits_of, naming, open_fits, read_npy
 from estimators.own_maps.sky_frame import CONVENTIONS, SkyFrame, frame_of
 from estimators.own_maps.units import MICROKELVIN, microkelvin_per
 from estimators.uncertainty import Uncertainty, rings_of
+from lensing_tfds import __version__
 from lensing_tfds.configs import LENSED, LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records.storage import replacing
+from lensing_tfds.release import stamped
 
 NUMPY, FITS = (".npy", ".npz"), (".fits", ".fit", ".fits.gz")
 
@@ -105,12 +107,13 @@ def write_kappa(path: Path, own: OwnMaps, kappa: NDArray[np.floating], errors: U
     with replacing(path) as temporary:
         if kind_of(path) == NUMPY:
             with open(temporary, "wb") as file:
-                np.savez(file, allow_pickle=False, kappa=values, kappa_std=std, **spectrum)
+                np.savez(file, allow_pickle=False, kappa=values, kappa_std=std, **stamped(spectrum))
             return
         assert own.frame is not None, "refuse_output saw to it"
         fits, where = fits_of(path), own.frame.header
         columns = [fits.Column(name, "D", array=array) for name, array in spectrum.items()]
         primary = fits.PrimaryHDU(values, where)
+        primary.header["CREATOR"] = f"lensing-tfds {__version__}"
         primary.header["BTYPE"] = ("KAPPA", "convergence, dimensionless")
         hdus = [
             primary,

@@ -13,6 +13,7 @@ from html import escape
 from matplotlib.figure import Figure
 
 from estimators.reports import style
+from lensing_tfds import __version__
 
 CSS = """
 :root { --ink: #1d2530; --soft: #5a6472; --line: #e1e5ea; --blue: #0072b2; }
@@ -54,6 +55,7 @@ td, th { text-align: right; padding: 4px 22px 4px 0; border-bottom: 1px solid va
 .failed { color: #b3261e; font-weight: 600; }
 pre { background: #1d2530; color: #eef2f6; border-radius: 8px; padding: 14px 18px; margin: 0;
       font-size: 0.85rem; white-space: pre-wrap; }
+footer { color: var(--soft); font-size: 0.85rem; margin-top: 28px; }
 @media (max-width: 520px) { main { padding: 18px 10px 40px; } td, th { padding-right: 12px; }
                             .tile, figure, .card { padding: 12px; } }
 @media print { body { background: #fff; font-size: 12px; }
@@ -130,6 +132,7 @@ def document(title: str, *content: object, generator: str = "lensing-tfds") -> s
 <body>
 <main>
 {chr(10).join(map(_html, content))}
+{element("footer", f"Written by lensing-tfds {__version__}.")}
 </main>
 </body>
 </html>

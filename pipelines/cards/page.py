@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 import tensorflow_datasets as tfds
 
 from estimators.dataset import Dataset
-from lensing_tfds import strict_json
+from lensing_tfds import __version__, strict_json
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.records.datasets import stored_config
 from lensing_tfds.versions import VERSIONS
@@ -72,7 +72,7 @@ def card(builder: tfds.core.DatasetBuilder) -> Card:
         _reference(config, theory),
         "## What not to use it for\n\n" + _listed(prose.not_for(config)),
         "## Cite\n\n" + _listed(citations.citations(config)),
-        f"---\n\nMade from data of version {builder.version} by "
+        f"---\n\nMade from data of version {builder.version} by lensing-tfds {__version__}: "
         f"`python -m pipelines.card --dataset lensing/{name} --output docs/datasets`.\n\n"
         f"{_CONFIG}{json.dumps(config.to_json())} -->",
     ]

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from estimators.reports import page, style
 from estimators.reports.page import Html, element
 from lensing_tfds.realism import follows_camb
+from lensing_tfds.release import stamped
 from pipelines.validation import figures
 from pipelines.validation.observables import KAPPA
 from pipelines.validation.outcome import FALSE_ALARMS, FILE, Curve, Test, Verdict
@@ -74,7 +75,7 @@ def summary(verdict: Verdict) -> str:
 
 def files(verdict: Verdict, dataset_version: str) -> dict[str, bytes]:
     """Returns the report's files by name: JSON, page, and the page's first figure as PNG."""
-    content = {FILE: json.dumps(verdict.to_json(dataset_version), indent=1).encode()}
+    content = {FILE: json.dumps(stamped(verdict.to_json(dataset_version)), indent=1).encode()}
     content["validation.html"] = render(verdict, dataset_version).encode()
     if verdict.curves:
         content["validation.png"] = style.save(figures.overview(verdict.curves), "png")

@@ -8,6 +8,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 
+import lensing_tfds
 from estimators.estimator import zero
 from estimators.judge import judge_estimators
 from estimators.metrics_json import Metrics, file_name
@@ -45,6 +46,7 @@ def test_there_and_back_nothing_changes(metrics):
     text = metrics.to_text()
     again = Metrics.from_json(json.loads(text))
     assert again.to_text() == text
+    assert again.release == lensing_tfds.__version__
     assert np.isnan(again.estimators["zero"].measured["noise_ell"].value).all()
     assert list(again.other_skies("network")) == ["unchanged", "κ x 0.8"]
     assert again.other_skies("zero") == {}
@@ -75,9 +77,10 @@ def test_metrics_of_earlier_releases_are_read(metrics):
     for name in ("difference_ell", "difference_ell_error"):
         del values["estimators"]["zero"][name]
     del values["forecast"], values["uncertainty"], values["spectra_measured_with"]
+    del values["lensing_tfds_version"]
     read = Metrics.from_json(values)
     assert (read.forecast, read.uncertainty) == (None, None)
-    assert read.spectra_measured_with == "NaMaster"
+    assert (read.spectra_measured_with, read.release) == ("NaMaster", None)
     estimator = read.estimators["zero"]
     assert (estimator.normalised_share, estimator.verdict) == (1.0, None)
     assert estimator.difference_ell is None

@@ -12,7 +12,7 @@ import tensorflow_datasets as tfds
 from matplotlib import pyplot
 
 import lensing_tfds
-from lensing_tfds import LensingConfig, LensingError
+from lensing_tfds import LensingConfig, LensingError, release
 from lensing_tfds.configs import DATASET_VERSION
 from lensing_tfds.lensing_tfds_dataset_builder import Builder
 from tests.old_datasets import make_old
@@ -98,10 +98,21 @@ def test_channels_of_a_polarized_dataset(tmp_path):
         np.testing.assert_array_equal([e[name] for e in examples], expected[name])
 
 
+def test_a_dataset_keeps_the_name_of_the_release_that_built_it(tmp_path, tiny, monkeypatch):
+    first = build(tiny, tmp_path)
+    before = {path.name: path.read_bytes() for path in pathlib.Path(first.data_path).iterdir()}
+    monkeypatch.setattr(release, "__version__", "9.9.9")
+    again = Builder(config=tiny, data_dir=tmp_path)
+    again.check_shards = True
+    again.download_and_prepare()
+    assert before == {p.name: p.read_bytes() for p in pathlib.Path(first.data_path).iterdir()}
+
+
 def test_a_dataset_built_before_a_field_was_added_is_still_known(tmp_path, tiny):
     builder = build(tiny, tmp_path)
     path = builder.data_path / "metadata.json"
     stored = json.loads(path.read_text())
+    assert stored["lensing_tfds_version"] == lensing_tfds.__version__
     del stored["config"]["stokes"], stored["config"]["oversampling"]
     path.write_text(json.dumps(stored))
     make_old(pathlib.Path(builder.data_path))

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import lensing_tfds
 from estimators.ensemble import SkyEnsemble
 from lensing_tfds import LensingConfig, cosmology, simulate
 from lensing_tfds.errors import LensingError
@@ -22,7 +23,7 @@ from lensing_tfds.sky import camb_spectra, spectra
 from lensing_tfds.versions import VERSIONS
 from pipelines import card
 from pipelines.cards import citations, example, facts, page, prose, reference, timing, validation
-from pipelines.validation import outcome
+from pipelines.validation import outcome, validation_page
 from pipelines.validation.observables import Observables
 from pipelines.validation.outcome import Curve, Response, Verdict
 
@@ -218,10 +219,13 @@ def test_E_and_B_are_those_of_the_shown_Q_and_U():
 def test_a_verdict_is_on_the_page(data_dir, tmp_path, pages):
     folder = data_dir / "lensing/tiny_t/2.0.0"
     try:
-        (folder / validation.FILE).write_text(json.dumps(verdict().to_json("2.0.0")))
+        content = validation_page.files(verdict(), "2.0.0")[validation.FILE]
+        assert json.loads(content)["lensing_tfds_version"] == lensing_tfds.__version__
+        (folder / validation.FILE).write_bytes(content)
         made = page.card(open_built("tiny_t", str(data_dir)))
     finally:
         (folder / validation.FILE).unlink()
+    assert f"data of version 2.0.0 by lensing-tfds {lensing_tfds.__version__}: " in made.text
     assert "**1 of 2 tests failed** on 1,011 examples:\n\n- lensed TT: 2.0% above" in made.text
     assert "- lensed TT: 1.07% from CAMB's" in made.text
     assert rows(made.text)["lensed TT"][:2] == ["χ² 99.0 / 3", "1e-09"]

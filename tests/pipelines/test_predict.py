@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import pytest
 
+import lensing_tfds
 from lensing_tfds import LensingError
 from lensing_tfds.records.datasets import open_built
 from lensing_tfds.records.reading import evaluation_batches
@@ -99,6 +100,7 @@ def test_there_is_a_pair_of_files_a_shard_and_what_they_are(predicted, trained, 
     described = json.loads((predicted / "predictions.json").read_text())
     assert described["dataset"] == "lensing/tiny"
     assert described["config"] == tiny.to_json()
+    assert described["lensing_tfds_version"] == lensing_tfds.__version__
     assert (described["split"], described["num_examples"]) == ("test", 11)
     assert described["workdir"] == str(trained)
     assert load_run(predicted / "network").model.count_params() > 0

@@ -1,6 +1,7 @@
 """A network that is written for other programs gives the run's estimates, or is not written."""
 
 import importlib.util
+import json
 import os
 import pathlib
 import subprocess
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import lensing_tfds
 from lensing_tfds import simulate
 from lensing_tfds.errors import LensingError
 from trainer import serving
@@ -38,6 +40,9 @@ def test_a_saved_model_estimates_as_the_run_does(workdir, tiny, tmp_path, capsys
     found = served.serve(lensed).numpy()
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * expected.std())
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["served"]
+    about = json.loads((tmp_path / "new" / "served" / "network.json").read_text())
+    assert about["lensing_tfds_version"] == lensing_tfds.__version__
+    assert about["task"]["name"] == "tiny" and about["network"] == load_run(workdir).name
 
 
 READ = """

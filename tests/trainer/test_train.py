@@ -1,12 +1,14 @@
 import dataclasses
 import json
 import shutil
+import zipfile
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+import lensing_tfds
 from estimators.judge import judge
 from estimators.results import write
 from lensing_tfds.errors import LensingError
@@ -56,6 +58,10 @@ def test_a_run_writes_its_config_history_models_and_tensorboard_events(finished)
     values = json.loads((workdir / "config.json").read_text())
     assert values["model"] == "1x4-3" and values["lensing"]["npix"] == 16
     assert "scaling" not in values
+    assert values["lensing_tfds_version"] == lensing_tfds.__version__
+    with zipfile.ZipFile(workdir / "best.keras") as archive:
+        record = json.loads(archive.read("run.json"))
+    assert record["lensing_tfds_version"] == lensing_tfds.__version__
     run = load_run(workdir)
     assert run.config == config
     assert list(run.history["epoch"]) == [1, 2, 3]

@@ -1,5 +1,6 @@
 """Real searches on the tiny dataset: resumed, with failures, promoted, used."""
 
+import json
 import os
 import re
 import shutil
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import lensing_tfds
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records.locks import alone_in
 from trainer.loop import memory
@@ -304,6 +306,8 @@ def test_a_folder_of_another_dataset_is_refused_before_anything_is_built(finishe
 def test_other_data_under_the_same_name_are_refused(finished, config, tmp_path):
     workdir = shutil.copytree(finished[0], tmp_path / "search")
     values = sealed_json.read(workdir / "search.json")
+    written = json.loads((workdir / "search.json").read_text())
+    assert written["lensing_tfds_version"] == lensing_tfds.__version__
     values["lensing"]["seed"] = 99
     sealed_json.write(workdir / "search.json", values)
     with pytest.raises(LensingError, match="seed: 99 -> 3"):

@@ -4,7 +4,8 @@ A `.keras` file is a zip archive, to which a member and a seal are added:
 
     run.json       {"config": as config.json, "history": the rows of history.csv,
                     "uncertainty": of the network's estimates, null where it was not measured,
-                    "running": the epoch that was running, or null}
+                    "running": the epoch that was running, or null,
+                    "lensing_tfds_version": the release that wrote it}
     the comment    SHA-256 of all bytes before it, by which any damage is noticed
 
 `keras.saving.load_model` reads such a file as any other.
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records.storage import replacing
+from lensing_tfds.release import stamped
 from trainer.runs.history import HISTORY, Row, read_history
 
 if TYPE_CHECKING:
@@ -102,7 +104,7 @@ def rewrite_record(path: Path, record: Record) -> None:
 def _seal(path: Path, record: Record) -> None:
     """Adds the record and the seal to a model's file."""
     with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr(_MEMBER, json.dumps(dataclasses.asdict(record)))
+        archive.writestr(_MEMBER, json.dumps(stamped(dataclasses.asdict(record))))
         archive.comment = b"0" * _SEAL_BYTES
     seal = _digest(path)
     with path.open("r+b") as file:

@@ -2,7 +2,8 @@
 
 The folder holds
 
-    config.json    TrainerConfig, with the dataset's own config under "lensing"
+    config.json    TrainerConfig, with the dataset's own config under "lensing", and the release
+                   that wrote it
     history.csv    one row an epoch, see `trainer.runs.history.COLUMNS`
     best.keras     the model and its optimizer after the epoch with the lowest validation loss; with
                    the averages for its weights, where there are any (see `trainer.loop.averages`)
@@ -35,6 +36,7 @@ from lensing_tfds.configs import LensingConfig, differences
 from lensing_tfds.errors import LensingError
 from lensing_tfds.field_types import check_types
 from lensing_tfds.records.storage import replacing
+from lensing_tfds.release import stamped, unstamped
 from lensing_tfds.task import Task
 from trainer.networks import families, iterated
 from trainer.networks.family import FittedNetwork
@@ -392,7 +394,7 @@ def settings_changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     Returns:
       A phrase for an error message, empty if they are one run's.
     """
-    sides = [BEFORE | dict(side) for side in (old, new)]
+    sides = [BEFORE | unstamped(side) for side in (old, new)]
     free = set(resumable(sides[0]))
     lensing = [side.pop("lensing", {}) for side in sides]
     plans = [side.pop("plan", None) or {} for side in sides]
@@ -420,7 +422,7 @@ def read_config(workdir: Path) -> RunConfig | None:
                 f"the run in {workdir} was made before networks took µK, and is not read any more: "
                 "train again in another folder"
             )
-        return RunConfig.from_json(values)
+        return RunConfig.from_json(unstamped(values))
     except _OldRunError:
         raise
     except LensingError as error:
@@ -438,4 +440,5 @@ def write_config(workdir: Path, config: RunConfig) -> None:
       LensingError: it cannot be written.
     """
     with replacing(workdir / CONFIG) as temporary:
-        temporary.write_text(json.dumps(config.to_json(), indent=2) + "\n", encoding="utf-8")
+        text = json.dumps(stamped(config.to_json()), indent=2)
+        temporary.write_text(f"{text}\n", encoding="utf-8")

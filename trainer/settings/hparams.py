@@ -4,7 +4,7 @@
      "found": {"dataset": "lensing/v8", "trial": "0007", "val_loss": ..., ...}}
 
 "hyperparameters" holds fields of `TrainerConfig`, as many as one likes. "found", by which a
-retrained network is compared with the trial, may be missing.
+retrained network is compared with the trial, may be missing, as may the release that wrote it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.field_types import check_types, checked
 from lensing_tfds.records.storage import replacing
+from lensing_tfds.release import stamped, unstamped
 from lensing_tfds.versions import dataset_name
 from trainer.settings.config import TrainerConfig, overridden, resolve
 from trainer.settings.recipes import refuse_settings_of_training
@@ -127,7 +128,7 @@ def read_hparams(path: str | Path) -> HParams:
     if Path(path).is_dir():
         raise LensingError(f"{path} is a folder: name a file, as {path}/best_hyperparameters.json")
     try:
-        content = strict_json.read(str(path))
+        content = unstamped(strict_json.read(str(path)))
         if not isinstance(content.get("hyperparameters"), dict):
             raise LensingError('expected {"hyperparameters": {...}}')
         if unknown := sorted(content.keys() - {"hyperparameters", "found"}):
@@ -151,7 +152,7 @@ def write_hparams(path: Path, hparams: HParams) -> None:
     if hparams.found is not None:
         content["found"] = dataclasses.asdict(hparams.found)
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(stamped(content), indent=2) + "\n", encoding="utf-8")
 
 
 def name_of_dataset(hparams: HParams | None) -> str | None:

@@ -8,8 +8,10 @@ import pytest
 from estimators.own_maps import files
 from estimators.own_maps.files import read_maps, refuse_mask, refuse_output, write_kappa
 from estimators.uncertainty import LEVELS, Uncertainty, rings_of
+from lensing_tfds import __version__
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
+from lensing_tfds.release import RELEASE
 
 T = LensingConfig("t", npix=16, lx=1.0)
 QU = LensingConfig("qu", npix=16, lx=1.0, stokes="QU")
@@ -233,6 +235,7 @@ def test_kappa_is_written_where_the_maps_pixels_are(shape, tmp_path):
         y, x = np.unravel_index(np.argmax(hdus[0].data.reshape(-1, 16, 16)[0]), (16, 16))
         lon, lat = where.wcs_pix2world(x, y, 0)
         assert (lon - 360, lat) == pytest.approx((-4.5 / 16, 4.5 / 16))
+        assert hdus[0].header["CREATOR"] == f"lensing-tfds {__version__}"
         assert "BUNIT" not in hdus[0].header and "POLCCONV" not in hdus[0].header
         np.testing.assert_allclose(hdus["KAPPA_STD"].data, errors(QU).pixel_std, rtol=1e-6)
         np.testing.assert_array_equal(hdus["ERROR_POWER"].data["L"], rings_of(QU.sky).ell)
@@ -247,7 +250,8 @@ def test_kappa_of_numpy_is_numpys(shape, tmp_path):
     with np.load(tmp_path / "kappa.npz") as found:
         assert found["kappa"].shape == shape and found["kappa"].dtype == np.float32
         np.testing.assert_array_equal(found["kappa"].reshape(kappa.shape), kappa.astype(np.float32))
-        assert set(found.files) == {"kappa", "kappa_std", "L", "error_power"}
+        assert set(found.files) == {"kappa", "kappa_std", "L", "error_power", RELEASE}
+        assert str(found[RELEASE]) == __version__
         np.testing.assert_allclose(found["kappa_std"], errors(T).pixel_std, rtol=1e-6)
 
 

@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 import pytest
 from matplotlib.figure import Figure
 
+import lensing_tfds
 from estimators.reports import page
 
 NASTY = '<script>alert("x")</script> & \'y\' "\n'
@@ -48,6 +49,10 @@ def test_nothing_that_a_part_takes_becomes_markup(part):
     found = Tags(part)
     assert "script" not in found.tags
     assert NASTY in found.text
+
+
+def test_a_page_says_which_release_wrote_it():
+    assert f"Written by lensing-tfds {lensing_tfds.__version__}." in page.document("title")
 
 
 def test_what_is_html_stays_so():

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+import lensing_tfds
 from lensing_tfds.errors import LensingError
 from lensing_tfds.versions import VERSIONS
 from trainer.__main__ import main
@@ -32,6 +33,8 @@ def test_hyperparameters_survive_their_file(tmp_path):
     hparams = HParams({"model": "4x64-9", "clipnorm": None}, FOUND)
     write_hparams(tmp_path / "best.json", hparams)
     assert read_hparams(tmp_path / "best.json") == hparams
+    written = json.loads((tmp_path / "best.json").read_text())
+    assert written["lensing_tfds_version"] == lensing_tfds.__version__
     (tmp_path / "own.json").write_text('{"hyperparameters": {"epochs": 3}}')
     assert read_hparams(tmp_path / "own.json") == HParams({"epochs": 3})
 
