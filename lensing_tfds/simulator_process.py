@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import mmap
+import os
 import pickle
 import signal
 import socket
@@ -30,8 +31,8 @@ REQUEST = struct.Struct("<3q")
 DONE = struct.Struct("<q")
 """The slot that holds a block now."""
 
-_LENGTH = struct.Struct("<q")
-_ALIGNED = 4096  # bytes
+_PLACE = struct.Struct("<2q")  # of the pickled work: its first byte, and how many there are
+_HEADER = 4096  # bytes, a page: the slots begin behind it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,25 +59,27 @@ class Work:
 
     @property
     def size(self) -> int:
-        """Bytes of the shared memory."""
-        return self._start + self.slots * sum(map(self._bytes, self._shapes))
+        """Bytes of the shared memory, but for the table behind the slots."""
+        return _HEADER + self.slots * self._slot_bytes
 
     def memory(self, file: int) -> mmap.mmap:
         """Makes a file the shared memory, from which `of` reads the work.
 
         Args:
-          file: its descriptor.
+          file: the descriptor of an empty one.
         """
-        content = self._content
-        memory = mmap.mmap(file, self.size)
-        memory[: _LENGTH.size + len(content)] = _LENGTH.pack(len(content)) + content
+        content = pickle.dumps(self)
+        os.ftruncate(file, self.size + len(content))
+        memory = mmap.mmap(file, 0)
+        memory[: _PLACE.size] = _PLACE.pack(self.size, len(content))
+        memory[self.size :] = content
         return memory
 
     @classmethod
     def of(cls, memory: mmap.mmap) -> Work:
         """Reads the work from the shared memory, which this process's parent made."""
-        (length,) = _LENGTH.unpack_from(memory)
-        work = pickle.loads(memory[_LENGTH.size : _LENGTH.size + length])
+        start, length = _PLACE.unpack_from(memory)
+        work = pickle.loads(memory[start : start + length])
         assert isinstance(work, cls)
         return work
 
@@ -91,20 +94,15 @@ class Work:
           Float32 of shape (looks, skies, npix, npix, channels), and the same of one channel.
         """
         lensed, kappa = self._shapes
-        start = self._start + slot * (self._bytes(lensed) + self._bytes(kappa))
+        start = _HEADER + slot * self._slot_bytes
         return (
             np.ndarray(lensed, np.float32, memory, start),
             np.ndarray(kappa, np.float32, memory, start + self._bytes(lensed)),
         )
 
     @property
-    def _content(self) -> bytes:
-        return pickle.dumps(self)
-
-    @property
-    def _start(self) -> int:
-        """Where the first slot begins."""
-        return math.ceil((_LENGTH.size + len(self._content)) / _ALIGNED) * _ALIGNED
+    def _slot_bytes(self) -> int:
+        return sum(map(self._bytes, self._shapes))
 
     @property
     def _shapes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -88,20 +88,19 @@ class Simulators:
         self._again: collections.deque[_Task] = collections.deque()  # whose process died
         self._deaths = 0
         self._closed = False
+        self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Simulators:
         self._file = os.memfd_create("skies")
-        os.ftruncate(self._file, self._work.size)
         self._memory: mmap.mmap = self._work.memory(self._file)
-        self._thread = threading.Thread(target=self._run, name="simulators", daemon=True)
-        self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-        self._thread.join()
+        if self._thread is not None:
+            self._thread.join()
         os.close(self._file)  # the memory goes with the last view of it
 
     @property
@@ -130,6 +129,9 @@ class Simulators:
             self._again.clear()
             self._ask()
             self._changed.notify_all()
+            if self._thread is None:  # whoever wants no skies waits for no processes
+                self._thread = threading.Thread(target=self._run, name="simulators", daemon=True)
+                self._thread.start()
         number = 0
         while (indices := self._taken(stream, number)) is not None:
             yield SimulatedBlock(self, stream, number % self._work.slots, indices)

@@ -147,6 +147,6 @@ def test_more_memory_than_there_is_is_refused_with_the_remedy(builder, changed, 
 def test_memory_is_bounded_and_said():
     source = source_of(settings(batch_size=32, reuse=4, max_examples=4096))
     of_a_look = 4 * 16**2 * 3
-    # Two windows of 4 batches of skies, in blocks of 64, and the table.
-    assert source.memory <= 2 * 2 * 64 * 4 * of_a_look + 2 * 2**20
+    # Two windows of 4 batches of skies, in blocks of 64, and a page.
+    assert source.memory == 2 * 2 * 64 * 4 * of_a_look + 4096
     assert f"simulators: 1; {source.memory / 1e6:.0f} MB of shared" in source.description
