@@ -133,7 +133,7 @@ class Simulator:
 
     def looks(
         self, indices: Sequence[int] | range, number: int
-    ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    ) -> Iterator[tuple[list[NDArray[np.float32]], NDArray[np.float32]]]:
         """Simulates skies, and each as a telescope would see it again and again: with new noise.
 
         A sky's first look is its example, bit for bit.
@@ -143,9 +143,8 @@ class Simulator:
           number: of looks at each sky.
 
         Yields:
-          Blocks of at most `block_size` skies: `lensed` of each look (µK), float32 of shape
-          (number, batch, npix, npix, channels), and `kappa`, float32 of shape (batch, npix, npix,
-          1).
+          Blocks of at most `block_size` skies: each look's `lensed` (µK), float32 of shape (batch,
+          npix, npix, channels), and `kappa`, float32 of shape (batch, npix, npix, 1).
         """
         scratch = self._scratch()
         for chosen, padded in self._blocks(indices):
@@ -155,7 +154,7 @@ class Simulator:
                 lensed = maps.lensed if look == number - 1 else maps.lensed.copy()
                 self._observe(padded, lensed, scratch, look)
                 looks.append(_channels_last(lensed)[: len(chosen)])
-            yield np.stack(looks), _channels_last(maps.labels[:1])[: len(chosen)]
+            yield looks, _channels_last(maps.labels[:1])[: len(chosen)]
 
     def _blocks(
         self, indices: Sequence[int] | range

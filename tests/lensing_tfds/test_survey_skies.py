@@ -208,7 +208,7 @@ def test_a_sky_looked_at_again_has_new_noise_and_is_otherwise_the_same():
     skies = 24
     examples = simulate(config, "train", range(skies))
     blocks = list(Simulator(config, "train").looks(range(skies), 3))
-    looks = np.concatenate([lensed for lensed, _ in blocks], axis=1)
+    looks = np.concatenate([np.stack(lensed) for lensed, _ in blocks], axis=1)
     assert looks.shape == (3, skies, 48, 48, 3) and looks.dtype == np.float32
     np.testing.assert_array_equal(looks[0], examples["lensed"])
     np.testing.assert_array_equal(np.concatenate([k for _, k in blocks]), examples["kappa"])
