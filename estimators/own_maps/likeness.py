@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from estimators.own_maps.units import MICROKELVIN, OTHER_UNITS, likely_unit
 from estimators.power_spectra import Bands
@@ -125,12 +126,10 @@ class Likeness:
     @functools.cached_property
     def limit(self) -> float:
         """How many errors are too many, of any of all numbers."""
-        from scipy import stats
-
         count = self.own.number
         tests = sum(map(len, self.sigmas.values())) + len(self.own.jumps)
         tests *= count + 1 if count > 1 else 1  # all together, and each patch by itself
-        return float(stats.t.isf(FALSE_ALARMS / 2 / tests, self.simulated.number - 1))
+        return -float(special.stdtrit(self.simulated.number - 1, FALSE_ALARMS / 2 / tests))
 
     @functools.cached_property
     def estimate_limit(self) -> float:
