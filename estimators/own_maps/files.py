@@ -261,7 +261,11 @@ def _read_fits(path: Path, config: LensingConfig, convention: str | None) -> Own
         name: frame.flipped(data[:, stokes.index(name)].astype(np.float64) * factor)
         for name in config.channels
     }
-    notes = [("Unit", f"{unit} (BUNIT)" if unit else f"{MICROKELVIN}, taken for granted")]
+    named = "CTYPE3" if "CTYPE3" in header else "by their number"
+    notes = [
+        ("Unit", f"{unit} (BUNIT)" if unit else f"{MICROKELVIN}, taken for granted"),
+        ("In the file", f"{', '.join(stokes)}, {named}"),
+    ]
     if "Q" in maps:
         said = _convention(header, convention, path)
         maps["Q"], maps["U"] = frame.to_axes(maps["Q"], maps["U"], said)

@@ -162,6 +162,7 @@ def test_stokes_parameters_of_fits_are_found(config, shape, cards, taken, tmp_pa
     array = noise(*shape)
     path = fits_file(tmp_path, array, east=1, POLCCONV="IAU", **cards)
     own = read_maps(path, config)
+    assert ("by their number" in dict(own.notes)["In the file"]) == (not cards)
     signs = np.array([{"T": 1, "Q": -1, "U": 1}[name] for name in config.channels])
     expected = np.moveaxis(array[taken], 1, -1) * signs
     # 1e-4: on plate carrée pixels at the equator north is up, but for rounding.
