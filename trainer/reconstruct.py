@@ -12,7 +12,8 @@ formats, and what is checked.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,8 +31,8 @@ _QUADRATIC, _ITERATED = "qe", "iterated"
 
 def open_model(
     model: str, dataset: str | None = None, data_dir: str | None = None
-) -> tuple[Estimator, SkyEnsemble]:
-    """Returns an estimator, and the skies that it is for.
+) -> tuple[Callable[[], Estimator], SkyEnsemble]:
+    """Returns a function that makes an estimator, which may take minutes, and the skies it is for.
 
     Args:
       model: "pretrained:v12"; "qe" or "iterated", which a dataset says the noise, the beam and the
@@ -54,21 +55,25 @@ def open_model(
                 "lensing/v12, or a config's JSON"
             )
         ensemble = SkyEnsemble.of(*meant_config(dataset, data_dir))
-        return (_quadratic if model == _QUADRATIC else _iterated)(ensemble), ensemble
+        make = _quadratic if model == _QUADRATIC else _iterated
+        return functools.partial(make, ensemble), ensemble
     if dataset is not None:
         raise LensingError(
             f"--dataset is for --model {_QUADRATIC} and {_ITERATED}: {model} has its own"
         )
     if model.startswith(_PRETRAINED):
+        from trainer.pretrained_models import pretrained
+
         name = model.removeprefix(_PRETRAINED).removeprefix("lensing/")
-        return _fitted(name)
+        lensing = pretrained(f"lensing/{name}").task.lensing
+        return functools.partial(_fitted, name), SkyEnsemble.of(lensing)
     if not Path(model).exists():
         raise LensingError(
             f"--model {model}: must be {_PRETRAINED}v12 or another version, {_ITERATED}, "
             f"{_QUADRATIC}, or a run's folder, and there is no folder {model}"
         )
     run = load_run(model)
-    return run.estimator("test", 1), SkyEnsemble.of(run.lensing)
+    return functools.partial(run.estimator, "test", 1), SkyEnsemble.of(run.lensing)
 
 
 def _quadratic(ensemble: SkyEnsemble) -> Estimator:
@@ -85,20 +90,19 @@ def _iterated(ensemble: SkyEnsemble) -> Estimator:
     from trainer.pretrained_models import has_pretrained
 
     if has_pretrained(ensemble.config):
-        return _fitted(ensemble.config.name)[0]
+        return _fitted(ensemble.config.name)
     print(f"fitting {_ITERATED} to simulated skies of lensing/{ensemble.config.name}")
     return fitted_iterated(ensemble, lambda: _training_skies(ensemble), "simulated skies")
 
 
-def _fitted(name: str) -> tuple[Estimator, SkyEnsemble]:
-    from estimators.ensemble import SkyEnsemble
+def _fitted(name: str) -> Estimator:
+    """The iterated estimator that comes with the package for a version."""
     from estimators.references import iterated
     from trainer.pretrained_models import pretrained
 
     model = pretrained(f"lensing/{name}")
-    ensemble = SkyEnsemble.of(model.task.lensing)
     basis = f"fitted on {model.max_examples} training examples of lensing/{name}"
-    return iterated(ensemble.config, model.staged, basis), ensemble
+    return iterated(model.task.lensing, model.staged, basis)
 
 
 def _training_skies(ensemble: SkyEnsemble) -> Iterator[Observed]:
@@ -155,14 +159,14 @@ def main(argv: Sequence[str] | None = None) -> None:
 
         output, path = Path(arguments.output), Path(arguments.maps)
         files.refuse_output(output, path)
-        estimator, ensemble = open_model(arguments.model, arguments.dataset, arguments.data_dir)
+        make, ensemble = open_model(arguments.model, arguments.dataset, arguments.data_dir)
         if arguments.mask is not None:
             files.refuse_mask(Path(arguments.mask), ensemble.config)
         own = files.read_maps(path, ensemble.config, arguments.polarization)
         make_folder(output.parent)
-        found = reconstruct(estimator, ensemble, own)
+        found = reconstruct(make, ensemble, own)
         files.write_kappa(output, own, found.kappa, found.errors)
-        page = own_maps_page.write(output, arguments.model, estimator, found)
+        page = own_maps_page.write(output, arguments.model, found)
         print(own_maps_page.summary(found))
         print(f"κ: {printable(output)}")
         print(f"page: {printable(page)}")

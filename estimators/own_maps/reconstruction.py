@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,7 @@ class Reconstruction:
     """Estimates of κ, and what is known of them.
 
     Attributes:
+      estimator: what made them.
       own: the maps that they were made from.
       kappa: (n, npix, npix) float32, dimensionless.
       errors: how far from the truth they are.
@@ -41,6 +42,7 @@ class Reconstruction:
       theory: the spectra that these are drawn from.
     """
 
+    estimator: Estimator
     own: OwnMaps
     kappa: NDArray[np.float32]
     errors: Uncertainty
@@ -50,11 +52,14 @@ class Reconstruction:
     theory: PowerSpectra
 
 
-def reconstruct(estimator: Estimator, ensemble: SkyEnsemble, own: OwnMaps) -> Reconstruction:
+def reconstruct(
+    make: Callable[[], Estimator], ensemble: SkyEnsemble, own: OwnMaps
+) -> Reconstruction:
     """Estimates κ from own maps.
 
     Args:
-      estimator: of κ; its errors are measured where it does not know them.
+      make: makes the estimator, once the maps are found fit; its errors are measured where it does
+        not know them.
       ensemble: the skies that it was made for.
       own: maps of that size, in those channels.
 
@@ -68,6 +73,7 @@ def reconstruct(estimator: Estimator, ensemble: SkyEnsemble, own: OwnMaps) -> Re
     first = next(skies)
     expected = np.sqrt(np.mean(first[LENSED].var(axis=(1, 2), dtype=np.float64), axis=0))
     refuse_unusable(own.maps, expected, config, str(own.path))
+    estimator = make()
     kappa = _estimated(estimator, own, config.name)
     pairs, statistics = [], []
     for sky in itertools.chain([first], skies):
@@ -81,6 +87,7 @@ def reconstruct(estimator: Estimator, ensemble: SkyEnsemble, own: OwnMaps) -> Re
     truth, estimates = (np.concatenate([pair[i].ravel() for pair in pairs]) for i in (0, 1))
     own_statistics = Statistics.of(own.maps, kappa, config.channels, bands)
     return Reconstruction(
+        estimator,
         own,
         kappa,
         errors,

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from estimators.estimator import Estimator
 from estimators.own_maps.likeness import ESTIMATE
 from estimators.own_maps.reconstruction import Reconstruction
 from estimators.reports import page, style
@@ -50,13 +49,12 @@ _ASSUMED = (
 )
 
 
-def write(output: Path, model: str, estimator: Estimator, found: Reconstruction) -> Path:
+def write(output: Path, model: str, found: Reconstruction) -> Path:
     """Writes a picture and a page beside the file of κ.
 
     Args:
       output: that file.
       model: as it was asked for.
-      estimator: that it is.
       found: what it estimated.
 
     Returns:
@@ -70,7 +68,7 @@ def write(output: Path, model: str, estimator: Estimator, found: Reconstruction)
     path = output.with_name(f"{stem}.html")
     files = {
         output.with_name(f"{stem}.png"): picture,
-        path: render(picture, model, estimator, found).encode(),
+        path: render(picture, model, found).encode(),
     }
     for name, content in files.items():
         with replacing(name) as temporary:
@@ -95,13 +93,12 @@ def _patches(found: Reconstruction) -> str:
     return f"{len(found.kappa):,} {'patch' if len(found.kappa) == 1 else 'patches'}"
 
 
-def render(picture: bytes, model: str, estimator: Estimator, found: Reconstruction) -> str:
+def render(picture: bytes, model: str, found: Reconstruction) -> str:
     """Returns the page.
 
     Args:
       picture: `maps`, as PNG.
       model: as it was asked for.
-      estimator: that it is.
       found: what it estimated.
     """
     config, count = found.likeness.config, len(found.kappa)
@@ -113,7 +110,7 @@ def render(picture: bytes, model: str, estimator: Estimator, found: Reconstructi
         page.head(
             f"κ from {found.own.path.name}",
             f"The convergence κ, the projected matter that lensed these maps of the cosmic "
-            f"microwave background, as {estimator.label} estimates it.",
+            f"microwave background, as {found.estimator.label} estimates it.",
         ),
         page.tiles(
             [
@@ -137,7 +134,7 @@ def render(picture: bytes, model: str, estimator: Estimator, found: Reconstructi
                 page.figure("Maps beside simulated ones", powers(found), _LIKENESS),
             ),
         ),
-        page.section("What it rests on", _basis(model, estimator, found)),
+        page.section("What it rests on", _basis(model, found)),
         page.section(
             "What is taken for granted",
             page.card(
@@ -149,14 +146,14 @@ def render(picture: bytes, model: str, estimator: Estimator, found: Reconstructi
     )
 
 
-def _basis(model: str, estimator: Estimator, found: Reconstruction) -> Html:
+def _basis(model: str, found: Reconstruction) -> Html:
     config = found.likeness.config
     rows: list[tuple[str, object]] = [
         ("Maps", str(found.own.path)),
         *found.own.notes,
         ("Model", model),
-        ("Estimator", estimator.label),
-        ("Basis", estimator.basis or None),
+        ("Estimator", found.estimator.label),
+        ("Basis", found.estimator.basis or None),
         ("Errors", found.errors_basis),
         ("Made for", f"lensing/{config.name}"),
         ("Stokes parameters", ", ".join(config.channels)),

@@ -80,7 +80,7 @@ for name in ("tensorflow", "tensorflow_datasets", "keras", "apache_beam", "pymas
 from estimators.own_maps import files, reconstruction
 from estimators.reports import own_maps_page
 from trainer import reconstruct
-reconstruct.open_model("pretrained:v11")
+reconstruct.open_model("pretrained:v11")[0]()
 """
 
 
@@ -100,7 +100,7 @@ def test_a_version_has_the_estimator_that_comes_with_the_package(monkeypatch):
     monkeypatch.setattr("estimators.references.fitted_iterated", None)  # nothing is fitted
     by_name, _ = reconstruct.open_model("iterated", "lensing/v11")
     fitted, ensemble = reconstruct.open_model("pretrained:lensing/v11")
-    assert by_name.basis == fitted.basis
+    assert by_name().basis == fitted().basis
     assert ensemble.config.name == "v11"
 
 
@@ -166,11 +166,15 @@ def test_what_cannot_be_is_said_in_one_line(arguments, line, folder, capsys):
     assert line in refused(capsys, folder, *arguments)
 
 
-def test_maps_of_other_units_and_masks_are_refused(folder, skies, capsys):
+def test_maps_are_refused_before_an_estimator_is_fitted(folder, skies, capsys, monkeypatch):
+    monkeypatch.setattr("estimators.references.fitted_iterated", None)
     np.save(folder / "in_kelvin.npy", skies["lensed"] * 1e-6)
-    np.save(folder / "mask.npy", np.eye(32))
-    line = refused(capsys, folder, "--model", "qe", *OWN, maps="in_kelvin.npy")
+    line = refused(capsys, folder, "--model", "iterated", *OWN, maps="in_kelvin.npy")
     assert "they look like K" in line
+
+
+def test_a_mask_is_refused(folder, capsys):
+    np.save(folder / "mask.npy", np.eye(32))
     line = refused(capsys, folder, "--model", "qe", *OWN, "--mask", str(folder / "mask.npy"))
     assert "no estimator here filters masked maps yet" in line
 

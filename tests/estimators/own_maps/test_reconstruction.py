@@ -85,7 +85,7 @@ def scores(kappa, estimate):
 
 def test_kappa_of_pixells_maps_has_the_right_sign_and_size(sky, model, found):
     """Correlation and response are those of own maps, within the scatter of skies."""
-    estimator, ensemble = model
+    estimator, ensemble = found.estimator, model[1]
     own = np.concatenate(
         [
             scores(batch["kappa"][..., 0], estimator.kappa(batch["lensed"], batch["index"]))
@@ -115,7 +115,7 @@ def test_however_the_axes_run_and_whosever_u_is_written_kappa_is_the_same_on_the
         (np.s_[..., :, :], iau * 1e-6, {"POLCCONV": "IAU", "BUNIT": "K"}),
     ):
         own = written(tmp_path, of[turned], **cards)
-        kappa = model[0].kappa(own.maps, np.arange(len(own.maps)))
+        kappa = found.estimator.kappa(own.maps, np.arange(len(own.maps)))
         write_kappa(tmp_path / "kappa.fits", own, kappa, found.errors)
         estimate, where = as_read(tmp_path / "kappa.fits")
         assert where.wcs.compare(of[turned].wcs.wcs, tolerance=1e-9)
@@ -148,9 +148,9 @@ def test_errors_that_the_estimator_knows_are_its_own(model, tmp_path, monkeypatc
     monkeypatch.setattr(reconstruction, "_MOST", 16)
     np.save(tmp_path / "maps.npy", simulate("v11", "test", [0])["lensed"][0])
     own = read_maps(tmp_path / "maps.npy", CONFIG)
-    estimator, ensemble = model
-    first = reconstruct(estimator, ensemble, own)
-    knowing = dataclasses.replace(estimator, uncertainty=first.errors)
-    again = reconstruct(knowing, ensemble, own)
+    make, ensemble = model
+    first = reconstruct(make, ensemble, own)
+    knowing = dataclasses.replace(first.estimator, uncertainty=first.errors)
+    again = reconstruct(lambda: knowing, ensemble, own)
     assert again.errors is first.errors and "run's validation split" in again.errors_basis
     np.testing.assert_array_equal(again.kappa, first.kappa)
