@@ -18,6 +18,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
+from numpy.typing import NDArray
+
 from lensing_tfds.errors import LensingError
 
 # A file is written under this name, locked for as long: the kernel knows whether its writer lives,
@@ -108,6 +111,36 @@ def reading(path: str) -> Iterator[BinaryIO]:
         else open(path, "rb") as file,
     ):
         yield file
+
+
+def read_into(path: str, start: int, buffer: NDArray[np.uint8]) -> int:
+    """Reads the bytes of a file from a place on.
+
+    A file that is cut short meanwhile gives fewer; mapped into memory it would end the process.
+
+    Args:
+      path: the file.
+      start: place of the first byte.
+      buffer: what they are read into, contiguous.
+
+    Returns:
+      How many there were: fewer than the buffer has where the file ends before.
+
+    Raises:
+      LensingError: it cannot be read; the message holds its path and the reason.
+    """
+    with _errors_named("read", path):
+        if is_remote(path):
+            content = _bucket(path).cat_file(path, start=start, end=start + len(buffer))
+            buffer[: len(content)] = np.frombuffer(content, np.uint8)
+            return len(content)
+        done, descriptor = 0, os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            while count := os.preadv(descriptor, [buffer.data[done:]], start + done):
+                done += count
+        finally:
+            os.close(descriptor)
+        return done
 
 
 def size(path: str) -> int | None:

@@ -5,6 +5,8 @@ with what stands between them, without a general encoder, which would copy them 
 records are those of protobuf's deterministic serialisation; those of any protobuf are read.
 """
 
+import dataclasses
+import functools
 import math
 import struct
 from collections.abc import Iterator, Mapping
@@ -17,6 +19,9 @@ from numpy.typing import NDArray
 from lensing_tfds.simulation import Examples
 
 _HEADER_BYTES, _FOOTER_BYTES = 12, 4  # of a frame: length and its checksum; the data's checksum
+FRAME_BYTES = _HEADER_BYTES + _FOOTER_BYTES
+"""Bytes of a frame beside its record's."""
+
 # Protobuf's wire types: of numbers, and of strings, bytes, messages and packed numbers.
 _VARINT, _LENGTH_DELIMITED = 0, 2
 _VARINT_BYTES = 10  # at most, of 64 bits
@@ -41,14 +46,66 @@ def encode(examples: Examples) -> list[bytes]:
     maps_size = sum(map(len, heads)) + sum(sizes)
     pieces: list[bytes] = []
     for row, index in enumerate(examples["index"].tolist()):
-        first = _int64_feature("index", index)
-        parts: list[bytes | memoryview] = [_field(1, len(first) + maps_size), first]
+        parts: list[bytes | memoryview] = [_before_maps(index, maps_size)]
         for head, values, size in zip(heads, maps, sizes, strict=True):
             parts += head, values[row * size : (row + 1) * size]
         record = b"".join(parts)
         length = struct.pack("<Q", len(record))
         pieces += length, _masked_crc(length), record, _masked_crc(record)
     return pieces
+
+
+@dataclasses.dataclass(frozen=True)
+class Frame:
+    """What is known of an example's frame, as `encode` writes it, before it is read.
+
+    Frames of indices that take equally many bytes differ in these, in the maps' values and in the
+    record's checksum, and in nothing else.
+
+    Attributes:
+      size: bytes of the frame.
+      fixed: places, and the bytes that stand there in all of them.
+      index: place of the index, a varint.
+      maps: place of each map's values, by feature.
+    """
+
+    size: int
+    fixed: tuple[tuple[slice, bytes], ...]
+    index: slice
+    maps: Mapping[str, slice]
+
+    def fits(self, frames: NDArray[np.uint8], indices: range) -> bool:
+        """Whether frames are those of examples, undamaged, as `encode` writes them.
+
+        Args:
+          frames: (len(indices), size) bytes.
+          indices: of the examples, all of the frame's length.
+        """
+        for place, content in self.fixed:
+            if (frames[:, place] != np.frombuffer(content, np.uint8)).any():
+                return False
+        expected = b"".join(map(_varint, indices))
+        if frames[:, self.index].tobytes() != expected:
+            return False
+        record, checksum = slice(_HEADER_BYTES, -_FOOTER_BYTES), slice(-_FOOTER_BYTES, None)
+        return all(frame[checksum].tobytes() == _masked_crc(frame[record]) for frame in frames)
+
+
+def frames(map_bytes: Mapping[str, int], start: int, stop: int) -> Iterator[tuple[range, Frame]]:
+    """Divides indices into ranges whose frames are alike; see `Frame`.
+
+    Args:
+      map_bytes: size of each map of an example, by feature.
+      start: index of the first example.
+      stop: one past the index of the last.
+
+    Yields:
+      Indices, and their frame.
+    """
+    for length in range(1, _VARINT_BYTES):
+        least, most = 128 ** (length - 1) if length > 1 else 0, 128**length
+        if indices := range(max(start, least), min(stop, most)):
+            yield indices, _frame(tuple(sorted(map_bytes.items())), least)
 
 
 def num_bytes(map_bytes: Mapping[str, int], start: int, stop: int) -> int:
@@ -59,17 +116,25 @@ def num_bytes(map_bytes: Mapping[str, int], start: int, stop: int) -> int:
       start: index of the first example.
       stop: one past the index of the last.
     """
-    heads = sum(len(_bytes_feature_head(name, size)) for name, size in map_bytes.items())
-    maps_size = heads + sum(map_bytes.values())
-    total = 0
-    for length in range(1, _VARINT_BYTES):  # of the index: in all else examples are alike
-        least, most = 128 ** (length - 1) if length > 1 else 0, 128**length
-        count = max(0, min(stop, most) - max(start, least))
-        if count:
-            features_size = len(_int64_feature("index", least)) + maps_size
-            record_size = len(_field(1, features_size)) + features_size
-            total += count * (_HEADER_BYTES + record_size + _FOOTER_BYTES)
-    return total
+    return sum(len(indices) * frame.size for indices, frame in frames(map_bytes, start, stop))
+
+
+@functools.lru_cache(maxsize=64)
+def _frame(map_bytes: tuple[tuple[str, int], ...], index: int) -> Frame:
+    heads = [_bytes_feature_head(name, size) for name, size in map_bytes]
+    maps_size = sum(map(len, heads)) + sum(size for _, size in map_bytes)
+    before = _before_maps(index, maps_size)
+    length = struct.pack("<Q", len(before) + maps_size)
+    place = _HEADER_BYTES + len(before)
+    of_index = slice(place - len(_varint(index)), place)
+    head = (length + _masked_crc(length) + before)[: of_index.start]
+    fixed, maps = [(slice(0, len(head)), head)], {}
+    for (name, size), content in zip(map_bytes, heads, strict=True):
+        fixed.append((slice(place, place + len(content)), content))
+        place += len(content)
+        maps[name] = slice(place, place + size)
+        place += size
+    return Frame(place + _FOOTER_BYTES, tuple(fixed), of_index, maps)
 
 
 def decode(
@@ -129,7 +194,7 @@ def records(file: BinaryIO) -> Iterator[bytes]:
         yield record
 
 
-def _masked_crc(data: bytes) -> bytes:
+def _masked_crc(data: bytes | NDArray[np.uint8]) -> bytes:
     """TFRecord's checksum: CRC-32C, rotated and shifted so that a checksum has another one."""
     crc = google_crc32c.value(data)
     return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
@@ -162,6 +227,12 @@ def _bytes_feature_head(name: str, size: int) -> bytes:
     value = _field(1, size)
     head = _field(1, len(value) + size) + value
     return _entry_head(name, len(head) + size) + head
+
+
+def _before_maps(index: int, maps_size: int) -> bytes:
+    """Returns the bytes of a record before the first of its maps' features."""
+    first = _int64_feature("index", index)
+    return _field(1, len(first) + maps_size) + first
 
 
 def _int64_feature(name: str, number: int) -> bytes:

@@ -1,0 +1,197 @@
+"""Examples of a split by their indices, as NumPy arrays, without TensorFlow.
+
+The place of every example in a shard that `shards.write_shard` wrote is known: what is read there
+must be that example's frame, byte for byte but for the maps, and its checksum must agree. Whatever
+is not so is damaged, and named, or was written by other software: then the shard is read as any
+TFRecord file of `tf.train.Example`s.
+"""
+
+from __future__ import annotations
+
+import collections
+import io
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lensing_tfds.errors import LensingError
+from lensing_tfds.records import storage, tfrecord
+from lensing_tfds.records.shards import ShardSpec, SplitPlan, read_shard, refuse_other_examples
+
+Examples = dict[str, NDArray]
+"""Maps by feature, (examples, npix, npix, channels) float32, and "index", (examples,) int64."""
+
+_BLOCK_BYTES = 2**19  # read at a time, and looked at while they are in the processor's cache
+_OBJECT_BYTES = 2**22  # of an object in a bucket, which makes one wait for each block
+_OBJECTS_AT_ONCE = 16
+
+
+class _Block(NamedTuple):
+    """Examples of one shard that are read together.
+
+    Attributes:
+      spec: the shard.
+      indices: of the examples, whose frames are alike.
+      frame: theirs, as `tfrecord.encode` writes them.
+      rows: of the arrays that they are read into.
+    """
+
+    spec: ShardSpec
+    indices: range
+    frame: tfrecord.Frame
+    rows: slice
+
+
+class SplitReader:
+    """Reads examples of a split, in any order; what is damaged is named, and never used.
+
+    Args:
+      plan: the split.
+      indices: of the examples that may be asked for.
+      remedy: what mends a damaged shard, the last words of an error's message.
+      names: of the maps that are read; None for all.
+
+    Raises:
+      LensingError: a shard of these is missing, or has more or fewer examples than it must.
+    """
+
+    def __init__(
+        self, plan: SplitPlan, indices: range, remedy: str, names: Sequence[str] | None = None
+    ):
+        npix, channels = plan.config.npix, plan.config.map_features
+        self._shapes = {name: (npix, npix, count) for name, count in channels.items()}
+        self._names = tuple(channels if names is None else names)
+        self._shards = [
+            spec
+            for spec in plan.shards()
+            if spec.start < indices.stop and indices.start < spec.stop
+        ]
+        self._starts = [spec.start for spec in self._shards]
+        self._remedy = remedy
+        self._is_remote = storage.is_remote(plan.prefix)
+        self._known: set[str] = set()  # shards whose seals have been looked at
+        self._places: dict[str, NDArray[np.int64]] = {}  # of examples, in others' shards
+        sizes = storage.sizes(plan.prefix.rpartition("/")[0])
+        for spec in self._shards:
+            # What other software wrote may have another size, and be right all the same.
+            if sizes.get(spec.path.rpartition("/")[2]) != spec.usual_bytes:
+                self._places[spec.path] = self._places_in(spec)
+
+    @property
+    def example_bytes(self) -> int:
+        """Size of an example on the disk, but for a few bytes."""
+        return sum(self._map_bytes.values())
+
+    @property
+    def _map_bytes(self) -> dict[str, int]:
+        return {name: 4 * math.prod(shape) for name, shape in self._shapes.items()}
+
+    def read(self, ranges: Sequence[range]) -> Examples:
+        """Reads examples.
+
+        Args:
+          ranges: of their indices.
+
+        Returns:
+          The maps, and "index", in the order of the ranges.
+
+        Raises:
+          LensingError: a shard is damaged, or cannot be read.
+        """
+        number, sizes = sum(map(len, ranges)), self._map_bytes
+        rows = {name: np.empty((number, sizes[name]), np.uint8) for name in self._names}
+        blocks = list(self._blocks(ranges))
+        for spec in {block.spec.path: block.spec for block in blocks}.values():
+            if spec.path not in self._known:  # another dataset's shard has the same indices
+                refuse_other_examples(spec, self._remedy)
+                self._known.add(spec.path)
+        if self._is_remote:
+            with ThreadPoolExecutor(_OBJECTS_AT_ONCE) as pool:
+                collections.deque(pool.map(lambda block: self._fill(rows, block), blocks), 0)
+        else:
+            size = max((len(block.indices) * block.frame.size for block in blocks), default=0)
+            buffer = np.empty(size, np.uint8)
+            for block in blocks:
+                self._fill(rows, block, buffer)
+        maps: Examples = {
+            name: content.view("<f4").reshape(number, *self._shapes[name])
+            for name, content in rows.items()
+        }
+        return maps | {"index": np.array(list(itertools.chain(*ranges)), np.int64)}
+
+    def _blocks(self, ranges: Sequence[range]) -> Iterator[_Block]:
+        row, map_bytes = 0, self._map_bytes
+        at_once = _OBJECT_BYTES if self._is_remote else _BLOCK_BYTES
+        for wanted in ranges:
+            first = int(np.searchsorted(self._starts, wanted.start, "right")) - 1
+            for spec in itertools.islice(self._shards, first, None):
+                if spec.start >= wanted.stop:
+                    break
+                start, stop = max(wanted.start, spec.start), min(wanted.stop, spec.stop)
+                for alike, frame in tfrecord.frames(map_bytes, start, stop):
+                    step = max(1, at_once // frame.size)
+                    for begin in range(alike.start, alike.stop, step):
+                        indices = range(begin, min(begin + step, alike.stop))
+                        yield _Block(spec, indices, frame, slice(row, row + len(indices)))
+                        row += len(indices)
+
+    def _fill(
+        self,
+        rows: dict[str, NDArray[np.uint8]],
+        block: _Block,
+        buffer: NDArray[np.uint8] | None = None,
+    ) -> None:
+        """Reads a block into its rows, through a buffer that is large enough."""
+        spec, indices, frame, place = block
+        if spec.path not in self._places:
+            size = len(indices) * frame.size
+            content = np.empty(size, np.uint8) if buffer is None else buffer[:size]
+            begin = tfrecord.num_bytes(self._map_bytes, spec.start, indices.start)
+            if storage.read_into(spec.path, begin, content) == size:
+                frames = content.reshape(len(indices), frame.size)
+                if frame.fits(frames, indices):
+                    for name in self._names:
+                        rows[name][place] = frames[:, frame.maps[name]]
+                    return
+            self._places[spec.path] = self._places_in(spec)
+        for row, maps in enumerate(self._of_other_software(spec, indices), place.start):
+            for name in self._names:
+                rows[name][row] = maps[name].reshape(-1).view(np.uint8)
+
+    def _places_in(self, spec: ShardSpec) -> NDArray[np.int64]:
+        """Places at which the examples of a shard begin, and of its end, if it is intact.
+
+        Raises:
+          LensingError: it is damaged, or cannot be read.
+        """
+        collections.deque(read_shard(spec, self._remedy), maxlen=0)
+        with storage.reading(spec.path) as file:
+            sizes = (len(record) + tfrecord.FRAME_BYTES for record in tfrecord.records(file))
+            return np.array(list(itertools.accumulate(sizes, initial=0)), np.int64)
+
+    def _of_other_software(
+        self, spec: ShardSpec, indices: range
+    ) -> Iterator[dict[str, NDArray[np.float32]]]:
+        places = self._places[spec.path]
+        begin, end = (int(places[index - spec.start]) for index in (indices.start, indices.stop))
+        content = np.empty(end - begin, np.uint8)
+        count = storage.read_into(spec.path, begin, content)
+        records = tfrecord.records(io.BytesIO(content[:count].tobytes()))
+        try:
+            for index in indices:
+                found, maps = tfrecord.decode(next(records, b""), self._shapes)
+                if found != index:
+                    raise ValueError(f"example {found} in place of {index}")
+                yield maps
+        except LensingError:
+            raise
+        except ValueError as error:
+            collections.deque(read_shard(spec, self._remedy), maxlen=0)  # or it says what is wrong
+            raise LensingError(
+                f"shard {spec.path} changed while it was read ({error}): run the command again"
+            ) from error
