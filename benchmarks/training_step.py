@@ -83,6 +83,7 @@ def fitted(model: Any, batches: Any) -> float:
     """Fits with what a run calls after each step; returns steps per second."""
     import keras
 
+    from trainer.data.batches import for_keras
     from trainer.loop.averages import ValidateAverages
     from trainer.loop.callbacks import Progress, StopOnDivergence
     from trainer.loop.interruption import ending_between_steps
@@ -101,7 +102,7 @@ def fitted(model: Any, batches: Any) -> float:
             logs |= {"seconds": 1.0, "examples_per_second": 1.0}
             logs |= {"val_loss": 1.0, "val_map_correlation": 0.0}
 
-    clock, plan = Clock(), Plan(1, int(batches.cardinality()))
+    clock, plan = Clock(), Plan(1, len(batches))
     with tempfile.TemporaryDirectory() as folder, ending_between_steps() as ending:
         called = [
             clock,
@@ -111,7 +112,8 @@ def fitted(model: Any, batches: Any) -> float:
             Progress(plan, 1.0, lambda line: None, live=False),
             ending,
         ]
-        model.fit(batches, shuffle=False, verbose=0, callbacks=called)
+        with for_keras(batches) as (pairs,):
+            model.fit(pairs, shuffle=False, verbose=0, callbacks=called)
     return clock.turn.rate
 
 

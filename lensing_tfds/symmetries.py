@@ -18,16 +18,14 @@ the four that mirror: E has even parity, B odd. No other signs keep a pure E map
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 ORDER = 8
 """Elements of the group."""
 
 _POLARIZATION = ("Q", "U")
-
-Array = TypeVar("Array", bound=Any)
 
 
 def spin(channel: str) -> int:
@@ -35,36 +33,35 @@ def spin(channel: str) -> int:
     return 2 if channel in _POLARIZATION else 0
 
 
-def transform(maps: Array, channels: Sequence[str], elements: Any, xp: Any = np) -> Array:
+def transform(
+    maps: NDArray[np.float32], channels: Sequence[str], elements: NDArray[np.integer]
+) -> NDArray[np.float32]:
     """Applies an element of the dihedral group to each example.
 
     Args:
-      maps: (batch, npix, npix, channels), of any type that `xp` works on.
+      maps: (batch, npix, npix, channels).
       channels: the channels' names; "Q" and "U" are polarization, all others scalars.
       elements: (batch,) integers in [0, 8): bit 0 mirrors the rows, bit 1 the columns, and bit 2
         transposes afterwards. All eight combinations differ, and together they are the group.
-      xp: whose `where`, `stack`, `transpose` and `zeros_like` are used: numpy, tensorflow,
-        jax.numpy or keras.ops.
 
     Returns:
-      The maps, changed, of the same type.
+      New maps, changed, of the same type.
 
     Raises:
       ValueError: the maps have another number of channels.
     """
     if len(channels) != maps.shape[-1]:
         raise ValueError(f"maps of {maps.shape[-1]} channels are not {', '.join(channels)}")
-    rows, columns, transposed = ((elements & (1 << bit)) != 0 for bit in range(3))
-    for chosen, change in (
-        (rows, lambda x: x[:, ::-1]),
-        (columns, lambda x: x[:, :, ::-1]),
-        (transposed, lambda x: xp.transpose(x, (0, 2, 1, 3))),
-    ):
-        maps = xp.where(chosen[:, None, None, None], change(maps), maps)
-    # Signs do not depend on the pixel: they may all be changed at the end.
-    if not any(map(spin, channels)):
-        return maps
-    changes_sign = dict(zip(_POLARIZATION, (transposed, rows ^ columns), strict=True))
-    never = xp.zeros_like(rows)
-    flips = xp.stack([changes_sign.get(name, never) for name in channels], axis=-1)
-    return xp.where(flips[:, None, None, :], -maps, maps)
+    changed = np.empty_like(maps)
+    for element in range(ORDER):
+        chosen = np.flatnonzero(elements == element)
+        rows, columns, transposed = (bool(element & (1 << bit)) for bit in range(3))
+        x = maps[chosen][:, :: -1 if rows else 1, :: -1 if columns else 1]
+        if transposed:
+            x = x.transpose(0, 2, 1, 3)
+        changes_sign = dict(zip(_POLARIZATION, (transposed, rows ^ columns), strict=True))
+        for channel, name in enumerate(channels):
+            if changes_sign.get(name):
+                x[..., channel] *= -1  # np.negative in place is wrong in NumPy 2.4, with AVX-512
+        changed[chosen] = x
+    return changed

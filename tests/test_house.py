@@ -35,9 +35,9 @@ WITHOUT_FRAMEWORKS = (
         for name in (
             *("errors", "configs", "versions", "cosmology", "realism", "simulation"),
             *("unlensed_fields", "simulators", "simulator_process"),
-            *("symmetries", "task", "strict_json", "field_types", "processes"),
+            *("symmetries", "task", "strict_json", "field_types", "processes", "prefetching"),
             *("records.shards", "records.tfrecord", "records.storage", "records.locks"),
-            "records.local_executor",
+            *("records.local_executor", "records.split_reader"),
         )
     ),
     *(

@@ -14,15 +14,15 @@ import tensorflow_datasets as tfds
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.cosmology import spectra_of
 from lensing_tfds.errors import LensingError
-from lensing_tfds.records import reading
 from lensing_tfds.records.datasets import find_config, open_dataset, refuse_another
 from lensing_tfds.records.locks import alone_in
 from lensing_tfds.records.storage import make_folder
 from lensing_tfds.sky.spectra import PowerSpectra
 from trainer.data import sources, stream
+from trainer.data.batches import Batches
 from trainer.data.fresh import FreshSkies
 from trainer.data.measured import measured_statistics, training_sample
-from trainer.data.source import Source, steps_per_pass
+from trainer.data.source import STREAM, Source, steps_per_pass
 from trainer.loop import closed_form, devices
 from trainer.loop.averages import ValidateAverages
 from trainer.loop.callbacks import (
@@ -59,7 +59,7 @@ from trainer.runs.history import HISTORY, Row, ended_early, write_history
 from trainer.runs.plan import Pace, Plan, duration, planned
 from trainer.runs.resume import Stopped, place, stopped_run
 from trainer.runs.run import SEARCH, Run, RunConfig, load_run, write_config
-from trainer.runs.same_run import refuse_changes, refuse_other_steps
+from trainer.runs.same_run import refuse_changes, refuse_other_steps, refuse_other_stream
 from trainer.settings.config import LENGTHS, TrainerConfig, resumable
 from trainer.settings.optimization import check_count
 
@@ -213,6 +213,8 @@ def _train_on(
             kept = dataclasses.asdict(stopped.config.trainer)
             config = dataclasses.replace(config, **{name: kept[name] for name in LENGTHS})
             plan = stopped.config.plan or plan
+        else:
+            refuse_other_stream(stopped)
     elif model is None:
 
         def table() -> PowerSpectra:
@@ -233,7 +235,9 @@ def _train_on(
     if stopped is None:
         plan, pace = _measured(model, builder, source, config, begun, network.starts_fitted)
     refuse_beyond_epoch(save_every, plan.steps_per_epoch)
-    run_config = RunConfig(config, lensing, version, None if config.minutes is None else plan)
+    kept_plan = None if config.minutes is None else plan
+    stream_of = STREAM if stopped is None else stopped.config.stream
+    run_config = RunConfig(config, lensing, version, kept_plan, stream_of)
     write_config(workdir, run_config)
     if history:
         write_history(workdir / HISTORY, history)
@@ -255,11 +259,11 @@ def _train_on(
 
     input_report = InputReport(source) if isinstance(source, FreshSkies) else None
 
-    def training(steps: range) -> tf.data.Dataset:
+    def training(steps: range) -> Batches:
         batches = stream.training_batches(source, config, steps)
         return batches if input_report is None else input_report.timed(batches)
 
-    with reading.damage_named(builder), signals_held() as signals:
+    with signals_held() as signals:
         ending = EndBetweenSteps(signals)
         epoch = RunningEpoch(kept, stopwatch, signals, save_every, running)
 
@@ -333,7 +337,7 @@ def _pace_of(
     model: keras.Model, builder: tfds.core.DatasetBuilder, source: Source, config: TrainerConfig
 ) -> Pace:
     seconds = 1.0 if config.minutes is None else min(_MEASURING * 60 * config.minutes, 12.0)
-    with reading.damage_named(builder), ending_between_steps() as ending:
+    with ending_between_steps() as ending:
         return measure_pace(
             model,
             stream.training_batches(source, config, range(_MEASURED_STEPS)),

@@ -125,6 +125,23 @@ def test_a_run_of_before_there_were_schedules_goes_on_as_it_was(finished, tmp_pa
     assert len(load_run(workdir).history["epoch"]) == 4
 
 
+def test_a_run_of_before_the_order_was_defined_anew_is_read_but_not_gone_on_with(
+    finished, tmp_path
+):
+    config, workdir = finished[0], shutil.copytree(finished[1], tmp_path / "run")
+    for name in (BEST, LAST):
+        record = read_record(workdir / name)
+        del record.config["stream"]
+        save(load(workdir / name), workdir / name, record)
+    (workdir / "config.json").write_text(json.dumps(record.config))
+    lines: list[str] = []
+    train(config, workdir, lines.append)
+    assert lines == ["already finished: 3 epochs (more: --epochs)"]
+    with pytest.raises(LensingError, match=f"the run in {workdir} was begun by another release"):
+        train(dataclasses.replace(config, epochs=4), workdir, quiet)
+    assert json.loads((workdir / "config.json").read_text())["stream"] == 1
+
+
 def test_fewer_epochs_than_a_run_has_do_not_shorten_it(finished, changed, tmp_path):
     workdir = shutil.copytree(finished[1], tmp_path / "run")
     train(changed(epochs=1), workdir, quiet)

@@ -8,18 +8,16 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
-import tensorflow as tf
-from numpy.typing import NDArray
 
 from lensing_tfds.simulation import block_size
 from lensing_tfds.simulator_process import Work
 from lensing_tfds.simulators import SimulatedBlock, Simulators
 from lensing_tfds.sky.spectra import PowerSpectra
 from lensing_tfds.task import Task
+from trainer.data.batches import Pair
 from trainer.data.fresh_order import FreshOrder
+from trainer.data.source import Maps
 from trainer.settings.config import TrainerConfig
-
-Pair = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 # Skies that a process is asked for at once take it some milliseconds at least: asking takes none.
 _BLOCKS_OF_SMALL_MAPS = 4
@@ -90,12 +88,12 @@ class FreshSkies:
             try:
                 yield
             except Exception as error:
-                # What a stream of TensorFlow's raises is not what went wrong in it.
+                # A stream that lacks batches is not what went wrong.
                 if simulators.failure is None:
                     raise
                 raise simulators.failure from error
 
-    def first(self, number: int) -> Iterator[dict[str, NDArray]]:
+    def first(self, number: int) -> Iterator[Maps]:
         start = self._order.first
         for block in self._simulators.blocks(self._spans(range(start, start + number))):
             index = np.array(block.indices)
@@ -104,14 +102,10 @@ class FreshSkies:
             block.release()
             yield dict(zip(names, maps, strict=True)) | {"index": index}
 
-    def batches(self, steps: range, seed: int, batch_size: int) -> tf.data.Dataset:
+    def batches(self, steps: range, seed: int, batch_size: int) -> Iterator[Maps]:
         assert (seed, batch_size) == (self._order.seed, self._order.batch_size)
-        shapes = self.task.input_shape, self.task.label_shape
-        signature = tuple(tf.TensorSpec((None, *shape), tf.float32) for shape in shapes)
-        return tf.data.Dataset.from_generator(lambda: self.pairs(steps), output_signature=signature)
-
-    def maps(self, *batch: tf.Tensor) -> dict[str, tf.Tensor]:
-        return dict(zip((self.task.inputs.name, self.task.labels.name), batch, strict=True))
+        names = self.task.inputs.name, self.task.labels.name
+        return (dict(zip(names, pair, strict=True)) for pair in self.pairs(steps))
 
     def pairs(self, steps: range) -> Iterator[Pair]:
         """Yields the batches of a range of the run's steps.

@@ -1,18 +1,23 @@
-"""The source of training pairs."""
+"""The source of training pairs, and the random numbers that order and turn them."""
 
 from __future__ import annotations
 
+import enum
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-import tensorflow as tf
+import numpy as np
 from numpy.typing import NDArray
 
 from lensing_tfds.task import Task
 
-_stateless = tf.random.experimental
+STREAM = 2
+"""Number of the definition of order and augmentation: by another one a run gets other batches."""
+
+Maps = Mapping[str, NDArray]
+"""Maps by name, (batch, npix, npix, channels) float32 in physical units."""
 
 
 class Source(Protocol):
@@ -37,18 +42,18 @@ class Source(Protocol):
     def running(self) -> AbstractContextManager[None]:
         """Holds what gives the examples; all that is below is called within."""
 
-    def first(self, number: int) -> Iterator[dict[str, NDArray]]:
+    def first(self, number: int) -> Iterator[Maps]:
         """Yields batches of so many examples, or of all if they are fewer, by increasing index.
 
         Args:
           number: of examples.
 
         Yields:
-          The task's inputs and labels by name, in physical units, float32, and "index".
+          The task's inputs and labels by name, and "index".
         """
 
-    def batches(self, steps: range, seed: int, batch_size: int) -> tf.data.Dataset:
-        """Streams the batches of a range of a run's steps, shuffled.
+    def batches(self, steps: range, seed: int, batch_size: int) -> Iterator[Maps]:
+        """Yields the batches of a range of a run's steps, shuffled; those before are not made.
 
         Which examples a pass has, and in which order, depends on (seed, pass) alone.
 
@@ -57,12 +62,9 @@ class Source(Protocol):
           seed: of the run.
           batch_size: examples a batch; the last is smaller where it does not divide the pass.
 
-        Returns:
-          Batches as `maps` takes them.
+        Yields:
+          The task's inputs and labels by name; other entries are not used.
         """
-
-    def maps(self, *batch: tf.Tensor) -> dict[str, tf.Tensor]:
-        """The maps of a batch: the task's inputs and labels by name, in physical units, float32."""
 
 
 def steps_per_pass(source: Source, batch_size: int) -> int:
@@ -70,26 +72,46 @@ def steps_per_pass(source: Source, batch_size: int) -> int:
     return math.ceil(source.examples_per_epoch / batch_size)
 
 
-def steps_of_passes(
-    steps: range, in_a_pass: int, of_pass: Callable[[tf.Tensor], tf.data.Dataset]
-) -> tf.data.Dataset:
-    """Streams what a range of a run's steps has, one pass after another.
+def passes_of(steps: range, in_a_pass: int) -> Iterator[tuple[int, range]]:
+    """Divides a run's steps into passes.
 
     Args:
       steps: counted from 0.
       in_a_pass: steps of a pass.
-      of_pass: gives an element for each step of a pass, whose number is an int64.
+
+    Yields:
+      The pass, counted from 0, and which of its batches are the steps', counted from 0 too.
     """
-    first, end = steps.start // in_a_pass, math.ceil(steps.stop / in_a_pass)
+    step = steps.start
+    while step < steps.stop:
+        number, first = divmod(step, in_a_pass)
+        batches = range(first, min(in_a_pass, first + steps.stop - step))
+        yield number, batches
+        step += len(batches)
 
-    def checked(number: tf.Tensor) -> tf.data.Dataset:
-        return of_pass(number).apply(tf.data.experimental.assert_cardinality(in_a_pass))
 
-    passes = tf.data.Dataset.range(first, end).flat_map(checked)
-    return passes.skip(steps.start - first * in_a_pass).take(len(steps))
+class Purpose(enum.IntEnum):
+    """What random words are for: words of one purpose say nothing of another's."""
+
+    ORDER = 0  # of a pass's blocks
+    PLACES = 1  # within a few blocks that are in memory together
+    ELEMENTS = 2  # of the square's symmetries
 
 
-def epoch_keys(seed: int, epoch: tf.Tensor) -> list[tf.Tensor]:
-    """Keys of a pass's random numbers: two for its source, one for its augmentation."""
-    key = _stateless.stateless_fold_in([seed, 0], epoch)
-    return tf.unstack(_stateless.stateless_split(key, 3))
+def random_words(
+    seed: int, epoch: int, purpose: Purpose, part: int, number: int
+) -> NDArray[np.uint64]:
+    """Random words of 64 bits, by their address: any of them, without those before.
+
+    They are Philox4x64-10's (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"),
+    the same in every version of NumPy, which promises that of no permutation.
+
+    Args:
+      seed: of the run.
+      epoch: the pass, counted from 0.
+      purpose: of the words.
+      part: of the pass, counted from 0.
+      number: how many.
+    """
+    stream = np.random.Philox(key=[seed, epoch], counter=[0, part, int(purpose), 0])
+    return stream.random_raw(number)

@@ -3,34 +3,33 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
-import tensorflow as tf
-import tensorflow_datasets as tfds
+import numpy as np
 from numpy.typing import NDArray
 
+from lensing_tfds.prefetching import prefetched
 from lensing_tfds.records.datasets import stored_config, task_of
-from lensing_tfds.records.reading import (
-    Shards,
-    decoder,
-    evaluation_batches,
-    interleaved,
-    record_bytes,
-    shards_of,
-)
-from trainer.data.source import epoch_keys, steps_of_passes, steps_per_pass
+from lensing_tfds.records.reading import evaluation_batches, split_reader
+from trainer.data.order import windows
+from trainer.data.source import Maps, passes_of, steps_per_pass
 
-# Serialised records that wait to be drawn at random: enough to mix many shards of small maps, and
-# bounded for large ones.
-_SHUFFLE_BYTES = 32 * 2**20
+if TYPE_CHECKING:
+    import tensorflow_datasets as tfds
+
+# Read together: a disk, or a bucket, is as fast as in order.
+_BLOCK_BYTES = 2**19
+_BLOCK = 16  # at most: small maps shall be mixed well
+# Mixed in memory: enough to take many blocks of small maps, and bounded for large ones.
+_WINDOW_BYTES = 32 * 2**20
 
 _BATCH_SIZE = 32  # of examples that are read in order
 
 
 class StoredExamples:
     """The first examples of a dataset's training split, by index; a `source.Source`.
-
-    Records stay serialised until they are in a batch, which `maps` decodes at once.
 
     Args:
       builder: the dataset.
@@ -47,35 +46,48 @@ class StoredExamples:
         self.description = f"{self.examples_per_epoch:,} examples of lensing/{config.name}"
         self.is_augmented = False
         self._builder = builder
-        self._shards = shards_of(builder, f"train[:{self.examples_per_epoch}]")
-        self._window = max(1, _SHUFFLE_BYTES // record_bytes(builder))
-        self._decode = decoder(builder, (self.task.inputs.name, self.task.labels.name))
+        self._names = (self.task.inputs.name, self.task.labels.name)
+        self._reader, _ = split_reader(builder, f"train[:{self.examples_per_epoch}]", self._names)
 
     def running(self) -> contextlib.AbstractContextManager[None]:
         return contextlib.nullcontext()
 
-    def first(self, number: int) -> Iterator[dict[str, NDArray]]:
+    def first(self, number: int) -> Iterator[Maps]:
         split = f"train[:{min(number, self.examples_per_epoch)}]"
-        return evaluation_batches(self._builder, split, _BATCH_SIZE)
+        return evaluation_batches(self._builder, split, _BATCH_SIZE, self._names)
 
-    def batches(self, steps: range, seed: int, batch_size: int) -> tf.data.Dataset:
-        def of_pass(number: tf.Tensor) -> tf.data.Dataset:
-            file_key, record_key, _ = epoch_keys(seed, number)
-            order = tf.random.experimental.stateless_shuffle(
-                tf.range(len(self._shards.files)), file_key
-            )
-            shards = Shards(*(tf.gather(column, order) for column in self._shards))
-            # Dataset.shuffle mixes TensorFlow's global seed in: here it is the one of the graph
-            # that this is called in, and no other's.
-            tf.random.set_seed(1)
-            shuffle_seed = tf.random.stateless_uniform([], record_key, None, None, tf.int64)
-            return (
-                interleaved(self._builder, shards)
-                .shuffle(self._window, shuffle_seed, reshuffle_each_iteration=False)
-                .batch(batch_size)
-            )
+    def batches(self, steps: range, seed: int, batch_size: int) -> Iterator[Maps]:
+        for epoch, batches in passes_of(steps, steps_per_pass(self, batch_size)):
+            examples = prefetched(self._windows(epoch, seed, batches.start * batch_size))
+            yield from itertools.islice(_batches(examples, batch_size), len(batches))
 
-        return steps_of_passes(steps, steps_per_pass(self, batch_size), of_pass)
+    def _windows(
+        self, epoch: int, seed: int, first: int
+    ) -> Iterator[tuple[Maps, NDArray[np.int64]]]:
+        size = self._reader.example_bytes
+        block = max(1, min(_BLOCK, _BLOCK_BYTES // size))
+        at_once = max(1, _WINDOW_BYTES // (block * size))
+        for ranges, places in windows(self.examples_per_epoch, block, at_once, seed, epoch, first):
+            yield self._reader.read(ranges), places
 
-    def maps(self, *batch: tf.Tensor) -> dict[str, tf.Tensor]:
-        return self._decode(*batch)
+
+def _batches(examples: Iterable[tuple[Maps, NDArray[np.int64]]], batch_size: int) -> Iterator[Maps]:
+    """Cuts windows of examples into batches, which may reach over from one into the next."""
+    parts: list[Maps] = []
+    missing = batch_size
+    for maps, places in examples:
+        while len(places):
+            taken, places = places[:missing], places[missing:]
+            parts.append({name: x[taken] for name, x in maps.items()})
+            missing -= len(taken)
+            if not missing:
+                yield _joined(parts)
+                parts, missing = [], batch_size
+    if parts:
+        yield _joined(parts)
+
+
+def _joined(parts: list[Maps]) -> Maps:
+    if len(parts) == 1:
+        return parts[0]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

@@ -1,24 +1,24 @@
-"""The data stream: a source's pairs -> batches for Keras, never a whole split in memory.
-
-tf.data feeds every Keras backend.
-"""
+"""The data stream: a source's pairs -> batches for Keras, never a whole split in memory."""
 
 from __future__ import annotations
 
 import math
-
-import tensorflow as tf
-import tensorflow_datasets as tfds
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from lensing_tfds.records.datasets import task_of
-from lensing_tfds.records.reading import decoder, records_in_order
+from lensing_tfds.records.reading import evaluation_batches
 from lensing_tfds.task import Task
 from trainer.data.augmentation import augment
-from trainer.data.source import Source, epoch_keys, steps_of_passes, steps_per_pass
+from trainer.data.batches import Batches, Pair
+from trainer.data.source import Maps, Source, passes_of, steps_per_pass
 from trainer.settings.config import TrainerConfig
 
+if TYPE_CHECKING:
+    import tensorflow_datasets as tfds
 
-def training_batches(source: Source, config: TrainerConfig, steps: range) -> tf.data.Dataset:
+
+def training_batches(source: Source, config: TrainerConfig, steps: range) -> Batches:
     """Streams a source, augmented, one pass after another.
 
     The order and the augmentation of a pass depend on (config.seed, pass) alone, so that a resumed
@@ -33,48 +33,39 @@ def training_batches(source: Source, config: TrainerConfig, steps: range) -> tf.
       (input, label) batches in physical units, (batch, *task.input_shape) and
       (batch, *task.label_shape) float32, one a step.
     """
-    task, in_a_pass = source.task, steps_per_pass(source, config.batch_size)
-    channels = (task.inputs.channels, task.labels.channels)
-
-    def seeds(number: tf.Tensor) -> tf.data.Dataset:
-        """The seeds of the augmentation of a pass's batches."""
-        *_, key = epoch_keys(config.seed, number)
-        return tf.data.Dataset.from_tensor_slices(
-            tf.random.experimental.stateless_split(key, in_a_pass)
-        )
-
-    # Compiled, it goes through the maps once instead of ten times.
-    @tf.function(jit_compile=True)
-    def augmented(
-        pair: tuple[tf.Tensor, tf.Tensor], seed: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        return augment(pair, channels, seed)
-
-    def prepared(seed: tf.Tensor, batch: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, tf.Tensor]:
-        pair = _pair(source.maps(*batch), task)
-        return augmented(pair, seed) if config.augment and not source.is_augmented else pair
-
-    wanted = source.batches(steps, config.seed, config.batch_size)
-    with_seeds = tf.data.Dataset.zip(steps_of_passes(steps, in_a_pass, seeds), wanted)
-    batches = with_seeds.map(prepared, num_parallel_calls=tf.data.AUTOTUNE)
-    # One batch less or more would be an error: Keras only warns, and calls the rest an epoch.
-    return batches.apply(tf.data.experimental.assert_cardinality(len(steps))).prefetch(
-        tf.data.AUTOTUNE
+    return Batches(
+        source.task, len(steps), lambda first: _training_pairs(source, config, steps[first:])
     )
 
 
-def validation_batches(builder: tfds.core.DatasetBuilder, batch_size: int) -> tf.data.Dataset:
+def _training_pairs(source: Source, config: TrainerConfig, steps: range) -> Iterator[Pair]:
+    task = source.task
+    channels = (task.inputs.channels, task.labels.channels)
+    batches = source.batches(steps, config.seed, config.batch_size)
+    for epoch, numbers in passes_of(steps, steps_per_pass(source, config.batch_size)):
+        for number, maps in zip(numbers, batches, strict=False):
+            pair = _pair(maps, task)
+            if config.augment and not source.is_augmented:
+                lensed, kappa = augment(pair, channels, config.seed, epoch, number)
+                pair = lensed, kappa
+            yield pair
+    if next(batches, None) is not None:
+        raise RuntimeError(f"there are batches of more than {len(steps)} steps")
+
+
+def validation_batches(builder: tfds.core.DatasetBuilder, batch_size: int) -> Batches:
     """Streams the validation split in order: batches as `training_batches` has, not augmented."""
     task = task_of(builder)
-    decode = decoder(builder, (task.inputs.name, task.labels.name))
-    batches = records_in_order(builder, "validation").batch(batch_size)
-    pairs = batches.map(
-        lambda *batch: _pair(decode(*batch), task), num_parallel_calls=tf.data.AUTOTUNE
-    ).prefetch(tf.data.AUTOTUNE)
-    # Keras takes the end of a data set of unknown length for a failure.
-    steps = math.ceil(builder.info.splits["validation"].num_examples / batch_size)
-    return pairs.apply(tf.data.experimental.assert_cardinality(steps))
+    examples = builder.info.splits["validation"].num_examples
+    names = (task.inputs.name, task.labels.name)
+
+    def begin(first: int) -> Iterator[Pair]:
+        split = f"validation[{first * batch_size}:]"
+        for maps in evaluation_batches(builder, split, batch_size, names):
+            yield _pair(maps, task)
+
+    return Batches(task, math.ceil(examples / batch_size), begin)
 
 
-def _pair(maps: dict[str, tf.Tensor], task: Task) -> tuple[tf.Tensor, tf.Tensor]:
+def _pair(maps: Maps, task: Task) -> Pair:
     return maps[task.inputs.name], maps[task.labels.name]

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tensorflow as tf
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 
 class InputWait:
-    """Times how long who draws batches waits for each, in the stream itself.
-
-    Whichever backend draws them, in a loop or in a compiled step, is timed alike.
+    """Times how long who draws batches waits for each.
 
     Attributes:
       seconds: that were waited so far, the running wait not included.
@@ -21,12 +23,20 @@ class InputWait:
     def __init__(self) -> None:
         self.seconds = 0.0
 
+    @contextlib.contextmanager
+    def counted(self) -> Iterator[None]:
+        """Counts the time that the block takes."""
+        asked = time.perf_counter()
+        yield
+        self._count(np.float64(asked))
+
     def timed(self, batches: tf.data.Dataset) -> tf.data.Dataset:
-        """Returns the same batches, for each of which the wait is counted.
+        """Returns the same batches, for each of which the wait is counted, in the stream itself.
 
         Args:
           batches: of known number; prefetched, or a step waits for all that is done to a batch.
         """
+        import tensorflow as tf
 
         # `tf.timestamp` is refused where operations are deterministic.
         def ask(_: tf.Tensor) -> tf.Tensor:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import keras
-import tensorflow as tf
 
+from trainer.data.batches import Batches, for_keras
 from trainer.runs.checkpoints import Running
 from trainer.runs.plan import Plan
 
 
 def fit(
     model: keras.Model,
-    training: Callable[[range], tf.data.Dataset],
-    validation: tf.data.Dataset,
+    training: Callable[[range], Batches],
+    validation: Batches,
     plan: Plan,
     done: int,
     running: Running | None,
@@ -36,20 +36,23 @@ def fit(
     each = plan.steps_per_epoch
 
     def fit_to(epochs: int, steps: int) -> None:
-        model.fit(
-            training(range((done + 1) * each - steps, epochs * each)),
-            validation_data=validation,
-            initial_epoch=done,
-            epochs=epochs,
-            steps_per_epoch=steps,
-            shuffle=False,  # the stream does
-            verbose=0,
-            callbacks=list(callbacks),
-        )
+        batches = training(range((done + 1) * each - steps, epochs * each))
+        with for_keras(batches, validation) as (trained_on, validated_on):
+            model.fit(
+                trained_on,
+                validation_data=validated_on,
+                initial_epoch=done,
+                epochs=epochs,
+                steps_per_epoch=steps,
+                shuffle=False,  # the stream does
+                verbose=0,
+                callbacks=list(callbacks),
+            )
 
     model.stop_training = False
     if running is not None:
-        model.evaluate(validation.take(1), verbose=0)  # builds the metrics, to be restored
+        with for_keras(validation.take(1)) as (few,):
+            model.evaluate(few, verbose=0)  # builds the metrics, to be restored
         if running.steps < each:
             fit_to(done + 1, each - running.steps)
         else:
@@ -61,7 +64,7 @@ def fit(
 
 def _validate(
     model: keras.Model,
-    validation: tf.data.Dataset,
+    validation: Batches,
     epoch: int,
     callbacks: Sequence[keras.callbacks.Callback],
 ) -> None:
@@ -71,7 +74,8 @@ def _validate(
     told.on_train_begin()
     told.on_epoch_begin(epoch)
     logs = {name: float(value) for name, value in model.get_metrics_result().items()}
-    validated = model.evaluate(validation, verbose=0, return_dict=True, callbacks=told)
+    with for_keras(validation) as (batches,):
+        validated = model.evaluate(batches, verbose=0, return_dict=True, callbacks=told)
     logs |= {f"val_{name}": value for name, value in validated.items()}
     told.on_epoch_end(epoch, logs)
     told.on_train_end(logs)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 
-import tensorflow as tf
-
+from trainer.data.batches import Batches
 from trainer.data.fresh import FreshSkies
 from trainer.data.waiting import InputWait
 
@@ -22,9 +21,9 @@ class InputReport:
         self._wait = InputWait()
         self.begin()
 
-    def timed(self, batches: tf.data.Dataset) -> tf.data.Dataset:
-        """Returns the same batches, as `InputWait.timed`."""
-        return self._wait.timed(batches)
+    def timed(self, batches: Batches) -> Batches:
+        """Returns the same batches, for which Keras's wait is counted."""
+        return batches.timed_by(self._wait)
 
     def begin(self) -> None:
         """Begins to count."""

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
-import tensorflow as tf
 
+from trainer.data.batches import Batches, for_keras
 from trainer.runs.plan import Pace
 
 _FEWEST_STEPS = 2
@@ -16,8 +16,8 @@ _FEWEST_STEPS = 2
 
 def measure_pace(
     model: keras.Model,
-    training: tf.data.Dataset,
-    validation: tf.data.Dataset,
+    training: Batches,
+    validation: Batches,
     seconds: float,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> Pace:
@@ -36,10 +36,12 @@ def measure_pace(
     before = [keras.ops.convert_to_numpy(variable) for variable in variables]
 
     def fit(clock: _Clock) -> None:
-        model.fit(training, shuffle=False, verbose=0, callbacks=[clock, *callbacks])
+        with for_keras(training) as (batches,):
+            model.fit(batches, shuffle=False, verbose=0, callbacks=[clock, *callbacks])
 
     def evaluate(clock: _Clock) -> None:
-        model.evaluate(validation, verbose=0, callbacks=[clock, *callbacks])
+        with for_keras(validation) as (batches,):
+            model.evaluate(batches, verbose=0, callbacks=[clock, *callbacks])
 
     try:
         step, tracing = _timed(fit, seconds)
@@ -47,7 +49,7 @@ def measure_pace(
     finally:
         for variable, value in zip(variables, before, strict=True):
             variable.assign(value)
-    return Pace(step, batch * int(validation.cardinality()), tracing + tracing_validation)
+    return Pace(step, batch * len(validation), tracing + tracing_validation)
 
 
 def _timed(run: Callable[[_Clock], None], seconds: float) -> tuple[float, float]:

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 
 import keras
-import tensorflow as tf
 
 from lensing_tfds.errors import LensingError
+from trainer.data.batches import Batches, for_keras
 from trainer.loop.callbacks import Checkpoints
 from trainer.runs.checkpoints import BEST
 from trainer.runs.history import start_row
@@ -16,7 +16,7 @@ from trainer.runs.history import start_row
 
 def keep_start(
     model: keras.Model,
-    validation: tf.data.Dataset,
+    validation: Batches,
     kept: Checkpoints,
     report: Callable[[str], None],
     ending: keras.callbacks.Callback,
@@ -36,7 +36,8 @@ def keep_start(
       LensingError: its loss is not a number, or it cannot be written.
     """
     begun = time.perf_counter()
-    logs = model.evaluate(validation, verbose=0, return_dict=True, callbacks=[ending])
+    with for_keras(validation) as (batches,):
+        logs = model.evaluate(batches, verbose=0, return_dict=True, callbacks=[ending])
     row = start_row(logs, time.perf_counter() - begun)
     if not row["val_loss"] < float("inf"):
         raise LensingError(

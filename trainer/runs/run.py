@@ -38,6 +38,7 @@ from lensing_tfds.field_types import check_types
 from lensing_tfds.records.storage import replacing
 from lensing_tfds.release import stamped, unstamped
 from lensing_tfds.task import Task
+from trainer.data.source import STREAM
 from trainer.networks import families, iterated
 from trainer.networks.family import FittedNetwork
 from trainer.networks.maps import refuse_misshapen, refuse_unreal
@@ -59,6 +60,8 @@ CONFIG = "config.json"
 SEARCH = "search.json"
 """Name of the file that a search's folder is known by: it is no run's, see `tuning.trials`."""
 
+_FIRST_STREAM = 1  # of runs that do not name theirs
+
 _TRAIN_AGAIN = "run the command that trained it again, which repairs what can be repaired"
 
 
@@ -72,12 +75,14 @@ class RunConfig:
       dataset_version: the version of its data: another one holds other examples.
       plan: the steps that the minutes of the settings were found to hold; None where epochs decide,
         and of a network that is fitted.
+      stream: the definition of the order and the augmentation of its examples.
     """
 
     trainer: TrainerConfig
     lensing: LensingConfig
     dataset_version: str
     plan: Plan | None = None
+    stream: int = STREAM
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -91,6 +96,7 @@ class RunConfig:
             "lensing": self.lensing.to_json(),
             "dataset_version": self.dataset_version,
             "plan": None if self.plan is None else dataclasses.asdict(self.plan),
+            "stream": self.stream,
         }
 
     @classmethod
@@ -105,8 +111,9 @@ class RunConfig:
             lensing, version = (settings.pop(name) for name in ("lensing", "dataset_version"))
             found = settings.pop("plan", None)
             plan = None if found is None else Plan(**found)
+            stream = settings.pop("stream", _FIRST_STREAM)
             trainer = TrainerConfig.from_json(settings)
-            return cls(trainer, LensingConfig.from_json(lensing), version, plan)
+            return cls(trainer, LensingConfig.from_json(lensing), version, plan, stream)
         except KeyError as error:
             raise LensingError(f"{error} is missing") from error
         except (TypeError, AttributeError) as error:
@@ -394,7 +401,7 @@ def settings_changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     Returns:
       A phrase for an error message, empty if they are one run's.
     """
-    sides = [BEFORE | unstamped(side) for side in (old, new)]
+    sides = [BEFORE | {"stream": _FIRST_STREAM} | unstamped(side) for side in (old, new)]
     free = set(resumable(sides[0]))
     lensing = [side.pop("lensing", {}) for side in sides]
     plans = [side.pop("plan", None) or {} for side in sides]

@@ -9,6 +9,7 @@ import tensorflow_datasets as tfds
 
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
+from trainer.data.source import STREAM
 from trainer.runs.resume import Stopped
 from trainer.runs.run import RunConfig, settings_changed
 from trainer.settings.config import TrainerConfig
@@ -33,6 +34,19 @@ def refuse_changes(
         raise LensingError(
             f"{workdir} holds a run with other settings: {changed} "
             f"(name another --workdir, or the settings it was made with{_why(old.trainer, config)})"
+        )
+
+
+def refuse_other_stream(stopped: Stopped) -> None:
+    """Makes sure that a run goes on with the batches that it would have had.
+
+    Raises:
+      LensingError: it was begun by a release whose order and augmentation were others.
+    """
+    if stopped.config.stream != STREAM:
+        raise LensingError(
+            f"the run in {stopped.workdir} was begun by another release, which shuffles and turns "
+            "the examples otherwise: finish it with that, or train in another --workdir"
         )
 
 

@@ -44,7 +44,7 @@ def reused():
 
 
 def arrays(source, config, steps: range) -> list[tuple[np.ndarray, np.ndarray]]:
-    return list(stream.training_batches(source, config, steps).as_numpy_iterator())
+    return list(stream.training_batches(source, config, steps))
 
 
 def test_a_sky_serves_twice_with_new_noise_and_another_symmetry(reused):

@@ -2,17 +2,18 @@
 
 import contextlib
 import dataclasses
+import math
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from lensing_tfds.symmetries import ORDER, transform
 from lensing_tfds.task import Task
 from tests.trainer.tasks import statistics, task
 from trainer.data import stream
-from trainer.data.source import epoch_keys, steps_of_passes, steps_per_pass
+from trainer.data.batches import for_keras
+from trainer.data.source import Maps, passes_of, steps_per_pass
 from trainer.networks import families
 from trainer.train import compile_network
 
@@ -22,7 +23,7 @@ EXAMPLES = 10
 
 @dataclasses.dataclass(frozen=True)
 class Drawn:
-    """Skies that are drawn anew in every pass, by the pass's keys."""
+    """Skies that are drawn anew in every epoch."""
 
     task: Task = TQU
     examples_per_epoch: int = EXAMPLES
@@ -32,22 +33,20 @@ class Drawn:
     def running(self) -> contextlib.AbstractContextManager[None]:
         return contextlib.nullcontext()
 
-    def first(self, number: int) -> Iterator[dict[str, np.ndarray]]:
+    def first(self, number: int) -> Iterator[Maps]:
         raise NotImplementedError
 
-    def batches(self, steps: range, seed: int, batch_size: int) -> tf.data.Dataset:
-        def of_pass(number: tf.Tensor) -> tf.data.Dataset:
-            first, second, _ = epoch_keys(seed, number)
-            maps = (
-                tf.random.stateless_normal((EXAMPLES, *self.task.input_shape), first),
-                tf.random.stateless_normal((EXAMPLES, *self.task.label_shape), second),
-            )
-            return tf.data.Dataset.from_tensor_slices(maps).batch(batch_size)
-
-        return steps_of_passes(steps, steps_per_pass(self, batch_size), of_pass)
-
-    def maps(self, *batch: tf.Tensor) -> dict[str, tf.Tensor]:
-        return dict(zip((self.task.inputs.name, self.task.labels.name), batch, strict=True))
+    def batches(self, steps: range, seed: int, batch_size: int) -> Iterator[Maps]:
+        shapes = {"lensed": self.task.input_shape, "kappa": self.task.label_shape}
+        for epoch, numbers in passes_of(steps, math.ceil(EXAMPLES / batch_size)):
+            draw = np.random.default_rng([seed, epoch])
+            maps = {
+                name: draw.standard_normal((EXAMPLES, *shape), np.float32)
+                for name, shape in shapes.items()
+            }
+            for number in numbers:
+                batch = slice(number * batch_size, (number + 1) * batch_size)
+                yield {name: x[batch] for name, x in maps.items()}
 
 
 @pytest.fixture(name="settings")
@@ -57,7 +56,7 @@ def settings_fixture(changed):
 
 def read(settings, initial_epoch: int = 0) -> list[tuple[np.ndarray, np.ndarray]]:
     steps = range(3 * initial_epoch, 3 * settings.epochs)
-    return list(stream.training_batches(Drawn(), settings, steps).as_numpy_iterator())
+    return list(stream.training_batches(Drawn(), settings, steps))
 
 
 def test_every_batch_of_every_epoch_comes_once_and_a_resumed_stream_goes_on(settings):
@@ -67,6 +66,40 @@ def test_every_batch_of_every_epoch_comes_once_and_a_resumed_stream_goes_on(sett
         np.testing.assert_array_equal(batch[0], other[0])
         np.testing.assert_array_equal(batch[1], other[1])
     assert not np.array_equal(batches[0][0], batches[3][0])
+
+
+def test_a_stream_begins_at_any_step(settings):
+    whole = read(settings)
+    for first in range(9):
+        part = stream.training_batches(Drawn(), settings, range(first, 9))
+        for batch, other in zip(part, whole[first:], strict=True):
+            np.testing.assert_array_equal(batch[0], other[0])
+
+
+@dataclasses.dataclass(frozen=True)
+class Wrong(Drawn):
+    """Gives other batches than it is asked for."""
+
+    more: int = 0
+
+    def batches(self, steps: range, seed: int, batch_size: int) -> Iterator[Maps]:
+        return super().batches(range(steps.start, steps.stop + self.more), seed, batch_size)
+
+
+@pytest.mark.parametrize(("more", "message"), [(-1, "2 of 3 batches"), (1, "more than 3 steps")])
+def test_an_epoch_of_other_batches_is_an_error_not_an_epoch(settings, more, message):
+    """Keras only warns; the run would have a row of zeros, and go on for ever."""
+    batches = stream.training_batches(Wrong(more=more), settings, range(3))
+    with pytest.raises(RuntimeError, match=message):
+        list(batches)
+
+
+def test_keras_is_told_what_ended_a_stream(settings):
+    batches = stream.training_batches(Wrong(more=-1), settings, range(3))
+    model = families.build(settings.model, TQU, statistics(TQU), 0)
+    compile_network(model, settings, 3)
+    with pytest.raises(RuntimeError, match="2 of 3 batches"), for_keras(batches) as (pairs,):
+        model.fit(pairs, epochs=1, steps_per_epoch=3, shuffle=False, verbose=0)
 
 
 def test_its_examples_are_turned_pair_by_pair(settings):
@@ -93,5 +126,6 @@ def test_keras_fits_on_it(settings):
     compile_network(model, settings, 9)
     steps = steps_per_pass(Drawn(), settings.batch_size)
     batches = stream.training_batches(Drawn(), settings, range(3 * steps))
-    model.fit(batches, epochs=3, steps_per_epoch=steps, shuffle=False, verbose=0)
+    with for_keras(batches) as (pairs,):
+        model.fit(pairs, epochs=3, steps_per_epoch=steps, shuffle=False, verbose=0)
     assert int(model.optimizer.iterations) == 3 * steps == 9

@@ -33,3 +33,13 @@ def test_what_is_waited_is_what_passes_from_asking_to_receiving(monkeypatch):
         clock.now += USING
     assert drawn == list(range(BATCHES))
     assert wait.seconds == BATCHES * MAKING
+
+
+def test_a_block_is_counted(monkeypatch):
+    clock, wait = Clock(), InputWait()
+    monkeypatch.setattr(waiting, "time", clock)
+    for _ in range(2):
+        with wait.counted():
+            clock.now += MAKING
+        clock.now += USING
+    assert wait.seconds == 2 * MAKING

@@ -8,6 +8,7 @@ import pytest
 
 from tests.trainer.tasks import statistics, task
 from trainer.data import stream
+from trainer.data.batches import for_keras
 from trainer.data.stored import StoredExamples
 from trainer.loop.pace import measure_pace
 from trainer.networks import families
@@ -50,8 +51,9 @@ def test_measuring_leaves_no_trace_and_finds_the_time_of_steps(builder, changed,
                 np.testing.assert_array_equal(x, y)
             assert pace.step > 0.02
             assert pace.starting > 0.5
-            assert 0.05 * int(validation.cardinality()) < pace.validation
-        fitted = model.fit(batches, epochs=1, steps_per_epoch=8, shuffle=False, verbose=0)
+            assert 0.05 * len(validation) < pace.validation
+        with for_keras(batches) as (pairs,):
+            fitted = model.fit(pairs, epochs=1, steps_per_epoch=8, shuffle=False, verbose=0)
         assert len(fitted.history["loss"]) == 1 and int(model.optimizer.iterations) == 8
         weights.append([*model.get_weights(), *fitted.history["loss"]])
     for x, y in zip(*weights, strict=True):
