@@ -5,18 +5,14 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from numpy.typing import NDArray
 
 from estimators.ensemble import SkyEnsemble
 from lensing_tfds.configs import LensingConfig
-from lensing_tfds.errors import LensingError
 from lensing_tfds.records.datasets import open_dataset, refuse_another
 from lensing_tfds.records.reading import evaluation_batches
-
-if TYPE_CHECKING:
-    import tensorflow_datasets as tfds
+from lensing_tfds.records.stored_dataset import StoredDataset
 
 _BATCH_SIZE = 32
 
@@ -27,11 +23,11 @@ class Dataset:
 
     Attributes:
       config: its own.
-      builder: TFDS's.
+      stored: its files.
     """
 
     config: LensingConfig
-    builder: tfds.core.DatasetBuilder
+    stored: StoredDataset
 
     @classmethod
     def open(
@@ -48,9 +44,9 @@ class Dataset:
         Raises:
           LensingError: it cannot be opened, or holds other examples.
         """
-        builder = open_dataset(config, data_dir)
-        refuse_another(builder, config, version or str(builder.version), known_as)
-        return cls(config, builder)
+        stored = open_dataset(config, data_dir)
+        refuse_another(stored, config, version or stored.version, known_as)
+        return cls(config, stored)
 
     @property
     def name(self) -> str:
@@ -60,8 +56,7 @@ class Dataset:
     @property
     def data_dir(self) -> str:
         """The folder that holds the folder `lensing`."""
-        # Not data_dir_root, which is another one for a dataset opened from its folder.
-        return str(self.builder.data_path.parent.parent.parent)
+        return self.stored.data_dir
 
     @functools.cached_property
     def ensemble(self) -> SkyEnsemble:
@@ -70,7 +65,7 @@ class Dataset:
         Raises:
           LensingError: the table of the config's own cosmology is not in the dataset's folder.
         """
-        return SkyEnsemble.of(self.config, str(self.builder.data_path))
+        return SkyEnsemble.of(self.config, self.stored.data_path)
 
     def num_examples(self, split: str) -> int:
         """Counts the examples of a split.
@@ -78,10 +73,7 @@ class Dataset:
         Raises:
           LensingError: there is no such split.
         """
-        splits = self.builder.info.splits
-        if split not in splits:
-            raise LensingError(f"{self.name} has no split {split!r}; it has {', '.join(splits)}")
-        return splits[split].num_examples
+        return self.stored.plan(split).num_examples
 
     def batches(self, split: str, num_examples: int) -> Iterator[dict[str, NDArray]]:
         """Reads the first examples of a split; see `reading.evaluation_batches`.
@@ -89,4 +81,4 @@ class Dataset:
         Raises:
           LensingError: a shard is damaged, or cannot be read.
         """
-        return evaluation_batches(self.builder, f"{split}[:{num_examples}]", _BATCH_SIZE)
+        return evaluation_batches(self.stored, f"{split}[:{num_examples}]", _BATCH_SIZE)

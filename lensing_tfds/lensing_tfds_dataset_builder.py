@@ -20,17 +20,15 @@ from lensing_tfds.command_line import build_command
 from lensing_tfds.configs import DATASET_VERSION, SPLITS, LensingConfig, differences
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records import seals, shards, storage, visualizer
-from lensing_tfds.records.datasets import (
-    METADATA,
-    PREPARED,
-    built_folder,
-    opening,
-    refuse_damaged,
-    require_agreement,
-    stored_config,
-)
+from lensing_tfds.records.datasets import built_folder, opening
 from lensing_tfds.records.local_executor import write_locally
 from lensing_tfds.records.stored_config import differing_examples, read_stored_config
+from lensing_tfds.records.stored_dataset import (
+    METADATA,
+    PREPARED,
+    read_dataset,
+    refuse_damaged,
+)
 from lensing_tfds.release import RELEASE, stamped
 from lensing_tfds.versions import VERSIONS, get_config
 
@@ -230,9 +228,9 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
             )
         if storage.size(str(self.data_path / PREPARED)) is None:
             return
-        if differing := differing_examples(self.builder_config, stored_config(self)):
+        stored = read_dataset(str(self.data_path)).config
+        if differing := differing_examples(self.builder_config, stored):
             raise LensingError(f"{self.data_dir} holds another config ({differing})")
-        require_agreement(self)
 
     def _refuse_link(self) -> None:
         if not storage.is_remote(self.data_dir) and pathlib.Path(self.data_dir).is_symlink():
@@ -579,7 +577,7 @@ def _opened_from_files(
     if folder.parent.parent.name != Builder.name:
         wrapped(*arguments, **settings)
         return
-    with opening(builder, str(arguments[0] if arguments else settings["builder_dir"])):
+    with opening(str(arguments[0] if arguments else settings["builder_dir"])):
         wrapped(*arguments, **settings)
 
 

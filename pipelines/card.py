@@ -33,10 +33,10 @@ def main(argv: Sequence[str] | None = None) -> None:
             from pipelines.cards import page
 
         data_dir = absolute_data_dir(arguments.data_dir)
-        builders = [open_built(dataset_name(name), data_dir) for name in arguments.dataset]
+        datasets = [open_built(dataset_name(name), data_dir) for name in arguments.dataset]
         storage.make_folder(Path(arguments.output))
-        for builder in builders:
-            card = page.card(builder)
+        for dataset in datasets:
+            card = page.card(dataset)
             _write(card.files, arguments.output)
             print(f"{arguments.output}/{card.name}.md")
         pages = (path for path in Path(arguments.output).glob("*.md") if path.name != page.INDEX)

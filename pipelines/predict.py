@@ -42,10 +42,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         options = beam_options(flags)
         run = load_run(arguments.workdir)
         data_dir = absolute_data_dir(arguments.data_dir or run.config.data_dir)
-        builder = open_built(dataset_name(arguments.dataset or run.config.dataset), data_dir)
+        dataset = open_built(dataset_name(arguments.dataset or run.config.dataset), data_dir)
         output = absolute_data_dir(arguments.output)
-        summary = predict_split(run, builder, arguments.split, output, options)
-        name = builder.info.metadata["config"]["name"]
+        summary = predict_split(run, dataset, arguments.split, output, options)
+        name = dataset.config.name
         print(f"lensing/{name} {arguments.split}: {summary.total}")
         print(f"predictions: {printable(output)}")
 

@@ -19,16 +19,15 @@ from pathlib import Path
 
 import google_crc32c
 import numpy as np
-import tensorflow_datasets as tfds
 from numpy.typing import NDArray
 
 from estimators.estimator import TRAIN_AGAIN, refuse_not_finite
 from estimators.sealed_predictions import PredictionShard
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records import storage
-from lensing_tfds.records.datasets import open_folder
 from lensing_tfds.records.reading import evaluation_batches
 from lensing_tfds.records.shards import ShardResult, ShardSpec, damage, write_seal
+from lensing_tfds.records.stored_dataset import StoredDataset, read_dataset
 from trainer.runs.checkpoints import BEST
 from trainer.runs.run import CONFIG, Run, load_run
 
@@ -166,5 +165,5 @@ def _load(source: Source) -> Run:
 
 
 @functools.lru_cache(maxsize=1)
-def _dataset(folder: str) -> tfds.core.DatasetBuilder:
-    return open_folder(folder)
+def _dataset(folder: str) -> StoredDataset:
+    return read_dataset(folder)

@@ -16,7 +16,6 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import tensorflow_datasets as tfds
 from apache_beam.options.pipeline_options import PipelineOptions
 from etils import epath
 
@@ -30,8 +29,8 @@ from lensing_tfds.configs import LensingConfig, differences, map_differences
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records import storage
 from lensing_tfds.records.beam_executor import beam_executor
-from lensing_tfds.records.datasets import stored_config
 from lensing_tfds.records.shards import ShardSummary, SplitPlan
+from lensing_tfds.records.stored_dataset import StoredDataset
 from lensing_tfds.release import stamped
 from pipelines.predict_worker import (
     NETWORK_FILES,
@@ -46,7 +45,7 @@ from trainer.runs.run import CONFIG, Run
 
 def predict_split(
     run: Run,
-    builder: tfds.core.DatasetBuilder,
+    dataset: StoredDataset,
     split: str,
     output: str,
     options: PipelineOptions | None = None,
@@ -55,7 +54,7 @@ def predict_split(
 
     Args:
       run: the network.
-      builder: the dataset, built.
+      dataset: built.
       split: "train", "validation" or "test".
       output: the folder, on a disk or in a bucket that all workers share; made if missing.
       options: Beam's own; None for its defaults.
@@ -70,28 +69,24 @@ def predict_split(
     Warns:
       UserWarning: the network was trained on maps of another sky.
     """
-    config = stored_config(builder)
-    if split not in builder.info.splits:
-        raise LensingError(
-            f"lensing/{config.name} has no split {split!r}; it has {', '.join(builder.info.splits)}"
-        )
+    config, num_shards = dataset.config, dataset.plan(split).num_shards
     _refuse_other_maps(run, config)
     if not (run.workdir / "best.keras").exists():
         raise LensingError(f"the run in {run.workdir} has no finished epoch yet")
     _refuse_runs_folder(output)
-    plan = SplitPlan(config, split, builder.info.splits[split].num_shards, f"{output}/kappa")
+    plan = SplitPlan(config, split, num_shards, f"{output}/kappa")
     digest = digest_of(str(run.workdir))
     description = PredictionDescription(
         dataset=f"lensing/{config.name}",
         config=config,
-        dataset_version=str(builder.version),
+        dataset_version=dataset.version,
         split=split,
         num_examples=plan.num_examples,
         num_shards=plan.num_shards,
         model=run.config.model,
         network_sha256=digest,
         workdir=str(run.workdir.absolute()),
-        data_dir=_data_dir(builder),
+        data_dir=dataset.data_dir,
     )
     _refuse_other_predictions(output, plan, description)
 
@@ -102,7 +97,7 @@ def predict_split(
     for name in NETWORK_FILES:
         with storage.writing(f"{network}/{name}") as file:
             file.write((run.workdir / name).read_bytes())
-    source = Source(str(builder.data_path), network, digest)
+    source = Source(dataset.data_path, network, digest)
     summary = beam_executor(options, write=functools.partial(predict_shard, source))([plan])
     with storage.writing(f"{output}/{DESCRIPTION}") as file:
         file.write(f"{json.dumps(stamped(description.to_json()), indent=2)}\n".encode())
@@ -156,8 +151,3 @@ def _refuse_other_predictions(
                 f"{output} holds other predictions: {other.name} is none of the "
                 f"{plan.num_shards} files to write; choose another --output"
             )
-
-
-def _data_dir(builder: tfds.core.DatasetBuilder) -> str:
-    """Not data_dir_root, which is another one for a dataset opened from its folder."""
-    return str(builder.data_path.parent.parent.parent)

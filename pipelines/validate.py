@@ -33,9 +33,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments, flags = parser.parse_known_args(argv)
     with command(arguments.verbose, extra="pipelines"):
         with quiet_tensorflow():
-            from lensing_tfds.errors import LensingError
             from lensing_tfds.records import storage
-            from lensing_tfds.records.datasets import absolute_data_dir, open_built, split_plans
+            from lensing_tfds.records.datasets import absolute_data_dir, open_built
             from lensing_tfds.versions import dataset_name
             from pipelines.beam_flags import beam_options, prepare_beam
             from pipelines.validation import validation_page
@@ -43,19 +42,14 @@ def main(argv: Sequence[str] | None = None) -> None:
 
         prepare_beam(arguments.verbose)
         options = beam_options(flags)
-        builder = open_built(dataset_name(arguments.dataset), absolute_data_dir(arguments.data_dir))
-        plans = [p for p in split_plans(builder) if arguments.split in (None, p.split)]
-        if not plans:
-            raise LensingError(
-                f"{arguments.dataset} has no split {arguments.split!r}; "
-                f"it has {', '.join(builder.info.splits)}"
-            )
-        folder = str(builder.data_path)
+        dataset = open_built(dataset_name(arguments.dataset), absolute_data_dir(arguments.data_dir))
+        splits = list(dataset.plans) if arguments.split is None else [arguments.split]
+        plans, folder = [dataset.plan(split) for split in splits], dataset.data_path
         output = folder if arguments.output is None else absolute_data_dir(arguments.output)
         if not storage.is_remote(output):
             storage.make_folder(Path(output))
         verdict = validate_shards(plans, folder, output, options)
-        for name, content in validation_page.files(verdict, str(builder.version)).items():
+        for name, content in validation_page.files(verdict, dataset.version).items():
             with storage.writing(f"{output}/{name}") as file:
                 file.write(content)
         print("\n".join(validation_page.lines(verdict)))

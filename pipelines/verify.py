@@ -51,13 +51,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     with command(arguments.verbose, extra="tfds"):
         with quiet_tensorflow():
             from lensing_tfds.records import seals
-            from lensing_tfds.records.datasets import (
-                absolute_data_dir,
-                built_folder,
-                mending_command,
-                open_folder,
-                split_plans,
-            )
+            from lensing_tfds.records.datasets import absolute_data_dir, built_folder
+            from lensing_tfds.records.stored_dataset import mending_command, read_dataset
             from lensing_tfds.versions import dataset_name
 
         data_dir = absolute_data_dir(arguments.data_dir)
@@ -72,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 file=sys.stderr,
             )
             sys.exit(1)
-        plans = split_plans(open_folder(folder))
+        plans = list(read_dataset(folder).plans.values())
         damaged = damaged_shards(plans)
         count = sum(plan.num_shards for plan in plans)
         if not seals.names(folder):

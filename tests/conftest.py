@@ -63,6 +63,7 @@ def polarized_builder(data_dir):
     import tensorflow_datasets as tfds
 
     from lensing_tfds.configs import LensingConfig
+    from lensing_tfds.records.stored_dataset import read_dataset
 
     survey = LensingConfig(
         name="polarized",
@@ -78,7 +79,7 @@ def polarized_builder(data_dir):
     )
     builder = tfds.builder("lensing", config=survey, data_dir=data_dir)
     builder.download_and_prepare()
-    return builder
+    return read_dataset(str(builder.data_path))
 
 
 @pytest.fixture(scope="session")

@@ -51,6 +51,12 @@ WITHOUT_FRAMEWORKS = (
 )
 """What a worker that simulates or validates needs, and a person who only wants maps."""
 
+WITHOUT_TENSORFLOW = (
+    *("trainer.train", "trainer.__main__", "trainer.evaluate", "trainer.compare", "trainer.models"),
+    *("trainer.pretrained_models", "trainer.data", "estimators", "lensing_tfds.records.reading"),
+)
+"""What a person needs who trains and judges on JAX or PyTorch, on a dataset that is built."""
+
 FRAMEWORKS = {"tensorflow", "tensorflow_datasets", "keras", "apache_beam", "pymaster"}
 
 
@@ -138,6 +144,9 @@ def forbidden(root: pathlib.Path) -> set[tuple[str, str]]:
     for module in modules:
         if _is_in(module, WITHOUT_FRAMEWORKS):
             broken |= {(module, found) for found in _loaded_with(module, imports) & FRAMEWORKS}
+        if _is_in(module, WITHOUT_TENSORFLOW):
+            needed = _loaded_with(module, imports) & {"tensorflow", "tensorflow_datasets", "etils"}
+            broken |= {(module, found) for found in needed}
     return broken
 
 

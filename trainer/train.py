@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import keras
-import tensorflow as tf
-import tensorflow_datasets as tfds
 
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.cosmology import spectra_of
@@ -17,6 +16,7 @@ from lensing_tfds.errors import LensingError
 from lensing_tfds.records.datasets import find_config, open_dataset, refuse_another
 from lensing_tfds.records.locks import alone_in
 from lensing_tfds.records.storage import make_folder
+from lensing_tfds.records.stored_dataset import StoredDataset
 from lensing_tfds.sky.spectra import PowerSpectra
 from trainer.data import sources, stream
 from trainer.data.batches import Batches
@@ -48,7 +48,6 @@ from trainer.loop.metrics import MapCorrelation
 from trainer.loop.optimizers import build_optimizer
 from trainer.loop.pace import measure_pace
 from trainer.loop.running import RunningEpoch, refuse_beyond_epoch
-from trainer.loop.shown_examples import ShownExamples
 from trainer.loop.start import keep_start
 from trainer.networks import families
 from trainer.networks.family import FittedNetwork
@@ -181,7 +180,7 @@ def _train(
 
 def _train_on(
     source: Source,
-    builder: tfds.core.DatasetBuilder,
+    builder: StoredDataset,
     config: TrainerConfig,
     lensing: LensingConfig,
     version: str,
@@ -280,10 +279,9 @@ def _train_on(
                 ValidateAverages(),
                 StopOnDivergence(),
                 *([LeftOutSteps(report)] if config.precision == "float16" else ()),
-                keras.callbacks.TensorBoard(workdir / "tensorboard", write_graph=False),
                 kept,
                 StopEarly(kept, config.patience),
-                ShownExamples(workdir / "tensorboard" / "examples", builder),
+                *_tensorboard(workdir / "tensorboard", builder, report),
                 Progress(plan, pace.validation, report, live, correlation, taken, input_report),
                 *callbacks,
                 epoch,
@@ -293,6 +291,19 @@ def _train_on(
     if ended_early(kept.history, config.patience):
         report(_how_early(config))
     return load_run(workdir)
+
+
+def _tensorboard(
+    folder: Path, builder: StoredDataset, report: Callable[[str], None]
+) -> list[keras.callbacks.Callback]:
+    """What writes losses and examples for TensorBoard, where TensorFlow is there to write them."""
+    if importlib.util.find_spec("tensorflow") is None:
+        report("nothing is written for TensorBoard: TensorFlow, which writes it, is not installed")
+        return []
+    from trainer.loop.shown_examples import ShownExamples
+
+    losses = keras.callbacks.TensorBoard(folder, write_graph=False)
+    return [losses, ShownExamples(folder / "examples", builder)]
 
 
 def _plan_of(stopped: Stopped, config: TrainerConfig, in_a_pass: int) -> Plan:
@@ -313,7 +324,7 @@ def _plan_of(stopped: Stopped, config: TrainerConfig, in_a_pass: int) -> Plan:
 
 def _measured(
     model: keras.Model,
-    builder: tfds.core.DatasetBuilder,
+    builder: StoredDataset,
     source: Source,
     config: TrainerConfig,
     begun: float,
@@ -334,7 +345,7 @@ def _measured(
 
 
 def _pace_of(
-    model: keras.Model, builder: tfds.core.DatasetBuilder, source: Source, config: TrainerConfig
+    model: keras.Model, builder: StoredDataset, source: Source, config: TrainerConfig
 ) -> Pace:
     seconds = 1.0 if config.minutes is None else min(_MEASURING * 60 * config.minutes, 12.0)
     with ending_between_steps() as ending:
@@ -392,5 +403,5 @@ def compile_network(model: keras.Model, config: TrainerConfig, steps: int) -> No
 
 def _jit_compile() -> bool | str:
     """XLA, except with TensorFlow on a CPU, where it is slower for these convolutions."""
-    on_cpu = keras.backend.backend() == "tensorflow" and not tf.config.list_physical_devices("GPU")
+    on_cpu = keras.backend.backend() == "tensorflow" and not devices.has_accelerator()
     return False if on_cpu else "auto"

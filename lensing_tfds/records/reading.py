@@ -7,23 +7,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from lensing_tfds.errors import LensingError
 from lensing_tfds.prefetching import prefetched
-from lensing_tfds.records import storage
-from lensing_tfds.records.datasets import mending_command, split_plans
+from lensing_tfds.records.datasets import Opened, stored
 from lensing_tfds.records.split_reader import Examples, SplitReader
-
-if TYPE_CHECKING:
-    import tensorflow_datasets as tfds
+from lensing_tfds.records.stored_dataset import mending_command
 
 _SPLIT = re.compile(r"(?P<name>\w+)(\[(?P<start>-?\d+)?:(?P<stop>-?\d+)?\])?")
 _OBJECT_BYTES = 2**25  # of objects in a bucket that are fetched together
 
 
 def evaluation_batches(
-    builder: tfds.core.DatasetBuilder,
+    dataset: Opened,
     split: str,
     batch_size: int,
     names: Sequence[str] | None = None,
@@ -31,7 +27,7 @@ def evaluation_batches(
     """Reads a split as the dataset stores it, in physical units.
 
     Args:
-      builder: the dataset.
+      dataset: opened.
       split: "train", "validation" or "test"; a slice as "train[:1000]" works too.
       batch_size: examples a batch; the last batch may be smaller.
       names: of the maps that are read; None for all.
@@ -44,10 +40,10 @@ def evaluation_batches(
     Raises:
       LensingError: a shard is damaged, or cannot be read.
     """
-    reader, indices = split_reader(builder, split, names)
+    reader, indices = split_reader(dataset, split, names)
     at_once = batch_size
     # A bucket makes one wait: few requests, each for much.
-    if storage.is_remote(str(builder.data_path)):
+    if reader.is_remote:
         at_once *= max(1, _OBJECT_BYTES // (reader.example_bytes * batch_size))
     ranges = (indices[i : i + at_once] for i in range(0, len(indices), at_once))
     for examples in prefetched(reader.read([indices]) for indices in ranges):
@@ -56,12 +52,12 @@ def evaluation_batches(
 
 
 def split_reader(
-    builder: tfds.core.DatasetBuilder, split: str, names: Sequence[str] | None = None
+    dataset: Opened, split: str, names: Sequence[str] | None = None
 ) -> tuple[SplitReader, range]:
     """Opens a split.
 
     Args:
-      builder: the dataset.
+      dataset: opened.
       split: "train", "validation" or "test"; a slice as "train[:1000]" works too.
       names: of the maps that are read; None for all.
 
@@ -72,11 +68,12 @@ def split_reader(
       LensingError: there is no such split or slice; a shard is missing, or has more or fewer
         examples than it must.
     """
-    plans = {plan.split: plan for plan in split_plans(builder)}
+    known = stored(dataset)
+    plans, folder = known.plans, known.data_path
     match = _SPLIT.fullmatch(split)
     if match is None or match["name"] not in plans:
         raise LensingError(
-            f"{builder.data_path} has no split {split!r}: it has {', '.join(plans)}, and slices of "
+            f"{folder} has no split {split!r}: it has {', '.join(plans)}, and slices of "
             "them as train[:1000]"
         )
     plan = plans[match["name"]]
@@ -84,8 +81,7 @@ def split_reader(
     indices = range(plan.num_examples)[bounds]
     if any(abs(end or 0) > plan.num_examples for end in (bounds.start, bounds.stop)):
         raise LensingError(
-            f"{builder.data_path}: {split!r} is out of the {plan.num_examples:,} examples of "
-            f"{plan.split}"
+            f"{folder}: {split!r} is out of the {plan.num_examples:,} examples of {plan.split}"
         )
-    remedy = f"to write just that again: {mending_command(str(builder.data_path))}"
+    remedy = f"to write just that again: {mending_command(folder)}"
     return SplitReader(plan, indices, remedy, names), indices

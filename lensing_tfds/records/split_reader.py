@@ -58,6 +58,9 @@ class SplitReader:
 
     Raises:
       LensingError: a shard of these is missing, or has more or fewer examples than it must.
+
+    Attributes:
+      is_remote: whether its shards are in a bucket.
     """
 
     def __init__(
@@ -73,7 +76,7 @@ class SplitReader:
         ]
         self._starts = [spec.start for spec in self._shards]
         self._remedy = remedy
-        self._is_remote = storage.is_remote(plan.prefix)
+        self.is_remote = storage.is_remote(plan.prefix)
         self._known: set[str] = set()  # shards whose seals have been looked at
         self._places: dict[str, NDArray[np.int64]] = {}  # of examples, in others' shards
         sizes = storage.sizes(plan.prefix.rpartition("/")[0])
@@ -110,7 +113,7 @@ class SplitReader:
             if spec.path not in self._known:  # another dataset's shard has the same indices
                 refuse_other_examples(spec, self._remedy)
                 self._known.add(spec.path)
-        if self._is_remote:
+        if self.is_remote:
             with ThreadPoolExecutor(_OBJECTS_AT_ONCE) as pool:
                 collections.deque(pool.map(lambda block: self._fill(rows, block), blocks), 0)
         else:
@@ -126,7 +129,7 @@ class SplitReader:
 
     def _blocks(self, ranges: Sequence[range]) -> Iterator[_Block]:
         row, map_bytes = 0, self._map_bytes
-        at_once = _OBJECT_BYTES if self._is_remote else _BLOCK_BYTES
+        at_once = _OBJECT_BYTES if self.is_remote else _BLOCK_BYTES
         for wanted in ranges:
             first = int(np.searchsorted(self._starts, wanted.start, "right")) - 1
             for spec in itertools.islice(self._shards, first, None):

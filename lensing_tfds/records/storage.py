@@ -178,6 +178,27 @@ def sizes(folder: str) -> dict[str, int]:
             return {}
 
 
+def folders(folder: str) -> list[str]:
+    """Returns the names of the folders in a folder; none if there is no folder.
+
+    Raises:
+      LensingError: the folder cannot be read.
+    """
+    with _errors_named("read", folder):
+        try:
+            if is_remote(folder):
+                entries = _bucket(folder).ls(folder, detail=True)
+                return [
+                    entry["name"].rstrip("/").rpartition("/")[2]
+                    for entry in entries
+                    if entry["type"] == "directory"
+                ]
+            with os.scandir(folder) as scan:
+                return [entry.name for entry in scan if entry.is_dir()]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+
 def remove(path: str) -> None:
     """Removes a file, if it is there and that can be done."""
     with contextlib.suppress(LensingError), _errors_named("remove", path):

@@ -55,9 +55,7 @@ def read_stored_config(
     Raises:
       LensingError: there is no such dataset, or what it says of itself is damaged.
     """
-    root = storage.folder_name(
-        data_dir or os.environ.get("TFDS_DATA_DIR") or os.path.join("~", "tensorflow_datasets")
-    )
+    root = storage.folder_name(data_dir or default_data_dir())
     folder = f"{root}/lensing/{name}/{DATASET_VERSION}"
     path = f"{folder}/metadata.json"
     if storage.size(path) is None:
@@ -84,6 +82,11 @@ def read_stored_config(
     stored = LensingConfig.from_json(config)
     refuse_misplaced(stored, folder)
     return stored, folder
+
+
+def default_data_dir() -> str:
+    """Returns TFDS's own folder of datasets."""
+    return os.environ.get("TFDS_DATA_DIR") or os.path.join("~", "tensorflow_datasets")
 
 
 def refuse_misplaced(config: LensingConfig, folder: str) -> None:

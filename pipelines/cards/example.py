@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
-import tensorflow_datasets as tfds
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -14,15 +13,14 @@ from numpy.typing import NDArray
 from estimators.reports import style
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.records.reading import evaluation_batches
+from lensing_tfds.records.stored_dataset import StoredDataset
 from lensing_tfds.sky import instrument, polarization
 from pipelines.cards.drawing import CMB_COLOURS, KAPPA_COLOURS, drawn
 
 _PANEL = 1.8  # inches
 
 
-def first_example(
-    builder: tfds.core.DatasetBuilder, split: str = "test"
-) -> dict[str, NDArray[np.float32]]:
+def first_example(builder: StoredDataset, split: str = "test") -> dict[str, NDArray[np.float32]]:
     """Reads the first example of a split.
 
     Returns:

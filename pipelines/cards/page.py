@@ -11,7 +11,7 @@ import tensorflow_datasets as tfds
 from estimators.dataset import Dataset
 from lensing_tfds import __version__, strict_json
 from lensing_tfds.configs import LensingConfig
-from lensing_tfds.records.datasets import stored_config
+from lensing_tfds.records.stored_dataset import StoredDataset
 from lensing_tfds.versions import VERSIONS
 from pipelines.cards import citations, example, facts, prose, reference, timing, validation
 from pipelines.validation.outcome import Verdict
@@ -41,22 +41,22 @@ class Card:
         return {f"{self.name}.md": self.text.encode(), **self.figures}
 
 
-def card(builder: tfds.core.DatasetBuilder) -> Card:
+def card(stored: StoredDataset) -> Card:
     """Makes the card of a built dataset.
 
     Args:
-      builder: the dataset, opened.
+      stored: the dataset, opened.
 
     Raises:
       LensingError: the dataset cannot be read, or its validation cannot.
     """
-    config, folder = stored_config(builder), str(builder.data_path)
-    dataset = Dataset(config, builder)
+    config, folder = stored.config, stored.data_path
+    dataset = Dataset(config, stored)
     theory = reference.reference(dataset.ensemble, dataset)
     verdict = validation.read(folder)
     name = config.name
     figures = {
-        f"{name}-example.png": example.figure(example.first_example(builder), config),
+        f"{name}-example.png": example.figure(example.first_example(stored), config),
         f"{name}-quadratic-estimator.png": reference.figure(theory),
     }
     if verdict is not None and validation.shown_curves(verdict):
@@ -67,12 +67,12 @@ def card(builder: tfds.core.DatasetBuilder) -> Card:
         "*The first test example, not chosen.* " + prose.caption(config),
         _how_to_get(name),
         "## What it is\n\n" + table(("", ""), facts.specification(config)),
-        _contents(builder),
+        _contents(stored),
         _validation(config, verdict),
         _reference(config, theory),
         "## What not to use it for\n\n" + _listed(prose.not_for(config)),
         "## Cite\n\n" + _listed(citations.citations(config)),
-        f"---\n\nMade from data of version {builder.version} by lensing-tfds {__version__}: "
+        f"---\n\nMade from data of version {stored.version} by lensing-tfds {__version__}: "
         f"`python -m pipelines.card --dataset lensing/{name} --output docs/datasets`.\n\n"
         f"{_CONFIG}{json.dumps(config.to_json())} -->",
     ]
@@ -144,13 +144,14 @@ def _how_to_get(name: str) -> str:
     return f"`tfds build lensing_tfds --config {name}`, then {load}."
 
 
-def _contents(builder: tfds.core.DatasetBuilder) -> str:
+def _contents(stored: StoredDataset) -> str:
+    builder = tfds.builder_from_directory(stored.data_path)
     features = table(
         ("feature", "channels", "shape", "dtype", "unit", "meaning"), facts.features(builder)
     )
     splits = table(("split", "examples", "shards", "size"), facts.splits(builder))
     size = f"On disk: {facts.readable_bytes(int(builder.info.dataset_size))}."
-    took = facts.building_time(timing.seconds_per_example(builder), builder)
+    took = facts.building_time(timing.seconds_per_example(stored), builder)
     size += f" Building takes one core {took}, on the machine that made this page."
     supervised = "As supervised pairs: (`lensed`, `kappa`)."
     return f"## What is in it\n\n{features}\n\n{supervised}\n\n{splits}\n\n{size}"

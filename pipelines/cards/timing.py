@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import tempfile
 
-import tensorflow_datasets as tfds
-
 from lensing_tfds import cosmology
 from lensing_tfds.records import storage
 from lensing_tfds.records.datasets import stored_config
 from lensing_tfds.records.shards import ShardSpec, write_shard
+from lensing_tfds.records.stored_dataset import StoredDataset
 
 _PIXELS = 2**23  # of a map of each example: a shard as large as in a real dataset, 128 at 256²
 
 
-def seconds_per_example(builder: tfds.core.DatasetBuilder) -> float:
+def seconds_per_example(builder: StoredDataset) -> float:
     """Writes a shard of the dataset to a temporary folder, twice.
 
     Args:

@@ -1,6 +1,7 @@
 """A network is the same on TensorFlow, JAX and PyTorch, and so is its training.
 
-What a run is after an epoch on TensorFlow is taken up in a process of each backend. JAX comes with
+What a run is after an epoch on TensorFlow is taken up in a process of each backend, in which it is
+as if TensorFlow were not installed. JAX comes with
 the extra `test`; PyTorch, some gigabytes, by `make test-backends`.
 """
 
@@ -24,6 +25,7 @@ from trainer.settings.config import resolve
 from trainer.train import train
 
 ROOT = pathlib.Path(__file__).parents[2]
+HERE = pathlib.Path(__file__).parent
 
 # Grids of 30, 15 and 8 pixels: one of odd size among them.
 SURVEY = LensingConfig(
@@ -104,7 +106,7 @@ def taken_up(begun, tmp_path_factory):
 
 def in_a_process(folder, backend):
     ended = subprocess.run(
-        [sys.executable, str(ROOT / "tests" / "backends" / "on_backend.py"), folder],
+        [sys.executable, str(HERE / "without_tensorflow.py"), str(HERE / "on_backend.py"), folder],
         env={**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,

@@ -129,6 +129,4 @@ def test_a_missing_version_is_built_saying_so(tmp_path, capsys, monkeypatch):
     run = load_run(tmp_path / "run")
     settings = run.config
     assert (settings.batch_size, settings.clipnorm, settings.learning_rate) == (128, 1, 1e-3)
-    assert (
-        run.dataset.builder.info.splits["test"].num_examples == 4
-    )  # a version, opened for judging
+    assert run.dataset.stored.plan("test").num_examples == 4  # a version, opened for judging

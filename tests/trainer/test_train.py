@@ -174,7 +174,7 @@ def test_the_best_model_is_that_of_the_lowest_validation_loss(finished):
 
 
 def _evaluation(run, split: str):
-    return evaluation_batches(run.dataset.builder, split, batch_size=4)
+    return evaluation_batches(run.dataset.stored, split, batch_size=4)
 
 
 def test_predictions_are_kappa_for_any_batch_size(finished):
@@ -217,7 +217,7 @@ def test_the_data_may_move(finished, changed, data_dir, tmp_path):
     moved = shutil.copytree(data_dir, tmp_path / "moved")
     train(changed(data_dir=str(moved), epochs=3), workdir, quiet)
     assert load_run(workdir).config.data_dir == str(moved)
-    assert str(load_run(workdir).dataset.builder.data_path).startswith(str(moved))
+    assert str(load_run(workdir).dataset.stored.data_path).startswith(str(moved))
 
 
 def test_a_diverged_run_stops_with_one_line_and_keeps_what_it_had(finished, changed, tmp_path):

@@ -6,12 +6,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import tensorflow_datasets as tfds
-
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.cosmology import spectra_of
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records.datasets import task_of
+from lensing_tfds.records.stored_dataset import StoredDataset
 from lensing_tfds.symmetries import ORDER
 from trainer.data.fresh import FreshSkies
 from trainer.data.source import Source
@@ -61,9 +60,7 @@ def refuse_impossible(
         )
 
 
-def source_of(
-    config: TrainerConfig, builder: tfds.core.DatasetBuilder, simulators: int | None
-) -> Source:
+def source_of(config: TrainerConfig, builder: StoredDataset, simulators: int | None) -> Source:
     """Returns the examples of a run.
 
     Args:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +12,9 @@ from numpy.typing import NDArray
 from lensing_tfds.prefetching import prefetched
 from lensing_tfds.records.datasets import stored_config, task_of
 from lensing_tfds.records.reading import evaluation_batches, split_reader
+from lensing_tfds.records.stored_dataset import StoredDataset
 from trainer.data.order import windows
 from trainer.data.source import Maps, passes_of, steps_per_pass
-
-if TYPE_CHECKING:
-    import tensorflow_datasets as tfds
 
 # Read together: a disk, or a bucket, is as fast as in order.
 _BLOCK_BYTES = 2**19
@@ -39,7 +36,7 @@ class StoredExamples:
       LensingError: there are fewer, or a shard is missing or damaged.
     """
 
-    def __init__(self, builder: tfds.core.DatasetBuilder, max_examples: int | None = None):
+    def __init__(self, builder: StoredDataset, max_examples: int | None = None):
         self.task = task_of(builder)
         config = stored_config(builder)
         self.examples_per_epoch = config.number_of_first("train", max_examples)

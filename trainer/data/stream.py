@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from lensing_tfds.records.datasets import task_of
 from lensing_tfds.records.reading import evaluation_batches
+from lensing_tfds.records.stored_dataset import StoredDataset
 from lensing_tfds.task import Task
 from trainer.data.augmentation import augment
 from trainer.data.batches import Batches, Pair
 from trainer.data.source import Maps, Source, passes_of, steps_per_pass
 from trainer.settings.config import TrainerConfig
-
-if TYPE_CHECKING:
-    import tensorflow_datasets as tfds
 
 
 def training_batches(source: Source, config: TrainerConfig, steps: range) -> Batches:
@@ -53,10 +50,10 @@ def _training_pairs(source: Source, config: TrainerConfig, steps: range) -> Iter
         raise RuntimeError(f"there are batches of more than {len(steps)} steps")
 
 
-def validation_batches(builder: tfds.core.DatasetBuilder, batch_size: int) -> Batches:
+def validation_batches(builder: StoredDataset, batch_size: int) -> Batches:
     """Streams the validation split in order: batches as `training_batches` has, not augmented."""
     task = task_of(builder)
-    examples = builder.info.splits["validation"].num_examples
+    examples = builder.plan("validation").num_examples
     names = (task.inputs.name, task.labels.name)
 
     def begin(first: int) -> Iterator[Pair]:

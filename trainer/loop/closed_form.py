@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import keras
-import tensorflow_datasets as tfds
 from numpy.typing import NDArray
 
 from lensing_tfds.cosmology import spectra_of
 from lensing_tfds.records import reading
 from lensing_tfds.records.datasets import task_of
+from lensing_tfds.records.stored_dataset import StoredDataset
 from trainer.loop.callbacks import Checkpoints, Stopwatch
 from trainer.loop.interruption import saying_what_is_kept, signals_held
 from trainer.loop.losses import StandardisedError
@@ -37,7 +37,7 @@ _BATCH_SIZE = 16
 def fit(
     network: FittedNetwork,
     config: RunConfig,
-    builder: tfds.core.DatasetBuilder,
+    builder: StoredDataset,
     workdir: Path,
     stopped: Stopped | None,
     report: Callable[[str], None],

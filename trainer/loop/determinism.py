@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 import keras
-import tensorflow as tf
 
 from lensing_tfds.errors import LensingError
 
@@ -23,6 +22,8 @@ def use_deterministic_operations() -> None:
     """
     backend = keras.backend.backend()
     if backend == "tensorflow":
+        import tensorflow as tf
+
         tf.config.experimental.enable_op_determinism()
     elif backend == "torch":
         import torch

@@ -8,26 +8,32 @@ added up. All recipes clip, and would train otherwise than they say.
 from __future__ import annotations
 
 import keras
-import tensorflow as tf
 
 
-def has_accelerator() -> bool:
-    """Whether the backend computes on a GPU or the like."""
+def accelerators() -> int:
+    """Counts the GPUs and the like that the backend sees."""
     backend = keras.backend.backend()
     if backend == "jax":
         import jax
 
-        return jax.default_backend() != "cpu"
+        return 0 if jax.default_backend() == "cpu" else jax.local_device_count()
     if backend == "torch":
         import torch
 
-        return torch.cuda.is_available()
-    return bool(tf.config.list_physical_devices("GPU"))
+        return torch.cuda.device_count()
+    import tensorflow as tf
+
+    return len(tf.config.list_physical_devices("GPU"))
+
+
+def has_accelerator() -> bool:
+    """Whether the backend computes on a GPU or the like."""
+    return accelerators() > 0
 
 
 def unused() -> str:
     """Says which GPUs are left alone, in one line; nothing where there are none."""
-    gpus = len(tf.config.list_physical_devices("GPU"))
+    gpus = accelerators()
     if gpus < 2:
         return ""
     return (

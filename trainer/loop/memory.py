@@ -10,6 +10,7 @@ from pathlib import Path
 from lensing_tfds.configs import DATASET_VERSION, LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.task import Task
+from trainer.loop import devices
 from trainer.networks import families
 from trainer.settings.config import TrainerConfig
 
@@ -43,7 +44,7 @@ def refuse_too_large(config: TrainerConfig, lensing: LensingConfig) -> None:
     task = Task(lensing, DATASET_VERSION)
     needed = config.memory(task)
     fixed = needed.total - needed.activations
-    activations = 0 if _has_gpu() else needed.activations
+    activations = 0 if devices.has_accelerator() else needed.activations
     limit = memory_limit()
     if fixed + activations <= limit:
         return
@@ -93,12 +94,6 @@ def _cgroup_files() -> Iterator[Path]:
             if not parent.is_relative_to(root):
                 break
             yield parent / name
-
-
-def _has_gpu() -> bool:
-    import tensorflow as tf
-
-    return bool(tf.config.list_physical_devices("GPU"))
 
 
 def _gigabytes(count: int) -> str:

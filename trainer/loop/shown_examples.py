@@ -9,13 +9,13 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-import tensorflow_datasets as tfds
 from numpy.typing import NDArray
 
 from estimators.ensemble import SkyEnsemble
 from estimators.power_spectra import BandPowers, measure
 from lensing_tfds.records.datasets import task_of
 from lensing_tfds.records.reading import evaluation_batches
+from lensing_tfds.records.stored_dataset import StoredDataset
 from trainer.loop.averages import averages_for_weights
 
 _MAPS = 3  # whose maps are shown
@@ -37,7 +37,7 @@ class ShownExamples(keras.callbacks.Callback):
       builder: the dataset; the first examples of its validation split are shown.
     """
 
-    def __init__(self, folder: Path, builder: tfds.core.DatasetBuilder):
+    def __init__(self, folder: Path, builder: StoredDataset):
         super().__init__()
         self._folder, self._builder = folder, builder
         self._spent = 0.0

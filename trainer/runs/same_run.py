@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import keras
-import tensorflow_datasets as tfds
 
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
+from lensing_tfds.records.stored_dataset import StoredDataset
 from trainer.data.source import STREAM
 from trainer.runs.resume import Stopped
 from trainer.runs.run import RunConfig, settings_changed
@@ -62,7 +62,7 @@ def _why(old: TrainerConfig, new: TrainerConfig) -> str:
 
 
 def refuse_other_steps(
-    model: keras.Model, stopped: Stopped, steps: int, builder: tfds.core.DatasetBuilder
+    model: keras.Model, stopped: Stopped, steps: int, builder: StoredDataset
 ) -> None:
     """Makes sure that the dataset gives as many batches as when the checkpoint was written.
 

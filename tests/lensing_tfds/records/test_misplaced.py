@@ -16,9 +16,9 @@ from lensing_tfds.records.datasets import (
     find_config,
     open_built,
     open_dataset,
-    open_folder,
 )
 from lensing_tfds.records.stored_config import refuse_misplaced
+from lensing_tfds.records.stored_dataset import read_dataset
 from pipelines import verify
 
 MINE = LensingConfig("mine", npix=16, lx=5.0, num_examples={"train": 4, "validation": 2, "test": 2})
@@ -113,7 +113,7 @@ def test_another_config_of_the_name_is_not_served_unbuilt(data_dir):
 def test_another_data_version_under_this_ones_name_is_refused(data_dir):
     folder = data_dir / "lensing" / "mine" / DATASET_VERSION
     with pytest.raises(LensingError, match=f"holds data version {DATASET_VERSION}"):
-        open_folder(str(folder.rename(folder.with_name("3.0.0"))))
+        read_dataset(str(folder.rename(folder.with_name("3.0.0"))))
 
 
 def test_beside_an_empty_newer_folder_a_dataset_is_found(data_dir):

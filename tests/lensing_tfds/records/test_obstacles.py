@@ -15,9 +15,10 @@ import tensorflow_datasets as tfds
 from lensing_tfds import LensingError
 from lensing_tfds.lensing_tfds_dataset_builder import Builder
 from lensing_tfds.records import shards, storage
-from lensing_tfds.records.datasets import absolute_data_dir, open_folder, split_plans
+from lensing_tfds.records.datasets import absolute_data_dir, split_plans
 from lensing_tfds.records.local_executor import write_locally
 from lensing_tfds.records.reading import evaluation_batches
+from lensing_tfds.records.stored_dataset import read_dataset
 from pipelines import verify
 
 
@@ -46,7 +47,7 @@ def test_a_folder_in_a_shards_place_is_named_by_all(tmp_path, tiny, built, capsy
     with pytest.raises(LensingError, match=f"cannot write {line}"):
         build(tiny, tmp_path)
     with pytest.raises(LensingError, match=f"cannot read {line}"):
-        list(evaluation_batches(open_folder(str(built.data_path)), "train", 8))
+        list(evaluation_batches(read_dataset(str(built.data_path)), "train", 8))
     with pytest.raises(SystemExit):
         verify.main(["--dataset", "lensing/tiny", "--data_dir", str(tmp_path)])
     assert f"shard {shard} cannot be verified: cannot read {line}" in capsys.readouterr().out

@@ -189,13 +189,6 @@ def test_a_right_shard_of_another_size_is_read(dataset, monkeypatch):
     np.testing.assert_array_equal(kappa, simulate(TINY, "train", range(50))["kappa"])
 
 
-def test_two_files_that_do_not_agree_on_the_number_of_examples_are_refused(dataset):
-    builder = opened(dataset)
-    builder.info.metadata["config"]["num_examples"]["train"] = 51
-    with pytest.raises(LensingError, match=r"dataset_info.json has 50 train .* the 51 of meta"):
-        in_order(builder, "train")
-
-
 @pytest.mark.parametrize("read", READERS, ids=lambda f: f.__name__)
 def test_another_datasets_shards_of_the_same_shape_are_refused(dataset, tmp_path, read):
     other = dataclasses.replace(TINY, name="other", seed=8)

@@ -13,7 +13,8 @@ from lensing_tfds import LensingConfig, LensingError, cosmology, simulate
 from lensing_tfds.configs import DATASET_VERSION
 from lensing_tfds.lensing_tfds_dataset_builder import Builder
 from lensing_tfds.records import reading, seals, shards
-from lensing_tfds.records.datasets import open_built, open_folder, split_plans
+from lensing_tfds.records.datasets import open_built, split_plans
+from lensing_tfds.records.stored_dataset import read_dataset
 from lensing_tfds.sky import spectra
 from pipelines import verify
 from tests.old_datasets import make_old
@@ -69,7 +70,7 @@ def test_a_damaged_file_is_refused_by_its_name_and_nothing_else_is(dataset, name
     for content in damaged(path.read_bytes()):
         path.write_bytes(content)
         with pytest.raises(LensingError, match=rf"^{re.escape(str(path))} is .*{command}") as error:
-            open_folder(str(dataset))
+            read_dataset(str(dataset))
         assert "\n" not in str(error.value)
 
 
@@ -124,7 +125,7 @@ def test_a_changed_number_of_examples_is_not_used(tmp_path, dataset):
 
 def test_a_damaged_seal_of_a_shard_is_named_and_a_new_one_is_made(dataset, tmp_path):
     before = contents(dataset)
-    plans = split_plans(open_folder(str(dataset)))
+    plans = split_plans(read_dataset(str(dataset)))
     for spec in plans[0].shards():
         path = pathlib.Path(spec.seal_path)
         for content in damaged(path.read_bytes()):
@@ -218,7 +219,7 @@ def test_spectra_are_sealed_and_mended(tmp_path, monkeypatch):
     for content in (before[path.name].replace(b"1", b"2", 1), before[path.name][:-9], None):
         path.unlink() if content is None else path.write_bytes(content)
         with pytest.raises(LensingError, match=f"{path} is (damaged|missing)"):
-            open_folder(str(folder))
+            read_dataset(str(folder))
         build(tmp_path, own)
         assert contents(folder) == before
     texts.append(text.replace("1", "2", 1))
@@ -267,10 +268,10 @@ def test_without_its_seal_a_dataset_is_damaged_and_mended_by_the_printed_command
 
 def test_a_link_to_nothing_is_no_old_dataset(dataset):
     make_old(dataset)
-    open_folder(str(dataset))
+    read_dataset(str(dataset))
     (dataset / seals.FILE).symlink_to("nothing")
     with pytest.raises(LensingError, match="checksums.json is damaged"):
-        open_folder(str(dataset))
+        read_dataset(str(dataset))
 
 
 def edit(path, change):

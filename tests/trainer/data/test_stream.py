@@ -32,7 +32,8 @@ def by_first_pixel(maps: np.ndarray) -> np.ndarray:
 def load_with_tfds(builder, split: str) -> dict[str, np.ndarray]:
     """What TFDS's own reader and decoder give, in order."""
     in_order = tfds.ReadConfig(interleave_cycle_length=1)
-    examples = builder.as_dataset(split=split, batch_size=10**6, read_config=in_order)
+    opened = tfds.builder_from_directory(builder.data_path)
+    examples = opened.as_dataset(split=split, batch_size=10**6, read_config=in_order)
     return next(examples.as_numpy_iterator())
 
 

@@ -73,7 +73,7 @@ def test_weights_are_trained_as_without_averages(averaging, finished, tmp_path):
 def test_what_is_validated_is_the_average(finished):
     workdir, _ = finished
     run = load_run(workdir)
-    batches = list(evaluation_batches(run.dataset.builder, "validation", batch_size=4))
+    batches = list(evaluation_batches(run.dataset.stored, "validation", batch_size=4))
     errors = np.concatenate([b["kappa"] - run.predict(b["lensed"]) for b in batches])
     (std,) = scaling_of(run.model).label_std
     np.testing.assert_allclose(

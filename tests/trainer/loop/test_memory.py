@@ -35,7 +35,7 @@ def test_the_batch_that_is_said_to_fit_does_and_the_next_does_not(monkeypatch):
 
 def test_on_a_gpu_the_hosts_memory_bounds_the_weights_only(monkeypatch):
     monkeypatch.setattr(memory, "memory_limit", lambda: 10**9)
-    monkeypatch.setattr(memory, "_has_gpu", lambda: True)
+    monkeypatch.setattr(memory.devices, "has_accelerator", lambda: True)
     refuse_too_large(dataclasses.replace(CONFIG, batch_size=100_000), VERSIONS["v8"])
     with pytest.raises(TooLargeError, match="0.0 GB for layers' outputs"):
         refuse_too_large(dataclasses.replace(CONFIG, model="9x9999-3"), VERSIONS["v8"])

@@ -23,7 +23,7 @@ def shown_fixture(config, tmp_path_factory):
     train(averaged, workdir, lambda line: None)
     run, events = load_run(workdir), EventAccumulator(str(workdir / "tensorboard" / "examples"))
     events.Reload()
-    batch = next(iter(evaluation_batches(run.dataset.builder, "validation[:8]", 8)))
+    batch = next(iter(evaluation_batches(run.dataset.stored, "validation[:8]", 8)))
     return run, events, batch["kappa"][..., 0], run.predict(batch["lensed"])[..., 0]
 
 
@@ -74,7 +74,7 @@ def test_epochs_for_which_there_is_no_time_are_left_out(shown, tmp_path, monkeyp
             return maps
 
     model = Slow()
-    shown = ShownExamples(tmp_path, run.dataset.builder)
+    shown = ShownExamples(tmp_path, run.dataset.stored)
     shown.set_model(model)
     shown.on_train_begin()
     for epoch in range(4):
