@@ -13,6 +13,7 @@ REGISTERED = (
     "trainer.networks.flow_layers",
     "trainer.networks.modes",
     "trainer.networks.padding",
+    "trainer.networks.patch_layer",
     "trainer.networks.physical",
     "trainer.networks.quadratic_layers",
     "trainer.networks.remapping",

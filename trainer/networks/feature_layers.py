@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from estimators.iterated.iterated_estimator import rings_of
 from lensing_tfds.sky.flat_sky import FlatSky
 from trainer.networks.modes import Modes, maps_of, times, to_modes
-from trainer.networks.quadratic_layers import PatchLayer
+from trainer.networks.patch_layer import PatchLayer
 
 
 @keras.saving.register_keras_serializable(package="lensing_tfds")

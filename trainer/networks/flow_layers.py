@@ -18,7 +18,7 @@ from estimators.iterated.remapping import INVERSIONS, LEAST_POWER, RemapFeatures
 from estimators.iterated.template_and_remapping import MOST_SIGMA
 from lensing_tfds.sky.flat_sky import FlatSky
 from trainer.networks.modes import Modes, as_tensor, split, times, to_maps, to_modes
-from trainer.networks.quadratic_layers import PatchLayer
+from trainer.networks.patch_layer import PatchLayer
 from trainer.networks.remapping import Remapping
 
 
