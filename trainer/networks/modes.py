@@ -31,18 +31,27 @@ def to_modes(maps: Modes) -> Modes:
 
 def to_maps(modes: Modes) -> Modes:
     """Returns the complex map of modes, as two real ones: the inverse of `to_modes`."""
-    re, im = ops.fft2((modes[0], -modes[1]))
-    return re, -im
+    re, im = modes
+    im, re = ops.fft2((im, re))  # parts that change places turn the transform's sign round
+    return re, im
 
 
-def maps_of(fields: Sequence[Modes]) -> list[Any]:
-    """Returns the maps of real fields, two by one transform, each (n, npix, npix)."""
+def maps_of(fields: Sequence[Modes], npix: int | None = None) -> list[Any]:
+    """Returns the maps of real fields, two by one transform.
+
+    Args:
+      fields: whole planes in FFT order.
+      npix: of the maps; the fields are then as of `centred`.
+
+    Returns:
+      Shape (n, npix, npix) each.
+    """
     maps: list[Any] = []
     for number in range(0, len(fields), 2):
-        (re, im), *other = fields[number : number + 2]
+        both, *other = fields[number : number + 2]
         for other_re, other_im in other:
-            re, im = re - other_im, im + other_re
-        maps += to_maps((re, im))[: 1 + len(other)]
+            both = both[0] - other_im, both[1] + other_re
+        maps += to_maps(both if npix is None else in_fft_order(both, npix))[: 1 + len(other)]
     return maps
 
 
@@ -51,6 +60,11 @@ def times(factor: Any, modes: Modes) -> Modes:
     if isinstance(factor, np.ndarray):
         factor = as_tensor(factor)
     return factor * modes[0], factor * modes[1]
+
+
+def plus(one: Modes, other: Modes) -> Modes:
+    """Returns the sum of modes."""
+    return one[0] + other[0], one[1] + other[1]
 
 
 def less(one: Modes, other: Modes) -> Modes:
@@ -67,16 +81,35 @@ def split(mixed: Modes) -> tuple[Modes, Modes]:
     return real, (im - real[1], real[0] - re)
 
 
+def top_of(npix: int, other: int) -> int:
+    """Returns the highest frequency along an axis, below Nyquist's, that two grids share."""
+    return (min(npix, other) - 1) // 2
+
+
+def centred(modes: Modes, top: int) -> Modes:
+    """Returns the modes of frequencies −top to top along both axes, in ascending order."""
+    re, im = (ops.roll(x, (top, top), axis=(1, 2))[:, : 2 * top + 1, : 2 * top + 1] for x in modes)
+    return re, im
+
+
+def padded(modes: Modes, npix: int) -> Modes:
+    """Adds zeros behind `centred` modes, up to so many along both axes.
+
+    The map of a grid's modes in this order is that of the modes in FFT order times
+    exp(2πi top (x + y) / npix), x and y in pixels.
+    """
+    zeros = (0, npix - modes[0].shape[-1])
+    re, im = (ops.pad(x, ((0, 0), zeros, zeros)) for x in modes)
+    return re, im
+
+
+def in_fft_order(modes: Modes, npix: int) -> Modes:
+    """Returns `centred` modes as the whole plane, in FFT order, of a grid of so many pixels."""
+    top = modes[0].shape[-1] // 2
+    re, im = (ops.roll(x, (-top, -top), axis=(1, 2)) for x in padded(modes, npix))
+    return re, im
+
+
 def resized(modes: Modes, npix: int) -> Modes:
     """Copies modes to another grid's plane, without either grid's Nyquist lines."""
-    top = (min(modes[0].shape[-1], npix) - 1) // 2
-    zeros = npix - 2 * top - 1
-
-    def along(x: Any, axis: int) -> Any:
-        before = (slice(None),) * axis
-        low, high = x[*before, : top + 1], x[*before, x.shape[axis] - top :]
-        padding = [(0, zeros if i == axis else 0) for i in range(3)]
-        return ops.concatenate([ops.pad(low, padding), high], axis=axis)
-
-    re, im = (along(along(x, 1), 2) for x in modes)
-    return re, im
+    return in_fft_order(centred(modes, top_of(modes[0].shape[-1], npix)), npix)

@@ -10,7 +10,7 @@ from keras import ops
 
 from lensing_tfds.sky import polarization
 from lensing_tfds.sky.flat_sky import FlatSky
-from trainer.networks.modes import Modes, as_tensor, resized, times, to_maps
+from trainer.networks.modes import Modes, as_tensor, centred, padded, times, to_maps, top_of
 
 
 class PatchLayer(keras.layers.Layer):
@@ -56,8 +56,12 @@ class PatchLayer(keras.layers.Layer):
         return as_tensor(d_y), as_tensor(d_y[:, 0])
 
     def gradients(self, modes: Modes, npix: int) -> Modes:
-        """Maps of the derivatives along y and x on a grid of so many pixels."""
-        return to_maps(resized(self.gradient(modes), npix))
+        """Maps of the derivatives along y and x on a grid of so many pixels.
+
+        They have the phase of `padded` maps; a scalar product of two of them has none.
+        """
+        top = top_of(self.sky.npix, npix)
+        return to_maps(padded(centred(self.gradient(modes), top), npix))
 
     def gradient(self, modes: Modes) -> Modes:
         """Modes of a real field's derivatives along y and x, as those of one complex map."""

@@ -10,6 +10,7 @@ Between layers fields are `Modes`, see `trainer.networks.modes`.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
@@ -24,13 +25,19 @@ from estimators.quadratic import quadratic_estimator
 from lensing_tfds.sky.flat_sky import FlatSky
 from trainer.networks.modes import (
     Modes,
+    as_tensor,
+    centred,
+    in_fft_order,
     less,
     maps_of,
+    padded,
+    plus,
     resized,
     split,
     times,
     to_maps,
     to_modes,
+    top_of,
 )
 from trainer.networks.patch_layer import PatchLayer
 
@@ -113,25 +120,36 @@ class QuadraticEstimator(PatchLayer):
         return layer
 
     def call(self, x: Modes, y: Modes) -> Modes:
-        left, right = self.whole(self.left), self.whole(self.right)
-        flat, steep = [], []
+        top, npix = top_of(self.sky.npix, self.product_npix), self.product_npix
+        ell = as_tensor(self.sky.fundamental * np.arange(-top, top + 1))
+        fields = centred(x, top), centred(y, top)
+        weights = self._centred(self.left), self._centred(self.right)
+        steep, flat = [], []
         for number, gradient in enumerate(self.steep):
-            sides = times(left[number], x), times(right[number], y)
-            steep.append(sides[gradient == "right"])
-            flat.append(sides[gradient == "left"])
-        along_y, along_x = [], []
-        resized_ = [resized(modes, self.product_npix) for modes in flat]
-        for values, field in zip(maps_of(resized_), steep, strict=True):
-            d_y, d_x = self.gradients(field, self.product_npix)
-            along_y.append(values * d_y)
-            along_x.append(values * d_x)
-        re, im = resized(to_modes((sum(along_y), sum(along_x))), self.sky.npix)
-        # The divergence, -i l·F, of F_y + i F_x: its real map is κ, the imaginary one the curl.
-        ly, lx = self.multipoles()
-        v_y, v_x = (lx, -ly) if self.curl else (ly, lx)
-        norm = self.whole(self.normalisation)[0]
-        kappa, _ = split((norm * (v_y * im - v_x * re), norm * (-v_y * re - v_x * im)))
-        return kappa
+            right = gradient == "right"
+            steep.append(_descent(weights[right][number], fields[right], ell))
+            flat.append(times(weights[not right][number], fields[not right]))
+        # The slopes' maps have the phase of `padded`, and so have the products: centred modes.
+        flows = [
+            times(values, to_maps(padded(modes, npix)))
+            for values, modes in zip(maps_of(flat, npix), steep, strict=True)
+        ]
+        flow = ops.fft2(functools.reduce(plus, flows))
+        re, im = (part[:, : 2 * top + 1, : 2 * top + 1] for part in flow)
+        # The divergence, i l·F, of F_y + i F_x: its real map is κ, the imaginary one the curl.
+        norm = self._centred(self.normalisation)[0] / (2 * npix**2)
+        v_y, v_x = norm * ell[:, None], norm * ell
+        if self.curl:
+            v_y, v_x = v_x, -v_y
+        re, im = v_x * re - v_y * im, v_x * im + v_y * re
+        kappa = re + ops.flip(re, (1, 2)), im - ops.flip(im, (1, 2))
+        return in_fft_order(kappa, self.sky.npix)
+
+    def _centred(self, half_planes: Any) -> Any:
+        """Real, even functions of l in the order of `centred`."""
+        top = top_of(self.sky.npix, self.product_npix)
+        right = ops.roll(half_planes, top, axis=-2)[..., : 2 * top + 1, : top + 1]
+        return ops.concatenate([ops.flip(right[..., 1:], (-2, -1)), right], axis=-1)
 
     def compute_output_spec(self, x: Modes, y: Modes) -> Modes:
         return self.modes_like(x[0])
@@ -143,6 +161,12 @@ class QuadraticEstimator(PatchLayer):
             "product_npix": self.product_npix,
             "curl": self.curl,
         }
+
+
+def _descent(weight: Any, modes: Modes, ell: Any) -> Modes:
+    """Minus the gradient of a weighted field, as `PatchLayer.gradient` of centred modes."""
+    (re, im), w_y, w_x = modes, weight * ell[:, None], weight * ell
+    return w_y * im + w_x * re, w_x * im - w_y * re
 
 
 @keras.saving.register_keras_serializable(package="lensing_tfds")
@@ -274,8 +298,8 @@ class RingGains(PatchLayer):
 
     def call(self, features: Sequence[Modes]) -> Modes:
         gains = ops.take(self.gains, self._rings, axis=1)
-        re, im = zip(*(times(gains[i], feature) for i, feature in enumerate(features)), strict=True)
-        total = sum(re), sum(im)
+        weighed = (times(gains[i], feature) for i, feature in enumerate(features))
+        total = functools.reduce(plus, weighed)
         if self.mean_field is None:
             return total
         return less(total, (self.mean_field[0], self.mean_field[1]))
