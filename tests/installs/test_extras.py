@@ -81,10 +81,14 @@ EXTRAS = {
     "camb": [["python", "-c", OWN_COSMOLOGY]],
     "dask": [[*GENERATE, "--runner", "DaskRunner"]],
     "gcp": [["python", "-c", "import apache_beam.runners.dataflow.internal.apiclient"]],
-    "jax": [BUILD, ["env", "KERAS_BACKEND=jax", "python", "-m", "trainer.models", *DATASET]],
+    "jax": [
+        [sys.executable, *GENERATE[1:]],  # here, as for pipelines: it has no TFDS
+        ["env", "KERAS_BACKEND=jax", "python", *TRAIN],
+    ],
     "all": [BUILD, ["python", "-m", "trainer.models", *DATASET]],
 }
 NOT_HERE = {
+    "networks": "has no backend: `jax`, `torch` and `trainer` install it with one",
     "namaster": "needs a compiler: `make install` builds it",
     "torch": "5 GB: `make test-backends` installs it",
     "test": "for development: `make install` installs it",
