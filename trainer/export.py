@@ -14,8 +14,7 @@ from pathlib import Path
 
 from lensing_tfds.command_line import CommandParser, command, printable
 from lensing_tfds.quiet import quiet_tensorflow
-
-_FORMATS = {"saved_model": "tensorflow", "stablehlo": "jax"}
+from trainer.formats import BACKENDS
 
 
 def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -29,7 +28,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_shared("--output", required=True, help="the folder to write, not there yet")
     parser.add_argument(
         "--format",
-        choices=tuple(_FORMATS),
+        choices=tuple(BACKENDS),
         default="saved_model",
         help="saved_model, of TensorFlow, or stablehlo, which JAX writes",
     )
@@ -41,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parse_arguments(argv)
     with command(arguments.verbose, extra="trainer"):
         if "keras" not in sys.modules:  # a run is read on any backend: take the one that writes
-            os.environ["KERAS_BACKEND"] = _FORMATS[arguments.format]
+            os.environ["KERAS_BACKEND"] = BACKENDS[arguments.format]
         with quiet_tensorflow():
             from trainer.runs.run import load_run
             from trainer.serving import export

@@ -24,11 +24,9 @@ from numpy.typing import NDArray
 from lensing_tfds.errors import LensingError
 from lensing_tfds.release import stamped
 from lensing_tfds.simulation import simulate
+from trainer.formats import BACKENDS
 from trainer.networks.settings import keras_settings
 from trainer.runs.run import Run
-
-BACKENDS = {"saved_model": "tensorflow", "stablehlo": "jax"}
-"""Formats, each with the Keras backend that writes it."""
 
 _STABLEHLO = "model.stablehlo"
 _ABOUT = "network.json"

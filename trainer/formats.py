@@ -1,0 +1,4 @@
+"""The formats that networks are written in for other programs, see `trainer.serving`."""
+
+BACKENDS = {"saved_model": "tensorflow", "stablehlo": "jax"}
+"""Formats, each with the Keras backend that writes it."""
