@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from estimators.iterated.iterated_estimator import Stage, rings_of
-from lensing_tfds.configs import LensingConfig
-from lensing_tfds.errors import LensingError
 from lensing_tfds.task import Task
 from trainer.networks.statistics import fields
 from trainer.networks.unet import UNet
@@ -55,27 +53,3 @@ def correction_counts(unet: UNet, task: Task, features: int) -> tuple[int, list[
     parameters, outputs = unet.counts(task, features + 1 + 2 * len(fields(task)))
     pixels, rings = task.npix**2, rings_of(task.lensing.sky).num
     return parameters + features * rings, [pixels * (features + 1), *outputs, pixels]
-
-
-def refuse_another_config(name: str, fitted_to: LensingConfig, lensing: LensingConfig) -> None:
-    """Makes sure that a network is built for the maps that it begins on.
-
-    Args:
-      name: the network's.
-      fitted_to: whose maps it was fitted to.
-      lensing: whose maps are asked for.
-
-    Raises:
-      LensingError: the configs are of other maps.
-    """
-    wanted, given = fitted_to.to_json(), lensing.to_json()
-    other = [key for key in wanted if wanted[key] != given[key] and key not in _SAME_MAPS]
-    if other:
-        values = ", ".join(f"{key} {wanted[key]} not {given[key]}" for key in other)
-        raise LensingError(
-            f"this {name} begins on maps of lensing/{fitted_to.name}, and cannot be built for "
-            f"those of lensing/{lensing.name} ({values}): start another one on them"
-        )
-
-
-_SAME_MAPS = ("name", "seed", "num_examples", "unlensed_E")

@@ -11,30 +11,26 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from estimators.iterated.iterated_estimator import Stage
 from estimators.iterated.quadratic_stage import fit_quadratic_stage, quadratic_estimators
 from estimators.quadratic.quadratic_estimator import QuadraticEstimator, pairs_of
 from lensing_tfds import realism
-from lensing_tfds.configs import LensingConfig
 from lensing_tfds.task import Task
 from trainer.networks import unet
-from trainer.networks.correction import (
-    correction,
-    correction_counts,
-    refuse_another_config,
-)
+from trainer.networks.correction import correction, correction_counts
 from trainer.networks.family import Family
 from trainer.networks.iterated import examples_wanted
 from trainer.networks.memory import Footprint
 from trainer.networks.sample import Sample
+from trainer.networks.scaling import Scaling
 from trainer.networks.space import Choice, Dimension, LogRange, Point
-from trainer.networks.statistics import Statistics
+from trainer.networks.started import StartedNetwork
 from trainer.networks.unet import UNet, UNetSpace
 
 if TYPE_CHECKING:
-    import keras
+    from trainer.networks.stages import Fields
 
 NAME = "qe_unet"
 DEFAULT = UNet(filters=16, levels=2, blocks=1)
@@ -76,56 +72,33 @@ class QEUNet:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class StartedQEUNet:
-    """A `family.Network`: one that knows its dataset's quadratic estimators.
+class StartedQEUNet(StartedNetwork):
+    """A network that knows its dataset's quadratic estimators; see `StartedNetwork`.
 
     Attributes:
-      network: what it is built like.
-      lensing: the config whose maps it begins on.
-      estimators: of them.
+      estimators: of the dataset.
       stage: what combines their estimates.
     """
 
     network: QEUNet
-    lensing: LensingConfig
     estimators: Sequence[QuadraticEstimator]
     stage: Stage
-    starts_fitted: bool = dataclasses.field(default=True, init=False)
 
-    @property
-    def widest_kernel(self) -> int:
-        """That of its U-Net."""
-        return self.network.widest_kernel
-
-    def build(self, task: Task, statistics: Statistics, seed: int) -> keras.Model:
-        """Builds the network as `family.Network` asks.
-
-        Raises:
-          LensingError: the task is of other maps.
-        """
+    def corrected(
+        self, observed: Fields, whitened: Any, task: Task, scaling: Scaling, seed: int
+    ) -> Any:
         import keras
 
         from trainer.networks import quadratic_layers, stages
-        from trainer.networks.whitening import whitening
 
-        refuse_another_config(NAME, self.lensing, task.lensing)
-        scaling = statistics.scaling
-        maps = keras.Input(task.input_shape, name=task.inputs.name)
-        observed = stages.observed_fields(maps, task, scaling)
         features = [
             quadratic_layers.QuadraticEstimator.of(one)(*(observed[name] for name in one.pair))
             for one in self.estimators
         ]
         gains = quadratic_layers.RingGains.of(self.stage, task.lensing.sky, trainable=False)
         estimate = stages.standardised_map(gains(features), task, scaling)
-        whitened = whitening(task, statistics)(maps)
         added = correction(self.network.unet, features, self.stage, estimate, whitened, task, seed)
-        outputs = keras.layers.Add(dtype="float32")([estimate, added])
-        return keras.Model(maps, outputs, name=self.network.name.replace("-", "_"))
-
-    def footprint(self, task: Task) -> Footprint:
-        """As of the network that has not started."""
-        return self.network.footprint(task)
+        return keras.layers.Add(dtype="float32")([estimate, added])
 
 
 def _fitted(config: LensingConfig, sample: Sample) -> tuple[Sequence[QuadraticEstimator], Stage]:

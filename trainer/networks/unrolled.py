@@ -12,33 +12,28 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from estimators.iterated.fitting import are_enough, each_stage, feature_counts, method_of
 from estimators.iterated.iterated_estimator import Method, Stage
-from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.task import Task
 from trainer.networks import unet
-from trainer.networks.correction import (
-    correction,
-    correction_counts,
-    refuse_another_config,
-)
+from trainer.networks.correction import correction, correction_counts
 from trainer.networks.family import Family
 from trainer.networks.iterated import as_stored, examples_wanted
 from trainer.networks.memory import Footprint
 from trainer.networks.sample import Sample
+from trainer.networks.scaling import Scaling
 from trainer.networks.space import Choice, Dimension, LogRange, Point
-from trainer.networks.statistics import Statistics
+from trainer.networks.started import StartedNetwork
 from trainer.networks.unet import UNet, UNetSpace
 
 if TYPE_CHECKING:
-    import keras
-
     from trainer.networks.modes import Modes
+    from trainer.networks.stages import Fields
 
 NAME = "unrolled"
 DEFAULT = UNet(filters=16, levels=2, blocks=1)
@@ -96,48 +91,30 @@ class Unrolled:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class StartedUnrolled:
-    """A `family.Network`: one whose stages are fitted.
+class StartedUnrolled(StartedNetwork):
+    """A network whose stages are fitted; see `StartedNetwork`.
 
     Attributes:
-      network: what it is built like.
-      lensing: the config whose maps it begins on.
       method: of its stages.
       stages: as a model's file keeps them.
     """
 
     network: Unrolled
-    lensing: LensingConfig
     method: Method
     stages: Sequence[Stage]
-    starts_fitted: bool = dataclasses.field(default=True, init=False)
 
-    @property
-    def widest_kernel(self) -> int:
-        """That of its U-Nets."""
-        return self.network.widest_kernel
-
-    def build(self, task: Task, statistics: Statistics, seed: int) -> keras.Model:
-        """Builds the network as `family.Network` asks.
-
-        Raises:
-          LensingError: the task is of other maps.
-        """
+    def corrected(
+        self, observed: Fields, whitened: Any, task: Task, scaling: Scaling, seed: int
+    ) -> Any:
         import keras
 
         from trainer.networks import stages as staged
         from trainer.networks.feature_layers import Corrected
-        from trainer.networks.whitening import whitening
 
-        refuse_another_config(NAME, self.lensing, task.lensing)
-        sky, scaling = task.lensing.sky, statistics.scaling
-        maps = keras.Input(task.input_shape, name=task.inputs.name)
-        observed = staged.observed_fields(maps, task, scaling)
-        whitened = whitening(task, statistics)(maps)
-        last = len(self.stages) - 1
+        sky, last = task.lensing.sky, len(self.stages) - 1
         outputs = None
 
-        def corrected(number: int, features: list[Modes], kappa: Modes) -> Modes:
+        def with_correction(number: int, features: list[Modes], kappa: Modes) -> Modes:
             nonlocal outputs
             if number <= last - self.network.corrected:
                 return kappa
@@ -152,12 +129,8 @@ class StartedUnrolled:
             return kappa
 
         layers = staged.layers_of(self.method)
-        staged.estimate(layers, sky, observed, self.stages, corrected, trainable=False)
-        return keras.Model(maps, outputs, name=self.network.name.replace("-", "_"))
-
-    def footprint(self, task: Task) -> Footprint:
-        """As of the network that has not started."""
-        return self.network.footprint(task)
+        staged.estimate(layers, sky, observed, self.stages, with_correction, trainable=False)
+        return outputs
 
 
 def _fitted(config: LensingConfig, sample: Sample) -> tuple[Method, list[Stage]]:
