@@ -75,19 +75,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from estimators.baselines import beside, is_baseline
-from estimators.estimator import is_normalised
 from estimators.fingerprints import Fingerprint
 from estimators.metrics_numbers import (
-    ROUNDING,
-    measured_bands,
     measured_scalar,
     number_list,
     refuse_outside,
-    scalar,
     typed,
     with_errors,
 )
+from estimators.metrics_scores import BaselineMetrics, measured_from, measured_of
 from estimators.metrics_sections import (
     covered,
     fingerprint_from,
@@ -98,7 +94,6 @@ from estimators.metrics_sections import (
 from estimators.power_spectra import NAMASTER, measured_with
 from estimators.reach import Forecasts, forecasts_of
 from estimators.resampling import Measured
-from estimators.skill import Skill, difference_ell
 from lensing_tfds import __version__, strict_json
 from lensing_tfds.errors import LensingError
 from lensing_tfds.release import RELEASE
@@ -108,55 +103,11 @@ if TYPE_CHECKING:
     from estimators.judge import Evaluation
 
 _WITH = "spectra_measured_with"
-_SCALARS = ("mse", "zero_mse", "map_correlation")
-_SPECTRA = (
-    "true_cl",
-    "estimate_cl",
-    "cross_cl",
-    "residual_cl",
-    "rho_ell",
-    "transfer_ell",
-    "noise_ell",
-)
 
 
 def file_name(split: str) -> str:
     """Returns the name of the file of a split's metrics: "metrics.json" for test."""
     return "metrics.json" if split == "test" else f"metrics-{split}.json"
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class BaselineMetrics:
-    """An estimator that a subject was judged beside; see the module's docstring.
-
-    Attributes:
-      label: what it is, for people.
-      basis: what its normalisation or its filter rests on.
-      normalised_share: of κ's power.
-      verdict: how the subject does beside it, a verb; None where there is no verdict.
-      difference: the subject's map_correlation less this one's.
-      difference_ell: the subject's rho_ell less this one's; None in metrics of an earlier release.
-      measured: map_correlation, rho_ell, ... by name.
-    """
-
-    label: str
-    basis: str
-    normalised_share: float
-    verdict: str | None
-    difference: Measured
-    difference_ell: Measured | None
-    measured: Mapping[str, Measured]
-
-    @property
-    def is_normalised(self) -> bool:
-        """As of `estimators.estimator.Estimator`."""
-        return is_normalised(self.normalised_share)
-
-    @property
-    def differences(self) -> dict[str, Measured]:
-        """By their names in the file."""
-        found = {"difference": self.difference, "difference_ell": self.difference_ell}
-        return {name: measured for name, measured in found.items() if measured is not None}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -214,18 +165,10 @@ class Metrics:
           checks: what else was found; None if it was not looked for.
         """
         skill = evaluation.skill
-        estimators = {}
-        for other in evaluation.others:
-            compared = beside(model, skill, other)
-            estimators[other.estimator.name] = BaselineMetrics(
-                label=other.estimator.label,
-                basis=other.estimator.basis,
-                normalised_share=other.estimator.normalised_share,
-                verdict=compared.verdict if is_baseline(other) else None,
-                difference=compared.above,
-                difference_ell=difference_ell(skill, other.skill),
-                measured=_measured(other.skill),
-            )
+        estimators = {
+            other.estimator.name: BaselineMetrics.of(model, skill, other)
+            for other in evaluation.others
+        }
         return cls(
             dataset=dataset,
             split=evaluation.split,
@@ -235,7 +178,7 @@ class Metrics:
             ell_edges=skill.bands.edges,
             num_modes=skill.bands.num_modes,
             expected_cl=evaluation.expected_cl,
-            measured=_measured(skill),
+            measured=measured_of(skill),
             estimators=estimators,
             forecast=forecasts_of(evaluation.ensemble),
             uncertainty=None if evaluation.coverage is None else covered(evaluation.coverage),
@@ -261,15 +204,7 @@ class Metrics:
             "expected_cl": self.expected_cl.tolist(),
             **with_errors(self.measured),
             "estimators": {
-                name: {
-                    "label": estimator.label,
-                    "basis": estimator.basis,
-                    "normalised_share": estimator.normalised_share,
-                    "verdict": estimator.verdict,
-                    **with_errors(estimator.differences),
-                    **with_errors(estimator.measured),
-                }
-                for name, estimator in self.estimators.items()
+                name: estimator.to_json() for name, estimator in self.estimators.items()
             },
             "forecast": None if self.forecast is None else forecast_json(self.forecast),
             "uncertainty": None if self.uncertainty is None else with_errors(self.uncertainty),
@@ -291,7 +226,7 @@ class Metrics:
         estimators = {}
         for name, entry in typed(values, "estimators", dict).items():
             try:
-                estimators[name] = _baseline_from_json(entry, num_bands)
+                estimators[name] = BaselineMetrics.from_json(entry, num_bands)
             except LensingError as error:
                 raise LensingError(f"estimators: {name!r}: {error}") from error
         metrics = cls(
@@ -303,7 +238,7 @@ class Metrics:
             ell_edges=number_list(values, "ell_edges", num_bands + 1),
             num_modes=number_list(values, "num_modes", num_bands).astype(np.int64),
             expected_cl=number_list(values, "expected_cl", num_bands),
-            measured=_measured_from_json(values, num_bands),
+            measured=measured_from(values, num_bands),
             estimators=estimators,
             forecast=forecast_from(values, num_bands),
             uncertainty=uncertainty_from(values, num_bands),
@@ -366,46 +301,3 @@ class Metrics:
             }
         except (KeyError, TypeError, AttributeError) as error:
             raise LensingError(f"checks: no table of other skies in it ({error!r})") from error
-
-
-def _measured(skill: Skill) -> dict[str, Measured]:
-    fields = {field.name: getattr(skill, field.name) for field in dataclasses.fields(skill)}
-    return {name: value for name, value in fields.items() if isinstance(value, Measured)}
-
-
-def _baseline_from_json(values: Any, num_bands: int) -> BaselineMetrics:
-    return BaselineMetrics(
-        label=typed(values, "label", str),
-        basis=typed(values, "basis", str),
-        # Earlier releases had neither.
-        normalised_share=_share({"normalised_share": 1.0, **values}),
-        verdict=None if values.get("verdict") is None else typed(values, "verdict", str),
-        difference=measured_scalar(values, "difference"),
-        difference_ell=(
-            measured_bands(values, "difference_ell", num_bands)
-            if "difference_ell" in values
-            else None
-        ),
-        measured=_measured_from_json(values, num_bands),
-    )
-
-
-def _share(values: Mapping[str, Any]) -> float:
-    share = scalar(values, "normalised_share")
-    refuse_outside("normalised_share", np.array(share), 0, 1 + ROUNDING)
-    return share
-
-
-def _measured_from_json(values: Mapping[str, Any], num_bands: int) -> dict[str, Measured]:
-    measured = {name: measured_scalar(values, name) for name in _SCALARS}
-    for name in _SPECTRA:
-        measured[name] = measured_bands(values, name, num_bands)
-    refuse_outside("zero_mse", measured["zero_mse"].value, 0)
-    for name, of_zero in (
-        ("mse", "zero_mse"),
-        ("residual_cl", "true_cl"),
-        ("noise_ell", "true_cl"),
-    ):
-        # Differences of sums: those of a perfect estimate are zero but for rounding.
-        refuse_outside(name, measured[name].value, -ROUNDING * measured[of_zero].value)
-    return measured

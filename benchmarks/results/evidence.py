@@ -26,7 +26,8 @@ from benchmarks.results.figures import (
     Posterior,
 )
 from estimators import compared_runs
-from estimators.metrics_json import BaselineMetrics, Metrics
+from estimators.metrics_json import Metrics
+from estimators.metrics_scores import BaselineMetrics
 from estimators.posterior.measured import measured_posterior
 from estimators.reach import leading
 from estimators.uncertainty import LEVELS, name_of
