@@ -29,6 +29,8 @@ class Scores:
       other_skies: map-level ρ off the training distribution, by the skies' name; empty if the
         checks were not made.
       is_normalised: whether it could be; else it is zero by default, and its scores mean nothing.
+      uncertainty: coverage_68, interval_score_68, ... by their names in metrics.json; empty if it
+        gives no errors.
     """
 
     label: str
@@ -36,6 +38,7 @@ class Scores:
     measured: Mapping[str, Measured]
     other_skies: Mapping[str, Measured]
     is_normalised: bool = True
+    uncertainty: Mapping[str, Measured] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -79,7 +82,7 @@ def read(runs: Sequence[str | Path], split: str = "test") -> ComparedRuns:
     if len(set(labels)) < len(labels):
         labels = [str(run) for run in runs]
     scores = [
-        Scores(label, m.model, m.measured, m.other_skies("network"))
+        Scores(label, m.model, m.measured, m.other_skies("network"), True, m.uncertainty or {})
         for label, m in zip(labels, metrics, strict=True)
     ]
     # The estimators that need no training have the same scores in every run judged beside them.

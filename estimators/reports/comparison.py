@@ -8,9 +8,10 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from estimators.compared_runs import ComparedRuns, Scores
-from estimators.reports import figures, page
+from estimators.reports import coverage_section, figures, page
 from estimators.reports.page import element
 from estimators.resampling import NOT_NORMALISED, with_error
+from estimators.uncertainty import LEVELS, name_of
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records.storage import replacing
 
@@ -33,10 +34,13 @@ def summary(compared: ComparedRuns) -> str:
     """Returns the scores as tables of text."""
     rows = [("", "map-level rho", "mean squared error"), *map(_row, compared.scores)]
     skies = _sky_rows(compared.scores, "map-level rho on")
-    width = max(len(row[0]) for row in (*rows, *skies))
+    intervals = _interval_rows(compared.scores)
+    width = max(len(row[0]) for row in (*rows, *skies, *intervals))
     lines = [f"{label:{width}}  {rho:17}  {mse}" for label, rho, mse in rows]
-    for label, *cells in skies:
+    for label, *cells in (*skies, *intervals):
         lines.append(f"{label:{width}}" + "".join(f"  {cell:15}" for cell in cells))
+    if intervals:
+        lines.append(coverage_section.examples_sentence(compared.split))
     lines += [f"note: {note}" for note in compared.notes]
     return "\n".join(line.rstrip() for line in lines)
 
@@ -60,6 +64,7 @@ def write(compared: ComparedRuns, output: Path) -> None:
             "Skies off the training distribution",
             page.card(page.grid(skies[0], skies[1:]) if skies else ""),
         ),
+        _errors(compared),
         page.beside(
             *(
                 page.figure(name, _overlay(compared, key, axis, logarithmic), caption)
@@ -98,6 +103,46 @@ def _overlay(compared: ComparedRuns, key: str, axis: str, logarithmic: bool) -> 
     names = [scores.label for scores in shown]
     values = [scores.measured[key] for scores in shown]
     return figures.overlay(names, compared.ell, values, axis, logarithmic)
+
+
+def _errors(compared: ComparedRuns) -> page.Html:
+    """The section of the runs that give errors; nothing if none does."""
+    shown = [scores for scores in compared.scores if scores.uncertainty]
+    if not shown:
+        return page.Html()
+    head, *rows = _interval_rows(shown)
+    drawn = coverage_section.overlay(
+        [scores.label for scores in shown],
+        compared.ell,
+        [scores.uncertainty for scores in shown],
+    )
+    return page.section(
+        "The estimates' errors",
+        page.beside(
+            page.figure("Coverage", drawn, coverage_section.COVERAGE + coverage_section.SCORE),
+            page.card(
+                page.grid(head, rows),
+                element("p", coverage_section.examples_sentence(compared.split)),
+            ),
+        ),
+    )
+
+
+def _interval_rows(compared: Sequence[Scores]) -> list[tuple[str, ...]]:
+    """A head and a row for each that gives errors; nothing if none does."""
+    names = [name_of(level) for level in LEVELS]
+    heads = [head for name in names for head in (f"{name} %: pixels", "modes, by band")]
+    rows = []
+    for scores in compared:
+        cells = [scores.label]
+        for name in names if scores.uncertainty else ():
+            modes = scores.uncertainty[f"coverage_{name}"].value
+            pixels = scores.uncertainty[f"pixel_coverage_{name}"]
+            cells.append(f"{100 * float(pixels.value):.2f} ± {100 * float(pixels.error):.2f}")
+            cells.append(f"{100 * modes.min():.1f} to {100 * modes.max():.1f}")
+        if len(cells) > 1:
+            rows.append(tuple(cells))
+    return [("truths held, %", *heads), *rows] if rows else []
 
 
 def _row(scores: Scores) -> tuple[str, str, str]:

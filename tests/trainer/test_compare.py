@@ -1,5 +1,6 @@
 """`python -m trainer.compare` overlays judged runs, or says in one line why it cannot."""
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -13,6 +14,7 @@ from estimators import compared_runs, estimator
 from estimators.judge import judge_estimators
 from estimators.metrics_json import Metrics
 from estimators.reports import comparison, page
+from estimators.uncertainty import measured_uncertainty
 from tests.estimators import skies
 from trainer.compare import main
 
@@ -25,23 +27,19 @@ def runs_fixture(tmp_path):
     noise = skies.kappa_maps(30, rng)
     (reference,) = skies.oracle(kappa + 2 * noise)
     reference = estimator.Estimator("qe_tt_wiener", "QE TT, Wiener", reference.predict, "theory")
-    runs = []
-    for name, estimate, others in (
-        ("good", 0.8 * kappa, [reference]),
-        ("useless", 0 * kappa, []),
-    ):
-        evaluation = judge_estimators(
-            skies.batches(kappa),
-            [*skies.oracle(estimate), *others],
-            skies.ENSEMBLE,
-            "test",
-            np.random.default_rng(0),
-        )
-        runs.append(tmp_path / name)
-        runs[-1].mkdir()
-        text = Metrics.of("lensing/<small>", "1x4-3", evaluation).to_text()
-        (runs[-1] / "metrics.json").write_text(text)
-    return runs
+    judged(tmp_path / "good", kappa, [*skies.oracle(0.8 * kappa), reference])
+    judged(tmp_path / "useless", kappa, skies.oracle(0 * kappa))
+    return [tmp_path / "good", tmp_path / "useless"]
+
+
+def judged(run, kappa, estimators):
+    """Makes a run's folder, of the first of these estimators."""
+    skill = judge_estimators(
+        skies.batches(kappa), estimators, skies.ENSEMBLE, "test", np.random.default_rng(0)
+    )
+    run.mkdir()
+    text = Metrics.of("lensing/<small>", "1x4-3", skill).to_text()
+    (run / "metrics.json").write_text(text)
 
 
 EDGES = (
@@ -115,6 +113,35 @@ def test_skies_off_the_training_distribution_are_shown_where_they_were_tried(
     html = output.read_text()
     assert "κ x &lt;0.8&gt;" in html and "<td>0.8000 ± 0.0100</td>" in html
     assert html.count(">useless</th>") == 1  # it was not tried
+
+
+def test_coverage_is_shown_of_the_runs_that_give_errors(runs, tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    kappa = skies.kappa_maps(30, rng)  # as in the other runs
+    estimate = kappa + 0.5 * skies.kappa_maps(30, rng)
+    errors = measured_uncertainty([(kappa, estimate)], skies.ENSEMBLE.bands)
+    for name, power in (("right", errors.power), ("narrow", errors.power / 4)):
+        (sure,) = skies.oracle(estimate)
+        errors = dataclasses.replace(errors, power=power)
+        judged(tmp_path / name, kappa, [dataclasses.replace(sure, uncertainty=errors)])
+    output = tmp_path / "page.html"
+    main([str(runs[0]), str(tmp_path / "right"), str(tmp_path / "narrow"), "--output", str(output)])
+    head, *lines = capsys.readouterr().out.splitlines()[5:9]
+    assert head.split() == (
+        ["truths", "held,", "%"]
+        + ["68", "%:", "pixels", "modes,", "by", "band"]
+        + ["95", "%:", "pixels", "modes,", "by", "band"]
+    )
+    of_pixels = {line.split()[0]: float(line.split()[1]) for line in lines[:2]}
+    # Measured on these very examples: 68 % but for the one value more that the quantile reaches.
+    assert of_pixels["right"] == pytest.approx(68, abs=0.1)
+    # Half as wide: of a Gaussian of one standard deviation they hold 38 %.
+    assert of_pixels["narrow"] == pytest.approx(38, abs=1.5)
+    assert lines[2] == "Judged here are examples that they were not measured on."
+    html = output.read_text()
+    assert html.count("data:image/svg+xml") == 4
+    section = html.partition("The estimates&#x27; errors")[2]
+    assert "68 %: pixels" in section and lines[2] in section
 
 
 def test_comparing_waits_for_no_tensorflow(runs, tmp_path):
