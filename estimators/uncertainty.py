@@ -122,6 +122,18 @@ class Uncertainty:
         """Returns half the interval of a pixel, likewise."""
         return float(self.pixel_factors[_place_of(level)]) * self.pixel_std
 
+    def intervals(
+        self, kappa: NDArray[np.float32], level: float
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Returns the lower and the upper ends of the pixels' intervals around estimates.
+
+        Args:
+          kappa: estimates, maps of any shape.
+          level: one of `LEVELS`.
+        """
+        half_width = np.float32(self.pixel_half_width(level))
+        return kappa - half_width, kappa + half_width
+
     def to_json(self) -> dict[str, Any]:
         """Returns all of it in JSON's types."""
         return {

@@ -1,9 +1,10 @@
 """Networks that come with the package: `trainer.pretrained("lensing/v11")`.
 
-What is kept are the fitted gains of `iterated`, tens of kB a version, and what they scored on the
-whole test split; all else is made anew from the config and its spectra. They are made by
+What is kept are the fitted gains of `iterated`, tens of kB a version, the errors of their estimates
+and what they scored on the whole test split; all else is made anew from the config and its spectra.
+They are made by
 
-    python -m trainer --dataset lensing/v11 --model iterated --workdir RUN
+    python -m trainer --dataset lensing/v11 --model iterated --workdir RUN --uncertainty
     python -m trainer.evaluate --workdir RUN
     python -c "from trainer.pretrained_models import keep; keep('RUN')"
 """
@@ -24,6 +25,7 @@ from estimators.iterated.fitting import as_fitted, method_by_theory
 from estimators.iterated.iterated_estimator import Stage, StagedEstimator
 from estimators.power_spectra import NAMASTER
 from estimators.resampling import Measured, with_error
+from estimators.uncertainty import LEVELS, Uncertainty
 from lensing_tfds.configs import LensingConfig, differences
 from lensing_tfds.cosmology import spectra_of
 from lensing_tfds.errors import LensingError
@@ -77,6 +79,7 @@ class Pretrained:
       scaling: of the dataset's maps.
       stages: fitted.
       marks: what it scored.
+      uncertainty: the errors of its estimates; None if the run that it is of did not measure them.
     """
 
     task: Task
@@ -84,6 +87,7 @@ class Pretrained:
     scaling: Scaling
     stages: tuple[Stage, ...]
     marks: Marks
+    uncertainty: Uncertainty | None = None
 
     @functools.cached_property
     def model(self) -> keras.Model:
@@ -97,10 +101,31 @@ class Pretrained:
         assert method is not None, "iterated refuses the maps that have none"
         return StagedEstimator(as_fitted(method, self.stages), self.stages)
 
+    def intervals(
+        self, lensed: NDArray[np.floating], level: float = 0.68
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Estimates between which values the κ of each pixel is, as of `Run.intervals`.
+
+        Args:
+          lensed: (n, *task.input_shape) maps, µK.
+          level: the share of pixels whose κ is there: 0.68 or 0.95.
+
+        Raises:
+          LensingError: its errors are not known; the level is another; or the maps are not those of
+            its task.
+        """
+        if self.uncertainty is None:
+            raise LensingError(
+                f"the network of lensing/{self.task.lensing.name} that comes with the package has "
+                "no errors: python -m trainer with --uncertainty makes a run that has them"
+            )
+        return self.uncertainty.intervals(self.model.predict(lensed, verbose=0), level)
+
     @property
     def card(self) -> str:
         """A few lines: what it is, is for, and scored."""
-        lensing, marks = self.task.lensing, self.marks
+        lensing, marks, errors = self.task.lensing, self.marks, self.uncertainty
+        half_widths = () if errors is None else map(errors.pixel_half_width, LEVELS)
         bands = zip(marks.ell_edges, marks.ell_edges[1:], *marks.rho_ell, strict=False)
         return "\n".join(
             [
@@ -116,6 +141,10 @@ class Pretrained:
                 *(
                     f"{low:6.0f} < L < {high:<6.0f} rho_L {rho:.4f} ± {error:.4f}"
                     for low, high, rho, error in bands
+                ),
+                *(
+                    f"{level:.0%} of pixels within ± {half_width:.3g}"
+                    for level, half_width in zip(LEVELS, half_widths, strict=False)
                 ),
             ]
         )
@@ -140,7 +169,7 @@ def pretrained(dataset: str) -> Pretrained:
         )
     try:
         found = _from_json(unsealed(path.read_bytes()))
-    except (DamagedSealError, KeyError, TypeError, ValueError) as error:
+    except (DamagedSealError, LensingError, KeyError, TypeError, ValueError) as error:
         raise LensingError(f"{path} is damaged: install the package again") from error
     if changed := differences(found.task.lensing.to_json(), VERSIONS[name].to_json()):
         raise LensingError(f"{path} is of another sky than lensing/{name} is now: {changed}")
@@ -177,6 +206,7 @@ def keep(workdir: str | Path) -> Path:
         raise LensingError(f"{workdir} was judged on {number} test examples: judge it on all")
     from trainer.networks.physical import scaling_of
 
+    errors = None if run.uncertainty is None else run.uncertainty.to_json()
     fields = {
         "task": run.task.to_json(),
         "max_examples": run.config.max_examples,
@@ -189,6 +219,7 @@ def keep(workdir: str | Path) -> Path:
             name: {"value": _short(mark.value), "error": _short(mark.error, 3)}
             for name, mark in ((name, metrics.measured[name]) for name in _MARKS)
         },
+        "uncertainty": errors,
     }
     path = FOLDER / f"{name}.json"
     FOLDER.mkdir(exist_ok=True)
@@ -202,6 +233,7 @@ def _from_json(fields: Mapping[str, Any]) -> Pretrained:
         name: Measured(*(np.asarray(mark[key], np.float64) for key in ("value", "error")))
         for name, mark in fields["marks"].items()
     }
+    errors = fields.get("uncertainty")  # which files of an earlier release do not have
     return Pretrained(
         Task.from_json(fields["task"]),
         fields["max_examples"],
@@ -214,6 +246,7 @@ def _from_json(fields: Mapping[str, Any]) -> Pretrained:
             # Files of earlier releases do not say: there was nothing else.
             spectra_measured_with=fields.get("spectra_measured_with", NAMASTER),
         ),
+        None if errors is None else Uncertainty.from_json(errors),
     )
 
 

@@ -12,6 +12,7 @@ formats, and what is checked.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -102,7 +103,8 @@ def _fitted(name: str) -> Estimator:
 
     model = pretrained(f"lensing/{name}")
     basis = f"fitted on {model.max_examples} training examples of lensing/{name}"
-    return iterated(model.task.lensing, model.staged, basis)
+    estimator = iterated(model.task.lensing, model.staged, basis)
+    return dataclasses.replace(estimator, uncertainty=model.uncertainty)
 
 
 def _training_skies(ensemble: SkyEnsemble) -> Iterator[Observed]:

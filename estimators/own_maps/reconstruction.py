@@ -80,7 +80,7 @@ def reconstruct(
         estimate = estimator.kappa(sky[LENSED], sky["index"]).astype(np.float32)
         pairs.append((sky[KAPPA][..., 0], estimate))
         statistics.append(Statistics.of(sky[LENSED], estimate, config.channels, bands))
-    errors, basis = estimator.uncertainty, f"measured on the run's {MEASURED_ON} split"
+    errors, basis = estimator.uncertainty, f"measured on the {MEASURED_ON} split"
     if errors is None:
         errors = measured_uncertainty(pairs, bands_of(config))
         basis = f"measured on {number} simulated skies"

@@ -2,16 +2,19 @@
 
 import dataclasses
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import trainer
 from estimators import estimator
-from estimators.ensemble import SkyEnsemble
+from estimators.ensemble import SkyEnsemble, bands_of
 from estimators.judge import judge_estimators
 from estimators.quadratic.fields import fields_of
+from estimators.uncertainty import measured_uncertainty
 from lensing_tfds.errors import LensingError
+from lensing_tfds.records.seals import sealed, unsealed
 from lensing_tfds.simulation import simulate
 from trainer import pretrained_models
 from trainer.networks.physical import task_of
@@ -23,8 +26,8 @@ EXAMPLES |= {"v9": 12, "v10": 8, "v11": 100, "v12": 12}
 _SIGMAS = 4.5  # of the difference of some twenty bands' scores, of which one in 10,000 is beyond
 
 
-def judged(name, model, number=None):
-    """The skill on the first test examples."""
+def judged(name, model, number=None, uncertainty=None):
+    """What a network, with these errors, is worth on the first test examples."""
     config, number = pretrained_models.VERSIONS[name], number or EXAMPLES[name]
     size = 2**19 // config.npix**2  # eager layers are twice as slow a map in batches of four
 
@@ -32,11 +35,11 @@ def judged(name, model, number=None):
         for start in range(0, number, size):
             yield simulate(config, "test", range(start, min(start + size, number)))
 
-    judges, drawn = (
-        [estimator.network(lambda maps: np.asarray(model(maps)))],
-        np.random.default_rng(0),
+    judge = dataclasses.replace(
+        estimator.network(lambda maps: np.asarray(model(maps))), uncertainty=uncertainty
     )
-    return judge_estimators(batches(), judges, SkyEnsemble.of(config), "test", drawn).skill
+    drawn = np.random.default_rng(0)
+    return judge_estimators(batches(), [judge], SkyEnsemble.of(config), "test", drawn)
 
 
 def sigmas(skill, marks):
@@ -60,7 +63,11 @@ def names():
 def test_it_scores_its_marks(name):
     found = trainer.pretrained(f"lensing/{name}")
     assert task_of(found.model) == found.task
-    assert sigmas(judged(name, found.model), found.marks) < _SIGMAS
+    evaluation = judged(name, found.model, uncertainty=found.uncertainty)
+    assert sigmas(evaluation.skill, found.marks) < _SIGMAS
+    for of in evaluation.coverage or ():  # of errors that were measured on more examples than here
+        off = np.abs(of.modes.value - of.level) / of.modes.error
+        assert off.max() < np.sqrt(2) * _SIGMAS
 
 
 def test_damaged_gains_do_not_score_them():
@@ -70,7 +77,7 @@ def test_damaged_gains_do_not_score_them():
     for spoilt in (last.gains * 1.5, np.roll(last.gains, 3, axis=1), last.gains[::-1]):
         stages = (*first, dataclasses.replace(last, gains=spoilt))
         model = dataclasses.replace(found, stages=stages).model
-        assert sigmas(judged("v11", model, 16), found.marks) > 2 * _SIGMAS
+        assert sigmas(judged("v11", model, 16).skill, found.marks) > 2 * _SIGMAS
 
 
 @pytest.mark.parametrize(
@@ -116,6 +123,71 @@ def test_its_card_says_what_it_is_for_and_scored():
     assert "Q, U, µK, 128 x 128 pixels of 2.34', beam 1', noise 1 µK'" in card
     assert "map-level correlation 0.6" in card and "on the 500 test examples" in card
     assert "test examples, spectra measured with NaMaster\n" in card  # the file does not say
+
+
+@pytest.fixture(name="run", scope="module")
+def run_fixture():
+    """The run that the network of v8 was kept from, as far as `keep` looks at it."""
+    found = trainer.pretrained("lensing/v8")
+    examples = simulate("v8", "test", range(24))
+    estimate = np.asarray(found.model(examples["lensed"]))[..., 0]
+    marks = {name: getattr(found.marks, name) for name in ("map_correlation", "mse", "rho_ell")}
+    return SimpleNamespace(
+        lensing=found.task.lensing,
+        config=SimpleNamespace(model="iterated", max_examples=found.max_examples),
+        task=found.task,
+        model=found.model,
+        uncertainty=measured_uncertainty(
+            [(examples["kappa"][..., 0], estimate)], bands_of(found.task.lensing)
+        ),
+        metrics=SimpleNamespace(
+            num_examples=found.marks.num_examples,
+            ell_edges=found.marks.ell_edges,
+            measured=marks,
+            spectra_measured_with=found.marks.spectra_measured_with,
+        ),
+        maps=examples["lensed"][:2],
+    )
+
+
+def kept(monkeypatch, run):
+    monkeypatch.setattr(pretrained_models, "load_run", lambda workdir: run)
+    monkeypatch.setattr(pretrained_models, "judged_metrics", lambda workdir: run.metrics)
+    pretrained_models.keep("run")
+    return trainer.pretrained("lensing/v8")
+
+
+def test_the_errors_of_a_run_are_kept_with_it(folder, monkeypatch, run):
+    found = kept(monkeypatch, run)
+    assert found.uncertainty.to_json() == run.uncertainty.to_json()
+    estimate = run.model.predict(run.maps, verbose=0)
+    low, high = found.intervals(run.maps, 0.95)
+    assert low.dtype == np.float32 and low.shape == (2, 50, 50, 1)
+    half_width = run.uncertainty.pixel_half_width(0.95)
+    # Gains are kept with six digits.
+    np.testing.assert_allclose(low, estimate - half_width, atol=1e-4 * half_width)
+    np.testing.assert_allclose(high - low, 2 * half_width, rtol=1e-5)
+    assert f"95% of pixels within ± {half_width:.3g}" in found.card
+    with pytest.raises(LensingError, match="level is 0.5: must be 0.68 or 0.95"):
+        found.intervals(run.maps, 0.5)
+
+
+def test_a_network_without_errors_says_so_in_a_line(folder, monkeypatch, run):
+    found = kept(monkeypatch, SimpleNamespace(**{**vars(run), "uncertainty": None}))
+    assert found.uncertainty is None and "of pixels within" not in found.card
+    with pytest.raises(LensingError, match="lensing/v8 that comes with the package has no errors"):
+        found.intervals(run.maps)
+
+
+def test_files_of_an_earlier_release_have_no_errors(folder):
+    path = folder / "v8.json"
+    fields = unsealed(path.read_bytes())
+    fields.pop("uncertainty", None)
+    path.write_bytes(sealed(fields))
+    assert trainer.pretrained("lensing/v8").uncertainty is None
+    path.write_bytes(sealed({**fields, "uncertainty": {"npix": 50}}))
+    with pytest.raises(LensingError, match=r"v8\.json is damaged"):
+        trainer.pretrained("lensing/v8")
 
 
 def test_a_name_that_does_not_exist_is_told_those_that_do(folder):

@@ -1,5 +1,6 @@
 """The command that estimates κ from own maps, with each kind of model."""
 
+import dataclasses
 import json
 import pathlib
 import subprocess
@@ -13,7 +14,7 @@ from lensing_tfds import LensingConfig, simulate
 from lensing_tfds.configs import DATASET_VERSION
 from lensing_tfds.task import Task
 from tests.trainer.tasks import statistics
-from trainer import reconstruct
+from trainer import pretrained, reconstruct
 from trainer.networks import families, iterated
 from trainer.networks.scaling import Scaling
 from trainer.runs.checkpoints import BEST, Record, save
@@ -102,6 +103,10 @@ def test_a_version_has_the_estimator_that_comes_with_the_package(monkeypatch):
     fitted, ensemble = reconstruct.open_model("pretrained:lensing/v11")
     assert by_name().basis == fitted().basis
     assert ensemble.config.name == "v11"
+    errors = object()
+    found = dataclasses.replace(pretrained("lensing/v11"), uncertainty=errors)
+    monkeypatch.setattr("trainer.pretrained_models.pretrained", lambda name: found)
+    assert reconstruct.open_model("pretrained:v11")[0]().uncertainty is errors
 
 
 @pytest.fixture(name="workdir", scope="module")
@@ -130,7 +135,7 @@ def workdir_fixture(tmp_path_factory):
 
 def test_a_run_estimates_with_its_network_and_its_own_errors(folder, workdir, skies, capsys):
     run(folder, "--model", str(workdir))
-    assert "measured on the run's validation split" in capsys.readouterr().out
+    assert "measured on the validation split" in capsys.readouterr().out
     trained = load_run(workdir)
     with np.load(folder / "kappa.npz") as found:
         kappa, std = found["kappa"], found["kappa_std"]

@@ -17,6 +17,7 @@ from estimators.iterated.iterated_estimator import Stage
 from estimators.iterated.quadratic_stage import fit_quadratic_stage, quadratic_estimators
 from estimators.quadratic.quadratic_estimator import QuadraticEstimator, pairs_of
 from lensing_tfds import realism
+from lensing_tfds.configs import LensingConfig
 from lensing_tfds.task import Task
 from trainer.networks import unet
 from trainer.networks.correction import correction, correction_counts

@@ -18,6 +18,7 @@ import numpy as np
 
 from estimators.iterated.fitting import are_enough, each_stage, feature_counts, method_of
 from estimators.iterated.iterated_estimator import Method, Stage
+from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.task import Task
 from trainer.networks import unet

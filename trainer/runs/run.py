@@ -337,9 +337,7 @@ class Run:
                 f"the errors of the run in {self.workdir} were not measured: run the command that "
                 "trained it again with --uncertainty"
             )
-        half_width = np.float32(self.uncertainty.pixel_half_width(level))
-        kappa = self.predict(lensed)
-        return kappa - half_width, kappa + half_width
+        return self.uncertainty.intervals(self.predict(lensed), level)
 
 
 def _checked(maps: np.ndarray, task: Task) -> NDArray[np.float32]:
