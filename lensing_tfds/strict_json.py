@@ -3,6 +3,7 @@
 Python's own reader takes the last of two equal keys, and numbers that JSON does not have.
 """
 
+import hashlib
 import json
 import math
 from collections.abc import Sequence
@@ -55,6 +56,11 @@ def read(path: str) -> dict[str, Any]:
     with storage.reading(path) as file:
         content = file.read()
     return parse(content, path)
+
+
+def digest(values: Any) -> str:
+    """Returns the SHA-256 of JSON values, in whatever order their keys are."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def _no_key_twice(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:

@@ -7,7 +7,6 @@ missing or damaged.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,7 +27,7 @@ def write(path: Path, values: Mapping[str, Any]) -> None:
       LensingError: they cannot be written.
     """
     text = json.dumps(stamped(values))
-    sealed = {**json.loads(text), _SEAL: _seal(json.loads(text))}
+    sealed = {**json.loads(text), _SEAL: strict_json.digest(json.loads(text))}
     for target in (path, copy_of(path)):
         with replacing(target) as temporary:
             temporary.write_text(json.dumps(sealed, indent=2) + "\n", encoding="utf-8")
@@ -81,10 +80,6 @@ def copy_of(path: Path) -> Path:
 
 def _read(path: Path) -> dict[str, Any]:
     values = strict_json.read(str(path))
-    if values.pop(_SEAL, None) != _seal(values):
+    if values.pop(_SEAL, None) != strict_json.digest(values):
         raise LensingError(f"{path} is damaged, or was not written by this version")
     return unstamped(values)
-
-
-def _seal(values: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()

@@ -7,7 +7,6 @@ measured.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,7 +26,7 @@ def write(found: Sequence[OfVersion], path: Path) -> None:
     """Writes the file of figures, whole or not at all."""
     values = {one.version: dataclasses.asdict(one) for one in found}
     with replacing(path) as temporary:
-        text = json.dumps({"versions": values, _SEAL: _seal(values)}, indent=1)
+        text = json.dumps({"versions": values, _SEAL: strict_json.digest(values)}, indent=1)
         temporary.write_text(f"{text}\n", encoding="utf-8")
 
 
@@ -41,17 +40,12 @@ def read(path: Path) -> tuple[OfVersion, ...]:
         return ()
     values = strict_json.read(str(path))
     found = values.get("versions")
-    if not isinstance(found, dict) or values.get(_SEAL) != _seal(found):
+    if not isinstance(found, dict) or values.get(_SEAL) != strict_json.digest(found):
         raise LensingError(
             f"{path} is not as it was measured: restore it, or remove it, and with it the figures "
             "of all cells that are not in a folder of results here"
         )
     return tuple(_version_of(one) for one in found.values())
-
-
-def _seal(values: Any) -> str:
-    text = json.dumps(json.loads(json.dumps(values)), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _version_of(values: Mapping[str, Any]) -> OfVersion:

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
-import json
 import math
 import operator
 import re
@@ -23,6 +21,7 @@ import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
 
+from lensing_tfds import strict_json
 from lensing_tfds.configs import DATASET_VERSION, SPLITS, LensingConfig
 from lensing_tfds.cosmology import spectra_of
 from lensing_tfds.errors import LensingError
@@ -78,7 +77,7 @@ class ShardSpec:
         config = self.config.to_json_of_examples()
         content = [DATASET_VERSION, config, self.split, self.start, self.stop]
         content += self.config.corrections
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        return strict_json.digest(content)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,7 +10,6 @@ retrained network is compared with the trial, may be missing, as may the release
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -174,8 +173,7 @@ def fingerprint(lensing: LensingConfig, dataset_version: str) -> str:
       lensing: the dataset's own config.
       dataset_version: of its data.
     """
-    content = json.dumps([lensing.to_json(), dataset_version], sort_keys=True)
-    return hashlib.sha256(content.encode()).hexdigest()[:16]
+    return strict_json.digest([lensing.to_json(), dataset_version])[:16]
 
 
 def compared(
