@@ -14,6 +14,7 @@ from lensing_tfds.configs import DATASET_VERSION
 from lensing_tfds.errors import LensingError
 from lensing_tfds.simulation import simulate
 from lensing_tfds.task import Task
+from tests.trainer.networks.beginnings import check_mixed_precision
 from tests.trainer.networks.kinds import KINDS, TABLE, sample_of
 from tests.trainer.tasks import statistics
 from trainer.networks import families, qe_unet
@@ -104,19 +105,8 @@ def test_what_is_counted_is_what_is_trained(small):
 def test_in_mixed_precision_it_is_the_same_estimator_at_first(small):
     task, maps, measured = small
     network = families.parse(SMALL).started(task, sample_of(maps))
-    expected = network.build(task, measured, 0)
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
-        model = network.build(task, measured, 0)
-    finally:
-        keras.config.set_dtype_policy(policy)
-    assert {layer.compute_dtype for layer in model.layers} == {"float32", "bfloat16"}
-    standardised = maps["lensed"][:1] / measured.scaling.input_std
-    np.testing.assert_array_equal(model(standardised), expected(standardised))
-    model.compile(keras.optimizers.Adam(1e-3), loss="mse", run_eagerly=True)
-    model.train_on_batch(standardised, maps["kappa"][:1])
-    assert np.isfinite(model(standardised)).all()
+    inputs = maps["lensed"][:1] / measured.scaling.input_std
+    check_mixed_precision(network, task, measured, inputs, maps["kappa"][:1])
 
 
 def test_it_is_not_built_without_examples_nor_for_other_maps(small):
