@@ -48,6 +48,11 @@ def test_found_cells_replace_those_of_their_name_and_the_others_are_kept(tmp_pat
     assert both[0] == found[0]
     assert list(rho_of(both[1]).items()) == [("iterated", 0.6), ("unrolled", 0.63), ("unet", 0.62)]
     assert both[1].made[0] == kept[0].made[0]
+    forecast = dataclasses.replace(kept[0].references[QE], rho=0.65)
+    told = (dataclasses.replace(kept[0], forecast=forecast),)
+    assert [merged(*pair)[0][-1].forecast for pair in ((told, found), (found, told))] == (
+        [forecast] * 2
+    )
     assert merged(both, ()) == (both, ())
     assert merged((), both) == (both, ())
 
