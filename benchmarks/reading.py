@@ -48,7 +48,8 @@ def readers(data_dir: str) -> dict[str, Callable[[], Iterator[object]]]:
 
     builder = tfds.builder(f"lensing/{CONFIG.name}", data_dir=data_dir)
     builder.download_and_prepare()
-    config = resolve(f"lensing/{CONFIG.name}", data_dir, CONFIG, batch_size=BATCH, augment=True)
+    settings = {"model": "unet", "batch_size": BATCH, "augment": True}
+    config = resolve(f"lensing/{CONFIG.name}", data_dir, CONFIG, **settings)
     files = [str(i.filename) for i in builder.info.splits["train"].file_instructions]
 
     def training():
