@@ -172,6 +172,14 @@ def test_the_errors_of_a_run_are_kept_with_it(folder, monkeypatch, run):
         found.intervals(run.maps, 0.5)
 
 
+def test_a_run_that_few_examples_judged_is_not_kept(folder, monkeypatch, run):
+    before = (folder / "v8.json").read_bytes()
+    few = SimpleNamespace(**{**vars(run.metrics), "num_examples": 99})
+    with pytest.raises(LensingError, match="judged on 99 test examples: judge it on 100 at least"):
+        kept(monkeypatch, SimpleNamespace(**{**vars(run), "metrics": few}))
+    assert (folder / "v8.json").read_bytes() == before
+
+
 def test_a_network_without_errors_says_so_in_a_line(folder, monkeypatch, run):
     found = kept(monkeypatch, SimpleNamespace(**{**vars(run), "uncertainty": None}))
     assert found.uncertainty is None and "of pixels within" not in found.card
