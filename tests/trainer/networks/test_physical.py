@@ -1,7 +1,3 @@
-import json
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -38,26 +34,6 @@ def test_it_adds_no_weights(model):
     assert model.count_params() == 4 * (9 * 3 + 1) + 4 * (9 * 4 + 1) + (9 * 4 + 1)
 
 
-def test_a_file_alone_says_what_it_is_for(model, tmp_path):
-    """Another process, which has nothing but the file and `import trainer.networks`."""
-    model.save(tmp_path / "model.keras")
-    lensed = maps(3)
-    np.save(tmp_path / "maps.npy", lensed)
-    script = (
-        "import json, keras, numpy as np, trainer.networks\n"
-        "model = keras.saving.load_model('model.keras')\n"
-        "np.save('kappa.npy', model.predict(np.load('maps.npy'), verbose=0))\n"
-        "from trainer.networks.physical import task_of\n"
-        "task = task_of(model)\n"
-        "json.dump(task.to_json(), open('task.json', 'w'))\n"
-    )
-    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True)
-    np.testing.assert_allclose(np.load(tmp_path / "kappa.npy"), model(lensed), atol=1e-6)
-    said = json.loads((tmp_path / "task.json").read_text())
-    assert said == TQU.to_json()
-    assert (said["name"], said["stokes"], said["dataset_version"]) == ("any", "TQU", "2.0.0")
-
-
 def test_task_and_scaling_are_those_that_it_was_built_with(model):
     assert (task_of(model), scaling_of(model)) == (TQU, scaling(TQU))
 
@@ -87,13 +63,24 @@ def test_a_task_that_is_none_is_refused_when_a_file_is_loaded():
         Standardise.from_config(config | {"task": config["task"] | {"colour": 1}})
 
 
+@pytest.fixture(name="file", scope="module")
+def file_fixture(tmp_path_factory):
+    """The file of a network of one channel, and maps."""
+    file = tmp_path_factory.mktemp("saved") / "model.keras"
+    build("1x4-3", task(16), statistics(task(16)), seed=1).save(file)
+    return file, np.random.default_rng(0).normal(0, 100, (3, 16, 16, 1)).astype(np.float32)
+
+
 @pytest.fixture(name="saved")
-def saved_fixture(tmp_path):
-    """A network of one channel, saved, and maps."""
-    network = build("1x4-3", task(16), statistics(task(16)), seed=1)
-    network.save(tmp_path / "model.keras")
-    maps = np.random.default_rng(0).normal(0, 100, (3, 16, 16, 1)).astype(np.float32)
-    return keras.saving.load_model(tmp_path / "model.keras"), maps
+def saved_fixture(file):
+    """The network, loaded, which has warned of nothing yet, and maps."""
+    return keras.saving.load_model(file[0]), file[1]
+
+
+@pytest.fixture(name="shared", scope="module")
+def shared_fixture(file):
+    """The same, for all that refuse maps."""
+    return keras.saving.load_model(file[0]), file[1]
 
 
 @pytest.mark.parametrize("method", ["predict", "predict_on_batch", "__call__"])
@@ -109,8 +96,8 @@ def saved_fixture(tmp_path):
     ],
     ids=["two channels", "a part", "larger", "no examples' axis", "complex", "masked"],
 )
-def test_a_loaded_file_refuses_maps_that_keras_would_change(saved, method, spoilt, message):
-    model, maps = saved
+def test_a_loaded_file_refuses_maps_that_keras_would_change(shared, method, spoilt, message):
+    model, maps = shared
     for several in (maps, maps[:2]):  # after two, Keras takes any
         assert np.isfinite(getattr(model, method)(several)).all()
     with pytest.raises(LensingError, match=message):

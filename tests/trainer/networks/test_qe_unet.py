@@ -33,13 +33,17 @@ def built_fixture(request):
     return task, maps, model, simulate(config, "test", range(3))["lensed"]
 
 
-def combination(task, maps, lensed):
-    """κ of the estimators in NumPy."""
+def combination(task, maps):
+    """A function that gives κ of the estimators in NumPy."""
     sky, channels = task.lensing.sky, task.inputs.channels
     estimators = quadratic_estimators(task.lensing, TABLE, [maps])
     stage = fit_quadratic_stage(task.lensing, estimators, [maps])
-    fields = fields_of(lensed, channels, sky)
-    return sky.to_map(Combination(stage, sky).of([e.kappa(fields) for e in estimators]))
+
+    def kappa(lensed):
+        fields = fields_of(lensed, channels, sky)
+        return sky.to_map(Combination(stage, sky).of([e.kappa(fields) for e in estimators]))
+
+    return kappa
 
 
 def rms(values):
@@ -48,7 +52,8 @@ def rms(values):
 
 def test_it_begins_as_the_quadratic_estimator_in_numpy(built):
     task, maps, model, lensed = built
-    expected, single = (combination(task, maps, lensed.astype(t)) for t in (float, np.float32))
+    kappa = combination(task, maps)
+    expected, single = (kappa(lensed.astype(dtype)) for dtype in (float, np.float32))
     found = np.asarray(model(lensed))[..., 0]
     # Modes that lensing alone filled lie a million times below the others: NumPy's single
     # precision is off by more than 1e-4 there itself.

@@ -1,8 +1,6 @@
 """The U-Net: its names, its first weights, and that it knows no edge where the maps have none."""
 
 import dataclasses
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -160,26 +158,6 @@ def test_an_odd_size_is_aligned_too_away_from_the_row_that_it_is_padded_by():
     near = npix - 14  # rows that what lies behind the last cannot reach, all convolutions together
     np.testing.assert_allclose(
         estimates[0][:, :near, :near], estimates[1][:, :near, :near], atol=1e-5
-    )
-
-
-def test_a_saved_file_is_read_after_one_import(tmp_path):
-    of = task(15, "TQU")
-    model = families.build(SMALL, of, statistics(of), seed=1)
-    alive(next(layer for layer in model.layers if isinstance(layer, keras.Model)))
-    x = 50 * maps(of)
-    model.save(tmp_path / "model.keras")
-    np.save(tmp_path / "maps.npy", x)
-    script = (
-        "import keras, numpy as np, trainer.networks\n"
-        "model = keras.saving.load_model('model.keras')\n"
-        "np.save('kappa.npy', model.predict(np.load('maps.npy'), verbose=0))\n"
-    )
-    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True)
-    expected = np.asarray(model(x))
-    assert expected.std() > 0
-    np.testing.assert_allclose(
-        np.load(tmp_path / "kappa.npy"), expected, atol=1e-4 * expected.std()
     )
 
 

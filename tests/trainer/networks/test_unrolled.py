@@ -33,12 +33,6 @@ def begun_fixture(request):
     return task, maps, measure_statistics([maps], task), network
 
 
-def in_numpy(task, maps, lensed):
-    estimator = fit(task.lensing, TABLE, lambda: [maps])
-    sky = task.lensing.sky
-    return sky.to_map(estimator.kappa(fields_of(lensed, task.inputs.channels, sky)))
-
-
 def standardised(measured, lensed):
     scaling = measured.scaling
     return ((lensed - scaling.input_mean) / scaling.input_std).astype(np.float32)
@@ -53,7 +47,11 @@ def kappa(model, measured, lensed):
 def test_it_begins_as_the_iterated_estimator_in_numpy(begun):
     task, maps, measured, network = begun
     lensed = simulate(task.lensing, "test", range(3))["lensed"]
-    expected, single = (in_numpy(task, maps, lensed.astype(t)) for t in (float, np.float32))
+    estimator, sky = fit(task.lensing, TABLE, lambda: [maps]), task.lensing.sky
+    expected, single = (
+        sky.to_map(estimator.kappa(fields_of(lensed.astype(dtype), task.inputs.channels, sky)))
+        for dtype in (float, np.float32)
+    )
     model = network.build(task, measured, 0)
     limit = max(1e-4 * rms(expected), 1.5 * rms(single - expected))
     assert rms(kappa(model, measured, lensed) - expected) < limit < 2e-3 * rms(expected)
