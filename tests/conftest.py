@@ -83,6 +83,16 @@ def polarized_builder(data_dir):
 
 
 @pytest.fixture(scope="session")
+def unmeasured():
+    """Spares trainings the measuring of their pace."""
+    from tests.paces import given
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("trainer.train.measure_pace", given)
+        yield
+
+
+@pytest.fixture(scope="session")
 def s3_server():
     """The address of moto's S3 server, over HTTP on this machine."""
     from moto.server import ThreadedMotoServer

@@ -8,6 +8,11 @@ from lensing_tfds.configs import LensingConfig
 from trainer.settings.config import TrainerConfig, resolve
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _unmeasured(unmeasured):
+    """Trainings here are given their pace, unless a test measures it."""
+
+
 @pytest.fixture(scope="session")
 def config(tiny: LensingConfig, data_dir: str) -> TrainerConfig:
     """Two quick epochs of four steps each, the last step smaller."""

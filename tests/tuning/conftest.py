@@ -19,6 +19,11 @@ SPACE = {
 }
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _unmeasured(unmeasured):
+    """Trials here are given their pace; those of `python -m tuning` in a process measure it."""
+
+
 @pytest.fixture(scope="session")
 def config(data_dir: str) -> SearchConfig:
     """A random search of two epochs a trial."""

@@ -1,6 +1,7 @@
 """Averages of the weights are judged and kept, and training goes on as if they were not there."""
 
 import dataclasses
+import shutil
 
 import keras
 import numpy as np
@@ -109,28 +110,40 @@ def test_a_run_killed_between_two_writes_resumes_to_the_same(
             np.testing.assert_allclose(x.numpy(), y.numpy(), atol=1e-6)
 
 
+@pytest.fixture(name="begun", scope="module")
+def begun_fixture(averaging, tmp_path_factory):
+    """A run of one epoch: its config and folder."""
+    config, workdir = dataclasses.replace(averaging, epochs=1), tmp_path_factory.mktemp("begun")
+    train(config, workdir, quiet)
+    return config, workdir
+
+
+@pytest.fixture(name="workdir")
+def workdir_fixture(begun, tmp_path):
+    """A copy of the run of one epoch."""
+    return shutil.copytree(begun[1], tmp_path / "run")
+
+
 @pytest.mark.parametrize("lost", [BEST, LAST])
-def test_a_checkpoint_that_is_lost_is_made_again_from_the_other(averaging, tmp_path, lost):
-    train(dataclasses.replace(averaging, epochs=1), tmp_path, quiet)
-    before = load(tmp_path / lost)
-    (tmp_path / lost).unlink()
-    train(dataclasses.replace(averaging, epochs=1), tmp_path, quiet)
-    again = load(tmp_path / lost)
+def test_a_checkpoint_that_is_lost_is_made_again_from_the_other(begun, workdir, lost):
+    before = load(workdir / lost)
+    (workdir / lost).unlink()
+    train(begun[0], workdir, quiet)
+    again = load(workdir / lost)
     assert_weights(again, before.get_weights(), atol=0)
     for x, y in zip(again.optimizer.variables, before.optimizer.variables, strict=True):
         np.testing.assert_array_equal(x.numpy(), y.numpy())
 
 
 def test_a_lost_last_checkpoint_is_made_from_the_best_one_where_an_epoch_is_running(
-    averaging, tmp_path
+    workdir,
 ):
-    train(dataclasses.replace(averaging, epochs=1), tmp_path, quiet)
-    last, record = load(tmp_path / LAST), read_record(tmp_path / LAST)
+    last, record = load(workdir / LAST), read_record(workdir / LAST)
     running = Running(1, (0.0,) * len(last.metrics_variables), 1.0)
-    save(last, tmp_path / RUNNING, dataclasses.replace(record, running=running))
-    (tmp_path / LAST).unlink()
-    stopped_run(tmp_path).restore(quiet)
-    assert_weights(load(tmp_path / LAST), last.get_weights(), atol=0)
+    save(last, workdir / RUNNING, dataclasses.replace(record, running=running))
+    (workdir / LAST).unlink()
+    stopped_run(workdir).restore(quiet)
+    assert_weights(load(workdir / LAST), last.get_weights(), atol=0)
 
 
 def test_before_the_first_step_the_average_is_the_weights_themselves(averaging):

@@ -5,6 +5,7 @@ import errno
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,8 +18,8 @@ import pytest
 import trainer.loop.running
 from lensing_tfds.errors import LensingError
 from trainer.__main__ import main
+from trainer.loop.pace import measure_pace
 from trainer.runs.checkpoints import BEST, LAST, RUNNING, read_record
-from trainer.runs.plan import Pace
 from trainer.runs.run import load_run
 from trainer.train import train
 
@@ -38,9 +39,11 @@ def overnight(config):
 
 @pytest.fixture(scope="module")
 def uninterrupted(overnight, tmp_path_factory):
-    """The folder of the same run, never stopped."""
+    """The folder of the same run, never stopped; its pace is measured, which changes nothing."""
     workdir = tmp_path_factory.mktemp("runs") / "uninterrupted"
-    train(overnight, workdir, quiet)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("trainer.train.measure_pace", measure_pace)
+        train(overnight, workdir, quiet)
     return workdir
 
 
@@ -56,12 +59,6 @@ def assert_equal_to_the_bit(a, b) -> None:
     for column in ("epoch", "loss", "val_loss", "map_correlation", "val_map_correlation"):
         np.testing.assert_array_equal(rows[column], others[column])
     assert not (a / RUNNING).exists() and not (b / RUNNING).exists()
-
-
-@pytest.fixture(autouse=True)
-def unmeasured(monkeypatch, uninterrupted):
-    """Spares the runs that are interrupted the measuring of their pace."""
-    monkeypatch.setattr("trainer.train.measure_pace", lambda *_: Pace(0.1, 0.1))
 
 
 @pytest.fixture
@@ -98,15 +95,28 @@ class KillAt(keras.callbacks.Callback):
             raise Killed
 
 
-def test_a_run_killed_within_an_epoch_equals_an_uninterrupted_one(
-    overnight, uninterrupted, tmp_path
-):
+@pytest.fixture(scope="module")
+def killed(overnight, tmp_path_factory):
+    """The folder of the same run, killed after the fourth step of its second epoch was kept."""
+    workdir = tmp_path_factory.mktemp("runs") / "killed"
     with pytest.raises(Killed):
-        train(overnight, tmp_path, quiet, callbacks=[KillAt(STEPS + 3)], save_every=2)
+        train(overnight, workdir, quiet, callbacks=[KillAt(STEPS + 5)], save_every=2)
+    return workdir
+
+
+@pytest.fixture
+def workdir(killed, tmp_path):
+    """A copy of the killed run."""
+    return shutil.copytree(killed, tmp_path / "run")
+
+
+def test_a_run_killed_within_an_epoch_equals_an_uninterrupted_one(
+    overnight, uninterrupted, workdir
+):
     lines: list[str] = []
-    train(overnight, tmp_path, lines.append)
-    assert "resuming after step 2 of epoch 2" in lines[0]
-    assert_equal_to_the_bit(tmp_path, uninterrupted)
+    train(overnight, workdir, lines.append)
+    assert "resuming after step 4 of epoch 2" in lines[0]
+    assert_equal_to_the_bit(workdir, uninterrupted)
 
 
 def test_a_run_on_fresh_skies_killed_within_an_epoch_equals_an_uninterrupted_one(
@@ -141,8 +151,9 @@ def test_an_epoch_that_lacks_its_validation_only_is_validated(overnight, uninter
 KILLED = """
 import os, random, signal, sys
 import keras
+import trainer.train
+from tests.paces import given
 from trainer.settings.config import TrainerConfig
-from trainer.train import train
 
 class Kill(keras.callbacks.Callback):
     left = random.Random(int(sys.argv[2])).randint(2, 7)
@@ -151,7 +162,9 @@ class Kill(keras.callbacks.Callback):
         if self.left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
-train(TrainerConfig.from_json({config}), sys.argv[1], callbacks=[Kill()], save_every=1)
+trainer.train.measure_pace = given
+config = TrainerConfig.from_json({config})
+trainer.train.train(config, sys.argv[1], callbacks=[Kill()], save_every=1)
 """
 
 
@@ -243,36 +256,32 @@ def test_no_network_is_kept_that_is_not_finite(overnight, tmp_path):
         assert all(np.isfinite(weights).all() for weights in model.get_weights())
 
 
-def test_a_damaged_step_is_named_and_the_epoch_begins_again(overnight, uninterrupted, tmp_path):
-    with pytest.raises(Killed):
-        train(overnight, tmp_path, quiet, callbacks=[KillAt(STEPS + 5)], save_every=2)
-    assert read_record(tmp_path / RUNNING).epoch == 1
+def test_a_damaged_step_is_named_and_the_epoch_begins_again(overnight, uninterrupted, workdir):
+    assert read_record(workdir / RUNNING).epoch == 1
     with pytest.raises(LensingError, match="other settings: seed: 5 -> 6"):
-        train(dataclasses.replace(overnight, seed=6), tmp_path, quiet)
-    assert len(load_run(tmp_path).history["epoch"]) == 1
-    (tmp_path / RUNNING).write_bytes(b"nothing")
+        train(dataclasses.replace(overnight, seed=6), workdir, quiet)
+    assert len(load_run(workdir).history["epoch"]) == 1
+    (workdir / RUNNING).write_bytes(b"nothing")
     lines: list[str] = []
-    train(overnight, tmp_path, lines.append)
-    assert lines[0] == f"{tmp_path / RUNNING} is damaged: going on from {LAST}, after epoch 1"
-    assert_equal_to_the_bit(tmp_path, uninterrupted)
+    train(overnight, workdir, lines.append)
+    assert lines[0] == f"{workdir / RUNNING} is damaged: going on from {LAST}, after epoch 1"
+    assert_equal_to_the_bit(workdir, uninterrupted)
 
 
 def test_without_its_last_epoch_a_run_goes_on_from_the_step_after(
-    overnight, uninterrupted, tmp_path
+    overnight, uninterrupted, workdir
 ):
-    with pytest.raises(Killed):
-        train(overnight, tmp_path, quiet, callbacks=[KillAt(STEPS + 5)], save_every=2)
     for lost in (BEST, LAST):
-        (tmp_path / lost).unlink()
+        (workdir / lost).unlink()
     lines: list[str] = []
-    train(overnight, tmp_path, lines.append)
+    train(overnight, workdir, lines.append)
     place = "after step 4 of epoch 2"
     assert lines[:2] == [
-        f"{tmp_path / LAST} is missing: going on from {RUNNING}, {place}",
-        f"{tmp_path / BEST} is missing: the network of epoch 1 is lost, and the next one "
+        f"{workdir / LAST} is missing: going on from {RUNNING}, {place}",
+        f"{workdir / BEST} is missing: the network of epoch 1 is lost, and the next one "
         "replaces it",
     ]
-    assert_equal_to_the_bit(tmp_path, uninterrupted)  # the second is the best anyway
+    assert_equal_to_the_bit(workdir, uninterrupted)  # the second is the best anyway
 
 
 @pytest.mark.parametrize(
@@ -348,6 +357,7 @@ def test_terminated_within_an_epoch_the_command_ends_well_and_the_same_one_goes_
     assert process.returncode == 0
     said = r"\nstopped by SIGTERM; the same command goes on after step ([0-9,]+) of 100,000\n"
     step = int(re.fullmatch(said, errors)[1].replace(",", ""))
+    assert not list(tmp_path.glob(".*"))
     record = read_record(tmp_path / RUNNING) or read_record(tmp_path / LAST)
     assert step == 50 * record.epoch + (record.running.steps if record.running else 0)
     main([*arguments, "--epochs", "1"])

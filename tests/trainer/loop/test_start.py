@@ -73,13 +73,6 @@ def test_a_start_that_is_no_number_is_refused(changed, tmp_path, monkeypatch):
     monkeypatch.setattr(
         keras.Model, "evaluate", lambda *_, **__: {"loss": math.nan, "map_correlation": math.nan}
     )
-    monkeypatch.setattr("trainer.train.measure_pace", _pace)
     with pytest.raises(LensingError, match="val_loss is nan before the first step"):
         train(changed(), tmp_path, quiet)
     assert not (tmp_path / BEST).exists()
-
-
-def _pace(*_):
-    from trainer.runs.plan import Pace
-
-    return Pace(0.1, 0.1)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import subprocess
 import sys
 import threading
@@ -10,51 +11,57 @@ import keras
 import numpy as np
 import pytest
 
+from lensing_tfds.records.datasets import find_config
 from tests.trainer.tasks import statistics, task
 from trainer.networks.families import build
 from trainer.networks.settings import keras_settings
 from trainer.runs.run import load_run
-
-DOUBLE = {"floatx": "float64", "image_data_format": "channels_first"}
-HALF = {"floatx": "float16", "image_data_format": "channels_first", "epsilon": 1e-3}
-
-TRAIN = """
-import keras, numpy as np, sys
-from lensing_tfds.records.datasets import find_config
 from trainer.settings.config import resolve
 from trainer.train import train
-data_dir, workdir, policy = sys.argv[1:]
-if policy:
-    keras.config.set_dtype_policy(policy)
-lensing = find_config("lensing/tiny", data_dir)
-config = resolve("lensing/tiny", data_dir, lensing, model="hires-2x4-3", batch_size=16, epochs=2)
-run = train(config, workdir, report=lambda line: None)
-lensed = 100 * np.random.default_rng(0).normal(size=(3, 16, 16, 1)).astype(np.float32)
-np.savez(f"{workdir}/result.npz", kappa=run.predict(lensed), lensed=lensed)
-if policy:
-    assert keras.config.dtype_policy().name == policy
+
+ROOT = pathlib.Path(__file__).parents[3]
+HALF = {"floatx": "float16", "image_data_format": "channels_first", "epsilon": 1e-3}
+
+POLICY = "mixed_float16"
+
+TRAIN = f"""
+import keras, sys
+keras.config.set_dtype_policy("{POLICY}")
+from tests.trainer.networks.test_settings import trained
+trained(*sys.argv[1:])
+assert keras.config.dtype_policy().name == "{POLICY}"
 """
 
 
-def trained(folder, data_dir: str, config: dict | None = None, policy: str = "", **environment):
-    """Trains in a process that has its own keras.json; returns the run's folder."""
-    (folder / "home").mkdir(parents=True)
-    if config is not None:
-        (folder / "home" / "keras.json").write_text(json.dumps(config))
-    subprocess.run(
-        [sys.executable, "-c", TRAIN, data_dir, str(folder / "run"), policy],
-        check=True,
-        env=os.environ | {"KERAS_HOME": str(folder / "home")} | environment,
-    )
-    return folder / "run"
+def trained(data_dir: str, workdir: str) -> None:
+    """Trains, and keeps what the network estimates of some maps."""
+    lensing = find_config("lensing/tiny", data_dir)
+    settings = {"model": "hires-2x4-3", "batch_size": 16, "epochs": 2}
+    run = train(resolve("lensing/tiny", data_dir, lensing, **settings), workdir, lambda line: None)
+    lensed = 100 * np.random.default_rng(0).normal(size=(3, 16, 16, 1)).astype(np.float32)
+    np.savez(f"{workdir}/result.npz", kappa=run.predict(lensed), lensed=lensed)
 
 
 @pytest.fixture(name="plain", scope="module")
 def plain_fixture(data_dir, tmp_path_factory):
-    return trained(tmp_path_factory.mktemp("plain"), data_dir)
+    """The folder of a run in this process, where nobody has set anything."""
+    workdir = tmp_path_factory.mktemp("plain")
+    trained(data_dir, str(workdir))
+    return workdir
 
 
-def assert_same(workdir, plain) -> None:
+def test_a_run_is_the_same_whatever_keras_json_the_environment_and_the_program_say(
+    plain, data_dir, tmp_path
+):
+    (tmp_path / "keras.json").write_text(json.dumps(HALF))
+    limits = {"KERAS_MAX_EPOCHS": "1", "KERAS_MAX_STEPS_PER_EPOCH": "2"}
+    workdir = tmp_path / "run"
+    subprocess.run(
+        [sys.executable, "-c", TRAIN, data_dir, str(workdir)],
+        check=True,
+        env=os.environ | {"KERAS_HOME": str(tmp_path)} | limits,
+        cwd=ROOT,
+    )
     run, expected = load_run(workdir), load_run(plain)
     for column in ("epoch", "loss", "val_loss", "map_correlation", "val_map_correlation"):
         np.testing.assert_allclose(run.history[column], expected.history[column], rtol=1e-5)
@@ -65,17 +72,6 @@ def assert_same(workdir, plain) -> None:
     assert there["kappa"].dtype == np.float32
     # Trained under some settings, loaded under others.
     np.testing.assert_allclose(run.predict(there["lensed"]), there["kappa"], atol=1e-6)
-
-
-def test_a_run_is_the_same_whatever_keras_json_says(plain, data_dir, tmp_path):
-    assert_same(trained(tmp_path, data_dir, DOUBLE), plain)
-
-
-def test_nor_does_it_change_with_a_programs_dtype_policy_and_the_environments_limits(
-    plain, data_dir, tmp_path
-):
-    limits = {"KERAS_MAX_EPOCHS": "1", "KERAS_MAX_STEPS_PER_EPOCH": "2"}
-    assert_same(trained(tmp_path, data_dir, HALF, "mixed_float16", **limits), plain)
 
 
 def test_a_file_is_the_same_network_wherever_it_is_loaded(plain, tmp_path):

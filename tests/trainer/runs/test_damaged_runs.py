@@ -246,12 +246,19 @@ def test_a_checkpoint_of_another_version_of_keras_is_one_line(whole, workdir):
     assert "\n" not in str(error.value)
 
 
+@pytest.fixture(scope="module")
+def another(whole, tmp_path_factory):
+    """A run of another rate: its config and folder."""
+    config = dataclasses.replace(whole[0], learning_rate=0.5)
+    workdir = tmp_path_factory.mktemp("runs") / "another"
+    train(config, workdir, quiet)
+    return config, workdir
+
+
 @pytest.mark.parametrize("file", [BEST, LAST, "config.json"])
-def test_files_of_two_runs_in_one_folder_are_never_read_in_silence(whole, workdir, tmp_path, file):
-    config, _ = whole
-    other = dataclasses.replace(config, learning_rate=0.5, epochs=3)
-    train(other, tmp_path / "other", quiet)
-    shutil.copyfile(tmp_path / "other" / file, workdir / file)
+def test_files_of_two_runs_in_one_folder_are_never_read_in_silence(whole, another, workdir, file):
+    config, (other, folder) = whole[0], another
+    shutil.copyfile(folder / file, workdir / file)
     with pytest.raises(LensingError, match=r"are of different runs .*learning_rate: "):
         load_run(workdir)
     if file == "config.json":  # what was trained is in the checkpoints
