@@ -43,18 +43,12 @@ def test_help_answers_without_importing_tensorflow():
 def test_one_command_searches_and_its_result_goes_straight_into_the_trainer(
     arguments, data_dir, tmp_path, capsys
 ):
-    searched = subprocess.run(
-        [sys.executable, "-m", "tuning", *arguments],
-        capture_output=True,
-        text=True,
-        check=True,
-        env=clean_environment(),
-    )
-    best = tmp_path / "search" / "best_hyperparameters.json"
-    assert searched.stdout.count("\ntrial 000") == 2
-    assert f"the best settings are in {best}" in searched.stdout
-    assert f"python -m trainer --hparams {best}" in searched.stdout
-    assert searched.stderr == ""
+    main(arguments)
+    best, said = tmp_path / "search" / "best_hyperparameters.json", capsys.readouterr()
+    assert said.out.count("\ntrial 000") == 2
+    assert f"the best settings are in {best}" in said.out
+    assert f"python -m trainer --hparams {best}" in said.out
+    assert said.err == ""
     train(["--hparams", str(best), "--data_dir", data_dir, "--workdir", str(tmp_path / "run")])
     found = json.loads(best.read_text())["found"]
     run = load_run(tmp_path / "run")
@@ -101,12 +95,12 @@ def test_a_space_that_cannot_be_is_one_line(space, message, arguments, tmp_path,
     assert not (tmp_path / "search").exists()
 
 
-@pytest.mark.parametrize("flags", [[], ["--workers", "2"]], ids=["alone", "with workers"])
-def test_a_folder_of_another_dataset_is_one_line(flags, arguments, tmp_path, capsys):
-    main(arguments)
+def test_a_folder_of_another_dataset_is_one_line(arguments, tmp_path, capsys):
+    main([*arguments, "--max_trials", "1", "--max_epochs", "1"])
     capsys.readouterr()
-    line = error_line([*arguments, *flags, "--dataset", "lensing/v3"], capsys)
-    assert f"{tmp_path}/search holds a search on lensing/tiny, not lensing/v3" in line
+    for flags in ([], ["--workers", "2"]):
+        line = error_line([*arguments, *flags, "--dataset", "lensing/v3"], capsys)
+        assert f"{tmp_path}/search holds a search on lensing/tiny, not lensing/v3" in line
 
 
 def test_a_taken_port_is_one_line_for_a_chief_and_for_workers(arguments, capsys, monkeypatch):
@@ -135,12 +129,17 @@ def test_terminated_a_search_keeps_what_it_has_and_the_same_command_goes_on(argu
     command = [sys.executable, "-m", "tuning", *arguments, "--max_trials", "30"]
     workdir = tmp_path / "search"
     with subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=clean_environment(),
     ) as p:
         wait_for(lambda: list(workdir.glob("trials/trial_0001/run/history.csv")), p)
         p.send_signal(signal.SIGTERM)
         assert p.wait(60) == 128 + signal.SIGTERM
-        assert "stopped; what was finished is kept" in p.stderr.read()
+        # And nothing else: TensorFlow's start-up notes are silenced.
+        assert p.stderr.read() == "\nstopped; what was finished is kept\n"
     done = ended(workdir)
     assert 0 < len(done) < 30
     main([*arguments, "--max_trials", str(len(done) + 1)])
@@ -151,7 +150,7 @@ def test_terminated_a_search_keeps_what_it_has_and_the_same_command_goes_on(argu
 def test_a_chief_and_two_workers_one_of_them_killed_account_for_every_trial(arguments, tmp_path):
     """The real thing: three processes, and a supervisor that brings the dead one back."""
     command = [sys.executable, "-m", "tuning", *arguments, "--workers", "2"]
-    command += ["--max_trials", "4", "--max_epochs", "12"]
+    command += ["--max_trials", "3", "--max_epochs", "7"]
     workdir = tmp_path / "search"
     with subprocess.Popen(
         command,
@@ -168,12 +167,12 @@ def test_a_chief_and_two_workers_one_of_them_killed_account_for_every_trial(argu
     assert supervisor.returncode == 0, output
     assert f"{worker} died of SIGKILL: starting it again" in output
     trials = read_trials(workdir, read_search(workdir))
-    assert [t.number for t in trials] == ["0000", "0001", "0002", "0003"]
+    assert [t.number for t in trials] == ["0000", "0001", "0002"]
     assert {t.status for t in trials} == {"COMPLETED"}
     assert {type(t.settings.augment) for t in trials} == {bool}  # through the protocol
     for trial in trials:  # each ended once, with each epoch once
         assert output.count(f"\ntrial {trial.number}  ") == 1, output
-        assert [row["epoch"] for row in trial.history] == list(range(1, 13))
+        assert [row["epoch"] for row in trial.history] == list(range(1, 8))
     assert number in {t.number for t in trials}
     assert not children(supervisor.pid)
     state = json.loads((workdir / "trials" / "oracle.json").read_text())
