@@ -33,15 +33,12 @@ SURVEY = LensingConfig(
     noise_uK_arcmin=1.0, num_examples={"train": 40, "validation": 8, "test": 12},
 )  # fmt: skip
 
-# T, which `iterated` remaps.
+# T, which `iterated` remaps, by a pixel or so. No mode is read that lies below the noise, 0.02 of T
+# in a pixel, of which T's rounding, 6e-8 of it in each step, is 3e-6.
 STUDY = dataclasses.replace(
-    VERSIONS["v4"], name="study", npix=24, num_examples={"train": 40, "validation": 8, "test": 12}
-)
-
-NOISE_FREE = "iterated-T"
-"""Modes 1e-5 of the map are read, so that single precision leaves three digits: rounding the pixels
-once moves the estimate by up to 7e-4 of its rms, the rounding in the map's transform or in the
-remapped map by up to 4e-3."""
+    VERSIONS["v3"], name="study", npix=24, noise_uK_arcmin=50.0,
+    num_examples={"train": 40, "validation": 8, "test": 12},
+)  # fmt: skip
 
 SMALL = {
     "stack": ["whiten-hires-1x4-3"],
@@ -55,19 +52,20 @@ RUNS = {
     name: (SURVEY, name)
     for family in families.FAMILIES.values()
     for name in SMALL.get(family.name, family.known[:1])
-} | {NOISE_FREE: (STUDY, "iterated")}
+} | {"iterated-T": (STUDY, "iterated")}
 """A dataset and a network of every family."""
 
 BACKENDS = ["tensorflow", "jax", "torch"]
 
 
 @pytest.fixture(scope="module")
-def begun(tmp_path_factory):
+def begun(unmeasured, tmp_path_factory):
     """A folder of runs of one epoch, or one stage, each, and maps."""
     data_dir, folder = (str(tmp_path_factory.mktemp(name)) for name in ("data", "runs"))
     for lensing in (SURVEY, STUDY):
         tfds.builder("lensing", config=lensing, data_dir=data_dir).download_and_prepare()
-    trained = {"epochs": 1, "batch_size": 16, "schedule": "constant"}
+    # A rate at which an epoch moves what begins as an estimator by more than it is rounded.
+    trained = {"epochs": 1, "batch_size": 16, "schedule": "constant", "learning_rate": 0.03}
     with stages(1):
         for name, (lensing, model) in RUNS.items():
             settings = {} if families.is_fitted(model) else trained
@@ -121,8 +119,7 @@ def in_a_process(folder, backend):
 def test_estimates_are_the_same(taken_up, backend, run):
     expected, found = (taken_up(b, run)["before"] for b in ("tensorflow", backend))
     assert len(expected) == 12 and np.std(expected) > 0
-    most = 1e-2 if run == NOISE_FREE else 1e-4
-    np.testing.assert_allclose(found, expected, rtol=0, atol=most * np.std(expected))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * np.std(expected))
 
 
 @pytest.mark.parametrize("backend", BACKENDS[1:])
@@ -133,8 +130,5 @@ def test_an_epoch_of_training_goes_on_as_on_tensorflow(taken_up, backend, run):
     moved = np.std(expected["after"] - expected["before"])
     assert moved > 0
     for name in ("loss", "val_loss"):
-        most = 1e-2 if run == NOISE_FREE else 1e-4
-        np.testing.assert_allclose(found[name], expected[name], rtol=most)
-    # What begins as an estimator moves by 3e-4 of the estimate, of which rounding takes 6e-6.
-    most = 3e-2 * moved if run == NOISE_FREE else 1e-3 * moved + 1e-5 * np.std(expected["before"])
-    np.testing.assert_allclose(found["after"], expected["after"], rtol=0, atol=most)
+        np.testing.assert_allclose(found[name], expected[name], rtol=1e-4)
+    np.testing.assert_allclose(found["after"], expected["after"], rtol=0, atol=1e-3 * moved)
