@@ -18,6 +18,7 @@ NAMES = (
     "build",
     "memory",
     "reading",
+    "fresh_skies",
     "training_step",
     "quadratic_layer",
 )

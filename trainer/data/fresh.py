@@ -58,7 +58,7 @@ class FreshSkies:
             skies=skies,
             slots=self._slots(skies, simulators),
         )
-        self._simulators = Simulators(self._work, simulators)
+        self._number = simulators
         self.description = (
             f"{self.examples_per_epoch:,} fresh examples of {config.dataset} a pass"
             + (f", {config.reuse} of each sky" if config.reuse > 1 else "")
@@ -82,9 +82,15 @@ class FreshSkies:
         """Skies so far."""
         return self._simulators.simulated
 
+    @property
+    def process_ids(self) -> list[int]:
+        """Of the processes that simulate."""
+        return self._simulators.process_ids
+
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
-        with self._simulators as simulators:
+        with Simulators(self._work, self._number) as simulators:
+            self._simulators = simulators
             try:
                 yield
             except Exception as error:
