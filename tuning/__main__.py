@@ -36,6 +36,10 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--max_epochs", type=int, default=30, help="of one trial")
     parser.add_shared("--max_examples", otherwise="all of the training split")
+    parser.add_argument(
+        "--fresh", action="store_true", help="simulate the training examples meanwhile"
+    )
+    parser.add_argument("--reuse", type=int, default=1, help="steps that a fresh sky serves")
     parser.add_argument("--seed", type=int, default=0, help="of the search and its trials")
     budget = parser.add_argument_group(
         "budget", "No trial begins beyond it. Hyperband ends by itself; the others after 20 trials."
@@ -82,6 +86,8 @@ def _search(arguments: argparse.Namespace, environment: dict[str, str]) -> None:
         max_epochs=arguments.max_epochs,
         max_examples=arguments.max_examples,
         seed=arguments.seed,
+        fresh=arguments.fresh,
+        reuse=arguments.reuse,
     )
     budget = config.budget(
         max_trials=arguments.max_trials,

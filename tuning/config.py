@@ -14,7 +14,7 @@ from lensing_tfds.field_types import check_names, check_types
 from lensing_tfds.versions import dataset_name
 from trainer.networks.space import Point, Space
 from trainer.settings.config import TrainerConfig, resolve
-from trainer.settings.optimization import LARGEST, check_count
+from trainer.settings.optimization import LARGEST, check_count, check_reuse
 from trainer.settings.recipes import recipe_for, trained_recipe
 from trainer.settings.spaces import changed, space_for
 
@@ -23,6 +23,9 @@ OBJECTIVES = {"val_loss": "min", "val_map_correlation": "max"}  # columns of a r
 
 # Hyperband ends by itself; the others would go on as long as the space has points.
 _DEFAULT_TRIALS = 20
+
+# Settings that searches made before they existed do not name, with what those searches did.
+_BEFORE: dict[str, Any] = {"fresh": False, "reuse": 1}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -74,6 +77,8 @@ class SearchConfig:
       max_epochs: of one trial; Hyperband gives most trials fewer.
       max_examples: how many training examples are used, the first ones by index; None for all.
       seed: of the search, and of each trial's weights, order and augmentation.
+      fresh: whether trials train on skies that are simulated meanwhile, all trials on the same.
+      reuse: how often such a sky is seen, see `TrainerConfig`.
     """
 
     dataset: str
@@ -84,6 +89,8 @@ class SearchConfig:
     max_epochs: int = 30
     max_examples: int | None = None
     seed: int = 0
+    fresh: bool = False
+    reuse: int = 1
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -97,6 +104,7 @@ class SearchConfig:
                 raise LensingError(f"{name} is {value!r}: must be {allowed}")
         check_count("max_epochs", self.max_epochs)
         check_count("max_examples", self.max_examples)
+        check_reuse(self.fresh, self.reuse)
 
     def to_json(self) -> dict[str, Any]:
         """The settings as JSON values."""
@@ -105,11 +113,12 @@ class SearchConfig:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> SearchConfig:
-        """Reads what `to_json` wrote.
+        """Reads what `to_json` wrote, or wrote before there were the settings of `_BEFORE`.
 
         Raises:
           LensingError: a field is unknown or missing, or its value is impossible.
         """
+        values = _BEFORE | values
         check_names(cls, values, "not a search's config")
         space = changed(space_for(dataset_name(values["dataset"])), values["space"])
         return cls(**(values | {"space": space}))
@@ -132,10 +141,14 @@ class SearchConfig:
             lensing,
             model=settings["model"],
             epochs=epochs,
-            max_examples=self.max_examples,
-            seed=self.seed,
+            **self._examples,
         )
         return dataclasses.replace(base, **settings)
+
+    @property
+    def _examples(self) -> dict[str, Any]:
+        """The settings of all trials that say which examples they see."""
+        return {n: getattr(self, n) for n in ("max_examples", "seed", "fresh", "reuse")}
 
     @property
     def extends_trials(self) -> bool:
@@ -153,12 +166,16 @@ class SearchConfig:
         Args:
           lensing: the dataset's own config.
         """
-        default = resolve(self.dataset, self.data_dir, lensing, model=self._trained(lensing))
-        return self.space.locate(default.to_json())
+        return self.space.locate(self.default_settings(lensing).to_json())
 
-    def _trained(self, lensing: LensingConfig) -> str:
-        """The version's default of the space's family."""
-        return trained_recipe(lensing.name, self.space.family, lensing.npix).model
+    def default_settings(self, lensing: LensingConfig) -> TrainerConfig:
+        """The settings that a trial has if it is the version's default of the space's family.
+
+        Args:
+          lensing: the dataset's own config.
+        """
+        model = trained_recipe(lensing.name, self.space.family, lensing.npix).model
+        return resolve(self.dataset, self.data_dir, lensing, model=model, **self._examples)
 
     def budget(self, **limits: float | None) -> Budget:
         """A budget, with the default number of trials where a search would have no end."""

@@ -15,9 +15,9 @@ from lensing_tfds.configs import LensingConfig
 from lensing_tfds.cosmology import spectra_of
 from lensing_tfds.records.datasets import open_dataset
 from lensing_tfds.sky.spectra import PowerSpectra
-from lensing_tfds.task import Task
+from trainer.data import sources
 from trainer.data.measured import measured_statistics, training_sample
-from trainer.data.stored import StoredExamples
+from trainer.data.source import Source
 from trainer.loop.memory import refuse_too_large
 from trainer.networks import families
 from trainer.networks.sample import Sample
@@ -43,25 +43,30 @@ class LensingHyperModel(keras_tuner.HyperModel):
         self.config = config
         self.lensing = lensing
         self.live = live
+        self._statistics: Statistics | None = None  # the same for all trials
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         config = self.trainer_config(hp)
         refuse_too_large(config, self.lensing)
-        task, statistics, sample = self._dataset
-        return families.build(
-            *(config.model, task, statistics, config.seed, config.precision), sample
-        )
+        source, sample = self._examples
+        with source.running():
+            if self._statistics is None:
+                self._statistics = measured_statistics(source)
+            return families.build(
+                *(config.model, source.task, self._statistics, config.seed, config.precision),
+                sample,
+            )
 
     @functools.cached_property
-    def _dataset(self) -> tuple[Task, Statistics, Sample]:
-        """The task and what is measured on its examples, which are the same for all trials."""
+    def _examples(self) -> tuple[Source, Sample]:
+        """The first examples, and what is measured on them, which are the same for all trials."""
         builder = open_dataset(self.lensing, self.config.data_dir)
-        source = StoredExamples(builder, self.config.max_examples)
+        source = sources.source_of(self.config.default_settings(self.lensing), builder, None)
 
         def table() -> PowerSpectra:
             return spectra_of(self.lensing, str(builder.data_path))
 
-        return source.task, measured_statistics(source), training_sample(source, table)
+        return source, training_sample(source, table)
 
     def fit(
         self,

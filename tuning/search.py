@@ -14,6 +14,7 @@ from lensing_tfds.errors import LensingError
 from lensing_tfds.records.datasets import find_config, open_dataset, refuse_another
 from lensing_tfds.records.locks import alone_in
 from lensing_tfds.records.storage import make_folder
+from trainer.data import sources
 from trainer.loop.interruption import signals_held
 from trainer.runs.run import SEARCH
 from trainer.settings.hparams import write_hparams
@@ -160,7 +161,7 @@ def prepare(
     """
     make_folder(workdir)
     lensing = find_config(config.dataset, config.data_dir)
-    lensing.number_of_first("train", config.max_examples)  # refused before the dataset is built
+    sources.refuse_impossible(config.default_settings(lensing), lensing, None)
     if overwrite:
         _remove(workdir)
     _repair(workdir, report)

@@ -70,8 +70,8 @@ def tuner_fn(fn_args: Any) -> TunerFnResult:
     steps = argument(fn_args, "train_steps")
     if steps is not None:
         model = trained_recipe(lensing.name, space.family, lensing.npix).model
-        given = {"model": model, "max_examples": settings.get("max_examples")}
-        base = resolve(dataset, data_dir, lensing, **given)
+        given = {name: settings.get(name) for name in ("max_examples", "fresh", "reuse")}
+        base = resolve(dataset, data_dir, lensing, model=model, **given)
         settings["max_epochs"] = whole_epochs(steps, lensing, base)
     config = SearchConfig(dataset=dataset, data_dir=data_dir, space=space, **settings)
     workdir = Path(folder)

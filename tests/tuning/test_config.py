@@ -18,6 +18,9 @@ def test_a_search_survives_json():
         CONFIG, tuner="random", space=CONFIG.space.changed({"depth": [7]}), max_examples=100
     )
     assert SearchConfig.from_json(config.to_json()) == config
+    old = config.to_json()
+    del old["fresh"], old["reuse"]  # of before there were fresh skies
+    assert SearchConfig.from_json(old) == config
     with pytest.raises(LensingError, match=r"unknown \['depth'\], missing \['seed'\]"):
         values = config.to_json() | {"depth": 3}
         del values["seed"]
@@ -29,6 +32,10 @@ def test_a_trial_is_a_point_of_the_space_on_what_the_versions_study_used():
     trial = config.trainer_config(VERSIONS["v3"], POINT | {"depth": 6, "batch_size": 64}, epochs=9)
     assert (trial.model, trial.batch_size, trial.epochs) == ("6x16-3", 64, 9)
     assert (trial.seed, trial.max_examples, trial.data_dir) == (7, 100, "/data")
+    assert (trial.fresh, trial.reuse) == (False, 1)
+    fresh = dataclasses.replace(config, fresh=True, reuse=4)
+    trial = fresh.trainer_config(VERSIONS["v3"], POINT, epochs=9)
+    assert (trial.fresh, trial.reuse) == (True, 4)
     assert trial.clipnorm is None is trained_recipe("v3", "stack").clipnorm
 
 

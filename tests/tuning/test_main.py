@@ -67,6 +67,7 @@ def test_one_command_searches_and_its_result_goes_straight_into_the_trainer(
         (["--objective", "accuracy"], "objective is 'accuracy': must be val_loss"),
         (["--max_epochs", "0"], "max_epochs is 0: must be at least 1"),
         (["--max_examples", "51"], "max_examples is 51: lensing/tiny train has 50"),
+        (["--reuse", "2"], "reuse is 2: is for skies that are --fresh"),
         (["--max_trials", "0"], "max_trials is 0: must be positive"),
         (["--max_minutes", "-1"], "max_minutes is -1.0: must be positive"),
         (["--space", "/none.json"], "cannot read /none.json: No such file"),

@@ -14,7 +14,7 @@ from lensing_tfds.versions import dataset_name
 from trainer.networks import families
 from trainer.networks.family import FittedNetwork
 from trainer.networks.memory import MemoryEstimate
-from trainer.settings.optimization import LARGEST, WEIGHT_DECAY, check_count
+from trainer.settings.optimization import LARGEST, WEIGHT_DECAY, check_count, check_reuse
 from trainer.settings.recipes import (
     FITTED_TAKES,
     Recipe,
@@ -77,9 +77,7 @@ class TrainerConfig(Recipe):
         dataset_name(self.dataset)
         check_count("max_examples", self.max_examples)
         check_count("patience", self.patience)
-        check_count("reuse", self.reuse)
-        if self.reuse != 1 and not self.fresh:
-            raise LensingError(f"reuse is {self.reuse}: is for skies that are --fresh")
+        check_reuse(self.fresh, self.reuse)
         if not 0 <= self.seed <= LARGEST:
             raise LensingError(f"seed is {self.seed}: must be in [0, 2^31)")
 

@@ -33,6 +33,17 @@ def check_count(name: str, value: int | None) -> None:
         raise LensingError(f"{name} is {value}: must be below 2^31")
 
 
+def check_reuse(fresh: bool, reuse: int) -> None:
+    """Refuses a number of times that a sky is seen which is none, or of skies that are stored.
+
+    Raises:
+      LensingError: the message names it.
+    """
+    check_count("reuse", reuse)
+    if reuse != 1 and not fresh:
+        raise LensingError(f"reuse is {reuse}: is for skies that are --fresh")
+
+
 def check_optimization(
     optimizer: str,
     learning_rate: float,
