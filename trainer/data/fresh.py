@@ -159,13 +159,16 @@ class FreshSkies:
                 if len(held) <= number:
                     return
                 left = min(room, window.examples - position)
-                stop = min(len(held[number].indices), row + left)
+                end = len(held[number].indices)
+                stop = min(end, row + left)
                 yield held[number], look, slice(row, stop)
                 position += stop - row
                 room = room - (stop - row) or next(sizes)
-                while look == self._order.reuse - 1 and released <= number:
-                    held[released].release()
-                    released += 1
+                # The rest of a block that a batch ends in is still to be read.
+                over = number + (stop == end) if look == self._order.reuse - 1 else 0
+                for block in held[released:over]:
+                    block.release()
+                released = max(released, over)
             held += itertools.islice(blocks, number_of_blocks - len(held))
             for block in held[released:]:
                 block.release()

@@ -10,6 +10,7 @@ from lensing_tfds import LensingConfig, LensingError, simulate
 from lensing_tfds.configs import DATASET_VERSION
 from lensing_tfds.cosmology import spectra_of
 from lensing_tfds.simulation import Simulator
+from lensing_tfds.simulators import SimulatedBlock
 from lensing_tfds.symmetries import transform
 from lensing_tfds.task import Task
 from trainer.data import sources, stream
@@ -78,6 +79,23 @@ def test_a_stream_that_was_left_alone_gives_no_batch_of_another(reused):
     np.testing.assert_array_equal(first, next(source.pairs(range(1)))[0])
     assert not np.array_equal(first, new[0])
     assert list(old) == []
+
+
+@pytest.mark.parametrize("reuse", [1, 2])
+def test_skies_stay_in_memory_until_the_last_of_their_block_is_taken(reuse, monkeypatch):
+    given_back = SimulatedBlock.release
+
+    def overwritten(block: SimulatedBlock) -> None:
+        """As by a process that simulates the next block at once."""
+        block.lensed[:] = block.kappa[:] = np.nan
+        given_back(block)
+
+    monkeypatch.setattr(SimulatedBlock, "release", overwritten)
+    # Blocks of 64 skies, and of 11 in a second window: no batch ends where one of them does.
+    source = source_of(settings(batch_size=9, reuse=reuse, max_examples=75 * reuse))
+    with source.running():
+        taken = [maps for pair in source.pairs(range(5, 9 * reuse)) for maps in pair]
+    assert len(taken) > 4 and all(np.isfinite(maps).all() for maps in taken)
 
 
 def test_measured_are_the_first_fresh_skies(reused):
