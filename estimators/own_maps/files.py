@@ -187,7 +187,8 @@ def _numpy_array(path: Path, names: tuple[str, ...]) -> NDArray:
     """The array of a .npy file, or of a .npz file the only one, or the one of these names."""
     if path.suffix.lower() == ".npy":
         return read_npy(path)
-    with naming(path), np.load(path, allow_pickle=False) as arrays:
+    # NumPy leaves a file open that it cannot read.
+    with naming(path), open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
         if not hasattr(arrays, "files"):
             raise LensingError(f"cannot read {path}: it is not a .npz file")
         found = [name for name in names if name in arrays.files] or arrays.files

@@ -16,12 +16,13 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from lensing_tfds.errors import LensingError
+
+if TYPE_CHECKING:  # commands' help waits for no library
+    import numpy as np
+    from numpy.typing import NDArray
 
 # A file is written under this name, locked for as long: the kernel knows whether its writer lives,
 # whatever ended it, where process ids and host names mislead (containers may share either).
@@ -132,7 +133,7 @@ def read_into(path: str, start: int, buffer: NDArray[np.uint8]) -> int:
     with _errors_named("read", path):
         if is_remote(path):
             content = _bucket(path).cat_file(path, start=start, end=start + len(buffer))
-            buffer[: len(content)] = np.frombuffer(content, np.uint8)
+            buffer.data[: len(content)] = content
             return len(content)
         done, descriptor = 0, os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
