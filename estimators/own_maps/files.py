@@ -131,7 +131,7 @@ def refuse_output(path: Path, maps: Path) -> None:
       maps: that κ is estimated from.
 
     Raises:
-      LensingError: it is of another format, or that of the maps.
+      LensingError: it is of another format, or that of the maps, or a folder.
     """
     if path.suffix.lower() == ".npy":
         raise LensingError(f"--output {path}: must end in .npz, which holds κ and its errors")
@@ -142,6 +142,8 @@ def refuse_output(path: Path, maps: Path) -> None:
         )
     if path.resolve() == maps.resolve():
         raise LensingError(f"--output {path} is the file of the maps: choose another name")
+    if path.is_dir():
+        raise LensingError(f"--output {path} is a folder: name a file")
 
 
 def refuse_mask(path: Path, config: LensingConfig) -> None:
@@ -194,8 +196,8 @@ def _numpy_array(path: Path, names: tuple[str, ...]) -> NDArray:
         found = [name for name in names if name in arrays.files] or arrays.files
         if len(found) != 1:
             raise LensingError(
-                f"{path} holds {', '.join(arrays.files) or 'nothing'}: name the array "
-                f"{names[0]!r}, or leave it alone"
+                f"{path} holds {', '.join(arrays.files) or 'nothing'}: one of them must be named "
+                f"{names[0]!r}, or be the only one"
             )
         array: NDArray = arrays[found[0]]
         return array

@@ -272,7 +272,7 @@ def _refuse_other_units(rms: float, expected: float, name: str) -> None:
     unit = likely_unit(rms, expected)
     advice = "is this another sky, or another unit?"
     if unit:
-        advice = f"they look like {unit}: convert them, or write BUNIT = '{unit}' into the header"
+        advice = f"they look like {unit}: convert them (or, in a FITS file, write BUNIT = '{unit}')"
     raise LensingError(
         f"{name} has an rms of {rms:.3g}, expected is {expected:.3g} {MICROKELVIN}: {advice}"
     )

@@ -270,6 +270,12 @@ def test_an_output_that_cannot_be_is_refused(output, maps, line, tmp_path):
         refuse_output(tmp_path / output, tmp_path / maps)
 
 
+def test_a_folder_is_refused_before_an_estimate(tmp_path):
+    (tmp_path / "kappa.npz").mkdir()
+    with pytest.raises(LensingError, match="--output .*kappa.npz is a folder: name a file"):
+        refuse_output(tmp_path / "kappa.npz", tmp_path / "maps.npy")
+
+
 def test_only_masks_of_ones_pass(tmp_path):
     refuse_mask(saved(tmp_path, np.ones((16, 16))), T)
     refuse_mask(fits_file(tmp_path, np.ones((16, 16), np.uint8)), T)
