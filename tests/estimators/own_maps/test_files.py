@@ -120,7 +120,7 @@ def test_a_file_that_is_missing_or_holds_several_arrays_is_named(tmp_path):
     with pytest.raises(LensingError, match="cannot read .*maps.npy: No such file"):
         read_maps(tmp_path / "maps.npy", T)
     np.savez(tmp_path / "maps.npz", a=noise(16, 16), b=noise(16, 16))
-    with pytest.raises(LensingError, match="holds a, b: name the array 'lensed'"):
+    with pytest.raises(LensingError, match="holds a, b: one of them must be named 'lensed'"):
         read_maps(tmp_path / "maps.npz", T)
 
 
