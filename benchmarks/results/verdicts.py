@@ -20,6 +20,10 @@ SIGMAS = 2.0
 """Of a difference that is no chance."""
 
 
+WORTH_TRAINING = 1e-3
+"""Of ρ: what a network must win before a default that is fitted at once gives way to it."""
+
+
 def default_of(version: OfVersion) -> Made | None:
     """Returns the cell of the version's default network, None if it was not made."""
     name = RECIPES[version.version][0].model
@@ -48,9 +52,10 @@ def difference(one: Made, other: Made) -> Difference:
 
 
 def stale_default(version: OfVersion) -> str | None:
-    """Says why a version's default is not what its figures call for; None if it is the best.
+    """Says why a version's default is not what its figures call for; None if it is.
 
-    It may be below the best by chance.
+    It may be below the best by chance or, where it is fitted and the best is trained, by less than
+    is worth many minutes.
     """
     name = RECIPES[version.version][0].model
     default = default_of(version)
@@ -58,7 +63,8 @@ def stale_default(version: OfVersion) -> str | None:
         return f"{version.version}: its default, {name}, was not judged"
     winner = best(version.made)
     above = difference(winner, default)
-    if above.value <= SIGMAS * above.error:
+    fitted = families.is_fitted(default.model)
+    if above.value <= max(SIGMAS * above.error, WORTH_TRAINING if fitted else 0.0):
         return None
     return f"{version.version}: {winner.model} is {plus_minus(above)} above the default, {name}"
 
@@ -109,8 +115,11 @@ def defaults_beside_quadratic(found: Sequence[OfVersion]) -> str:
 
 
 def plus_minus(difference: Difference) -> str:
-    """Writes a difference with its error."""
-    return f"{difference.value:.4f} ± {difference.error:.4f}"
+    """Writes a difference with its error, which has a digit other than zero."""
+    digits = 4
+    if 0 < difference.error < 1e-4:
+        digits = -math.floor(math.log10(difference.error))
+    return f"{difference.value:.{digits}f} ± {difference.error:.{digits}f}"
 
 
 def _rho(made: Made) -> str:

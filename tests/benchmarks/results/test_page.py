@@ -82,6 +82,18 @@ def test_without_a_trained_network_the_sentence_says_so(tmp_path, metrics):
     assert verdicts.sentence(gather(tmp_path)[0]) == "No network was trained on v11 yet."
 
 
+@pytest.mark.parametrize(
+    ("value", "error", "text"),
+    [
+        (0.0012, 0.0002, "0.0012 ± 0.0002"),
+        (0.000284, 0.0000187, "0.00028 ± 0.00002"),
+        (0.05, 0.0, "0.0500 ± 0.0000"),
+    ],
+)
+def test_an_error_has_a_digit(value, error, text):
+    assert verdicts.plus_minus(figures.Difference(value, error)) == text
+
+
 def test_a_default_is_stale_where_another_is_better_beyond_chance(tmp_path, metrics):
     put(tmp_path, UNET, metrics, 0.6312, above=0.0012, error=0.0002)
     assert "its default, iterated, was not judged" in verdicts.stale_default(gather(tmp_path)[0])
@@ -89,6 +101,8 @@ def test_a_default_is_stale_where_another_is_better_beyond_chance(tmp_path, metr
     found = verdicts.stale_default(gather(tmp_path)[0])
     assert found == "v11: unet is 0.0012 ± 0.0002 above the default, iterated"
     put(tmp_path, UNET, metrics, 0.6312, above=0.0012, error=0.001)
+    assert verdicts.stale_default(gather(tmp_path)[0]) is None
+    put(tmp_path, UNET, metrics, 0.6309, above=0.0009, error=0.0001)  # and not worth the minutes
     assert verdicts.stale_default(gather(tmp_path)[0]) is None
 
 
