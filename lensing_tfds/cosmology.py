@@ -137,8 +137,18 @@ def _path(folder: str) -> str:
     return f"{folder}/{FILE}"
 
 
+# CAMB's compiled objects and its global settings are a process's: made by two threads at once they
+# overwrite each other's memory.
+_ONE_THREAD = threading.Lock()
+
+
 @functools.lru_cache(maxsize=4)
 def _computed(cosmology: str, lmax: int) -> str:
+    with _ONE_THREAD:
+        return _kept_or_computed(cosmology, lmax)
+
+
+def _kept_or_computed(cosmology: str, lmax: int) -> str:
     parameters: Mapping[str, Any] = json.loads(cosmology)
     accuracy = camb_spectra.accuracy_for(lmax)
     try:

@@ -205,11 +205,12 @@ def test_where_nothing_can_be_kept_the_table_is_computed_all_the_same(
     assert len(camb_calls) == 1
 
 
-def test_two_at_once_leave_one_whole_table(camb_calls, cache):
+def test_threads_use_camb_one_after_the_other(camb_calls, cache):
+    """Two at once overwrite each other's memory: such a run mostly ends in a segmentation fault."""
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         computed = cosmology._computed.__wrapped__
         texts = set(pool.map(lambda _: computed('{"H0": 70.0}', 4000), range(8)))
-    assert len(texts) == 1
+    assert len(texts) == len(camb_calls) == 1
     assert [path.suffix for path in cache.iterdir()] == [".dat"]
 
 
