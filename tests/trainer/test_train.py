@@ -150,13 +150,16 @@ def test_fewer_epochs_than_a_run_has_do_not_shorten_it(finished, changed, tmp_pa
 
 def test_the_best_epoch_is_remembered_across_sessions(finished, changed, tmp_path):
     workdir = shutil.copytree(finished[1], tmp_path / "run")
-    record = read_record(workdir / BEST)
-    perfect = record.history[-1] | {"val_loss": 0.0}  # no later epoch can be better
-    save(
-        load(workdir / BEST),
-        workdir / BEST,
-        dataclasses.replace(record, history=(*record.history[:-1], perfect)),
-    )
+    number = len(read_record(workdir / BEST).history)
+    for name in (BEST, LAST):
+        record = read_record(workdir / name)
+        history = list(record.history)
+        history[number - 1] |= {"val_loss": 0.0}  # no later epoch can be better
+        save(
+            load(workdir / name),
+            workdir / name,
+            dataclasses.replace(record, history=tuple(history)),
+        )
     best = (workdir / BEST).read_bytes()
     train(changed(epochs=4), workdir, quiet)
     assert (workdir / BEST).read_bytes() == best
