@@ -30,7 +30,8 @@ from trainer.runs.history import HISTORY, Row, read_history
 if TYPE_CHECKING:
     import keras
 
-BEST, LAST, RUNNING = ALL = ("best.keras", "last.keras", "running.keras")
+# Of those of one epoch the first is gone on from: the best may hold averages of the weights.
+LAST, BEST, RUNNING = ALL = ("last.keras", "best.keras", "running.keras")
 
 _MEMBER = "run.json"
 _SEAL_BYTES = 2 * hashlib.sha256().digest_size  # in hexadecimal digits
