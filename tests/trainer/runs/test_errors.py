@@ -106,7 +106,7 @@ def test_a_damaged_checkpoint_gets_no_record(config, runs, tmp_path):
 
 
 def test_errors_that_were_not_measured_are_missed_in_one_line(runs, tiny):
-    maps = np.zeros((1, *runs[0].task.input_shape), np.float32)
+    maps = 80 * np.random.default_rng(0).standard_normal((1, *runs[0].task.input_shape))
     with pytest.raises(LensingError, match=r"were not measured: run the command .* --uncertainty"):
         runs[0].intervals(maps)
     with pytest.raises(LensingError, match=r"level is 0.5: must be 0.68 or 0.95"):
@@ -133,7 +133,7 @@ def test_a_signal_ends_the_measuring_between_two_batches_and_the_command_goes_on
         return predict(self, maps)
 
     def smaller_batches(self, split, number):
-        return evaluation_batches(self.builder, f"{split}[:{number}]", 4)
+        return evaluation_batches(self.stored, f"{split}[:{number}]", 4)
 
     asked = dataclasses.replace(config, uncertainty=True)
     with monkeypatch.context() as patched:
