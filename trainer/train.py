@@ -296,7 +296,7 @@ def _train_on(
 def _tensorboard(
     folder: Path, builder: StoredDataset, report: Callable[[str], None]
 ) -> list[keras.callbacks.Callback]:
-    """What writes losses and examples for TensorBoard, where TensorFlow is there to write them."""
+    """Returns the writers of losses and examples for TensorBoard, where TensorFlow is there."""
     if importlib.util.find_spec("tensorflow") is None:
         report("nothing is written for TensorBoard: TensorFlow, which writes it, is not installed")
         return []

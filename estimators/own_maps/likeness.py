@@ -115,7 +115,7 @@ class Likeness:
 
     @functools.cached_property
     def sigmas(self) -> dict[str, NDArray[np.float64]]:
-        """How far off each field's bands are, the mean of all maps, in errors: (bands,)."""
+        """Returns how many errors each field's bands are off, of the mean of maps: (bands,)."""
         pairs = _pairs(self.own.power, self.simulated.power)
         return {name: _student(one, two)[0] for name, one, two in pairs}
 
@@ -125,7 +125,7 @@ class Likeness:
 
     @functools.cached_property
     def limit(self) -> float:
-        """How many errors are too many, of any of all numbers."""
+        """Returns the number of errors beyond which any of all numbers is off."""
         count = self.own.number
         tests = sum(map(len, self.sigmas.values())) + len(self.own.jumps)
         tests *= count + 1 if count > 1 else 1  # all together, and each patch by itself
@@ -181,7 +181,7 @@ class Likeness:
         )
 
     def _of_patches(self) -> list[str]:
-        """What is said of patches that are off by themselves, where all together are not."""
+        """Lines on patches that are off by themselves, where all together are not."""
         pairs = [
             *_pairs(self.own.power, self.simulated.power),
             *_pairs(self.own.jumps, self.simulated.jumps),

@@ -116,7 +116,7 @@ def simulated_number(npix: int) -> int:
 
 
 def _together(npix: int) -> int:
-    """How many maps are estimated together."""
+    """Returns the number of maps that are estimated together."""
     return max(1, _PIXELS // npix**2)
 
 

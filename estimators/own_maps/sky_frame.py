@@ -26,7 +26,7 @@ from lensing_tfds.sky.flat_sky import FlatSky
 CONVENTIONS = ("COSMO", "IAU")
 
 TOLERANCE = 0.02
-"""How far pixels may be off their size and off squares. Multipoles are off by as much, and the
+"""Tolerance of pixels' size and of their being squares. Multipoles are off by as much, and the
 bands of an estimate's report are ten times as wide."""
 
 

@@ -57,7 +57,7 @@ def encode(examples: Examples) -> list[bytes]:
 
 @dataclasses.dataclass(frozen=True)
 class Frame:
-    """What is known of an example's frame, as `encode` writes it, before it is read.
+    """The known parts of an example's frame, as `encode` writes it, before it is read.
 
     Frames of indices that take equally many bytes differ in these, in the maps' values and in the
     record's checksum, and in nothing else.

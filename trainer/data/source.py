@@ -91,7 +91,7 @@ def passes_of(steps: range, in_a_pass: int) -> Iterator[tuple[int, range]]:
 
 
 class Purpose(enum.IntEnum):
-    """What random words are for: words of one purpose say nothing of another's."""
+    """Purposes of random words: those of one say nothing of another's."""
 
     ORDER = 0  # of a pass's blocks
     PLACES = 1  # within a few blocks that are in memory together

@@ -23,7 +23,7 @@ _SAME_MAPS = ("name", "seed", "num_examples", "unlensed_E")
 
 
 class Unstarted(Protocol):
-    """What a `StartedNetwork` asks of the network that has not started."""
+    """Requests of a `StartedNetwork` to the network that has not started."""
 
     @property
     def name(self) -> str:
