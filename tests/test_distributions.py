@@ -1,4 +1,4 @@
-"""What a person installs holds what it needs and nothing else, and no compiler is asked for."""
+"""The installed package holds what it needs and nothing else, and asks for no compiler."""
 
 import configparser
 import email

@@ -55,7 +55,7 @@ WITHOUT_TENSORFLOW = (
     *("trainer.train", "trainer.__main__", "trainer.evaluate", "trainer.compare", "trainer.models"),
     *("trainer.pretrained_models", "trainer.data", "estimators", "lensing_tfds.records.reading"),
 )
-"""What a person needs who trains and judges on JAX or PyTorch, on a dataset that is built."""
+"""Packages that training and judging on JAX or PyTorch need, on a dataset that is built."""
 
 FRAMEWORKS = {"tensorflow", "tensorflow_datasets", "keras", "apache_beam", "pymaster"}
 

@@ -27,7 +27,7 @@ _SIGMAS = 4.5  # of the difference of some twenty bands' scores, of which one in
 
 
 def judged(name, model, number=None, uncertainty=None):
-    """What a network, with these errors, is worth on the first test examples."""
+    """Judges a network, with these errors, on the first test examples."""
     config, number = pretrained_models.VERSIONS[name], number or EXAMPLES[name]
     size = 2**19 // config.npix**2  # eager layers are twice as slow a map in batches of four
 

@@ -136,7 +136,7 @@ _TRAINED: dict[str, tuple[Recipe, ...]] = {
     "v12": (_UNET_SURVEY, _SURVEY),
 }
 
-# At the optimum of Gaussian skies but for a percent or two, in a minute or two, and on v1-v8 above
+# At the optimum of Gaussian skies but for a percent or two, in minutes, and on v1-v8 above
 # every network that was trained. `unet` learns v9 too slowly: after 45,000 examples it has not
 # reached the quadratic estimator.
 _ITERATED = Recipe(iterated.NAME)
