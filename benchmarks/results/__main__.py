@@ -46,7 +46,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "--page", type=Path, help="a file.md to write, with file.json and file.png beside it"
     )
     parser.add_argument(
-        "--readme", type=Path, help="a file whose marked parts are to say what the page says"
+        "--readme", type=Path, help="a file whose marked part is to say what the page says"
     )
     return parser.parse_args(argv)
 

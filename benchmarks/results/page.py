@@ -61,7 +61,7 @@ def write(
     Args:
       found: what was gathered.
       path: of the page, a .md; beside it come .json and .png.
-      readme_path: a file whose marked parts are written too; None for none.
+      readme_path: a file whose marked part is written too; None for none.
 
     Returns:
       A line for each kept figure that is dropped.

@@ -1,111 +1,67 @@
-"""Parts of a README that say what the page of the evidence says, between marks."""
+"""The part of a README that says what the page of the evidence says, between marks."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from benchmarks.results import verdicts
-from benchmarks.results.figures import ITERATED, QE, QE_ALL, Made, OfVersion
+from benchmarks.results.figures import QE, Made, OfVersion
 from lensing_tfds.errors import LensingError
 from lensing_tfds.versions import VERSIONS
+from trainer.networks import families
 from trainer.runs.plan import duration
 
-_SHOWN_FIRST = ("v11", "v12", "v10")
-_NOTHING = "No network was judged yet."
+_SURVEYS = ("v9", "v10", "v11", "v12")
+_BEGIN, _END = "<!-- results: defaults -->", "<!-- end of results -->"
 
 
 def filled(text: str, found: Sequence[OfVersion]) -> str:
-    """Returns a text with the figures between its marks.
-
-    A part begins with `<!-- results: defaults -->` or `<!-- results: table -->`, and ends with
-    `<!-- end of results -->`.
+    """Returns a text with a table of the figures of v9-v12 between its marks.
 
     Args:
-      text: Markdown.
+      text: Markdown, with `<!-- results: defaults -->` and `<!-- end of results -->` once.
       found: the figures.
 
     Raises:
-      LensingError: it has no such part, or one of another name.
+      LensingError: it has no such part, several, or one of another name.
     """
-    parts = re.findall(r"<!-- results: (.*?) -->", text)
-    if not parts or set(parts) - set(_PARTS):
-        raise LensingError(
-            f"its marked parts are {parts}: expected <!-- results: name --> ... "
-            f"<!-- end of results -->, name being {' or '.join(_PARTS)}"
-        )
-    for name in parts:
-        begin, end = f"<!-- results: {name} -->", "<!-- end of results -->"
-        parted = re.split(f"{re.escape(begin)}.*?{re.escape(end)}", text, flags=re.DOTALL)
-        if len(parted) != 2:
-            raise LensingError(
-                f"{begin} stands there {len(parted) - 1} times with an end, not once"
-            )
-        text = f"{begin}\n{_PARTS[name](found)}\n{end}".join(parted)
-    return text
+    parts = re.findall(r"<!-- results: .*? -->", text)
+    parted = re.split(f"{re.escape(_BEGIN)}.*?{re.escape(_END)}", text, flags=re.DOTALL)
+    if parts != [_BEGIN] or len(parted) != 2:
+        raise LensingError(f"its marked parts are {parts}: expected one {_BEGIN} ... {_END}")
+    return f"{_BEGIN}\n{_surveys(found)}\n{_END}".join(parted)
 
 
-def _defaults(found: Sequence[OfVersion]) -> str:
-    by_name = {version.version: version for version in found}
+def _surveys(found: Sequence[OfVersion]) -> str:
     rows = []
-    for name in _SHOWN_FIRST:
-        version = by_name.get(name)
-        default = None if version is None else verdicts.default_of(version)
-        if version is None or default is None:
+    for version in sorted(found, key=lambda one: list(VERSIONS).index(one.version)):
+        if version.version not in _SURVEYS or not version.made:
             continue
-        forecast = version.forecast
+        fitted = [made for made in version.made if families.is_fitted(made.model)]
+        trained = [made for made in version.made if not families.is_fitted(made.model)]
+        quadratic, forecast = version.references.get(QE), version.forecast
         rows.append(
             [
-                f"`python -m trainer --dataset lensing/{name}`",
-                f"`{default.model}`",
-                f"**{default.estimate.rho:.4f} ± {default.estimate.rho_error:.4f}**",
-                "" if QE not in version.references else f"{version.references[QE].rho:.3f}",
+                f"`lensing/{version.version}`",
+                "" if quadratic is None else f"{quadratic.rho:.3f}",
+                *_best(fitted, name=""),
+                *_best(trained, name=", `{}`"),
                 "" if forecast is None else f"{forecast.rho:.3f}",
-                _time(default),
             ]
         )
     if not rows:
-        return _NOTHING
-    return _table(["command", "network", "ρ of the test split", "QE", "forecast", "training"], rows)
-
-
-def _time(made: Made) -> str:
-    if not made.training:
-        return ""
-    return f"{duration(sum(spent.cpu_seconds for spent in made.training))} of a core"
-
-
-def _reached(found: Sequence[OfVersion]) -> str:
-    rows, errors = [], [0.0]
-    order = list(VERSIONS)
-    for version in sorted(found, key=lambda one: order.index(one.version)):
-        if not version.made:
-            continue
-        winner, default = verdicts.best(version.made), verdicts.default_of(version)
-        shown = [version.references.get(name) for name in (QE, QE_ALL, ITERATED)]
-        rows.append(
-            [
-                version.version,
-                *("" if one is None else f"{one.rho:.3f}" for one in shown),
-                "" if version.forecast is None else f"{version.forecast.rho:.3f}",
-                "" if version.posterior is None else f"{version.posterior.rho:.3f}",
-                f"{winner.estimate.rho:.3f}, `{winner.model}`",
-                "" if default is None else f"{default.estimate.rho:.3f}, `{default.model}`",
-            ]
-        )
-        errors += [made.estimate.rho_error for made in version.made]
-    if not rows:
-        return _NOTHING
-    head = ["version", QE, QE_ALL, "iterated", "forecast", "MAP", "best network", "default"]
-    return f"{_table(head, rows)}\n\nStandard errors are at most {max(errors):.3f}."
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+        return "No network was judged yet."
+    head = ["sky", QE, "iterated", "fitted in", "trained network", "trained in", "forecast"]
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 
 
-_PARTS: dict[str, Callable[[Sequence[OfVersion]], str]] = {
-    "defaults": _defaults,
-    "table": _reached,
-}
+def _best(made: Sequence[Made], name: str) -> tuple[str, str]:
+    """Returns the best cell's score, with its name in that form, and its time."""
+    if not made:
+        return "", ""
+    best = verdicts.best(made)
+    score = f"{best.estimate.rho:.4f} ± {best.estimate.rho_error:.4f}{name.format(best.model)}"
+    seconds = sum(spent.cpu_seconds for spent in best.training)
+    return score, f"{duration(seconds)} of a core" if best.training else ""

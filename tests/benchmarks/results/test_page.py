@@ -106,7 +106,7 @@ def test_a_default_is_stale_where_another_is_better_beyond_chance(tmp_path, metr
     assert verdicts.stale_default(gather(tmp_path)[0]) is None
 
 
-def test_the_page_is_written_with_its_figures_its_picture_and_the_readmes_parts(tmp_path, metrics):
+def test_the_page_is_written_with_its_figures_its_picture_and_the_readmes_part(tmp_path, metrics):
     put(tmp_path / "runs", CLOSED, metrics, 0.63)
     text = tmp_path / "README.md"
     text.write_text("a\n<!-- results: defaults -->\nold\n<!-- end of results -->\nb\n")
@@ -116,7 +116,7 @@ def test_the_page_is_written_with_its_figures_its_picture_and_the_readmes_parts(
     assert target.read_text() == page.render(found, "results.png")
     assert target.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
     assert text.read_text() == readme.filled(text.read_text(), found)
-    assert "| `iterated` | **0.6300 ± 0.0010** |" in text.read_text()
+    assert "| `lensing/v11` | " in text.read_text() and "| 0.6300 ± 0.0010 |" in text.read_text()
     assert "old" not in text.read_text()
 
 
@@ -134,10 +134,25 @@ def test_a_page_keeps_the_figures_of_folders_that_are_not_there(tmp_path, metric
     assert line.startswith(f"{tmp_path}/results.json: v11 iterated is dropped: it was judged on 4")
 
 
+def test_the_readmes_table_has_the_best_fitted_and_the_best_trained_network(tmp_path, metrics):
+    put(tmp_path, CLOSED, metrics, 0.63)
+    put(tmp_path, UNET, metrics, 0.6312, above=0.0012)
+    text = readme.filled("<!-- results: defaults -->\n<!-- end of results -->", gather(tmp_path))
+    cells = [cell.strip() for cell in text.splitlines()[3].split("|")[1:-1]]
+    assert cells[0] == "`lensing/v11`" and cells[2] == "0.6300 ± 0.0010"
+    assert cells[4] == "0.6312 ± 0.0010, `unet`"
+
+
 @pytest.mark.parametrize(
-    "text", ["none", "<!-- results: table -->", "<!-- results: tables -->\n<!-- end of results -->"]
+    "text",
+    [
+        "none",
+        "<!-- results: defaults -->",
+        "<!-- results: tables -->\n<!-- end of results -->",
+        "<!-- results: defaults -->\n<!-- end of results -->\n" * 2,
+    ],
 )
-def test_a_readme_without_its_parts_is_refused(text):
+def test_a_readme_without_its_part_is_refused(text):
     with pytest.raises(LensingError, match="results:"):
         readme.filled(text, ())
 

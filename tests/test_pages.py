@@ -1,4 +1,4 @@
-"""The README's Python runs as it stands."""
+"""The Python of README and docs/ runs as it stands; tables and the house's picture are true."""
 
 import math
 import os
@@ -12,36 +12,41 @@ import pytest
 
 import lensing_tfds
 
-README = pathlib.Path(__file__).parents[1] / "README.md"
-BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+ROOT = pathlib.Path(__file__).parents[1]
+TEXTS = {
+    str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
+    for path in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
+}
+BLOCKS = {
+    f"{name} {number}": block
+    for name, text in TEXTS.items()
+    for number, block in enumerate(re.findall(r"```python\n(.*?)```", text, re.DOTALL))
+}
 
 
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory):
     """A folder with the first examples of `lensing/v7`, built as the README says."""
     folder = tmp_path_factory.mktemp("data")
-    build = next(
-        line
-        for line in README.read_text(encoding="utf-8").splitlines()
-        if line.startswith("tfds build")
-    )
+    lines = TEXTS["README.md"].splitlines()
+    build = next(line for line in lines if line.startswith("tfds build"))
     tfds = pathlib.Path(sys.executable).with_name("tfds")
     flags = ["--data_dir", str(folder), "--max_examples_per_split", "4"]
-    subprocess.run([tfds, *build.split()[1:], *flags], check=True, cwd=README.parent)
+    subprocess.run([tfds, *build.split()[1:], *flags], check=True, cwd=ROOT)
     return folder
 
 
-@pytest.mark.parametrize("number", range(len(BLOCKS)))
-def test_every_python_block_runs_as_it_stands(number, data_dir, tmp_path):
+@pytest.mark.parametrize("block", BLOCKS)
+def test_every_python_block_runs_as_it_stands(block, data_dir, tmp_path):
     """In an empty folder, by a new process, as a reader would."""
     environment = os.environ | {
         "TFDS_DATA_DIR": str(data_dir),
         "MPLBACKEND": "agg",
-        "PYTHONPATH": str(README.parent),
+        "PYTHONPATH": str(ROOT),
     }
-    program = BLOCKS[number] + "\nassert 'train' not in dir() or len(train) == 4\n"
+    program = BLOCKS[block] + "\nassert 'train' not in dir() or len(train) == 4\n"
     subprocess.run([sys.executable, "-c", program], check=True, cwd=tmp_path, env=environment)
-    if "maps.npz" in BLOCKS[number]:
+    if "maps.npz" in BLOCKS[block]:
         saved = np.load(tmp_path / "maps.npz")
         expected = lensing_tfds.simulate("v7", "train", range(16))
         for name in expected:
@@ -50,17 +55,19 @@ def test_every_python_block_runs_as_it_stands(number, data_dir, tmp_path):
 
 
 def test_the_tested_python_is_all_that_there_is():
-    assert len(BLOCKS) == README.read_text(encoding="utf-8").count("```python") >= 2
-    assert "maps.npz" in BLOCKS[0] and "tfds.load" in BLOCKS[1]
+    assert len(BLOCKS) == sum(text.count("```py") for text in TEXTS.values())
+    assert "maps.npz" in BLOCKS["README.md 0"] and "tfds.load" in BLOCKS["README.md 1"]
+    assert "trainer.pretrained" in BLOCKS["docs/training.md 0"]
+
+
+def test_the_readme_is_short():
+    assert len(TEXTS["README.md"].splitlines()) < 200
 
 
 def row_of(version):
     """The cells of a version's row."""
-    row = next(
-        line
-        for line in README.read_text(encoding="utf-8").splitlines()
-        if line.startswith(f"| {version} ")
-    )
+    lines = TEXTS["docs/versions.md"].splitlines()
+    row = next(line for line in lines if line.startswith(f"| {version} "))
     return [cell.strip() for cell in row.split("|")[1:-1]]
 
 
@@ -118,10 +125,10 @@ SUMMED_UP = {
     "package", ["lensing_tfds", "estimators", "trainer", "pipelines", "tuning"]
 )
 def test_the_picture_of_the_house_names_every_room(package):
-    text = README.read_text(encoding="utf-8")
+    text = TEXTS["docs/development.md"]
     picture = re.search(rf"^    {package}/ .*?(?=^    \S|\n\n)", text, re.DOTALL | re.MULTILINE)
     named = set(re.findall(r"\w+", picture.group()))
-    folder = README.parent / package
+    folder = ROOT / package
     paths = [path.relative_to(folder) for path in folder.rglob("*.py")]
     rooms = {path.parts[0] if path.parts[0] in SUMMED_UP else path.stem for path in paths}
     assert rooms - {"__init__", "__main__"} <= named
