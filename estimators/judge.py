@@ -24,7 +24,7 @@ from estimators.references import references
 from estimators.skill import Skill, SkillMeter
 from estimators.subject import Subject
 from lensing_tfds.configs import KAPPA, LENSED
-from lensing_tfds.errors import LensingError
+from lensing_tfds.errors import LensingError, TooFewExamplesError
 from lensing_tfds.sky.spectra import PowerSpectra
 
 _HELD_OUT = 1000  # examples on which baselines are calibrated where theory does not hold
@@ -157,8 +157,11 @@ def judge(
     fingerprint = subject.fingerprint
     estimators = [subject.estimator(split, number)]
     if baselines:
+        try:
+            others = [*baselines_of(dataset, split), zero()]
+        except TooFewExamplesError as error:
+            raise LensingError(f"{error}; or judge without them, by --no-baselines") from error
         # One of these, such as a fitted iterated estimator, is not judged beside itself.
-        others = [*baselines_of(dataset, split), zero()]
         estimators += [other for other in others if other.label != estimators[0].label]
     evaluation = judge_estimators(
         _with_progress(dataset.batches(split, number), number, f"judging {dataset.name} {split}"),
@@ -277,7 +280,8 @@ def baselines_of(dataset: Dataset, split: str) -> list[Estimator]:
       split: the one that is judged; they are calibrated on examples of another.
 
     Raises:
-      LensingError: there are too few examples of the other split, or they cannot be read.
+      TooFewExamplesError: there are too few examples of the other split.
+      LensingError: they cannot be read.
     """
     other = "validation" if split == "train" else "train"
     number = min(_HELD_OUT, dataset.num_examples(other))

@@ -26,7 +26,6 @@ from estimators.ensemble import SkyEnsemble
 from estimators.estimator import Estimator, Observed
 from estimators.iterated.fitting import fit
 from estimators.iterated.iterated_estimator import StagedEstimator
-from estimators.iterated.ring_regression import TooFewExamplesError
 from estimators.quadratic.fields import fields_of
 from estimators.quadratic.measured import (
     Calibration,
@@ -40,6 +39,7 @@ from estimators.quadratic.quadratic_estimator import pairs_of
 from estimators.quadratic.wiener import wiener_filter
 from lensing_tfds import realism
 from lensing_tfds.configs import KAPPA, LENSED, LensingConfig
+from lensing_tfds.errors import TooFewExamplesError
 from lensing_tfds.sky.binning import Bins
 
 _COMPLETE = 0.99  # the share of κ's power from which on it is not worth a word
@@ -67,7 +67,7 @@ def references(
       held_out_name: what they are, for people.
 
     Raises:
-      LensingError: `held_out` has too few examples.
+      TooFewExamplesError: `held_out` has too few.
     """
     quadratic = quadratic_references(ensemble, held_out, held_out_name)
     try:

@@ -25,7 +25,6 @@ from estimators.iterated.ring_regression import (
     NO_EXAMPLES,
     RingRegression,
     Sums,
-    TooFewExamplesError,
 )
 from estimators.iterated.template_and_remapping import ByTemplateAndRemapping
 from estimators.iterated.threads import in_threads
@@ -36,6 +35,7 @@ from estimators.quadratic.observation import Observation
 from estimators.quadratic.quadratic_estimator import pairs_of
 from lensing_tfds import realism
 from lensing_tfds.configs import KAPPA, LENSED, LensingConfig
+from lensing_tfds.errors import TooFewExamplesError
 from lensing_tfds.sky import spectra
 from lensing_tfds.sky.binning import Bins
 from lensing_tfds.sky.spectra import PowerSpectra

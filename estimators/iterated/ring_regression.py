@@ -9,14 +9,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lensing_tfds.errors import LensingError
+from lensing_tfds.errors import TooFewExamplesError
 from lensing_tfds.sky.binning import Bins
 
 Modes = NDArray[np.complexfloating]
-
-
-class TooFewExamplesError(LensingError):
-    """The examples do not determine the gains."""
 
 
 NO_EXAMPLES = "there is none, and gains need examples"

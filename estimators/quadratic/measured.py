@@ -15,7 +15,7 @@ from estimators.quadratic.fields import fields_of
 from estimators.quadratic.observation import Observation
 from lensing_tfds import realism
 from lensing_tfds.configs import LENSED, LensingConfig
-from lensing_tfds.errors import LensingError
+from lensing_tfds.errors import TooFewExamplesError
 from lensing_tfds.sky.binning import Bins
 from lensing_tfds.sky.flat_sky import FlatSky
 from lensing_tfds.sky.spectra import PowerSpectra
@@ -60,7 +60,7 @@ def measure_power(batches: Iterable[_Fields], sky: FlatSky) -> dict[str, NDArray
       "TT", "TE", "EE", "BB" (those of the fields there) to half planes, µK².
 
     Raises:
-      LensingError: there are fewer than `MIN_EXAMPLES`.
+      TooFewExamplesError: there are fewer than `MIN_EXAMPLES`.
     """
     sums: dict[str, NDArray[np.float64]] = {}
     n = 0
@@ -167,7 +167,7 @@ class Calibrator:
         """Returns the calibration.
 
         Raises:
-          LensingError: fewer than `MIN_EXAMPLES` were added.
+          TooFewExamplesError: fewer than `MIN_EXAMPLES` were added.
         """
         _check_enough(self._n)
         mean = self._mean / self._n
@@ -190,8 +190,7 @@ class Calibrator:
 
 def _check_enough(n: int) -> None:
     if n < MIN_EXAMPLES:
-        raise LensingError(
+        raise TooFewExamplesError(
             f"the quadratic estimators' spectra and gains are measured on at least {MIN_EXAMPLES} "
-            f"examples that are not judged, and there are {n}: more are needed, or, where a "
-            "network is judged, --no-baselines"
+            f"examples of known κ, and there are {n}: more are needed"
         )

@@ -7,12 +7,12 @@ import pytest
 
 from estimators import references as module
 from estimators.ensemble import SkyEnsemble
-from estimators.iterated.ring_regression import TooFewExamplesError
 from estimators.judge import judge_estimators
 from estimators.references import references
 from estimators.skill import difference
 from lensing_tfds import realism
 from lensing_tfds.configs import LensingConfig
+from lensing_tfds.errors import TooFewExamplesError
 from lensing_tfds.realism import estimator_theory_holds, has_excess_power
 from lensing_tfds.simulation import simulate
 from lensing_tfds.versions import VERSIONS
