@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 
 from lensing_tfds.errors import LensingError
 
+_UNNAMED_ARRAY = "arr_0"  # NumPy's, of an array that was given no name
+_UNNAMED_IMAGES = ("", "PRIMARY", "COMPRESSED_IMAGE")  # astropy's, likewise
+
 
 @contextlib.contextmanager
 def naming(path: Path) -> Iterator[None]:
@@ -44,9 +47,38 @@ def read_npy(path: Path) -> NDArray:
         return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
+def named_array(path: Path, names: tuple[str, ...]) -> NDArray:
+    """Reads the array of a .npy file; of a .npz file the one of some names, or without a name.
+
+    Any other may be anything: κ, or the maps before they were lensed.
+
+    Raises:
+      LensingError: it cannot be read; or there is no such array, or more than one.
+    """
+    if path.suffix.lower() == ".npy":
+        return read_npy(path)
+    # NumPy leaves a file open that it cannot read.
+    with naming(path), open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+        if not hasattr(arrays, "files"):
+            raise LensingError(f"cannot read {path}: it is not a .npz file")
+        found = [name for name in names if name in arrays.files]
+        found = found or [name for name in arrays.files if name == _UNNAMED_ARRAY]
+        if len(found) != 1:
+            raise LensingError(
+                f"{path} holds {', '.join(arrays.files) or 'nothing'}: one array, and no other, "
+                f"must be named {' or '.join(names)}"
+            )
+        array: NDArray = arrays[found[0]]
+        return array
+
+
 @contextlib.contextmanager
-def open_fits(path: Path) -> Iterator[Any]:
+def open_fits(path: Path, memmap: bool = True) -> Iterator[Any]:
     """Yields the list of HDUs of a FITS file, astropy's.
+
+    Args:
+      path: the file.
+      memmap: whether images stay on the disk, of which scaled ones (BSCALE, BLANK) cannot be read.
 
     Raises:
       LensingError: astropy is not installed.
@@ -56,7 +88,7 @@ def open_fits(path: Path) -> Iterator[Any]:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AstropyWarning)  # whoever cannot read it says so
-        with fits.open(path, memmap=True) as hdus:
+        with fits.open(path, memmap=memmap) as hdus:
             yield hdus
 
 
@@ -73,3 +105,35 @@ def fits_of(path: Path) -> Any:
             f"{path} needs astropy, which is not installed: pip install 'lensing-tfds[fits]'"
         ) from error
     return fits
+
+
+def named_image(hdus: Any, path: Path, names: tuple[str, ...]) -> Any:
+    """Returns the HDU whose image has one of some names, or the one whose image has no name.
+
+    Any other may be anything: κ, or the inverse variance of pixels.
+
+    Args:
+      hdus: astropy's, of the file.
+      path: the file, for the message.
+      names: which.
+
+    Raises:
+      LensingError: there is no such image, or more than one.
+    """
+    images = [(hdu.name.upper(), hdu) for hdu in hdus if hdu.is_image and hdu.shape]
+    if not images:
+        raise LensingError(
+            f"{path} holds no image: HEALPix maps must be projected onto a flat patch"
+        )
+    wanted = [name.upper() for name in names]
+    found = [hdu for name, hdu in images if name in wanted]
+    found = found or [hdu for name, hdu in images if name in _UNNAMED_IMAGES]
+    if len(found) != 1:
+        listed = (
+            name if name not in _UNNAMED_IMAGES else "one without a name" for name, _ in images
+        )
+        raise LensingError(
+            f"{path} holds the images {', '.join(listed)}: one, and no other, must be named "
+            f"{' or '.join(wanted)} (EXTNAME)"
+        )
+    return found[0]

@@ -160,13 +160,15 @@ def main(argv: Sequence[str] | None = None) -> None:
             from lensing_tfds.records.storage import make_folder
 
         output, path = Path(arguments.output), Path(arguments.maps)
-        files.refuse_output(output, path)
+        mask = None if arguments.mask is None else Path(arguments.mask)
+        files.refuse_output(output, path, mask)
         make, ensemble = open_model(arguments.model, arguments.dataset, arguments.data_dir)
-        if arguments.mask is not None:
-            files.refuse_mask(Path(arguments.mask), ensemble.config)
+        if mask is not None:
+            files.refuse_mask(mask, ensemble.config)
         own = files.read_maps(path, ensemble.config, arguments.polarization)
         make_folder(output.parent)
         found = reconstruct(make, ensemble, own)
+        own_maps_page.remove(output)  # κ that is new beside a page that is not would mislead
         files.write_kappa(output, own, found.kappa, found.errors)
         page = own_maps_page.write(output, arguments.model, found)
         print(own_maps_page.summary(found))

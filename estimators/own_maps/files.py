@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from estimators.array_files import fits_of, naming, open_fits, read_npy
+from estimators.array_files import fits_of, named_array, named_image, naming, open_fits
 from estimators.own_maps.sky_frame import CONVENTIONS, SkyFrame, frame_of
 from estimators.own_maps.units import MICROKELVIN, microkelvin_per
 from estimators.uncertainty import Uncertainty, rings_of
@@ -24,7 +24,8 @@ from lensing_tfds.release import stamped
 
 NUMPY, FITS = (".npy", ".npz"), (".fits", ".fit", ".fits.gz")
 
-_NAMES = (LENSED, "maps")  # of the maps among other arrays
+_NAMES = (LENSED, "maps")  # of the maps, which may be the only ones without a name too
+_MASK = ("mask",)
 _STOKES = {1: "T", 2: "Q", 3: "U"}  # FITS's numbers of an axis STOKES
 
 
@@ -69,7 +70,7 @@ def read_maps(path: Path, config: LensingConfig, convention: str | None = None) 
             f"--polarization {convention} is for FITS files, whose axes are known on the sky: in "
             f"{path} Q > 0 is polarization along x (the last axis), U > 0 along x = y"
         )
-    array = _numpy_array(path, _NAMES)
+    array = named_array(path, _NAMES)
     _refuse_other_kind(array, path)
     npix, count = config.npix, len(config.channels)
     per_patch = (npix, npix) if count == 1 and not _has_channels(array) else (npix, npix, count)
@@ -114,6 +115,7 @@ def write_kappa(path: Path, own: OwnMaps, kappa: NDArray[np.floating], errors: U
         columns = [fits.Column(name, "D", array=array) for name, array in spectrum.items()]
         primary = fits.PrimaryHDU(values, where)
         primary.header["CREATOR"] = f"lensing-tfds {__version__}"
+        primary.name = "KAPPA"
         primary.header["BTYPE"] = ("KAPPA", "convergence, dimensionless")
         hdus = [
             primary,
@@ -123,15 +125,16 @@ def write_kappa(path: Path, own: OwnMaps, kappa: NDArray[np.floating], errors: U
         fits.HDUList(hdus).writeto(temporary, overwrite=True)
 
 
-def refuse_output(path: Path, maps: Path) -> None:
+def refuse_output(path: Path, maps: Path, mask: Path | None = None) -> None:
     """Refuses a file that κ cannot be written to.
 
     Args:
       path: the file.
       maps: that κ is estimated from.
+      mask: that says where they are observed; None if there is none.
 
     Raises:
-      LensingError: it is of another format, or that of the maps, or a folder.
+      LensingError: it is of another format, or one of the other two, or a folder.
     """
     if path.suffix.lower() == ".npy":
         raise LensingError(f"--output {path}: must end in .npz, which holds κ and its errors")
@@ -140,8 +143,9 @@ def refuse_output(path: Path, maps: Path) -> None:
             f"--output {path}: {maps} does not say where its pixels are on the sky, as a FITS file "
             "does: must end in .npz"
         )
-    if path.resolve() == maps.resolve():
-        raise LensingError(f"--output {path} is the file of the maps: choose another name")
+    for name, other in (("maps", maps), ("mask", mask)):
+        if other is not None and path.resolve() == other.resolve():
+            raise LensingError(f"--output {path} is the file of the {name}: choose another name")
     if path.is_dir():
         raise LensingError(f"--output {path} is a folder: name a file")
 
@@ -157,10 +161,10 @@ def refuse_mask(path: Path, config: LensingConfig) -> None:
       LensingError: there is a pixel that is not, or it is no mask.
     """
     if kind_of(path) == FITS:
-        with naming(path), open_fits(path) as hdus:
-            mask = np.asarray(_image(hdus, path).data)
+        with naming(path), open_fits(path, memmap=False) as hdus:
+            mask = np.asarray(named_image(hdus, path, _MASK).data)
     else:
-        mask = np.asarray(_numpy_array(path, ("mask",)))
+        mask = np.asarray(named_array(path, _MASK))
     if mask.shape != (config.npix, config.npix):
         raise LensingError(
             f"{path} has shape {mask.shape}: a mask has that of a map, {config.npix} x "
@@ -183,24 +187,6 @@ def kind_of(path: Path) -> tuple[str, ...]:
         if path.name.lower().endswith(kind):
             return kind
     raise LensingError(f"{path} must end in {', '.join((*NUMPY, *FITS[:1]))}")
-
-
-def _numpy_array(path: Path, names: tuple[str, ...]) -> NDArray:
-    """The array of a .npy file, or of a .npz file the only one, or the one of these names."""
-    if path.suffix.lower() == ".npy":
-        return read_npy(path)
-    # NumPy leaves a file open that it cannot read.
-    with naming(path), open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-        if not hasattr(arrays, "files"):
-            raise LensingError(f"cannot read {path}: it is not a .npz file")
-        found = [name for name in names if name in arrays.files] or arrays.files
-        if len(found) != 1:
-            raise LensingError(
-                f"{path} holds {', '.join(arrays.files) or 'nothing'}: one of them must be named "
-                f"{names[0]!r}, or be the only one"
-            )
-        array: NDArray = arrays[found[0]]
-        return array
 
 
 def _has_channels(array: NDArray) -> bool:
@@ -237,8 +223,8 @@ def _misshapen(shape: tuple[int, ...], path: Path, config: LensingConfig) -> Len
 
 
 def _read_fits(path: Path, config: LensingConfig, convention: str | None) -> OwnMaps:
-    with naming(path), open_fits(path) as hdus:
-        hdu = _image(hdus, path)
+    with naming(path), open_fits(path, memmap=False) as hdus:
+        hdu = named_image(hdus, path, _NAMES)
         data, header = np.asarray(hdu.data), hdu.header
         _refuse_other_kind(data, path)
         if data.ndim not in (2, 3, 4):
@@ -278,14 +264,6 @@ def _read_fits(path: Path, config: LensingConfig, convention: str | None) -> Own
     with np.errstate(over="ignore"):
         stacked = np.stack([maps[name] for name in config.channels], axis=-1).astype(np.float32)
     return OwnMaps(path, stacked, frame, tuple(notes), is_one)
-
-
-def _image(hdus: Any, path: Path) -> Any:
-    """The first HDU that holds an image."""
-    for hdu in hdus:
-        if hdu.is_image and hdu.data is not None:
-            return hdu
-    raise LensingError(f"{path} holds no image: HEALPix maps must be projected onto a flat patch")
 
 
 def _stokes(header: Any, count: int, path: Path) -> list[str]:

@@ -16,6 +16,7 @@ from estimators.reports.style import Series, points
 from estimators.uncertainty import rings_of
 from lensing_tfds import realism
 from lensing_tfds.cosmology import kappa_power
+from lensing_tfds.records import storage
 from lensing_tfds.records.storage import replacing
 
 _SHOWN = 3  # patches
@@ -63,17 +64,25 @@ def write(output: Path, model: str, found: Reconstruction) -> Path:
     Raises:
       LensingError: a file cannot be written.
     """
-    stem = output.name.partition(".")[0] if output.name.endswith(".gz") else output.stem
     picture = style.save(maps(found), "png")
-    path = output.with_name(f"{stem}.html")
-    files = {
-        output.with_name(f"{stem}.png"): picture,
-        path: render(picture, model, found).encode(),
-    }
+    path, beside = _beside(output)
+    files = {beside: picture, path: render(picture, model, found).encode()}
     for name, content in files.items():
         with replacing(name) as temporary:
             temporary.write_bytes(content)
     return path
+
+
+def remove(output: Path) -> None:
+    """Removes the page and the picture beside a file of κ, if they are there."""
+    for path in _beside(output):
+        storage.remove(str(path))
+
+
+def _beside(output: Path) -> tuple[Path, Path]:
+    """Names the page and the picture beside a file of κ."""
+    stem = output.name.partition(".")[0] if output.name.endswith(".gz") else output.stem
+    return output.with_name(f"{stem}.html"), output.with_name(f"{stem}.png")
 
 
 def summary(found: Reconstruction) -> str:

@@ -178,6 +178,15 @@ def test_maps_are_refused_before_an_estimator_is_fitted(folder, skies, capsys, m
     assert "they look like K" in line
 
 
+def test_an_earlier_page_does_not_outlive_its_kappa(folder, workdir, monkeypatch):
+    for name in ("kappa.html", "kappa.png"):
+        (folder / name).write_text("of other maps")
+    monkeypatch.setattr("estimators.reports.own_maps_page.write", None)  # as if killed there
+    with pytest.raises(TypeError):
+        run(folder, "--model", str(workdir))
+    assert [path.name for path in folder.glob("kappa*")] == ["kappa.npz"]
+
+
 def test_a_mask_is_refused(folder, capsys):
     np.save(folder / "mask.npy", np.eye(32))
     line = refused(capsys, folder, "--model", "qe", *OWN, "--mask", str(folder / "mask.npy"))

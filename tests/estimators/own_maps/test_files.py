@@ -116,12 +116,25 @@ def test_what_is_no_number_is_named(array, tmp_path):
         read_maps(saved(tmp_path, array), T)
 
 
-def test_a_file_that_is_missing_or_holds_several_arrays_is_named(tmp_path):
+def test_a_file_that_is_missing_is_named(tmp_path):
     with pytest.raises(LensingError, match="cannot read .*maps.npy: No such file"):
         read_maps(tmp_path / "maps.npy", T)
-    np.savez(tmp_path / "maps.npz", a=noise(16, 16), b=noise(16, 16))
-    with pytest.raises(LensingError, match="holds a, b: one of them must be named 'lensed'"):
+
+
+@pytest.mark.parametrize("names", [("kappa",), ("unlensed",), ("a", "b"), ("lensed", "maps"), ()])
+def test_arrays_that_may_be_no_maps_are_not_taken_for_them(names, tmp_path):
+    np.savez(tmp_path / "maps.npz", **{name: noise(16, 16) for name in names})
+    line = f"holds {', '.join(names) or 'nothing'}: one array, .* must be named lensed or maps"
+    with pytest.raises(LensingError, match=line):
         read_maps(tmp_path / "maps.npz", T)
+
+
+@pytest.mark.parametrize("names", [("maps",), ("lensed", "kappa"), ("kappa", "arr_0")])
+def test_maps_are_found_by_their_name_or_have_none(names, tmp_path):
+    arrays = {name: np.full((16, 16), place) for place, name in enumerate(names)}
+    np.savez(tmp_path / "maps.npz", **arrays)
+    wanted = next(place for place, name in enumerate(names) if name != "kappa")
+    assert (read_maps(tmp_path / "maps.npz", T).maps == wanted).all()
 
 
 @pytest.mark.filterwarnings("error")
@@ -202,6 +215,60 @@ def test_a_fits_file_of_a_table_alone_is_named(tmp_path):
         read_maps(tmp_path / "maps.fits", T)
 
 
+def several_images(path, names):
+    """A FITS file of images whose pixels are their places from 1 on; None is one without a name."""
+    fits = pytest.importorskip("astropy.io.fits")
+    with fits.open(path) as hdus:
+        header = hdus[0].header
+        images = [fits.PrimaryHDU()] if names[0] != "primary" else []
+        for place, name in enumerate(names, start=1):
+            kind = fits.PrimaryHDU if name == "primary" else fits.ImageHDU
+            image = kind(np.full((16, 16), float(place)), header)
+            if name not in ("primary", None):
+                image.name = name
+            images.append(image)
+    fits.HDUList(images).writeto(path, overwrite=True)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("names", "place"),
+    [
+        (("primary",), 1),
+        (("primary", "IVAR"), 1),
+        (("IVAR", "maps"), 2),
+        (("primary", "Lensed", "KAPPA"), 2),
+        (("KAPPA", None), 2),
+    ],
+)
+def test_an_image_of_fits_is_found_by_its_name_or_has_none(names, place, tmp_path):
+    path = several_images(fits_file(tmp_path, noise(16, 16), east=1), names)
+    assert (read_maps(path, T).maps == place).all()
+
+
+@pytest.mark.parametrize(
+    ("names", "listed"),
+    [
+        (("IVAR",), "IVAR"),
+        (("KAPPA", "UNLENSED"), "KAPPA, UNLENSED"),
+        (("primary", None), "one without a name, one without a name"),
+        (("primary", "MAPS", "LENSED"), "one without a name, MAPS, LENSED"),
+    ],
+)
+def test_images_that_may_be_no_maps_are_not_taken_for_them(names, listed, tmp_path):
+    path = several_images(fits_file(tmp_path, noise(16, 16)), names)
+    with pytest.raises(LensingError, match=f"holds the images {listed}: one, .* LENSED or MAPS"):
+        read_maps(path, T)
+
+
+def test_an_estimate_is_not_taken_for_maps(tmp_path):
+    for path in (fits_file(tmp_path, noise(16, 16)), saved(tmp_path, noise(16, 16))):
+        kappa = tmp_path / {".fits": "kappa.fits", ".npy": "kappa.npz"}[path.suffix]
+        write_kappa(kappa, read_maps(path, T), noise(1, 16, 16), errors(T))
+        with pytest.raises(LensingError, match="kappa.* must be named"):
+            read_maps(kappa, T)
+
+
 def test_the_convention_is_the_headers_or_the_flags_and_they_must_agree(tmp_path):
     array = noise(2, 16, 16)
     silent = fits_file(tmp_path, array, "silent.fits")
@@ -220,6 +287,13 @@ def test_units_are_read(unit, factor, tmp_path):
     own = read_maps(fits_file(tmp_path, array * factor, east=1, BUNIT=unit), T)
     np.testing.assert_allclose(own.maps[0, ..., 0], array, rtol=1e-6)
     assert ("taken for granted" in dict(own.notes)["Unit"]) == (unit is None)
+
+
+def test_scaled_integers_of_fits_are_read_and_blank_ones_are_not_finite(tmp_path):
+    array = np.arange(256, dtype=np.int16).reshape(16, 16)
+    path = fits_file(tmp_path, array, east=1, BSCALE=0.5, BZERO=3.0, BLANK=7)
+    expected = np.where(array == 7, np.nan, 3 + 0.5 * array)
+    np.testing.assert_array_equal(read_maps(path, T).maps[0, ..., 0], expected.astype(np.float32))
 
 
 @pytest.mark.parametrize("shape", [(2, 16, 16), (3, 2, 16, 16)])
@@ -268,6 +342,12 @@ def test_kappa_of_numpy_is_numpys(shape, tmp_path):
 def test_an_output_that_cannot_be_is_refused(output, maps, line, tmp_path):
     with pytest.raises(LensingError, match=line):
         refuse_output(tmp_path / output, tmp_path / maps)
+
+
+def test_the_mask_is_not_overwritten(tmp_path):
+    path = tmp_path / "mask.npz"
+    with pytest.raises(LensingError, match="mask.npz is the file of the mask"):
+        refuse_output(path, tmp_path / "maps.npy", path)
 
 
 def test_a_folder_is_refused_before_an_estimate(tmp_path):
