@@ -15,7 +15,7 @@ TEST_PROCESSES ?= 4
 TEST_FLAGS ?=
 DEMO_FLAGS ?= --model unet --max_examples 4000 --epochs 3
 
-.PHONY: help demo test test-backends test-engines test-installs lint bench install lock clean
+.PHONY: help demo test test-backends test-engines test-installs docs lint bench install lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ test-engines: $(STAMP)  ## run the builds on Beam, Dask and, with Java and Maven
 test-installs: $(STAMP)  ## install each extra alone and run its commands (slow)
 	$(RUN) -m pytest tests/installs $(TEST_FLAGS)
 
+docs: $(STAMP)  ## build the site, site/index.html, from docs/ and the docstrings; check its links
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet
+
 lint: $(STAMP)  ## ruff and mypy, through pre-commit
 	$(RUN) -m pre_commit run --all-files --show-diff-on-failure
 
@@ -61,6 +64,6 @@ $(STAMP): setup.cfg requirements.lock $(SCRIPTS)
 lock:  ## resolve requirements.lock again from setup.cfg
 	@scripts/lock.sh $(VENV) $(PYTHON)
 
-clean:  ## remove caches, build leftovers and demo/ (not .venv)
-	rm -rf demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+clean:  ## remove caches, build leftovers, site/ and demo/ (not .venv)
+	rm -rf demo site build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +

@@ -14,7 +14,7 @@ new=$(mktemp)
 trap 'rm -f "$new"' EXIT
 [[ ! -e requirements.lock ]] || cp requirements.lock "$new"
 # shellcheck disable=SC2086
-"$venv/bin/python" -m uv pip compile setup.cfg --extra all --extra test --extra dev --extra torch \
+"$venv/bin/python" -m uv pip compile setup.cfg --extra all --extra test --extra dev --extra docs --extra torch \
   --universal --python-version 3.11 --fork-strategy fewest --no-header --no-annotate --no-emit-index-url --quiet \
   ${LOCK_FLAGS:-} --output-file "$new" >/dev/null
 {

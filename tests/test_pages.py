@@ -1,5 +1,6 @@
 """The Python of README and docs/ runs as it stands; tables and the house's picture are true."""
 
+import importlib.util
 import math
 import os
 import pathlib
@@ -58,6 +59,25 @@ def test_the_tested_python_is_all_that_there_is():
     assert len(BLOCKS) == sum(text.count("```py") for text in TEXTS.values())
     assert "maps.npz" in BLOCKS["README.md 0"] and "tfds.load" in BLOCKS["README.md 1"]
     assert "trainer.pretrained" in BLOCKS["docs/training.md 0"]
+
+
+SHELL = {
+    f"{name} {number}": block
+    for name, text in TEXTS.items()
+    for number, block in enumerate(re.findall(r"```bash\n(.*?)```", text, re.DOTALL))
+}
+
+
+@pytest.mark.parametrize("name", sorted({key.split()[0] for key in SHELL}))
+def test_the_shells_lines_are_in_its_grammar_and_start_what_there_is(name):
+    blocks = [block for key, block in SHELL.items() if key.split()[0] == name]
+    for block in blocks:
+        checked = subprocess.run(["bash", "-n"], input=block, text=True, capture_output=True)
+        assert checked.stderr == "", block
+        for module in re.findall(
+            r"python -m ((?:trainer|tuning|pipelines|benchmarks)[\w.]*)", block
+        ):
+            assert importlib.util.find_spec(module) is not None, module
 
 
 def test_the_readme_is_short():

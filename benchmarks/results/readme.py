@@ -45,23 +45,23 @@ def _surveys(found: Sequence[OfVersion]) -> str:
             [
                 f"`lensing/{version.version}`",
                 "" if quadratic is None else f"{quadratic.rho:.3f}",
-                *_best(fitted, name=""),
-                *_best(trained, name=", `{}`"),
+                _best(fitted),
+                _best(trained, ", `{}`"),
                 "" if forecast is None else f"{forecast.rho:.3f}",
             ]
         )
     if not rows:
         return "No network was judged yet."
-    head = ["sky", QE, "iterated", "fitted in", "trained network", "trained in", "forecast"]
+    head = ["sky", QE, "iterated", "trained network", "forecast"]
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 
 
-def _best(made: Sequence[Made], name: str) -> tuple[str, str]:
-    """Returns the best cell's score, with its name in that form, and its time."""
+def _best(made: Sequence[Made], name: str = "") -> str:
+    """Returns the best cell's score, its name in that form, and its time."""
     if not made:
-        return "", ""
+        return ""
     best = verdicts.best(made)
     score = f"{best.estimate.rho:.4f} ± {best.estimate.rho_error:.4f}{name.format(best.model)}"
     seconds = sum(spent.cpu_seconds for spent in best.training)
-    return score, f"{duration(seconds)} of a core" if best.training else ""
+    return f"{score}, in {duration(seconds)}" if best.training else score

@@ -116,7 +116,7 @@ def test_the_page_is_written_with_its_figures_its_picture_and_the_readmes_part(t
     assert target.read_text() == page.render(found, "results.png")
     assert target.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
     assert text.read_text() == readme.filled(text.read_text(), found)
-    assert "| `lensing/v11` | " in text.read_text() and "| 0.6300 ± 0.0010 |" in text.read_text()
+    assert "| `lensing/v11` | " in text.read_text() and "| 0.6300 ± 0.0010" in text.read_text()
     assert "old" not in text.read_text()
 
 
@@ -139,8 +139,8 @@ def test_the_readmes_table_has_the_best_fitted_and_the_best_trained_network(tmp_
     put(tmp_path, UNET, metrics, 0.6312, above=0.0012)
     text = readme.filled("<!-- results: defaults -->\n<!-- end of results -->", gather(tmp_path))
     cells = [cell.strip() for cell in text.splitlines()[3].split("|")[1:-1]]
-    assert cells[0] == "`lensing/v11`" and cells[2] == "0.6300 ± 0.0010"
-    assert cells[4] == "0.6312 ± 0.0010, `unet`"
+    assert cells[0] == "`lensing/v11`" and cells[2].startswith("0.6300 ± 0.0010")
+    assert cells[3].startswith("0.6312 ± 0.0010, `unet`")
 
 
 @pytest.mark.parametrize(
