@@ -29,7 +29,8 @@ from lensing_tfds.records.reading import evaluation_batches
 from lensing_tfds.records.shards import ShardResult, ShardSpec, damage, write_seal
 from lensing_tfds.records.stored_dataset import StoredDataset, read_dataset
 from trainer.runs.checkpoints import BEST
-from trainer.runs.run import CONFIG, Run, load_run
+from trainer.runs.run import Run, load_run
+from trainer.runs.run_config import CONFIG
 
 NETWORK_FILES = (CONFIG, BEST)
 """Those of a run's folder that a worker needs."""

@@ -40,7 +40,8 @@ from pipelines.predict_worker import (
 )
 from trainer.networks.families import is_fitted
 from trainer.runs.checkpoints import BEST, LAST
-from trainer.runs.run import CONFIG, Run
+from trainer.runs.run import Run
+from trainer.runs.run_config import CONFIG
 
 
 def predict_split(

@@ -57,7 +57,8 @@ from trainer.runs import errors
 from trainer.runs.history import HISTORY, Row, ended_early, write_history
 from trainer.runs.plan import Pace, Plan, duration, planned
 from trainer.runs.resume import Stopped, place, stopped_run
-from trainer.runs.run import SEARCH, Run, RunConfig, load_run, write_config
+from trainer.runs.run import Run, load_run
+from trainer.runs.run_config import SEARCH, RunConfig, write_config
 from trainer.runs.same_run import refuse_changes, refuse_other_steps, refuse_other_stream
 from trainer.settings.config import LENGTHS, TrainerConfig, resumable
 from trainer.settings.optimization import check_count

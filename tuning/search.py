@@ -16,7 +16,7 @@ from lensing_tfds.records.locks import alone_in
 from lensing_tfds.records.storage import make_folder
 from trainer.data import sources
 from trainer.loop.interruption import signals_held
-from trainer.runs.run import SEARCH
+from trainer.runs.run_config import CONFIG, SEARCH
 from trainer.settings.hparams import write_hparams
 from tuning import cluster, sealed_json
 from tuning.cluster import Role
@@ -166,7 +166,7 @@ def prepare(
         _remove(workdir)
     _repair(workdir, report)
     old = _refuse_another_search(workdir, config, lensing)
-    if old is None and (workdir / "config.json").exists():
+    if old is None and (workdir / CONFIG).exists():
         raise LensingError(f"{workdir} holds a training run: name another --workdir")
     builder = open_dataset(lensing, config.data_dir, report)
     version = str(builder.version) if old is None else old.dataset_version

@@ -23,7 +23,7 @@ from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
 from trainer.runs.checkpoints import read_epochs
 from trainer.runs.history import Row
-from trainer.runs.run import SEARCH
+from trainer.runs.run_config import SEARCH
 from trainer.settings.config import TrainerConfig
 from trainer.settings.hparams import FIELDS, FoundTrial, HParams, fingerprint
 from tuning import sealed_json

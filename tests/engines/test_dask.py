@@ -15,7 +15,8 @@ from tests.trainer.kept_runs import keep
 from tests.trainer.tasks import statistics
 from trainer.networks.families import build
 from trainer.networks.scaling import Scaling
-from trainer.runs.run import RunConfig, load_run, write_config
+from trainer.runs.run import load_run
+from trainer.runs.run_config import RunConfig, write_config
 from trainer.settings.config import resolve
 
 ROOT = pathlib.Path(__file__).parents[2]

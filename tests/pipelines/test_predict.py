@@ -21,7 +21,8 @@ from tests.trainer.tasks import statistics
 from trainer import evaluate
 from trainer.networks.families import build
 from trainer.networks.scaling import Scaling
-from trainer.runs.run import RunConfig, load_run, write_config
+from trainer.runs.run import load_run
+from trainer.runs.run_config import RunConfig, write_config
 from trainer.settings.config import resolve
 
 

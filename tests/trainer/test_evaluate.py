@@ -15,7 +15,8 @@ from lensing_tfds.errors import LensingError
 from lensing_tfds.records.reading import evaluation_batches
 from tests.trainer.kept_runs import keep
 from trainer.evaluate import main
-from trainer.runs.run import RunConfig, load_run, write_config
+from trainer.runs.run import load_run
+from trainer.runs.run_config import RunConfig, write_config
 from trainer.train import train
 
 

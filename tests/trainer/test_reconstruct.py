@@ -19,7 +19,8 @@ from trainer.networks import families, iterated
 from trainer.networks.scaling import Scaling
 from trainer.runs.checkpoints import BEST, Record, save
 from trainer.runs.history import COLUMNS, row_of
-from trainer.runs.run import RunConfig, load_run, write_config
+from trainer.runs.run import load_run
+from trainer.runs.run_config import RunConfig, write_config
 from trainer.settings.config import resolve
 
 ROOT = pathlib.Path(__file__).parents[2]

@@ -26,7 +26,7 @@ from trainer.networks.physical import scaling_of
 from trainer.networks.scaling import measure_scaling
 from trainer.runs.history import HISTORY, write_history
 from trainer.runs.resume import Stopped
-from trainer.runs.run import RunConfig, write_config
+from trainer.runs.run_config import RunConfig, write_config
 
 VALIDATED = 64
 """Validation examples by which the best stage is found."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lensing_tfds.errors import LensingError
 from lensing_tfds.task import Task
@@ -50,3 +51,31 @@ def refuse_misshapen(maps: Any, task: Task) -> None:
             f"maps have shape {tuple(shape)}: the network takes (n, {wanted}), of "
             f"{', '.join(task.inputs.channels)}"
         )
+
+
+def checked_maps(maps: np.ndarray, task: Task) -> NDArray[np.float32]:
+    """Returns maps as a network takes them; it would give an estimate of bad ones all the same.
+
+    Args:
+      maps: (n, *task.input_shape), µK.
+      task: of the network.
+
+    Returns:
+      The same, float32.
+
+    Raises:
+      LensingError: they have another shape, are masked, not real, or not finite everywhere.
+    """
+    refuse_unreal(maps)
+    maps = np.asarray(maps)
+    refuse_misshapen(maps, task)
+    if maps.dtype.kind not in "fiu":
+        raise LensingError(f"maps are of type {maps.dtype}: the network takes real numbers, µK")
+    maps = maps.astype(np.float32, copy=False)
+    bad = ~np.isfinite(maps).all(axis=(1, 2, 3))
+    if bad.any():
+        raise LensingError(
+            f"map {np.argmax(bad)} of {len(maps)} is not finite (NaN or infinite) everywhere: "
+            "there is no estimate from it"
+        )
+    return maps

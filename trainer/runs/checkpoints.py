@@ -26,6 +26,7 @@ from lensing_tfds.errors import LensingError
 from lensing_tfds.records.storage import replacing
 from lensing_tfds.release import stamped
 from trainer.runs.history import HISTORY, Row, read_history
+from trainer.runs.run_config import TRAIN_AGAIN
 
 if TYPE_CHECKING:
     import keras
@@ -228,8 +229,7 @@ def _refuse_damaged(path: Path) -> None:
         raise LensingError(f"cannot read {path}: {error.strerror}") from error
     if not sealed:
         raise LensingError(
-            f"{path} is damaged, or was not written by this version of the trainer: run the "
-            "command that trained it again, which repairs what can be repaired"
+            f"{path} is damaged, or was not written by this version of the trainer: {TRAIN_AGAIN}"
         )
 
 

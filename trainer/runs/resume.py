@@ -14,7 +14,7 @@ from trainer.loop.averages import averages_for_weights, swap_averages
 from trainer.runs import checkpoints
 from trainer.runs.checkpoints import ALL, BEST, LAST, RUNNING, Record
 from trainer.runs.history import HISTORY, Row, read_history
-from trainer.runs.run import CONFIG, RunConfig, read_config, settings_changed
+from trainer.runs.run_config import CONFIG, RunConfig, read_config, settings_changed
 
 
 @dataclasses.dataclass(frozen=True)

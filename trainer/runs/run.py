@@ -19,34 +19,27 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 import math
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from estimators.estimator import Estimator, network
 from estimators.fingerprints import Fingerprint, fingerprint
 from estimators.references import ITERATED
-from lensing_tfds import strict_json
 from lensing_tfds.configs import LensingConfig, differences
 from lensing_tfds.errors import LensingError
-from lensing_tfds.field_types import check_types
-from lensing_tfds.records.storage import replacing
-from lensing_tfds.release import stamped, unstamped
 from lensing_tfds.task import Task
-from trainer.data.source import STREAM
 from trainer.networks import families, iterated
 from trainer.networks.family import FittedNetwork
-from trainer.networks.maps import refuse_misshapen, refuse_unreal
+from trainer.networks.maps import checked_maps
 from trainer.networks.memory import MemoryEstimate
 from trainer.runs import checkpoints
 from trainer.runs.history import as_columns, ended_early
 from trainer.runs.plan import Plan
-from trainer.settings.config import BEFORE, LENGTHS, TrainerConfig, resumable
+from trainer.runs.run_config import CONFIG, TRAIN_AGAIN, read_config, settings_changed
+from trainer.settings.config import TrainerConfig
 
 if TYPE_CHECKING:
     import keras
@@ -54,70 +47,6 @@ if TYPE_CHECKING:
     from estimators.dataset import Dataset
     from estimators.subject import SubjectDescription
     from estimators.uncertainty import Uncertainty
-
-CONFIG = "config.json"
-
-SEARCH = "search.json"
-"""Name of the file that a search's folder is known by: it is no run's, see `tuning.trials`."""
-
-_FIRST_STREAM = 1  # of runs that do not name theirs
-
-_TRAIN_AGAIN = "run the command that trained it again, which repairs what can be repaired"
-
-
-@dataclasses.dataclass(frozen=True)
-class RunConfig:
-    """All that decides what a run computes, as config.json holds it.
-
-    Attributes:
-      trainer: the settings.
-      lensing: the config of the dataset.
-      dataset_version: the version of its data: another one holds other examples.
-      plan: the steps that the minutes of the settings were found to hold; None where epochs decide,
-        and of a network that is fitted.
-      stream: the definition of the order and the augmentation of its examples.
-    """
-
-    trainer: TrainerConfig
-    lensing: LensingConfig
-    dataset_version: str
-    plan: Plan | None = None
-    stream: int = STREAM
-
-    def __post_init__(self) -> None:
-        check_types(self)
-        needed = self.trainer.minutes is not None and not families.is_fitted(self.trainer.model)
-        if (self.plan is not None) != needed:
-            raise LensingError(f"minutes is {self.trainer.minutes} and plan is {self.plan}")
-
-    def to_json(self) -> dict[str, Any]:
-        """The trainer's fields, and what is known of the dataset and the plan beside them."""
-        return self.trainer.to_json() | {
-            "lensing": self.lensing.to_json(),
-            "dataset_version": self.dataset_version,
-            "plan": None if self.plan is None else dataclasses.asdict(self.plan),
-            "stream": self.stream,
-        }
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> RunConfig:
-        """Reads what `to_json` gives.
-
-        Raises:
-          LensingError: a field is unknown or missing, or its value is impossible.
-        """
-        settings = dict(values)
-        try:
-            lensing, version = (settings.pop(name) for name in ("lensing", "dataset_version"))
-            found = settings.pop("plan", None)
-            plan = None if found is None else Plan(**found)
-            stream = settings.pop("stream", _FIRST_STREAM)
-            trainer = TrainerConfig.from_json(settings)
-            return cls(trainer, LensingConfig.from_json(lensing), version, plan, stream)
-        except KeyError as error:
-            raise LensingError(f"{error} is missing") from error
-        except (TypeError, AttributeError) as error:
-            raise LensingError(str(error)) from error
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,13 +101,13 @@ class Run:
     def _best_path(self) -> Path:
         path = self.workdir / checkpoints.BEST
         if not path.exists():
-            raise LensingError(
-                f"the run in {self.workdir} has no finished epoch yet"
-                if len(self.history["epoch"]) == 0
-                else f"{path} is missing: run the command that trained it again, which repairs "
-                "what can be repaired"
-            )
+            if len(self.history["epoch"]) == 0:
+                raise self._unstarted()
+            raise LensingError(f"{path} is missing: {TRAIN_AGAIN}")
         return path
+
+    def _unstarted(self) -> LensingError:
+        return LensingError(f"the run in {self.workdir} has no finished epoch yet")
 
     def best_epoch(self, objective: str = "val_loss") -> dict[str, float]:
         """The row of history.csv with the lowest loss, or the highest correlation.
@@ -194,7 +123,7 @@ class Run:
         """
         values = self.history[objective]
         if len(values) == 0:
-            raise LensingError(f"the run in {self.workdir} has no finished epoch yet")
+            raise self._unstarted()
         if objective == "val_loss" and self._kept_best is not None:
             return dict(self._kept_best.history[-1])
         best = int(np.nanargmin(values) if objective.endswith("loss") else np.nanargmax(values))
@@ -310,7 +239,7 @@ class Run:
         from trainer.networks.physical import warn_of_scale
         from trainer.networks.settings import keras_settings
 
-        lensed = _checked(lensed, self.task)
+        lensed = checked_maps(lensed, self.task)
         warn_of_scale(self.model, lensed)
         kappa = np.empty((len(lensed), *self.task.label_shape), np.float32)
         with keras_settings():
@@ -340,23 +269,6 @@ class Run:
         return self.uncertainty.intervals(self.predict(lensed), level)
 
 
-def _checked(maps: np.ndarray, task: Task) -> NDArray[np.float32]:
-    """Refuses maps that no estimate can be made from; a network would give one all the same."""
-    refuse_unreal(maps)
-    maps = np.asarray(maps)
-    refuse_misshapen(maps, task)
-    if maps.dtype.kind not in "fiu":
-        raise LensingError(f"maps are of type {maps.dtype}: the network takes real numbers, µK")
-    maps = maps.astype(np.float32, copy=False)
-    bad = ~np.isfinite(maps).all(axis=(1, 2, 3))
-    if bad.any():
-        raise LensingError(
-            f"map {np.argmax(bad)} of {len(maps)} is not finite (NaN or infinite) everywhere: "
-            "there is no estimate from it"
-        )
-    return maps
-
-
 def load_run(workdir: str | Path) -> Run:
     """Opens a run's folder.
 
@@ -367,7 +279,7 @@ def load_run(workdir: str | Path) -> Run:
     config, epochs = read_config(workdir), checkpoints.read_epochs(workdir)
     path = workdir / CONFIG
     if config is None and epochs:
-        raise LensingError(f"{path} is missing: {_TRAIN_AGAIN}")
+        raise LensingError(f"{path} is missing: {TRAIN_AGAIN}")
     if config is None:
         raise LensingError(
             f"{workdir} holds no run (no {CONFIG}): train one with python -m trainer"
@@ -376,7 +288,7 @@ def load_run(workdir: str | Path) -> Run:
     for name, record in records.items():
         if changed := settings_changed(record.config, config.to_json()):
             raise LensingError(
-                f"{workdir / name} and {path} are of different runs ({changed}): {_TRAIN_AGAIN}"
+                f"{workdir / name} and {path} are of different runs ({changed}): {TRAIN_AGAIN}"
             )
     checkpoints.refuse_other_epochs(workdir, records)
     return Run(
@@ -387,63 +299,3 @@ def load_run(workdir: str | Path) -> Run:
         as_columns(epochs),
         config.plan,
     )
-
-
-def settings_changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    """Names what differs between two runs' settings, of those that make another run.
-
-    Args:
-      old: as config.json has them.
-      new: the same.
-
-    Returns:
-      A phrase for an error message, empty if they are one run's.
-    """
-    sides = [BEFORE | {"stream": _FIRST_STREAM} | unstamped(side) for side in (old, new)]
-    free = set(resumable(sides[0]))
-    lensing = [side.pop("lensing", {}) for side in sides]
-    plans = [side.pop("plan", None) or {} for side in sides]
-    if len({side["minutes"] is None for side in sides}) > 1:
-        free, plans = free - set(LENGTHS), [{}, {}]  # epochs of another kind
-    elif "minutes" in free:  # there may be more epochs, but each as long
-        plans = [{k: v for k, v in plan.items() if k != "epochs"} for plan in plans]
-    fixed = [{k: v for k, v in side.items() if k not in free} for side in sides]
-    return "; ".join(filter(None, map(differences, *zip(fixed, lensing, plans, strict=True))))
-
-
-def read_config(workdir: Path) -> RunConfig | None:
-    """Reads config.json; None where there is none.
-
-    Raises:
-      LensingError: the file is not a run's config.
-    """
-    path = workdir / CONFIG
-    if not path.exists():
-        return None
-    try:
-        values = strict_json.read(str(path))
-        if isinstance(values, dict) and "scaling" in values:
-            raise _OldRunError(
-                f"the run in {workdir} was made before networks took µK, and is not read any more: "
-                "train again in another folder"
-            )
-        return RunConfig.from_json(unstamped(values))
-    except _OldRunError:
-        raise
-    except LensingError as error:
-        raise LensingError(f"{path} is not a run's config: {error} ({_TRAIN_AGAIN})") from error
-
-
-class _OldRunError(LensingError):
-    """The run is of an older version of the trainer."""
-
-
-def write_config(workdir: Path, config: RunConfig) -> None:
-    """Writes config.json.
-
-    Raises:
-      LensingError: it cannot be written.
-    """
-    with replacing(workdir / CONFIG) as temporary:
-        text = json.dumps(stamped(config.to_json()), indent=2)
-        temporary.write_text(f"{text}\n", encoding="utf-8")

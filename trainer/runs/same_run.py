@@ -11,7 +11,7 @@ from lensing_tfds.errors import LensingError
 from lensing_tfds.records.stored_dataset import StoredDataset
 from trainer.data.source import STREAM
 from trainer.runs.resume import Stopped
-from trainer.runs.run import RunConfig, settings_changed
+from trainer.runs.run_config import RunConfig, settings_changed
 from trainer.settings.config import TrainerConfig
 
 

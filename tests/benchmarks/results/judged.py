@@ -16,7 +16,7 @@ from tests.estimators.test_reach import estimator, judged
 from trainer.networks import families
 from trainer.runs.history import COLUMNS, HISTORY, write_history
 from trainer.runs.plan import Plan
-from trainer.runs.run import RunConfig, write_config
+from trainer.runs.run_config import RunConfig, write_config
 
 QUADRATIC, ITERATED = "qe_tt_wiener", "qe_iterated_wiener"
 

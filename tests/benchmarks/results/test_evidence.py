@@ -20,7 +20,7 @@ from tests.benchmarks.results.judged import put
 from trainer.networks import families
 from trainer.runs.history import COLUMNS, HISTORY, write_history
 from trainer.runs.plan import Plan
-from trainer.runs.run import RunConfig, write_config
+from trainer.runs.run_config import RunConfig, write_config
 from trainer.settings.recipes import RECIPES
 
 UNET, CLOSED = Cell("v11", "unet"), Cell("v11", "iterated")
