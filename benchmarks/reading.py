@@ -41,6 +41,7 @@ def readers(data_dir: str) -> dict[str, Callable[[], Iterator[object]]]:
     import tensorflow_datasets as tfds
 
     from lensing_tfds.records.reading import evaluation_batches
+    from lensing_tfds.records.stored_dataset import read_dataset
     from trainer.data import stream
     from trainer.data.batches import for_keras
     from trainer.data.stored import StoredExamples
@@ -48,12 +49,13 @@ def readers(data_dir: str) -> dict[str, Callable[[], Iterator[object]]]:
 
     builder = tfds.builder(f"lensing/{CONFIG.name}", data_dir=data_dir)
     builder.download_and_prepare()
+    stored = read_dataset(str(builder.data_path))
     settings = {"model": "unet", "batch_size": BATCH, "augment": True}
     config = resolve(f"lensing/{CONFIG.name}", data_dir, CONFIG, **settings)
     files = [str(i.filename) for i in builder.info.splits["train"].file_instructions]
 
     def training():
-        return stream.training_batches(StoredExamples(builder), config, range(10**9))
+        return stream.training_batches(StoredExamples(stored), config, range(10**9))
 
     def for_tensorflow():
         with for_keras(training()) as (batches,):
@@ -61,7 +63,7 @@ def readers(data_dir: str) -> dict[str, Callable[[], Iterator[object]]]:
 
     def in_order():
         while True:
-            yield from evaluation_batches(builder, "train", BATCH)
+            yield from evaluation_batches(stored, "train", BATCH)
 
     def decoded_by_tfds():
         examples = builder.as_dataset(split="train").repeat()

@@ -58,8 +58,8 @@ def rates(version: str, data_dir: str, rounds: int = ROUNDS) -> NDArray[np.float
 
     lensing = VERSIONS[version]
     config = resolve(f"lensing/{version}", data_dir, lensing, model=MODEL)
-    builder = open_dataset(lensing, data_dir)
-    source = StoredExamples(builder)
+    stored = open_dataset(lensing, data_dir)
+    source = StoredExamples(stored)
     model = families.build(MODEL, source.task, measured_statistics(source), 0)
     endless = range(10**6)
     compile_network(model, config, len(endless))

@@ -11,13 +11,11 @@ from pathlib import Path
 import keras
 
 from lensing_tfds.configs import LensingConfig
-from lensing_tfds.cosmology import spectra_of
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records.datasets import find_config, open_dataset, refuse_another
 from lensing_tfds.records.locks import alone_in
 from lensing_tfds.records.storage import make_folder
 from lensing_tfds.records.stored_dataset import StoredDataset
-from lensing_tfds.sky.spectra import PowerSpectra
 from trainer.data import sources, stream
 from trainer.data.batches import Batches
 from trainer.data.fresh import FreshSkies
@@ -158,30 +156,30 @@ def _train(
     elif (workdir / HISTORY).exists():
         report(f"{workdir} has a {HISTORY} but no checkpoint: training from the beginning")
         (workdir / HISTORY).unlink()
-    builder = open_dataset(lensing, config.data_dir, report)
+    stored = open_dataset(lensing, config.data_dir, report)
     begun = time.monotonic()  # the minutes of the run
-    version = str(builder.version) if stopped is None else stopped.config.dataset_version
-    refuse_another(builder, lensing, version)
+    version = stored.version if stopped is None else stopped.config.dataset_version
+    refuse_another(stored, lensing, version)
     network = families.parse(config.model)
     if isinstance(network, FittedNetwork):
         settings = RunConfig(config, lensing, version)
-        closed_form.fit(network, settings, builder, workdir, stopped, report, callbacks)
+        closed_form.fit(network, settings, stored, workdir, stopped, report, callbacks)
         return load_run(workdir)
     if config.deterministic:
         use_deterministic_operations()
     if unused := devices.unused():
         report(unused)
-    source = sources.source_of(config, builder, simulators)
+    source = sources.source_of(config, stored, simulators)
     with source.running():
         return _train_on(
-            *(source, builder, config, lensing, version, workdir, stopped, begun),
+            *(source, stored, config, lensing, version, workdir, stopped, begun),
             *(report, live, model, callbacks, save_every),
         )
 
 
 def _train_on(
     source: Source,
-    builder: StoredDataset,
+    stored: StoredDataset,
     config: TrainerConfig,
     lensing: LensingConfig,
     version: str,
@@ -206,7 +204,7 @@ def _train_on(
         done, history, running = record.epoch, record.history, record.running
         plan = _plan_of(stopped, config, in_a_pass)
         model = stopped.restore(report)
-        refuse_other_steps(model, stopped, plan.steps_per_epoch, builder)
+        refuse_other_steps(model, stopped, plan.steps_per_epoch, stored)
         early = ended_early(history, config.patience)
         finished = early or plan.epochs <= done
         if finished:  # fewer epochs than a run has do not make it a shorter run
@@ -216,13 +214,9 @@ def _train_on(
         else:
             refuse_other_stream(stopped)
     elif model is None:
-
-        def table() -> PowerSpectra:
-            return spectra_of(lensing, str(builder.data_path))
-
         with signals_held() as signals:
             statistics = measured_statistics(source)
-            sample = training_sample(source, table, signals.obey)
+            sample = training_sample(source, stored.spectra, signals.obey)
             model = families.build(
                 *(config.model, source.task, statistics, config.seed, config.precision), sample
             )
@@ -233,7 +227,7 @@ def _train_on(
             f"{source.description}{resuming}"
         )
     if stopped is None:
-        plan, pace = _measured(model, builder, source, config, begun, network.starts_fitted)
+        plan, pace = _measured(model, stored, source, config, begun, network.starts_fitted)
     refuse_beyond_epoch(save_every, plan.steps_per_epoch)
     kept_plan = None if config.minutes is None else plan
     stream_of = STREAM if stopped is None else stopped.config.stream
@@ -250,12 +244,12 @@ def _train_on(
     if done:
         pace = Pace.of(history[-1], examples, plan.steps_per_epoch)
     elif stopped is not None:
-        pace = _pace_of(model, builder, source, config)
+        pace = _pace_of(model, stored, source, config)
     taken = 0 if running is None else running.steps
     report(_expectation(plan, done, taken, pace, in_a_pass))
     kept = Checkpoints(workdir, run_config.to_json(), history, best)
     stopwatch = Stopwatch(examples, 0.0 if running is None else running.seconds)
-    validation = stream.validation_batches(builder, config.batch_size)
+    validation = stream.validation_batches(stored, config.batch_size)
 
     input_report = InputReport(source) if isinstance(source, FreshSkies) else None
 
@@ -282,7 +276,7 @@ def _train_on(
                 *([LeftOutSteps(report)] if config.precision == "float16" else ()),
                 kept,
                 StopEarly(kept, config.patience),
-                *_tensorboard(workdir / "tensorboard", builder, report),
+                *_tensorboard(workdir / "tensorboard", stored, report),
                 Progress(plan, pace.validation, report, live, correlation, taken, input_report),
                 *callbacks,
                 epoch,
@@ -295,7 +289,7 @@ def _train_on(
 
 
 def _tensorboard(
-    folder: Path, builder: StoredDataset, report: Callable[[str], None]
+    folder: Path, stored: StoredDataset, report: Callable[[str], None]
 ) -> list[keras.callbacks.Callback]:
     """Returns the writers of losses and examples for TensorBoard, where TensorFlow is there."""
     if importlib.util.find_spec("tensorflow") is None:
@@ -304,7 +298,7 @@ def _tensorboard(
     from trainer.loop.shown_examples import ShownExamples
 
     losses = keras.callbacks.TensorBoard(folder, write_graph=False)
-    return [losses, ShownExamples(folder / "examples", builder)]
+    return [losses, ShownExamples(folder / "examples", stored)]
 
 
 def _plan_of(stopped: Stopped, config: TrainerConfig, in_a_pass: int) -> Plan:
@@ -325,7 +319,7 @@ def _plan_of(stopped: Stopped, config: TrainerConfig, in_a_pass: int) -> Plan:
 
 def _measured(
     model: keras.Model,
-    builder: StoredDataset,
+    stored: StoredDataset,
     source: Source,
     config: TrainerConfig,
     begun: float,
@@ -334,7 +328,7 @@ def _measured(
     """Measures a new network's pace, plans its run, and makes it ready to fit."""
     in_a_pass = steps_per_pass(source, config.batch_size)
     compile_network(model, config, in_a_pass * (config.epochs or 1))
-    pace = _pace_of(model, builder, source, config)
+    pace = _pace_of(model, stored, source, config)
     if config.minutes is None:
         assert config.epochs is not None, "one of the two is given"
         return Plan(config.epochs, in_a_pass), dataclasses.replace(pace, starting=0.0)
@@ -346,14 +340,14 @@ def _measured(
 
 
 def _pace_of(
-    model: keras.Model, builder: StoredDataset, source: Source, config: TrainerConfig
+    model: keras.Model, stored: StoredDataset, source: Source, config: TrainerConfig
 ) -> Pace:
     seconds = 1.0 if config.minutes is None else min(_MEASURING * 60 * config.minutes, 12.0)
     with ending_between_steps() as ending:
         return measure_pace(
             model,
             stream.training_batches(source, config, range(_MEASURED_STEPS)),
-            stream.validation_batches(builder, config.batch_size),
+            stream.validation_batches(stored, config.batch_size),
             seconds,
             [ending],
         )

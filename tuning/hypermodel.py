@@ -12,9 +12,7 @@ import keras_tuner
 
 from lensing_tfds.command_line import Suspended, Terminated
 from lensing_tfds.configs import LensingConfig
-from lensing_tfds.cosmology import spectra_of
 from lensing_tfds.records.datasets import open_dataset
-from lensing_tfds.sky.spectra import PowerSpectra
 from trainer.data import sources
 from trainer.data.measured import measured_statistics, training_sample
 from trainer.data.source import Source
@@ -60,13 +58,9 @@ class LensingHyperModel(keras_tuner.HyperModel):
     @functools.cached_property
     def _examples(self) -> tuple[Source, Sample]:
         """The first examples, and what is measured on them, which are the same for all trials."""
-        builder = open_dataset(self.lensing, self.config.data_dir)
-        source = sources.source_of(self.config.default_settings(self.lensing), builder, None)
-
-        def table() -> PowerSpectra:
-            return spectra_of(self.lensing, str(builder.data_path))
-
-        return source, training_sample(source, table)
+        stored = open_dataset(self.lensing, self.config.data_dir)
+        source = sources.source_of(self.config.default_settings(self.lensing), stored, None)
+        return source, training_sample(source, stored.spectra)
 
     def fit(
         self,

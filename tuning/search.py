@@ -168,9 +168,9 @@ def prepare(
     old = _refuse_another_search(workdir, config, lensing)
     if old is None and (workdir / CONFIG).exists():
         raise LensingError(f"{workdir} holds a training run: name another --workdir")
-    builder = open_dataset(lensing, config.data_dir, report)
-    version = str(builder.version) if old is None else old.dataset_version
-    refuse_another(builder, lensing, version)
+    stored = open_dataset(lensing, config.data_dir, report)
+    version = stored.version if old is None else old.dataset_version
+    refuse_another(stored, lensing, version)
     record = SearchRecord(config, lensing, version)
     write_search(workdir, record)
     make_folder(project(workdir))

@@ -7,13 +7,11 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeAlias
 
 from lensing_tfds.command_line import build_command
 from lensing_tfds.configs import DATASET_VERSION, LensingConfig, differences
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records import storage
-from lensing_tfds.records.shards import SplitPlan
 from lensing_tfds.records.stored_config import default_data_dir
 from lensing_tfds.records.stored_dataset import (
     PREPARED,
@@ -22,11 +20,7 @@ from lensing_tfds.records.stored_dataset import (
     refuse_damaged,
     unreadable,
 )
-from lensing_tfds.task import Task
 from lensing_tfds.versions import VERSIONS, dataset_name
-
-Opened: TypeAlias = StoredDataset | Any
-"""A dataset that we opened, or TFDS's builder of one, whose types are not known."""
 
 _VERSION = re.compile(r"\d+\.\d+\.\d+")  # of data, as a folder is named by it
 
@@ -57,31 +51,6 @@ def find_config(dataset: str, data_dir: str) -> LensingConfig:
         return VERSIONS[name]
     fields = f'{{"name": "{name}", "npix": ..., "lx": ...}}'  # the others are not known
     return _open_custom(name, data_dir, build_command(fields, data_dir)).config
-
-
-def stored(opened: Opened) -> StoredDataset:
-    """Returns a dataset that we opened, or one that TFDS did.
-
-    Raises:
-      LensingError: the dataset was not built by `lensing_tfds`, is damaged, or lies in another's
-        folder.
-    """
-    return opened if isinstance(opened, StoredDataset) else read_dataset(str(opened.data_path))
-
-
-def stored_config(opened: Opened) -> LensingConfig:
-    """The config that a dataset was built from, as its own metadata says; see `stored`."""
-    return stored(opened).config
-
-
-def task_of(opened: Opened) -> Task:
-    """The task that a dataset was made for; see `stored`."""
-    return stored(opened).task
-
-
-def split_plans(opened: Opened) -> list[SplitPlan]:
-    """A built dataset's shards, and the examples that each must have; see `stored`."""
-    return list(stored(opened).plans.values())
 
 
 def open_dataset(
@@ -122,7 +91,7 @@ def _build(config: LensingConfig, data_dir: str, report: Callable[[str], None]) 
 
 
 def refuse_another(
-    builder: Opened,
+    stored: StoredDataset,
     config: LensingConfig,
     version: str,
     known_as: str = "what the run was trained on",
@@ -130,7 +99,7 @@ def refuse_another(
     """Refuses a dataset that holds other examples than a run was made with.
 
     Args:
-      builder: the dataset.
+      stored: the dataset.
       config: the one that it should have.
       version: of its data.
       known_as: how the message calls the right dataset.
@@ -138,10 +107,10 @@ def refuse_another(
     Raises:
       LensingError: the message names what differs.
     """
-    here = stored_config(builder).to_json() | {"dataset_version": str(builder.version)}
+    here = stored.config.to_json() | {"dataset_version": stored.version}
     changed = differences(config.to_json() | {"dataset_version": version}, here)
     if changed:
-        raise LensingError(f"{builder.data_path} is not {known_as}: {changed}")
+        raise LensingError(f"{stored.data_path} is not {known_as}: {changed}")
 
 
 def open_built(name: str, data_dir: str) -> StoredDataset:

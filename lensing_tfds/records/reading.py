@@ -10,16 +10,15 @@ from collections.abc import Iterator, Sequence
 
 from lensing_tfds.errors import LensingError
 from lensing_tfds.prefetching import prefetched
-from lensing_tfds.records.datasets import Opened, stored
 from lensing_tfds.records.split_reader import Examples, SplitReader
-from lensing_tfds.records.stored_dataset import mending_command
+from lensing_tfds.records.stored_dataset import StoredDataset, mending_command
 
 _SPLIT = re.compile(r"(?P<name>\w+)(\[(?P<start>-?\d+)?:(?P<stop>-?\d+)?\])?")
 _OBJECT_BYTES = 2**25  # of objects in a bucket that are fetched together
 
 
 def evaluation_batches(
-    dataset: Opened,
+    stored: StoredDataset,
     split: str,
     batch_size: int,
     names: Sequence[str] | None = None,
@@ -27,7 +26,7 @@ def evaluation_batches(
     """Reads a split as the dataset stores it, in physical units.
 
     Args:
-      dataset: opened.
+      stored: the dataset.
       split: "train", "validation" or "test"; a slice as "train[:1000]" works too.
       batch_size: examples a batch; the last batch may be smaller.
       names: of the maps that are read; None for all.
@@ -40,7 +39,7 @@ def evaluation_batches(
     Raises:
       LensingError: a shard is damaged, or cannot be read.
     """
-    reader, indices = split_reader(dataset, split, names)
+    reader, indices = split_reader(stored, split, names)
     at_once = batch_size
     # A bucket makes one wait: few requests, each for much.
     if reader.is_remote:
@@ -52,12 +51,12 @@ def evaluation_batches(
 
 
 def split_reader(
-    dataset: Opened, split: str, names: Sequence[str] | None = None
+    stored: StoredDataset, split: str, names: Sequence[str] | None = None
 ) -> tuple[SplitReader, range]:
     """Opens a split.
 
     Args:
-      dataset: opened.
+      stored: the dataset.
       split: "train", "validation" or "test"; a slice as "train[:1000]" works too.
       names: of the maps that are read; None for all.
 
@@ -68,8 +67,7 @@ def split_reader(
       LensingError: there is no such split or slice; a shard is missing, or has more or fewer
         examples than it must.
     """
-    known = stored(dataset)
-    plans, folder = known.plans, known.data_path
+    plans, folder = stored.plans, stored.data_path
     match = _SPLIT.fullmatch(split)
     if match is None or match["name"] not in plans:
         raise LensingError(

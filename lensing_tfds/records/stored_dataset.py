@@ -11,10 +11,12 @@ from typing import Any
 from lensing_tfds import strict_json
 from lensing_tfds.command_line import build_command
 from lensing_tfds.configs import DATASET_VERSION, KAPPA, LENSED, SPLITS, LensingConfig
+from lensing_tfds.cosmology import spectra_of
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records import seals, storage
 from lensing_tfds.records.shards import SplitPlan, read_seal
 from lensing_tfds.records.stored_config import refuse_misplaced
+from lensing_tfds.sky.spectra import PowerSpectra
 from lensing_tfds.task import Task
 from lensing_tfds.versions import VERSIONS
 
@@ -55,6 +57,14 @@ class StoredDataset:
     def task(self) -> Task:
         """The task that it was made for."""
         return Task(self.config, self.version)
+
+    def spectra(self) -> PowerSpectra:
+        """Reads the spectra from which its skies were drawn.
+
+        Raises:
+          LensingError: its table of them is not there or damaged.
+        """
+        return spectra_of(self.config, self.data_path)
 
     def plan(self, split: str) -> SplitPlan:
         """Returns a split's shards.

@@ -20,13 +20,13 @@ from pipelines.cards.drawing import CMB_COLOURS, KAPPA_COLOURS, drawn
 _PANEL = 1.8  # inches
 
 
-def first_example(builder: StoredDataset, split: str = "test") -> dict[str, NDArray[np.float32]]:
+def first_example(stored: StoredDataset, split: str = "test") -> dict[str, NDArray[np.float32]]:
     """Reads the first example of a split.
 
     Returns:
       Its maps by feature, (npix, npix, channels).
     """
-    (batch,) = evaluation_batches(builder, f"{split}[:1]", 1)
+    (batch,) = evaluation_batches(stored, f"{split}[:1]", 1)
     return {name: values[0] for name, values in batch.items()}
 
 

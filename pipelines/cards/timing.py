@@ -9,27 +9,26 @@ import tempfile
 
 from lensing_tfds import cosmology
 from lensing_tfds.records import storage
-from lensing_tfds.records.datasets import stored_config
 from lensing_tfds.records.shards import ShardSpec, write_shard
 from lensing_tfds.records.stored_dataset import StoredDataset
 
 _PIXELS = 2**23  # of a map of each example: a shard as large as in a real dataset, 128 at 256²
 
 
-def seconds_per_example(builder: StoredDataset) -> float:
+def seconds_per_example(stored: StoredDataset) -> float:
     """Writes a shard of the dataset to a temporary folder, twice.
 
     Args:
-      builder: the dataset, opened; only its config and its table of spectra are read.
+      stored: the dataset, opened; only its config and its table of spectra are read.
 
     Returns:
       The second one's time, when all that is compiled is compiled, for one example and core.
     """
-    config = stored_config(builder)
+    config = stored.config
     count = max(1, min(_PIXELS // config.npix**2, config.num_examples["train"]))
     with tempfile.TemporaryDirectory() as folder:
         if config.cosmology is not None:
-            source, copy = (f"{path}/{cosmology.FILE}" for path in (builder.data_path, folder))
+            source, copy = (f"{path}/{cosmology.FILE}" for path in (stored.data_path, folder))
             with storage.reading(source) as table, storage.writing(copy) as file:
                 file.write(table.read())
         for name in ("first", "second"):

@@ -1,10 +1,9 @@
 import keras_tuner
 import pytest
 
-from lensing_tfds.records.datasets import task_of
 from trainer.data.stored import StoredExamples
 from trainer.networks import families
-from trainer.networks.physical import task_of as task_of_model
+from trainer.networks.physical import task_of
 from trainer.networks.stacks import StackSpace
 from tuning.config import SearchConfig
 from tuning.hypermodel import LensingHyperModel
@@ -15,21 +14,21 @@ from tuning.hypermodel import LensingHyperModel
     [("builder", 1, False), ("polarized_builder", 3, False), ("polarized_builder", 3, True)],
 )
 def test_a_network_takes_the_maps_of_its_dataset(name, channels, fresh, data_dir, request):
-    task = task_of(request.getfixturevalue(name))
+    task = request.getfixturevalue(name).task
     space = StackSpace().changed({"depth": [1], "width": [2]})
     dataset = f"lensing/{task.lensing.name}"
     config = SearchConfig(dataset=dataset, data_dir=data_dir, space=space, fresh=fresh)
     model = LensingHyperModel(config, task.lensing).build(keras_tuner.HyperParameters())
     assert model.input_shape == (None, 16, 16, channels)
     assert model.output_shape == (None, 16, 16, 1)
-    assert task_of_model(model) == task
+    assert task_of(model) == task
 
 
 @pytest.mark.parametrize("name", ["qe_unet", "unrolled"])
 def test_networks_that_begin_as_an_estimator_are_fitted_once_for_all_trials(
     name, polarized_builder, data_dir, monkeypatch
 ):
-    task, read = task_of(polarized_builder), []
+    task, read = polarized_builder.task, []
     family = families.FAMILIES[name]
     space = family.space().changed({"filters": [4, 8], "levels": [1], "blocks": [1]})
     config = SearchConfig(dataset=f"lensing/{task.lensing.name}", data_dir=data_dir, space=space)

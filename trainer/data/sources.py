@@ -7,9 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lensing_tfds.configs import LensingConfig
-from lensing_tfds.cosmology import spectra_of
 from lensing_tfds.errors import LensingError
-from lensing_tfds.records.datasets import task_of
 from lensing_tfds.records.stored_dataset import StoredDataset
 from lensing_tfds.symmetries import ORDER
 from trainer.data.fresh import FreshSkies
@@ -60,12 +58,12 @@ def refuse_impossible(
         )
 
 
-def source_of(config: TrainerConfig, builder: StoredDataset, simulators: int | None) -> Source:
+def source_of(config: TrainerConfig, stored: StoredDataset, simulators: int | None) -> Source:
     """Returns the examples of a run.
 
     Args:
       config: its settings.
-      builder: its dataset.
+      stored: its dataset.
       simulators: processes that simulate fresh skies; None for as many as leave the backend what
         it needs.
 
@@ -73,9 +71,9 @@ def source_of(config: TrainerConfig, builder: StoredDataset, simulators: int | N
       LensingError: the dataset is damaged, or there is too little memory.
     """
     if not config.fresh:
-        return StoredExamples(builder, config.max_examples)
-    task = task_of(builder)
-    table = spectra_of(task.lensing, str(builder.data_path))
+        return StoredExamples(stored, config.max_examples)
+    task = stored.task
+    table = stored.spectra()
     number = simulators or _usual_simulators()
     source = FreshSkies(task, table, config, number)
     needed, limit = source.memory + number * _SIMULATOR_BYTES, _available()

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lensing_tfds.prefetching import prefetched
-from lensing_tfds.records.datasets import stored_config, task_of
 from lensing_tfds.records.reading import evaluation_batches, split_reader
 from lensing_tfds.records.stored_dataset import StoredDataset
 from trainer.data.order import windows
@@ -29,29 +28,29 @@ class StoredExamples:
     """The first examples of a dataset's training split, by index; a `source.Source`.
 
     Args:
-      builder: the dataset.
+      stored: the dataset.
       max_examples: how many; None for all.
 
     Raises:
       LensingError: there are fewer, or a shard is missing or damaged.
     """
 
-    def __init__(self, builder: StoredDataset, max_examples: int | None = None):
-        self.task = task_of(builder)
-        config = stored_config(builder)
+    def __init__(self, stored: StoredDataset, max_examples: int | None = None):
+        self.task = stored.task
+        config = stored.config
         self.examples_per_epoch = config.number_of_first("train", max_examples)
         self.description = f"{self.examples_per_epoch:,} examples of lensing/{config.name}"
         self.is_augmented = False
-        self._builder = builder
+        self._stored = stored
         self._names = (self.task.inputs.name, self.task.labels.name)
-        self._reader, _ = split_reader(builder, f"train[:{self.examples_per_epoch}]", self._names)
+        self._reader, _ = split_reader(stored, f"train[:{self.examples_per_epoch}]", self._names)
 
     def running(self) -> contextlib.AbstractContextManager[None]:
         return contextlib.nullcontext()
 
     def first(self, number: int) -> Iterator[Maps]:
         split = f"train[:{min(number, self.examples_per_epoch)}]"
-        return evaluation_batches(self._builder, split, _BATCH_SIZE, self._names)
+        return evaluation_batches(self._stored, split, _BATCH_SIZE, self._names)
 
     def batches(self, steps: range, seed: int, batch_size: int) -> Iterator[Maps]:
         for epoch, batches in passes_of(steps, steps_per_pass(self, batch_size)):

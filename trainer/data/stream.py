@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from lensing_tfds.records.datasets import task_of
 from lensing_tfds.records.reading import evaluation_batches
 from lensing_tfds.records.stored_dataset import StoredDataset
 from lensing_tfds.task import Task
@@ -50,15 +49,15 @@ def _training_pairs(source: Source, config: TrainerConfig, steps: range) -> Iter
         raise RuntimeError(f"there are batches of more than {len(steps)} steps")
 
 
-def validation_batches(builder: StoredDataset, batch_size: int) -> Batches:
+def validation_batches(stored: StoredDataset, batch_size: int) -> Batches:
     """Streams the validation split in order: batches as `training_batches` has, not augmented."""
-    task = task_of(builder)
-    examples = builder.plan("validation").num_examples
+    task = stored.task
+    examples = stored.plan("validation").num_examples
     names = (task.inputs.name, task.labels.name)
 
     def begin(first: int) -> Iterator[Pair]:
         split = f"validation[{first * batch_size}:]"
-        for maps in evaluation_batches(builder, split, batch_size, names):
+        for maps in evaluation_batches(stored, split, batch_size, names):
             yield _pair(maps, task)
 
     return Batches(task, math.ceil(examples / batch_size), begin)

@@ -13,9 +13,7 @@ from pathlib import Path
 import keras
 from numpy.typing import NDArray
 
-from lensing_tfds.cosmology import spectra_of
 from lensing_tfds.records import reading
-from lensing_tfds.records.datasets import task_of
 from lensing_tfds.records.stored_dataset import StoredDataset
 from trainer.loop.callbacks import Checkpoints, Stopwatch
 from trainer.loop.interruption import saying_what_is_kept, signals_held
@@ -37,7 +35,7 @@ _BATCH_SIZE = 16
 def fit(
     network: FittedNetwork,
     config: RunConfig,
-    builder: StoredDataset,
+    stored: StoredDataset,
     workdir: Path,
     stopped: Stopped | None,
     report: Callable[[str], None],
@@ -48,7 +46,7 @@ def fit(
     Args:
       network: that the config names.
       config: of the run.
-      builder: of its dataset.
+      stored: of its dataset.
       workdir: the run's folder.
       stopped: the run so far; None to begin with.
       report: prints a line.
@@ -58,7 +56,7 @@ def fit(
       TooFewExamplesError: there are too few examples for the gains.
       LensingError: the dataset is damaged, or the folder cannot be written.
     """
-    task, name = task_of(builder), config.trainer.model
+    task, name = stored.task, config.trainer.model
     number = task.lensing.number_of_first("train", config.trainer.max_examples)
     history = () if stopped is None else stopped.record.history
     best = None if stopped is None else stopped.best
@@ -87,11 +85,11 @@ def fit(
     with saying_what_is_kept(where), signals_held() as signals:
 
         def examples() -> Iterator[Mapping[str, NDArray]]:
-            for batch in reading.evaluation_batches(builder, f"train[:{number}]", _BATCH_SIZE):
+            for batch in reading.evaluation_batches(stored, f"train[:{number}]", _BATCH_SIZE):
                 signals.obey()
                 yield batch
 
-        table = spectra_of(config.lensing, str(builder.data_path))
+        table = stored.spectra()
         scaling = measure_scaling(examples(), task) if model is None else scaling_of(model)
         error = StandardisedError(scaling.label_std)
         fits = network.fit(task, table, scaling, examples, model)
@@ -103,7 +101,7 @@ def fit(
             for callback in told:
                 callback.set_model(model)
                 callback.on_test_begin()
-            validation = reading.evaluation_batches(builder, f"validation[:{few}]", _BATCH_SIZE)
+            validation = reading.evaluation_batches(stored, f"validation[:{few}]", _BATCH_SIZE)
             loss, correlation = keras.metrics.Mean(), MapCorrelation()
             for batch in validation:
                 signals.obey()

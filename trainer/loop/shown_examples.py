@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from estimators.ensemble import SkyEnsemble
 from estimators.power_spectra import BandPowers, measure
-from lensing_tfds.records.datasets import task_of
 from lensing_tfds.records.reading import evaluation_batches
 from lensing_tfds.records.stored_dataset import StoredDataset
 from trainer.loop.averages import averages_for_weights
@@ -34,20 +33,20 @@ class ShownExamples(keras.callbacks.Callback):
 
     Args:
       folder: where the events go.
-      builder: the dataset; the first examples of its validation split are shown.
+      stored: the dataset; the first examples of its validation split are shown.
     """
 
-    def __init__(self, folder: Path, builder: StoredDataset):
+    def __init__(self, folder: Path, stored: StoredDataset):
         super().__init__()
-        self._folder, self._builder = folder, builder
+        self._folder, self._stored = folder, stored
         self._spent = 0.0
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        task = task_of(self._builder)
+        task = self._stored.task
         number = min(_EXAMPLES, task.lensing.num_examples["validation"])
-        (batch,) = evaluation_batches(self._builder, f"validation[:{number}]", number)
+        (batch,) = evaluation_batches(self._stored, f"validation[:{number}]", number)
         self._maps, self._truth = batch[task.inputs.name], batch[task.labels.name][..., 0]
-        self._bands = SkyEnsemble.of(task.lensing, str(self._builder.data_path)).bands
+        self._bands = SkyEnsemble.of(task.lensing, self._stored.data_path).bands
         self._writer = tf.summary.create_file_writer(str(self._folder))
         self._begun = time.monotonic()
 

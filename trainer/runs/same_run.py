@@ -62,7 +62,7 @@ def _why(old: TrainerConfig, new: TrainerConfig) -> str:
 
 
 def refuse_other_steps(
-    model: keras.Model, stopped: Stopped, steps: int, builder: StoredDataset
+    model: keras.Model, stopped: Stopped, steps: int, stored: StoredDataset
 ) -> None:
     """Makes sure that the dataset gives as many batches as when the checkpoint was written.
 
@@ -70,7 +70,7 @@ def refuse_other_steps(
       model: the checkpoint's.
       stopped: the run.
       steps: of an epoch, now.
-      builder: of the dataset.
+      stored: of the dataset.
 
     Raises:
       LensingError: it does not.
@@ -83,5 +83,5 @@ def refuse_other_steps(
         raise LensingError(
             f"{path} is of {taken - of_running} steps in {epochs} epochs"
             f"{f' and {of_running} more' if of_running else ''}, but an epoch has {steps} steps "
-            f"now: {builder.data_path} is not what the run was trained on"
+            f"now: {stored.data_path} is not what the run was trained on"
         )

@@ -12,7 +12,7 @@ import lensing_tfds
 from lensing_tfds import LensingError
 from lensing_tfds.lensing_tfds_dataset_builder import Builder
 from lensing_tfds.records import shards, storage
-from lensing_tfds.records.datasets import open_built, stored_config
+from lensing_tfds.records.datasets import open_built
 from lensing_tfds.records.reading import evaluation_batches
 from pipelines import verify
 
@@ -55,11 +55,11 @@ def test_a_dataset_is_built_opened_and_streamed(bucket, tiny):
     names = {name.rpartition("/")[2] for name in bucket.find("maps")}
     assert "lensing-train.tfrecord-00002-of-00003.crc32c" in names
     assert not any("unfinished" in name for name in names)
-    builder = open_built("tiny", BUCKET)
-    assert stored_config(builder).to_json() == tiny.to_json()
+    stored = open_built("tiny", BUCKET)
+    assert stored.config.to_json() == tiny.to_json()
     for split, count in tiny.num_examples.items():
         expected = lensing_tfds.simulate(tiny, split, range(count))
-        batches = list(evaluation_batches(builder, split, batch_size=7))
+        batches = list(evaluation_batches(stored, split, batch_size=7))
         for name in expected:
             examples = np.concatenate([batch[name] for batch in batches])
             np.testing.assert_array_equal(examples, expected[name])

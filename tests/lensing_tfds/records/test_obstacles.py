@@ -15,7 +15,7 @@ import tensorflow_datasets as tfds
 from lensing_tfds import LensingError
 from lensing_tfds.lensing_tfds_dataset_builder import Builder
 from lensing_tfds.records import shards, storage
-from lensing_tfds.records.datasets import absolute_data_dir, split_plans
+from lensing_tfds.records.datasets import absolute_data_dir
 from lensing_tfds.records.local_executor import write_locally
 from lensing_tfds.records.reading import evaluation_batches
 from lensing_tfds.records.stored_dataset import read_dataset
@@ -73,7 +73,8 @@ def unreadable(monkeypatch):
 def test_a_shard_that_may_not_be_read_is_named_and_written_again(tmp_path, tiny, built, unreadable):
     shard = shard_of(built)
     unreadable.add(str(shard))
-    (spec,) = [s for p in split_plans(built) for s in p.shards() if s.path == str(shard)]
+    plan = read_dataset(str(built.data_path)).plan("train")
+    (spec,) = [s for s in plan.shards() if s.path == str(shard)]
     line = f"cannot read {shard}: Permission denied: let your user"
     assert f"cannot be verified: {line}" in shards.damage(spec)
     with pytest.raises(LensingError, match=line):

@@ -15,7 +15,7 @@ from lensing_tfds import LensingError, simulate
 from lensing_tfds.configs import DATASET_VERSION, LensingConfig
 from lensing_tfds.lensing_tfds_dataset_builder import Builder
 from lensing_tfds.records import reading, seals, shards, split_reader, storage, tfrecord
-from lensing_tfds.records.datasets import open_built, split_plans
+from lensing_tfds.records.datasets import open_built
 from trainer.data import stream
 from trainer.data.source import steps_per_pass
 from trainer.data.stored import StoredExamples
@@ -92,28 +92,27 @@ DAMAGES = {
 }
 
 
-def in_order(builder, split):
-    return list(reading.evaluation_batches(builder, split, 8))
+def in_order(stored, split):
+    return list(reading.evaluation_batches(stored, split, 8))
 
 
-def a_slice(builder, split):
-    return list(reading.evaluation_batches(builder, f"{split}[-17:]", 8))  # the last shard
+def a_slice(stored, split):
+    return list(reading.evaluation_batches(stored, f"{split}[-17:]", 8))  # the last shard
 
 
-def training_stream(builder, split, max_examples=None):
+def training_stream(stored, split, max_examples=None):
     settings = resolve("lensing/tiny", "", TINY, model="1x4-3", batch_size=16, epochs=2)
-    source = StoredExamples(builder, max_examples)
+    source = StoredExamples(stored, max_examples)
     steps = 2 * steps_per_pass(source, settings.batch_size)
     return list(stream.training_batches(source, settings, range(steps)))
 
 
-def validation_stream(builder, split):
-    return list(stream.validation_batches(builder, 4))
+def validation_stream(stored, split):
+    return list(stream.validation_batches(stored, 4))
 
 
-def without_tensorflow(builder, split):
-    (plan,) = [plan for plan in split_plans(builder) if plan.split == split]
-    return [list(shards.read_shard(spec)) for spec in plan.shards()]
+def without_tensorflow(stored, split):
+    return [list(shards.read_shard(spec)) for spec in stored.plan(split).shards()]
 
 
 READERS = {
@@ -130,12 +129,12 @@ READERS = {
 def test_every_reader_names_the_shard_and_what_is_wrong_with_it(dataset, read, damage):
     split = READERS[read]
     shard = shard_of(dataset, split)
-    builder = opened(dataset)
-    read(builder, split)  # it can
+    stored = opened(dataset)
+    read(stored, split)  # it can
     damage(shard)
     message = f"shard {re.escape(str(shard))} {DAMAGES[damage]}"
     with pytest.raises(LensingError, match=message):
-        read(builder, split)
+        read(stored, split)
 
 
 @pytest.mark.parametrize(
@@ -146,13 +145,13 @@ def test_a_shard_that_is_damaged_while_it_is_read_is_no_end_either(
     dataset, monkeypatch, read, damage
 ):
     """Sizes were right when the reading began."""
-    builder = opened(dataset)
+    stored = opened(dataset)
     sizes = storage.sizes(str(dataset))
     monkeypatch.setattr(storage, "sizes", lambda folder: sizes)
     damage(shard_of(dataset))
     message = f"shard {re.escape(str(shard_of(dataset)))} {DAMAGES[damage]}"
     with pytest.raises(LensingError, match=message):
-        read(builder, "train")
+        read(stored, "train")
 
 
 @pytest.mark.parametrize("split", ["train", "train[:3]", "train[15:17]", "train[20:]", "test[4:9]"])
@@ -199,10 +198,10 @@ def test_another_datasets_shards_of_the_same_shape_are_refused(dataset, tmp_path
     shard = shard_of(dataset, split)
     for name in (shard.name, f"{shard.name}{seals.SHARD_SEAL}"):
         shutil.copyfile(tmp_path / "lensing" / "other" / DATASET_VERSION / name, dataset / name)
-    builder = opened(dataset)
+    stored = opened(dataset)
     message = f"shard {shard} holds other examples"
     with pytest.raises(LensingError, match=message):
-        read(builder, split)
+        read(stored, split)
 
 
 def test_no_shard_is_looked_at_before_it_is_due(dataset, monkeypatch):

@@ -13,7 +13,7 @@ from lensing_tfds import LensingConfig, LensingError, cosmology, simulate
 from lensing_tfds.configs import DATASET_VERSION
 from lensing_tfds.lensing_tfds_dataset_builder import Builder
 from lensing_tfds.records import reading, seals, shards
-from lensing_tfds.records.datasets import open_built, split_plans
+from lensing_tfds.records.datasets import open_built
 from lensing_tfds.records.stored_dataset import read_dataset
 from lensing_tfds.sky import spectra
 from pipelines import verify
@@ -125,8 +125,7 @@ def test_a_changed_number_of_examples_is_not_used(tmp_path, dataset):
 
 def test_a_damaged_seal_of_a_shard_is_named_and_a_new_one_is_made(dataset, tmp_path):
     before = contents(dataset)
-    plans = split_plans(read_dataset(str(dataset)))
-    for spec in plans[0].shards():
+    for spec in read_dataset(str(dataset)).plan("train").shards():
         path = pathlib.Path(spec.seal_path)
         for content in damaged(path.read_bytes()):
             path.write_bytes(content)
