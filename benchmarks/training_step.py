@@ -53,8 +53,8 @@ def rates(version: str, data_dir: str, rounds: int = ROUNDS) -> NDArray[np.float
     from trainer.data import stream
     from trainer.data.measured import measured_statistics
     from trainer.data.stored import StoredExamples
+    from trainer.loop.compiling import compile_network
     from trainer.networks import families
-    from trainer.train import compile_network
 
     lensing = VERSIONS[version]
     config = resolve(f"lensing/{version}", data_dir, lensing, model=MODEL)

@@ -88,7 +88,7 @@ def unmeasured():
     from tests.paces import given
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("trainer.train.measure_pace", given)
+        patch.setattr("trainer.loop.planning.measure_pace", given)
         yield
 
 

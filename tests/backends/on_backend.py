@@ -11,6 +11,7 @@ import sys
 import keras
 import numpy as np
 
+import trainer.loop.planning
 import trainer.train
 from lensing_tfds import simulate
 from tests.paces import given
@@ -40,6 +41,6 @@ def take_up(folder: pathlib.Path) -> None:
 
 if __name__ == "__main__":
     setattr(iterated, "are_enough", lambda correlations: len(correlations) >= 2)  # noqa: B010
-    setattr(trainer.train, "measure_pace", given)  # noqa: B010
+    setattr(trainer.loop.planning, "measure_pace", given)  # noqa: B010
     take_up(pathlib.Path(sys.argv[1]))
     print(keras.backend.backend())

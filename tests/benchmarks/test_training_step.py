@@ -5,9 +5,9 @@ import pytest
 
 from benchmarks import training_step
 from tests.trainer.tasks import statistics, task
+from trainer.loop.compiling import compile_network
 from trainer.networks import families
 from trainer.settings.config import resolve
-from trainer.train import compile_network
 
 
 def test_a_bare_step_is_a_step_of_the_trainer():

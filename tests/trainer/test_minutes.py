@@ -9,10 +9,10 @@ import sys
 
 import pytest
 
-import trainer.train
 from lensing_tfds.errors import LensingError
 from tests.trainer.test_train import assert_same_run
 from trainer.__main__ import main
+from trainer.loop import planning
 from trainer.loop.callbacks import Progress
 from trainer.loop.pace import measure_pace
 from trainer.runs.checkpoints import BEST, LAST, load, read_record, save
@@ -26,8 +26,9 @@ STEP, VALIDATION = 0.8, 2.0  # 5 epochs of 3 steps fit into half a minute; a pas
 KILLED = """
 import os, signal, sys
 import keras
-import trainer.train
+from trainer.loop import planning
 from trainer.settings.config import TrainerConfig
+from trainer.train import train
 from trainer.runs.plan import Pace, planned
 
 class Kill(keras.callbacks.Callback):
@@ -35,10 +36,10 @@ class Kill(keras.callbacks.Callback):
         if epoch == 1:
             os.kill(os.getpid(), signal.SIGKILL)
 
-trainer.train.measure_pace = lambda *_: Pace({step}, {validation})
-trainer.train.planned = lambda minutes, _, pace: planned(minutes, 0.0, pace)
+planning.measure_pace = lambda *_: Pace({step}, {validation})
+planning.planned = lambda minutes, _, pace: planned(minutes, 0.0, pace)
 config = TrainerConfig.from_json({config})
-trainer.train.train(config, sys.argv[1], callbacks=[Kill()])
+train(config, sys.argv[1], callbacks=[Kill()])
 """
 
 
@@ -48,8 +49,8 @@ def quiet(line: str) -> None:
 
 def set_pace(patch: pytest.MonkeyPatch, step: float) -> None:
     """Has a network take so many seconds a step, and nothing to get ready."""
-    patch.setattr(trainer.train, "measure_pace", lambda *_: Pace(step, VALIDATION))
-    patch.setattr(trainer.train, "planned", lambda minutes, _, pace: planned(minutes, 0.0, pace))
+    patch.setattr(planning, "measure_pace", lambda *_: Pace(step, VALIDATION))
+    patch.setattr(planning, "planned", lambda minutes, _, pace: planned(minutes, 0.0, pace))
 
 
 @pytest.fixture
@@ -126,8 +127,8 @@ def test_the_time_of_real_steps_decides(halfminute, tmp_path, monkeypatch):
         pace = measure_pace(*arguments)
         return Pace(200 * pace.step, 200 * pace.validation)
 
-    monkeypatch.setattr(trainer.train, "measure_pace", slowed)
-    monkeypatch.setattr(trainer.train, "_MEASURING", 0.001)
+    monkeypatch.setattr(planning, "measure_pace", slowed)
+    monkeypatch.setattr(planning, "_MEASURING", 0.001)
     run = train(dataclasses.replace(halfminute, minutes=3.0), tmp_path, quiet)
     assert len(run.history["epoch"]) == run.plan.epochs
     assert run.plan.steps >= 1

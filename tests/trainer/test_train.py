@@ -18,13 +18,14 @@ from lensing_tfds.records.reading import evaluation_batches
 from lensing_tfds.task import Task
 from tests.trainer.tasks import statistics, task
 from trainer.loop.callbacks import Checkpoints
+from trainer.loop.compiling import compile_network
 from trainer.networks import families
 from trainer.networks.physical import scaling_of
 from trainer.runs.checkpoints import BEST, LAST, load, read_record, save
 from trainer.runs.run import load_run
 from trainer.serving import export
 from trainer.settings.config import BEFORE
-from trainer.train import compile_network, train
+from trainer.train import train
 
 
 def quiet(line: str) -> None:

@@ -14,7 +14,7 @@ from lensing_tfds.errors import LensingError
 from trainer.loop.averages import averages_for_weights
 from trainer.loop.input_report import InputReport
 from trainer.runs import checkpoints
-from trainer.runs.history import HISTORY, Row, ended_early, row_of, write_history
+from trainer.runs.history import HISTORY, Row, ended_early, last_epoch, row_of, write_history
 from trainer.runs.plan import Pace, Plan, duration
 
 _STEPS_BETWEEN_LOSS_CHECKS = 20  # each waits for the device
@@ -105,7 +105,7 @@ class Checkpoints(keras.callbacks.Callback):
     @property
     def epochs(self) -> int:
         """Finished epochs that are kept."""
-        return checkpoints.Record(self.config, tuple(self.history)).epoch
+        return last_epoch(self.history)
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         self.keep(row_of(epoch + 1, logs))

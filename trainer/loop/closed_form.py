@@ -7,8 +7,7 @@ one. There, "loss" is 1 - ρ² of the least squares, and the validation columns 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 
 import keras
 from numpy.typing import NDArray
@@ -19,6 +18,7 @@ from trainer.loop.callbacks import Checkpoints, Stopwatch
 from trainer.loop.interruption import saying_what_is_kept, signals_held
 from trainer.loop.losses import StandardisedError
 from trainer.loop.metrics import MapCorrelation
+from trainer.loop.session import Session
 from trainer.networks.family import FittedNetwork
 from trainer.networks.physical import scaling_of
 from trainer.networks.scaling import measure_scaling
@@ -33,29 +33,23 @@ _BATCH_SIZE = 16
 
 
 def fit(
-    network: FittedNetwork,
-    config: RunConfig,
-    stored: StoredDataset,
-    workdir: Path,
-    stopped: Stopped | None,
-    report: Callable[[str], None],
-    callbacks: Sequence[keras.callbacks.Callback],
+    session: Session, network: FittedNetwork, stored: StoredDataset, stopped: Stopped | None
 ) -> None:
     """Fits the stages that a run has not.
 
     Args:
-      network: that the config names.
-      config: of the run.
-      stored: of its dataset.
-      workdir: the run's folder.
+      session: the call of `train`; its callbacks are told of each stage as of an epoch, after those
+        that keep the run.
+      network: that its config names.
+      stored: the dataset.
       stopped: the run so far; None to begin with.
-      report: prints a line.
-      callbacks: told of each stage as of an epoch, after those that keep the run.
 
     Raises:
       TooFewExamplesError: there are too few examples for the gains.
       LensingError: the dataset is damaged, or the folder cannot be written.
     """
+    config = RunConfig(session.config, session.lensing, stored.version)
+    workdir, report = session.workdir, session.report
     task, name = stored.task, config.trainer.model
     number = task.lensing.number_of_first("train", config.trainer.max_examples)
     history = () if stopped is None else stopped.record.history
@@ -77,7 +71,7 @@ def fit(
         + (f", resuming after stage {len(history)}" if history else "")
     )
     few = min(VALIDATED, task.lensing.num_examples["validation"])
-    told = [Stopwatch(number), kept, *callbacks]
+    told = [Stopwatch(number), kept, *session.callbacks]
 
     def where() -> str:
         return f"the same command goes on after stage {len(kept.history)}"

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records.storage import replacing
 from lensing_tfds.release import stamped
-from trainer.runs.history import HISTORY, Row, read_history
+from trainer.runs.history import HISTORY, Row, last_epoch, read_history
 from trainer.runs.run_config import TRAIN_AGAIN
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Record:
     @property
     def epoch(self) -> int:
         """The last finished epoch, counted from 1; 0 before the first."""
-        return int(self.history[-1]["epoch"]) if self.history else 0
+        return last_epoch(self.history)
 
 
 def save(model: keras.Model, path: Path, record: Record) -> None:

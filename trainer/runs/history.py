@@ -89,6 +89,11 @@ def write_history(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
             writer.writerow({**row, "epoch": int(row["epoch"])})
 
 
+def last_epoch(rows: Sequence[Row]) -> int:
+    """Returns the last finished epoch, counted from 1; 0 before the first."""
+    return int(rows[-1]["epoch"]) if rows else 0
+
+
 def ended_early(rows: Sequence[Row], patience: int | None) -> bool:
     """Whether so many epochs have passed since the one of the lowest validation loss.
 

@@ -14,7 +14,9 @@ from trainer.loop.averages import averages_for_weights, swap_averages
 from trainer.runs import checkpoints
 from trainer.runs.checkpoints import ALL, BEST, LAST, RUNNING, Record
 from trainer.runs.history import HISTORY, Row, read_history
+from trainer.runs.plan import Plan
 from trainer.runs.run_config import CONFIG, RunConfig, read_config, settings_changed
+from trainer.settings.config import TrainerConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +41,26 @@ class Stopped:
     best: Row | None
     repair: tuple[str, str] | None
     faults: tuple[str, ...]
+
+    def plan(self, config: TrainerConfig, steps_per_pass: int) -> Plan:
+        """Returns the run's plan: its own, or with as many epochs as are asked for now.
+
+        Args:
+          config: the settings that are asked for now, with which it may go on.
+          steps_per_pass: steps that take each training example once.
+        """
+        old, done = self.config, self.record.epoch
+        if config.epochs is not None:
+            return Plan(max(config.epochs, done), steps_per_pass)
+        assert config.minutes is not None and old.plan is not None, "what may change is as it was"
+        assert old.trainer.minutes is not None
+        if config.minutes == old.trainer.minutes:
+            return old.plan
+        if not done:
+            epochs = round(old.plan.epochs * config.minutes / old.trainer.minutes)
+            return dataclasses.replace(old.plan, epochs=max(1, epochs))
+        mean = sum(row["seconds"] for row in self.record.history if row["epoch"]) / done
+        return dataclasses.replace(old.plan, epochs=max(done, int(60 * config.minutes / mean)))
 
     def restore(self, report: Callable[[str], None]) -> keras.Model:
         """Repairs the checkpoints and loads the network.

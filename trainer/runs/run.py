@@ -36,7 +36,7 @@ from trainer.networks.family import FittedNetwork
 from trainer.networks.maps import checked_maps
 from trainer.networks.memory import MemoryEstimate
 from trainer.runs import checkpoints
-from trainer.runs.history import as_columns, ended_early
+from trainer.runs.history import as_columns, ended_early, last_epoch
 from trainer.runs.plan import Plan
 from trainer.runs.run_config import CONFIG, TRAIN_AGAIN, read_config, settings_changed
 from trainer.settings.config import TrainerConfig
@@ -147,8 +147,7 @@ class Run:
         ]
         epochs = self.config.epochs if self.plan is None else self.plan.epochs
         assert epochs is not None, "minutes have a plan"
-        done = max((row["epoch"] for row in rows), default=0)
-        return done >= epochs or ended_early(rows, self.config.patience)
+        return last_epoch(rows) >= epochs or ended_early(rows, self.config.patience)
 
     @functools.cached_property
     def uncertainty(self) -> Uncertainty | None:

@@ -14,8 +14,8 @@ from tests.trainer.tasks import statistics, task
 from trainer.data import stream
 from trainer.data.batches import for_keras
 from trainer.data.source import Maps, passes_of, steps_per_pass
+from trainer.loop.compiling import compile_network
 from trainer.networks import families
-from trainer.train import compile_network
 
 TQU = task(16, "TQU")
 EXAMPLES = 10

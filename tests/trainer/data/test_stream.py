@@ -9,8 +9,8 @@ from trainer.data import stored, stream
 from trainer.data.batches import for_keras
 from trainer.data.source import steps_per_pass
 from trainer.data.stored import StoredExamples
+from trainer.loop.compiling import compile_network
 from trainer.networks import families
-from trainer.train import compile_network
 
 
 def read(builder, config, initial_epoch: int = 0) -> list[np.ndarray]:

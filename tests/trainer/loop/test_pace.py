@@ -10,9 +10,9 @@ from tests.trainer.tasks import statistics, task
 from trainer.data import stream
 from trainer.data.batches import for_keras
 from trainer.data.stored import StoredExamples
+from trainer.loop.compiling import compile_network
 from trainer.loop.pace import measure_pace
 from trainer.networks import families
-from trainer.train import compile_network
 
 SECONDS = 0.05
 

@@ -42,7 +42,7 @@ def uninterrupted(overnight, tmp_path_factory):
     """The folder of the same run, never stopped; its pace is measured, which changes nothing."""
     workdir = tmp_path_factory.mktemp("runs") / "uninterrupted"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("trainer.train.measure_pace", measure_pace)
+        patch.setattr("trainer.loop.planning.measure_pace", measure_pace)
         train(overnight, workdir, quiet)
     return workdir
 
@@ -151,9 +151,10 @@ def test_an_epoch_that_lacks_its_validation_only_is_validated(overnight, uninter
 KILLED = """
 import os, random, signal, sys
 import keras
-import trainer.train
 from tests.paces import given
+from trainer.loop import planning
 from trainer.settings.config import TrainerConfig
+from trainer.train import train
 
 class Kill(keras.callbacks.Callback):
     left = random.Random(int(sys.argv[2])).randint(2, 7)
@@ -162,9 +163,9 @@ class Kill(keras.callbacks.Callback):
         if self.left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
-trainer.train.measure_pace = given
+planning.measure_pace = given
 config = TrainerConfig.from_json({config})
-trainer.train.train(config, sys.argv[1], callbacks=[Kill()], save_every=1)
+train(config, sys.argv[1], callbacks=[Kill()], save_every=1)
 """
 
 
@@ -294,7 +295,7 @@ def test_without_its_last_epoch_a_run_goes_on_from_the_step_after(
 def test_steps_that_no_epoch_has_are_refused_before_a_network_is_built(
     overnight, tmp_path, every, message, monkeypatch
 ):
-    monkeypatch.setattr("trainer.train.measured_statistics", None)
+    monkeypatch.setattr("trainer.loop.preparation.measured_statistics", None)
     with pytest.raises(LensingError, match=message):
         train(overnight, tmp_path, quiet, save_every=every)
     assert not list(tmp_path.glob("*.keras"))

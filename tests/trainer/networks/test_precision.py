@@ -11,12 +11,12 @@ from lensing_tfds.configs import DATASET_VERSION, LensingConfig
 from lensing_tfds.simulation import simulate
 from lensing_tfds.task import Task
 from tests.trainer.networks.kinds import sample_of
+from trainer.loop.compiling import compile_network
 from trainer.networks import families
 from trainer.networks.family import StartingNetwork
 from trainer.networks.statistics import measure_statistics
 from trainer.networks.whitening import Whiten
 from trainer.settings.config import resolve
-from trainer.train import compile_network
 
 SKY = LensingConfig(name="any", npix=15, lx=3.0, stokes="TQU", noise_uK_arcmin=5.0, beam_arcmin=2.0)
 TASK = Task(SKY, DATASET_VERSION)
