@@ -4,34 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
-import functools
-import hashlib
 import os
-import re
-import socket
 import stat
 import tempfile
-import time
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from lensing_tfds.errors import LensingError
+from lensing_tfds.records import buckets, unfinished
 
 if TYPE_CHECKING:  # commands' help waits for no library
     import numpy as np
     from numpy.typing import NDArray
 
-# A file is written under this name, locked for as long: the kernel knows whether its writer lives,
-# whatever ended it, where process ids and host names mislead (containers may share either).
-_UNFINISHED = re.compile(r"\.unfinished-(?P<machine>[0-9a-f]{12})-[0-9a-f]{12}-.+", re.DOTALL)
-# Where locks do not reach, a file is abandoned when it has not grown for so long.
-_ABANDONED_SECONDS = 3600
-
 _BUFFER_BYTES = 2**18
-_OBJECT_BLOCK_BYTES = 2**23  # of an object in a bucket, sent or fetched at a time
 _OBJECT_ERRORS = ("aiobotocore", "aiohttp", "botocore", "gcsfs", "google")  # packages that raise
 
 
@@ -41,8 +28,6 @@ _ADVICE = {
     errno.EPERM: ": let your user (chmod, chown), and run the same command again",
 }
 _NO_CREDENTIALS = ("NoCredentialsError", "PartialCredentialsError")
-
-_BUCKETS = ("s3", "gs", "az")
 
 
 def is_remote(path: str) -> bool:
@@ -91,10 +76,13 @@ def writing(path: str) -> Iterator[BinaryIO]:
         if not is_remote(path) and os.path.isdir(path):  # found out before any work is done
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if is_remote(path):
-            with _writing_object(path) as file:
+            with buckets.writing_object(path) as file:
                 yield file
         else:
-            with _replacing(path) as temporary, open(temporary, "wb", _BUFFER_BYTES) as file:
+            with (
+                unfinished.becoming(path) as temporary,
+                open(temporary, "wb", _BUFFER_BYTES) as file,
+            ):
                 yield file
 
 
@@ -107,7 +95,7 @@ def reading(path: str) -> Iterator[BinaryIO]:
     """
     with (
         _errors_named("read", path),
-        _bucket(path).open(path, "rb", block_size=_OBJECT_BLOCK_BYTES)
+        buckets.file_system(path).open(path, "rb", block_size=buckets.BLOCK_BYTES)
         if is_remote(path)
         else open(path, "rb") as file,
     ):
@@ -132,7 +120,7 @@ def read_into(path: str, start: int, buffer: NDArray[np.uint8]) -> int:
     """
     with _errors_named("read", path):
         if is_remote(path):
-            content = _bucket(path).cat_file(path, start=start, end=start + len(buffer))
+            content = buckets.file_system(path).cat_file(path, start=start, end=start + len(buffer))
             buffer.data[: len(content)] = content
             return len(content)
         done, descriptor = 0, os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -153,7 +141,7 @@ def size(path: str) -> int | None:
     with _errors_named("read", path):
         try:
             if is_remote(path):
-                return _bucket(path).size(path)
+                return buckets.file_system(path).size(path)
             found = os.stat(path)
             if stat.S_ISDIR(found.st_mode):
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
@@ -171,7 +159,7 @@ def sizes(folder: str) -> dict[str, int]:
     with _errors_named("read", folder):
         try:
             if is_remote(folder):
-                entries = _bucket(folder).ls(folder, detail=True)
+                entries = buckets.file_system(folder).ls(folder, detail=True)
                 return {entry["name"].rpartition("/")[2]: entry["size"] for entry in entries}
             with os.scandir(folder) as scan:
                 return {entry.name: entry.stat().st_size for entry in scan if entry.is_file()}
@@ -188,7 +176,7 @@ def folders(folder: str) -> list[str]:
     with _errors_named("read", folder):
         try:
             if is_remote(folder):
-                entries = _bucket(folder).ls(folder, detail=True)
+                entries = buckets.file_system(folder).ls(folder, detail=True)
                 return [
                     entry["name"].rstrip("/").rpartition("/")[2]
                     for entry in entries
@@ -203,20 +191,13 @@ def folders(folder: str) -> list[str]:
 def remove(path: str) -> None:
     """Removes a file, if it is there and that can be done."""
     with contextlib.suppress(LensingError), _errors_named("remove", path):
-        _bucket(path).rm_file(path) if is_remote(path) else os.unlink(path)
+        buckets.file_system(path).rm_file(path) if is_remote(path) else os.unlink(path)
 
 
 def remove_abandoned(folder: str) -> None:
     """Removes what killed processes left half-written in a folder; others' work is left alone."""
-    if is_remote(folder):
-        return  # nothing is ever half-written there
-    entries: list[os.DirEntry[str]] = []
-    with contextlib.suppress(FileNotFoundError):  # somebody removed it, with all that was in it
-        entries += os.scandir(folder)
-    for entry in entries:
-        if match := _UNFINISHED.fullmatch(entry.name):
-            with contextlib.suppress(OSError):  # somebody else may have removed it, or may only
-                _remove_if_abandoned(entry.path, match["machine"])
+    if not is_remote(folder):  # nothing is ever half-written there
+        unfinished.remove_abandoned(folder)
 
 
 @contextlib.contextmanager
@@ -229,7 +210,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
       LensingError: the file cannot be written; the message holds its path and the reason.
     """
-    with _errors_named("write", str(path)), _replacing(str(path)) as temporary:
+    with _errors_named("write", str(path)), unfinished.becoming(str(path)) as temporary:
         yield Path(temporary)
 
 
@@ -263,122 +244,3 @@ def _errors_named(verb: str, path: str) -> Iterator[None]:
         if type(error).__name__ in _NO_CREDENTIALS:
             advice = ": set the bucket's credentials, as AWS_ACCESS_KEY_ID and the like"
         raise LensingError(f"cannot {verb} {path}: {reason.splitlines()[0]}{advice}") from error
-
-
-@contextlib.contextmanager
-def _replacing(path: str) -> Iterator[str]:
-    """Yields the name of a file of its own, locked, that becomes `path` when the block ends."""
-    temporary, lease = _unfinished(path)
-    try:
-        yield temporary
-        os.fsync(lease)
-        os.replace(temporary, path)
-        _fsync_folder(os.path.dirname(path) or ".")
-    finally:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        os.close(lease)  # which also ends the lock
-
-
-def _unfinished(path: str) -> tuple[str, int]:
-    """Makes the file that `path` is written to at first.
-
-    Returns:
-      Its name, and a descriptor that locks it while it is open.
-    """
-    folder, name = os.path.split(path)
-    while True:
-        temporary = os.path.join(folder, f".unfinished-{_machine()}-{uuid.uuid4().hex[:12]}-{name}")
-        lease = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-        try:
-            with contextlib.suppress(OSError):  # a file system without locks
-                fcntl.flock(lease, fcntl.LOCK_EX)
-            if os.fstat(lease).st_nlink:
-                return temporary, lease
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-            os.close(lease)
-            raise
-        os.close(lease)  # between creating and locking it was taken for abandoned, and removed
-
-
-@contextlib.contextmanager
-def _writing_object(path: str) -> Iterator[BinaryIO]:
-    """An object appears only when it is whole: it needs no temporary name, and no renaming."""
-    file = _bucket(path).open(path, "wb", block_size=_OBJECT_BLOCK_BYTES)
-    try:
-        yield file
-    except BaseException:
-        with contextlib.suppress(Exception):
-            file.discard()
-        file.closed = True  # closing it, as its destructor does, would send what there is
-        raise
-    file.close()
-
-
-def _bucket(path: str) -> Any:
-    """The fsspec file system of a path; epath's own, so that each sees what the other did."""
-    import fsspec
-
-    protocol = path.partition("://")[0]
-    if protocol not in _BUCKETS:
-        known = ", ".join(f"{known}://" for known in _BUCKETS)
-        raise LensingError(f"{path}: {protocol}:// is no bucket that is known ({known})")
-    try:
-        bucket = fsspec.filesystem(protocol)
-    except (ImportError, ValueError) as error:
-        raise LensingError(
-            f"{path}: no way to reach {protocol}:// ({error}); pip install 'lensing-tfds[buckets]'"
-        ) from error
-    bucket.invalidate_cache()  # of listings: other machines write there too
-    return bucket
-
-
-def _remove_if_abandoned(path: str, machine: str) -> None:
-    """Removes a file whose writer is dead.
-
-    Args:
-      path: the file.
-      machine: the writer's, see `_machine`.
-    """
-    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        locked = _lock_at_once(file)
-        if locked is False:
-            return  # it is being written
-        # A lock that was free proves something on the machine of the writer only: some network file
-        # systems lock for each machine by itself, and some not at all.
-        silent = time.time() - os.fstat(file).st_mtime
-        if (locked and machine == _machine()) or silent > _ABANDONED_SECONDS:
-            os.unlink(path)
-    finally:
-        os.close(file)
-
-
-def _lock_at_once(file: int) -> bool | None:
-    """Locks an open file: whether that succeeded; None where files cannot be locked."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        return False if error.errno in (errno.EWOULDBLOCK, errno.EACCES) else None
-    return True
-
-
-@functools.cache
-def _machine() -> str:
-    """A name of the running kernel, which all containers on it share and no other machine has."""
-    try:
-        name = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
-    except OSError:
-        name = socket.gethostname()
-    return hashlib.sha256(name.encode()).hexdigest()[:12]
-
-
-def _fsync_folder(folder: str) -> None:
-    """Makes a renaming last through a loss of power."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -12,7 +12,7 @@ import lensing_tfds
 from estimators.judge import judge
 from estimators.results import write
 from lensing_tfds.errors import LensingError
-from lensing_tfds.records import storage
+from lensing_tfds.records import unfinished
 from lensing_tfds.records.locks import alone_in
 from lensing_tfds.records.reading import evaluation_batches
 from lensing_tfds.task import Task
@@ -89,7 +89,7 @@ def test_a_run_killed_while_writing_a_checkpoint_resumes_to_the_same(
 
     def killed(self, written: str) -> None:
         if written == name and len(self.history) >= 1 and (workdir / "last.keras").exists():
-            machine = storage._machine()  # which went down: its writer is dead
+            machine = unfinished.machine()  # which went down: its writer is dead
             (workdir / f".unfinished-{machine}-0123456789ab-{name}").write_bytes(b"half a file")
             raise KeyboardInterrupt
         save(self, written)
