@@ -2,6 +2,7 @@
 
 import ast
 import pathlib
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -249,6 +250,29 @@ def test_keras_registers_our_layers_whichever_module_imports_it_first(first):
 
 def test_no_modules_import_one_another():
     assert circles(ROOT) == []
+
+
+def pictured(root: pathlib.Path) -> dict[str, set[str]]:
+    """The files and folders that docs/development.md names, by the package that they are in."""
+    picture = (root / "docs" / "development.md").read_text(encoding="utf-8")
+    named: dict[str, set[str]] = {}
+    package = ""
+    for line in picture.splitlines():
+        if found := re.match(r" {4}(\w+)/", line):
+            package = found[1]
+        if package and line.startswith("    "):
+            named.setdefault(package, set()).update(re.findall(r"\w+\.py\b|\w+/", line))
+    return named
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_the_picture_of_the_folders_names_files_that_are_there_and_forgets_none(package):
+    folder, named = ROOT / package, pictured(ROOT)[package]
+    files = {file.name for file in folder.rglob("*.py")}
+    assert {name for name in named if name.endswith(".py")} <= files
+    own = {file.name for file in folder.glob("*.py") if not file.name.startswith("__")}
+    rooms = {f"{file.parent.name}/" for file in folder.glob("*/__init__.py")}
+    assert rooms | (own if package != "benchmarks" else set()) <= named  # each script has its claim
 
 
 @pytest.mark.parametrize(
