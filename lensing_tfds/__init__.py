@@ -6,6 +6,12 @@
     import lensing_tfds, tensorflow_datasets as tfds
     tfds.load("lensing/v7")  # after `tfds build lensing_tfds --config v7`
 
+    versions    `VERSIONS`: each a `LensingConfig`, as one's own
+    maps        `simulate`: a version's examples; `lens`: maps of one's own, lensed
+    datasets    `lensing_tfds.records.datasets.open_built` and `.reading.evaluation_batches` read
+                what `tfds build` wrote, without TFDS
+    errors      `LensingError`: bad input, in one line
+
 The physics is in `lensing_tfds.sky`, module by module.
 """
 

@@ -8,7 +8,8 @@ On the command line, each with `--help`:
     python -m pipelines.predict --workdir RUN --output DIR   # a network's estimates for a split
     python -m pipelines.card --dataset lensing/v8       # what a dataset is, on one page
 
-In Python nothing is imported before a name is used.
+In Python nothing is imported before a name is used: `damaged_shards` verifies,
+`validate_shards` measures and judges, `predict_split` estimates; `beam_options` reads Beam's flags.
 """
 
 from typing import TYPE_CHECKING

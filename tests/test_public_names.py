@@ -4,6 +4,7 @@ import ast
 import importlib
 import pathlib
 import pkgutil
+import re
 import subprocess
 import sys
 
@@ -25,6 +26,13 @@ def test_every_public_name_is_there_and_documented(name):
             assert value.__module__.startswith(f"{name}.")
     with pytest.raises(AttributeError, match=f"module '{name}' has no attribute 'nothing'"):
         _ = package.nothing
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_a_packages_docstring_says_what_each_public_name_is_for(name):
+    package = importlib.import_module(name)
+    quoted = set(re.findall(r"\w+", " ".join(re.findall(r"`([^`]+)`", package.__doc__))))
+    assert set(package.__all__) <= quoted
 
 
 @pytest.mark.parametrize("name", PACKAGES)

@@ -6,11 +6,18 @@ On the command line:
     python -m trainer.evaluate --workdir runs/v8-...       # judge on the test split
     python -m trainer.compare runs/v8-a runs/v8-b          # judged runs, side by side
 
-In Python:
+In Python nothing is imported before a name is used:
 
-    from trainer import load_run, resolve  # nothing is imported before a name is used
-    from trainer.train import train        # train(config, workdir)
-    from trainer import pretrained         # pretrained("lensing/v11").model.predict(maps)
+    from trainer import pretrained, resolve
+    from trainer.train import train
+
+    settings    `resolve("lensing/v8", data_dir, lensing)` -> `TrainerConfig`, by the version's
+                `Recipe` (`recipe_for`); what a search found in its space (`space_for`):
+                `read_hparams` -> `HParams`
+    runs        `train(config, workdir)` -> `Run`; `load_run(workdir)` -> the same, later:
+                `predict(maps)`, `intervals(maps)`, `history`
+    networks    `pretrained("lensing/v11")` -> `Pretrained`: its Keras `model`, and its `card`
+    TFX         `run_fn`
 """
 
 from typing import TYPE_CHECKING

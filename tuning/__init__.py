@@ -6,12 +6,13 @@ On the command line:
     python -m tuning.report --workdir runs/tune-v8                 # leaderboard, at any time
     python -m trainer --hparams runs/tune-v8/best_hyperparameters.json
 
-In Python:
+In Python nothing is imported before a name is used:
 
-    from tuning import SearchConfig, read_trials  # nothing is imported before a name is used
-    from tuning.search import search              # search(config, workdir)
-
-The spaces themselves are data of the trainer's, beside its networks: `trainer.space_for`.
+    a search       `tuning.search.search(config, workdir)`, of a `SearchConfig` and its `Budget`
+    its space      `trainer.space_for`, beside the trainer's networks, or a file: `read_space`
+    its trials     `load_search` -> `SearchRecord`; `read_trials` -> each a `Trial`; `ranked`
+    Keras Tuner    `LensingHyperModel`
+    TFX            `tuner_fn`
 """
 
 from typing import TYPE_CHECKING
