@@ -163,9 +163,28 @@ def out_of_distribution(
       LensingError: there are fewer than two examples, or an estimate has another shape or is not
         finite.
     """
-    kinds = changed_skies(ensemble)
+    return scores_of_kinds(
+        [(kind, estimator) for kind in changed_skies(ensemble)], indices, generator, split
+    )
+
+
+def scores_of_kinds(
+    pairs: Sequence[tuple[ChangedSkies, Estimator]],
+    indices: Sequence[int] | range,
+    generator: np.random.Generator,
+    split: str = "test",
+) -> OutOfDistribution:
+    """Scores estimates of skies of several kinds, each by an estimator of its own.
+
+    Args:
+      pairs: a kind of skies and what estimates κ of them; the unchanged skies first.
+      indices: as of `out_of_distribution`, as are the others and the errors raised.
+      generator: likewise.
+      split: likewise.
+    """
+    kinds = [kind for kind, _ in pairs]
     means = ExampleMeans()
-    means.add(*(_moments(estimator, kind, split, indices) for kind in kinds))
+    means.add(*(_moments(estimator, kind, split, indices) for kind, estimator in pairs))
 
     def scores(of_all: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
         of_kinds = _scores(of_all.reshape(*of_all.shape[:-1], len(kinds), -1))
