@@ -8,6 +8,7 @@ import shlex
 from pathlib import Path
 
 from estimators.dataset import Dataset
+from estimators.ensemble import bands_of
 from estimators.estimator import Estimator
 from estimators.fingerprints import Fingerprint, fingerprint
 from estimators.kappa_files import KappaMaps, open_kappa_maps
@@ -15,9 +16,13 @@ from estimators.reports.page import Html
 from estimators.sealed_predictions import DESCRIPTION, PredictionDescription, read_description
 from estimators.subject import SubjectDescription
 from estimators.uncertainty import Uncertainty
+from lensing_tfds import strict_json
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records.datasets import absolute_data_dir, find_config
+
+UNCERTAINTY = "uncertainty.json"
+"""The file in which another group says how large its maps' errors are: `Uncertainty.to_json`."""
 
 _LEAD = (
     "Estimates, from files, of the convergence κ: the projected matter that lensed a map of the "
@@ -133,10 +138,30 @@ def open_predictions(
             )
         data_dir = absolute_data_dir(data_dir)
         config = find_config(dataset, data_dir)
-        return Predictions(folder, folder.absolute().name, config, data_dir, maps, None)
+        errors = _read_uncertainty(folder, config)
+        return Predictions(folder, folder.absolute().name, config, data_dir, maps, None, errors)
     described = read_description(str(folder / DESCRIPTION))
     if dataset not in (None, described.dataset):
         raise LensingError(f"{folder} holds predictions of {described.dataset}, not of {dataset}")
     described.refuse_unless_sealed(maps)
     data_dir = absolute_data_dir(data_dir or described.data_dir)
     return Predictions(folder, described.model, described.config, data_dir, maps, described)
+
+
+def _read_uncertainty(folder: Path, config: LensingConfig) -> Uncertainty | None:
+    """Reads the errors that a group gives its maps; None if it gives none.
+
+    Raises:
+      LensingError: they are not in the format, or not of all modes that are judged.
+    """
+    path = folder / UNCERTAINTY
+    if not path.exists():
+        return None
+    values = strict_json.read(str(path))
+    try:
+        errors = Uncertainty.from_json(values)
+    except LensingError as error:
+        raise LensingError(f"{path}: {error}; docs/benchmark.md has the format") from error
+    if not errors.covers(bands_of(config)):
+        raise LensingError(f"{path}: the errors are not of the patch and bands of {config.name}")
+    return errors

@@ -24,6 +24,7 @@ COMMANDS = {
     "pipelines.verify": ("tfds", ["--dataset", "lensing/v7"]),
     "pipelines.validate": ("pipelines", ["--dataset", "lensing/v7"]),
     "pipelines.predict": ("pipelines", ["--workdir", "run", "--output", "out"]),
+    "pipelines.protocol": ("pipelines", ["--dataset", "lensing/v11"]),
     "pipelines.card": ("pipelines", ["--dataset", "lensing/v7"]),
 }
 """The extra that installs what a command needs, and the least that it must be told."""

@@ -19,6 +19,7 @@ DATA = {
     "lensing_tfds/CITATIONS.bib",
     "lensing_tfds/TAGS.txt",
     "lensing_tfds/sky/fiducial_spectra.dat",
+    "estimators/benchmark/protocol.json",
     "estimators/posterior/measured.json",
 }
 NAMED = f"lensing_tfds-{lensing_tfds.__version__}"

@@ -9,7 +9,8 @@ Writes into that folder `metrics.json` (see `estimators.metrics_json`), `report.
 figures inside) and `maps.png` (the report's gallery); for another split than test,
 `metrics-validation.json` and so on. With `--checks` both hold null tests, skies off the training
 distribution and delensing too (see `estimators.checks`), with `--figures` each figure is a PDF and
-a PNG in `figures`.
+a PNG in `figures`. With `--submission` it judges by the protocol of docs/benchmark.md, and writes
+one JSON file in place of these.
 """
 
 from __future__ import annotations
@@ -54,6 +55,12 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="null tests, skies off the training distribution and delensing too",
     )
     parser.add_argument(
+        "--submission",
+        action="store_true",
+        help="judge by the benchmark's protocol (docs/benchmark.md), and write one JSON file for "
+        "its leaderboard in place of metrics and report",
+    )
+    parser.add_argument(
         "--figures", action="store_true", help="write each figure as a PDF and a PNG too"
     )
     return parser.parse_args(argv)
@@ -68,6 +75,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             from estimators import checks, judge, results
 
         subject = _subject(arguments)
+        if arguments.submission:
+            _submit(arguments, subject)
+            return
         split = arguments.split or subject.split or "test"
         if arguments.checks:  # judging takes long: what the checks cannot do is said before it
             number = judge.number_of_examples(subject, split, arguments.max_examples)
@@ -84,6 +94,21 @@ def main(argv: Sequence[str] | None = None) -> None:
                 "before; judge again once training has ended"
             )
         print(f"report: {printable(page)}")
+
+
+def _submit(arguments: argparse.Namespace, subject: Subject) -> None:
+    """Judges a subject by the protocol, and writes its line of the leaderboard."""
+    from estimators.benchmark import scoring
+    from estimators.benchmark.submission import Description
+    from lensing_tfds.errors import LensingError
+
+    if arguments.checks or arguments.figures:
+        raise LensingError("--submission has its own checks, and no figures: leave these flags out")
+    description = Description.read(subject.workdir)
+    submission = scoring.score(subject, description, arguments.split, arguments.max_examples)
+    path = scoring.write(submission, subject.workdir)
+    print(scoring.summary(submission))
+    print(f"submission: {printable(path)}")
 
 
 def _subject(arguments: argparse.Namespace) -> Subject:

@@ -1,0 +1,285 @@
+"""The benchmark's pages: its protocol and its leaderboard.
+
+    python -m benchmarks.leaderboard
+
+writes docs/benchmark.md from the package's frozen protocol, and docs/leaderboard.md from the judged
+submissions in docs/submissions.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import numpy as np
+
+from estimators.benchmark.other_skies import folder_of
+from estimators.benchmark.protocol import NamedBand, Protocol, named_weights, protocol
+from estimators.benchmark.submission import Submission
+from estimators.out_of_distribution import TILT
+from estimators.resampling import Measured
+from lensing_tfds.command_line import CommandParser, command
+from lensing_tfds.errors import LensingError
+from lensing_tfds.records.storage import replacing
+
+TEMPLATE = Path(__file__).with_name("benchmark_page.md")
+
+_UNKNOWN = "–"
+_ABOVE = 5.0  # sigma above the forecast, and 5 %: theory leaves that to nobody
+_ABOVE_SHARE = 1.05
+
+_MARKUP = re.compile(r"[\\`*_\[\](){}|<>&$#~!:]")
+
+_LEADERBOARD = """\
+# Leaderboard
+
+<!-- Written by python -m benchmarks.leaderboard; edit nothing here. -->
+
+Estimates of the convergence κ on the test splits of `lensing/v9` to `lensing/v12`, judged by
+[protocol {version}](benchmark.md), the best map-level ρ first. Each method's name leads to the
+file that the judge wrote: it has ρ_L and its errors in all bands, the spectra, and the SHA-256 of
+the maps. [How to add a line](benchmark.md#how-to-add-a-line).
+
+0.630(1) is 0.630 ± 0.001, a standard error from a bootstrap over test examples. Lines of fewer
+examples than the test split has are of its first ones: they scatter together with others of the
+same examples, and less together with those of all. {dash} was not submitted, or is not defined.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Writes the benchmark's page and its leaderboard."""
+    parser = CommandParser("benchmarks.leaderboard", str(main.__doc__))
+    parser.add_argument("--docs", type=Path, default=Path("docs"), help="folder of the pages")
+    arguments = parser.parse_args(argv)
+    with command(arguments.verbose):
+        for name, text in pages(arguments.docs).items():
+            with replacing(arguments.docs / name) as temporary:
+                temporary.write_bytes(text.encode())
+            print(arguments.docs / name)
+
+
+def pages(docs: Path) -> dict[str, str]:
+    """Returns the text of each page, by its name.
+
+    Args:
+      docs: the folder that holds `submissions`.
+
+    Raises:
+      LensingError: a submission is damaged, or of another protocol; two are of one name.
+    """
+    frozen = protocol()
+    submissions = [Submission.read(path) for path in sorted((docs / "submissions").glob("*.json"))]
+    for submission in submissions:
+        if submission.metrics.dataset.removeprefix("lensing/") not in frozen.splits:
+            raise LensingError(f"{submission.file_name} is of {submission.metrics.dataset}")
+    return {
+        "benchmark.md": benchmark_page(frozen),
+        "leaderboard.md": leaderboard_page(frozen, submissions),
+    }
+
+
+def benchmark_page(frozen: Protocol) -> str:
+    """Returns docs/benchmark.md: the template, with the frozen facts in it."""
+    of_splits = []
+    hashes = []
+    for name, split in frozen.splits.items():
+        config = split.config
+        number = config.num_examples
+        last = f"0–{number[frozen.split] - 1}"
+        sky = f"{config.npix} × {config.npix}, {config.pixel_arcmin:.3g}′"
+        seen = f"{config.noise_uK_arcmin:g} µK′, {config.beam_arcmin:g}′"
+        of_splits.append((f"`lensing/{name}`", ", ".join(config.channels), sky, seen, last))
+        for array, digest in split.arrays.items():
+            shape = " × ".join(map(str, digest.shape))
+            projection = f"{digest.projection:.9g}"
+            cells = (f"`{name}`", f"`{array}`", shape, f"`{digest.sha256}`")
+            hashes.append((*cells, f"{digest.rms:.9g}", projection))
+    bands = [(f"`{b.name}`", b.label, b.use) for b in frozen.named_bands]
+    edges = "\n".join(
+        f"- `{name}`: {', '.join(f'{edge:.6g}' for edge in split.ell_edges)}"
+        for name, split in frozen.splits.items()
+    )
+    kinds = [(name, f"`{folder_of(name)}`", _CHANGES[name]) for name in frozen.other_skies]
+    head = "| version | maps | pixels | noise in T, beam | test examples |"
+    return Template(TEMPLATE.read_text("utf-8")).substitute(
+        version=frozen.version,
+        dataset_version=frozen.dataset_version,
+        split=frozen.split,
+        splits=_table(head, of_splits),
+        hashes=_table("| version | array | shape | SHA-256 | rms | projection |", hashes),
+        bands=_table("| name | multipoles | what they are for |", bands),
+        edges=edges,
+        other_skies=_table("| skies | folder | what is changed |", kinds),
+        num_other_skies=frozen.num_other_skies,
+        same_kappa=_same_kappa(frozen),
+    )
+
+
+_CHANGES = {
+    "κ x 1.2": "κ is 1.2 times as large",
+    "noise x 1.5": "the maps' noise is 1.5 times as large",
+    f"n_s {TILT:+g}".replace("-", "−"): f"the primordial spectral index is {-TILT:g} smaller",
+}
+
+
+def _same_kappa(frozen: Protocol) -> str:
+    """Names the versions whose test examples have the very same κ."""
+    by_hash: dict[str, list[str]] = {}
+    for name, split in frozen.splits.items():
+        by_hash.setdefault(split.arrays["kappa"].sha256, []).append(name)
+    (names,) = (names for names in by_hash.values() if len(names) > 1)
+    return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def leaderboard_page(frozen: Protocol, submissions: Iterable[Submission]) -> str:
+    """Returns docs/leaderboard.md."""
+    parts = [_LEADERBOARD.format(version=frozen.version, dash=_UNKNOWN)]
+    by_version: dict[str, list[Submission]] = {name: [] for name in frozen.splits}
+    for submission in submissions:
+        by_version[submission.metrics.dataset.removeprefix("lensing/")].append(submission)
+    for name, lines in by_version.items():
+        config = frozen.splits[name].config
+        parts.append(f"\n## {name}\n\n{config.description}\n")
+        if not lines:
+            parts.append("\nNothing was submitted yet.\n")
+            continue
+        lines.sort(key=lambda s: -float(s.metrics.measured["map_correlation"].value))
+        forecast = lines[0].metrics.forecast
+        if forecast is not None:
+            quadratic, iterated = forecast.quadratic, forecast.iterated
+            parts.append(
+                f"\nTheory forecasts ρ = {quadratic.map_correlation:.3f} for the quadratic "
+                f"estimator and {iterated.map_correlation:.3f} for the iterated one.\n"
+            )
+        parts.append(f"\n{_scores(frozen, lines)}\n\n{_more(frozen, lines)}\n\n{_methods(lines)}\n")
+        parts += [f"\n{note}\n" for line in lines if (note := _beyond(line))]
+    return "".join(parts)
+
+
+def _scores(frozen: Protocol, lines: Sequence[Submission]) -> str:
+    bands = frozen.named_bands
+    rows = []
+    for line in lines:
+        link = f"[{_plain(line.description.name)}](submissions/{line.file_name})"
+        cells = [link, f"{line.metrics.num_examples}"]
+        cells.append(_short(line.metrics.measured["map_correlation"]))
+        cells += [_short(line.named_bands.get(band.name)) for band in bands]
+        rows.append(cells)
+    heads = " | ".join(f"ρ, {band.label}" for band in bands)
+    return _table(f"| method | examples | ρ of maps | {heads} |", rows)
+
+
+def _more(frozen: Protocol, lines: Sequence[Submission]) -> str:
+    """Noise, intervals, other skies, delensing."""
+    middle = next(band for band in frozen.named_bands if band.name == "middle")
+    rows = []
+    for line in lines:
+        errors = line.metrics.uncertainty or {}
+        skies = {row["name"]: row for row in (line.other_skies or {"rows": []})["rows"]}
+        cells = [_plain(line.description.name), _noise(frozen, line, middle)]
+        cells.append(_short(errors.get("pixel_coverage_68")))
+        cells.append(_interval_score(frozen, line, middle))
+        for name in frozen.other_skies:
+            cells.append(_signed(skies.get(name), "correlation_change"))
+        left = None
+        if line.delensing is not None:
+            left = _measured(line.delensing, "residual")
+        rows.append([*cells, _short(left)])
+    skies_heads = " | ".join(f"Δρ, {name}" for name in frozen.other_skies)
+    head = (
+        f"| method | N_L / C_L, {middle.label} | pixels in 68 % intervals | interval score, "
+        f"{middle.label} | {skies_heads} | lensing B left |"
+    )
+    return _table(head, rows)
+
+
+def _methods(lines: Sequence[Submission]) -> str:
+    rows = []
+    for line in lines:
+        of = line.description
+        links = [
+            f"[{name}]({url})" for name, url in (("paper", of.paper), ("code", of.code)) if url
+        ]
+        rows.append(
+            [*map(_plain, (of.name, of.authors, of.training)), ", ".join(links) or _UNKNOWN]
+        )
+    return _table("| method | authors | trained or fitted on | links |", rows)
+
+
+def _beyond(line: Submission) -> str:
+    """A warning of a score that theory leaves to nobody; empty if it is none."""
+    forecast, rho = line.metrics.forecast, line.metrics.measured["map_correlation"]
+    if forecast is None:
+        return ""
+    limit = float(forecast.iterated.map_correlation)
+    value, error = float(rho.value), float(rho.error)
+    if value < max(_ABOVE_SHARE * limit, limit + _ABOVE * error):
+        return ""
+    return (
+        f"**{_plain(line.description.name)}** is {value / limit - 1:.0%} above the forecast: what "
+        "it was given should be looked at."
+    )
+
+
+def _weighted(
+    frozen: Protocol, line: Submission, band: NamedBand, of: Callable[[np.ndarray], float]
+) -> str:
+    weights = named_weights(frozen, line.metrics.ell, line.metrics.num_modes).get(band.name)
+    value = math.nan if weights is None else of(weights)
+    return _UNKNOWN if math.isnan(value) else f"{value:.3g}"
+
+
+def _noise(frozen: Protocol, line: Submission, band: NamedBand) -> str:
+    ratio = line.metrics.measured["noise_ell"].value / line.metrics.expected_cl
+    return _weighted(frozen, line, band, lambda w: float(np.sum(w[w > 0] * ratio[w > 0])))
+
+
+def _interval_score(frozen: Protocol, line: Submission, band: NamedBand) -> str:
+    errors = line.metrics.uncertainty
+    if errors is None:
+        return _UNKNOWN
+    return _weighted(frozen, line, band, lambda w: float(w @ errors["interval_score_68"].value))
+
+
+def _measured(values: Mapping[str, Any], name: str) -> Measured:
+    return Measured(np.array(values[name]), np.array(values[f"{name}_error"]))
+
+
+def _signed(row: Mapping[str, Any] | None, name: str) -> str:
+    if row is None:
+        return _UNKNOWN
+    text = _short(_measured(row, name))
+    return text if text.startswith("-") else f"+{text}"
+
+
+def _short(measured: Measured | None) -> str:
+    """A value with its error in its last digit: "0.630(1)"."""
+    if measured is None:
+        return _UNKNOWN
+    value, error = float(measured.value), float(measured.error)
+    if error <= 0:
+        return f"{value:.3f}"
+    digits = min(max(0, -math.floor(math.log10(error))), 5)
+    last = round(error * 10**digits)
+    if last == 10:
+        digits, last = digits - 1, 1
+    return f"{value:.{digits}f}({last})"
+
+
+def _table(head: str, rows: Iterable[Sequence[str]]) -> str:
+    """Returns a table of Markdown; its cells are Markdown too."""
+    lines = [head, "| " + " | ".join("---" for _ in head.split("|")[1:-1]) + " |"]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
+
+
+def _plain(text: str) -> str:
+    """Returns what somebody else wrote so that no Markdown, HTML or formula comes of it."""
+    return _MARKUP.sub(lambda found: f"&#{ord(found[0])};", text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,197 @@
+"""Judges a submission by the protocol: a folder of anybody's maps, or a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from estimators.benchmark.coarse_maps import CoarseMaps
+from estimators.benchmark.digests import Agreement, Digest, digests
+from estimators.benchmark.mistakes import refuse_mistaken
+from estimators.benchmark.other_skies import estimators_of_files, kinds_of
+from estimators.benchmark.protocol import FrozenSplit, Protocol, named_weights, protocol
+from estimators.benchmark.submission import Description, Submission
+from estimators.delensing import residual_b_modes
+from estimators.estimator import Estimator
+from estimators.judge import Evaluation, judge, number_of_examples
+from estimators.metrics_json import Metrics
+from estimators.out_of_distribution import scores_of_kinds
+from estimators.resampling import Measured, with_error
+from estimators.skill import Skill
+from estimators.subject import Subject
+from lensing_tfds.configs import KAPPA, LENSED, SPLITS, LensingConfig
+from lensing_tfds.errors import LensingError
+from lensing_tfds.records.storage import replacing
+from lensing_tfds.simulation import simulate
+
+_DELENSED = 200  # examples: errors of a few per cent
+
+
+def score(
+    subject: Subject,
+    description: Description,
+    split: str | None = None,
+    max_examples: int | None = None,
+) -> Submission:
+    """Judges a submission.
+
+    Args:
+      subject: a folder of maps, or a run.
+      description: what the group says of it.
+      split: the one that was asked for; None is the protocol's.
+      max_examples: judge the first ones only; None judges all.
+
+    Raises:
+      LensingError: its maps are recognised as a mistake, or its dataset is not the protocol's; or
+        whatever `judge` raises.
+    """
+    frozen = protocol()
+    if split not in (None, frozen.split):
+        raise LensingError(f"--split is {split}: submissions are judged on {frozen.split}")
+    dataset = subject.dataset
+    expected = frozen.split_of(dataset.config)
+    expected.refuse_other_bands(dataset.ensemble.bands.edges)
+    number = number_of_examples(subject, frozen.split, max_examples)
+    estimator = subject.estimator(frozen.split, number)
+    others = None
+    if subject.estimates_any_map:
+        others = [(kind, estimator) for kind in kinds_of(frozen, dataset.ensemble)]
+    else:
+        few = min(number, frozen.num_other_skies)
+        others = estimators_of_files(frozen, dataset.ensemble, subject.workdir, estimator)
+        if others and few < frozen.num_other_skies:
+            raise LensingError(
+                f"{subject.workdir}: other skies need the first {frozen.num_other_skies} examples "
+                f"of {frozen.split} too, {number} are judged"
+            )
+    _refuse_unfit(subject, estimator, expected, number)
+    evaluation = judge(subject, frozen.split, max_examples, baselines=False)
+    few = range(min(number, frozen.num_other_skies))
+    scored = None
+    if others is not None:
+        scored = scores_of_kinds(others, few, np.random.default_rng(0), frozen.split).to_json()
+    return Submission(
+        protocol_version=frozen.version,
+        dataset_version=frozen.dataset_version,
+        description=description,
+        named_bands=_named_bands(frozen, evaluation.skill),
+        other_skies=scored,
+        delensing=_delensing(subject, evaluation, min(number, _DELENSED)),
+        metrics=Metrics.of(dataset.name, description.name, evaluation),
+    )
+
+
+def write(submission: Submission, folder: Path) -> Path:
+    """Writes a judged submission into a folder, and returns the file's path."""
+    path = folder / submission.file_name
+    with replacing(path) as temporary:
+        temporary.write_bytes(submission.to_text().encode())
+    return path
+
+
+def summary(submission: Submission) -> str:
+    """Returns the result in a few lines of text."""
+    metrics, frozen = submission.metrics, protocol()
+    of = metrics.measured
+    lines = [
+        f"{metrics.dataset} {metrics.split}: {submission.description.name}, "
+        f"{metrics.num_examples} examples, protocol {submission.protocol_version}",
+        f"map-level rho        {with_error(of['map_correlation'])}",
+    ]
+    for band in frozen.named_bands:
+        if band.name in submission.named_bands:
+            rho = with_error(submission.named_bands[band.name])
+            lines.append(f"rho_L, {band.label:13} {rho}")
+    for row in (submission.other_skies or {"rows": []})["rows"]:
+        lines.append(f"{row['name']:20} {row['map_correlation']:.4f}")
+    if submission.delensing is not None:
+        lines.append(f"lensing B left       {submission.delensing['residual']:.4f}")
+    return "\n".join(lines)
+
+
+def _refuse_unfit(
+    subject: Subject, estimator: Estimator, expected: FrozenSplit, number: int
+) -> None:
+    """Refuses examples that are not the protocol's, and estimates recognised as a mistake."""
+    dataset, split = subject.dataset, protocol().split
+    arrays, seen = expected.first, expected.num_first
+    if number == dataset.num_examples(split):
+        arrays, seen = expected.arrays, number
+    refuse_other_data(dataset.config.name, digests(dataset.batches(split, seen)), arrays)
+    if subject.estimates_any_map:  # it is given these very maps: there is nothing to mistake
+        return
+    parts = (
+        (batch["index"], batch[KAPPA][..., 0], estimator.kappa(batch[LENSED], batch["index"]))
+        for batch in dataset.batches(split, number)
+    )
+    maps = CoarseMaps.of(dataset.ensemble.bands.sky, parts)
+    refuse_mistaken(maps, subject.workdir, lambda index: _other_kappa(dataset.config, split, index))
+
+
+def refuse_other_data(
+    name: str, found: Mapping[str, Digest], expected: Mapping[str, Digest]
+) -> Agreement:
+    """Refuses arrays that are not the protocol's.
+
+    Args:
+      name: the version's.
+      found: digests of what is there.
+      expected: of what the protocol says.
+
+    Returns:
+      How they agree, the worst of all arrays.
+
+    Raises:
+      LensingError: they do not.
+    """
+    agreements = {array: digest.compared_with(found[array]) for array, digest in expected.items()}
+    for array, agreement in agreements.items():
+        if agreement is Agreement.DIFFERENT:
+            raise LensingError(
+                f"lensing/{name}: {array!r} of the {protocol().split} split has SHA-256 "
+                f"{found[array].sha256[:12]}..., protocol {protocol().version} has "
+                f"{expected[array].sha256[:12]}..., and the numbers differ by more than rounding: "
+                "build the dataset again"
+            )
+    if all(agreement is Agreement.IDENTICAL for agreement in agreements.values()):
+        return Agreement.IDENTICAL
+    return Agreement.ROUNDING
+
+
+def _other_kappa(
+    config: LensingConfig, split: str, index: NDArray[np.int64]
+) -> dict[str, NDArray[np.floating]]:
+    others = [name for name in SPLITS if name != split]
+    return {name: simulate(config, name, index.tolist())[KAPPA][..., 0] for name in others}
+
+
+def _named_bands(frozen: Protocol, skill: Skill) -> dict[str, Measured]:
+    """The mean of ρ_L over the modes of each named band."""
+    rho, resamples = skill.rho_ell.value, skill.rho_ell_resamples
+    return {
+        name: Measured(np.asarray(rho @ weights), (resamples @ weights).std())
+        for name, weights in named_weights(frozen, skill.bands.ell, skill.bands.num_modes).items()
+    }
+
+
+def _delensing(subject: Subject, evaluation: Evaluation, number: int) -> dict[str, Any] | None:
+    config = evaluation.ensemble.config
+    if "Q" not in config.channels or config.padding > 1 or config.taper > 0:
+        return None
+    estimator = evaluation.judged[0].estimator
+    found = residual_b_modes(
+        subject.dataset.batches(evaluation.split, number),
+        [estimator],
+        evaluation.ensemble,
+        np.random.default_rng(0),
+        evaluation.split,
+    )
+    values: dict[str, Any] = {"num_examples": found.num_examples, "l_range": list(found.l_range)}
+    for name in ("residual", "moved_noise"):
+        measured = getattr(found, name)[estimator.name]
+        values[name], values[f"{name}_error"] = float(measured.value), float(measured.error)
+    return values

@@ -1,0 +1,177 @@
+"""What a submission says of itself, and the one JSON file that it is judged to.
+
+The folder's `submission.json`, by the group:
+
+    name        of the method, for the leaderboard
+    authors     of the method
+    paper       its address, https://...; null if there is none
+    code        likewise
+    training    what the method was fitted or trained on, in a sentence
+
+The file that is written, by the judge:
+
+    protocol_version, dataset_version   what it was judged by
+    submission      the fields above
+    named_bands     by the name of the band: `rho`, the mean of ρ_L over its modes, and its error
+    other_skies     as of `out_of_distribution.OutOfDistribution.to_json`, of the protocol's skies
+                    and the unchanged ones; null if they were not estimated
+    delensing       `residual`, the share of lensing B power left, `moved_noise`, the same with the
+                    estimate's noise moved, their errors, and `num_examples`; null where there is
+                    no B
+    metrics         as of `metrics_json`, without other estimators and checks
+    sha256          of all of the above: what was damaged or edited is refused
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from estimators.benchmark.protocol import protocol
+from estimators.metrics_json import Metrics
+from estimators.metrics_numbers import measured_scalar, typed, with_errors
+from estimators.resampling import Measured
+from lensing_tfds import strict_json
+from lensing_tfds.errors import LensingError
+
+FILE = "submission.json"
+"""Name of the file by which a group describes its method."""
+
+_EXAMPLE = (
+    '{"name": "...", "authors": "...", "paper": "https://..." or null, "code": "https://..." or '
+    'null, "training": "..."}'
+)
+_LONGEST = {"name": 60, "authors": 200, "training": 300}
+_URL = re.compile(r"https?://[^\s<>()\[\]|\"'`]+")
+_SEAL = "sha256"
+
+
+@dataclasses.dataclass(frozen=True)
+class Description:
+    """What a group says of its method; see the module's docstring."""
+
+    name: str
+    authors: str
+    paper: str | None
+    code: str | None
+    training: str
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any], source: str) -> Description:
+        """Reads a description.
+
+        Args:
+          values: its fields.
+          source: where they are from, an error's first words.
+
+        Raises:
+          LensingError: a field is missing, unknown, or not what it should be.
+        """
+        fields = [field.name for field in dataclasses.fields(cls)]
+        for name in sorted(values.keys() ^ set(fields)):
+            problem = "is missing" if name in fields else "is unknown"
+            raise LensingError(f"{source}: {name!r} {problem}: write {_EXAMPLE}")
+        for name in fields:
+            value = values[name]
+            if name in ("paper", "code"):
+                good = value is None or (isinstance(value, str) and _URL.fullmatch(value))
+                wanted = "an address, https://..., or null"
+            else:
+                good = isinstance(value, str) and value.strip() and value.isprintable()
+                good = good and len(value) <= _LONGEST[name]
+                wanted = f"a line of 1 to {_LONGEST[name]} characters"
+            if not good:
+                raise LensingError(f"{source}: {name!r} is {value!r}: must be {wanted}")
+        return cls(**values)
+
+    @classmethod
+    def read(cls, folder: Path) -> Description:
+        """Reads the description in a folder.
+
+        Raises:
+          LensingError: it is not there, or is none.
+        """
+        path = folder / FILE
+        if not path.exists():
+            raise LensingError(f"{folder} has no {FILE} that says whose maps these are: {_EXAMPLE}")
+        return cls.from_json(strict_json.read(str(path)), str(path))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Submission:
+    """A judged submission; see the module's docstring."""
+
+    protocol_version: str
+    dataset_version: str
+    description: Description
+    named_bands: Mapping[str, Measured]
+    other_skies: Mapping[str, Any] | None
+    delensing: Mapping[str, Any] | None
+    metrics: Metrics
+
+    @property
+    def file_name(self) -> str:
+        """Name of the file that it goes to: "v11-quadratic-estimator.json"."""
+        name = f"{self.metrics.dataset.removeprefix('lensing/')} {self.description.name}"
+        return f"{re.sub(r'[^a-z0-9.]+', '-', name.lower()).strip('-.')}.json"
+
+    def to_text(self) -> str:
+        """Returns the content of the file."""
+        values: dict[str, Any] = {
+            "protocol_version": self.protocol_version,
+            "dataset_version": self.dataset_version,
+            "submission": vars(self.description),
+            "named_bands": {
+                name: with_errors({"rho": rho}) for name, rho in self.named_bands.items()
+            },
+            "other_skies": self.other_skies,
+            "delensing": self.delensing,
+            "metrics": self.metrics.to_json(),
+        }
+        values[_SEAL] = strict_json.digest(values)
+        return f"{json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False)}\n"
+
+    @classmethod
+    def read(cls, path: Path) -> Submission:
+        """Reads a file that the judge wrote.
+
+        Raises:
+          LensingError: it cannot be read, was damaged or edited, is of another protocol, or lies
+            under another name; the message begins with the path.
+        """
+        values = strict_json.read(str(path))
+        seal = values.pop(_SEAL, None)
+        if seal != strict_json.digest(values):
+            raise LensingError(
+                f"{path} was edited or damaged: its {_SEAL} is of another content; judge again, "
+                "with python -m trainer.evaluate --submission"
+            )
+        try:
+            submission = cls(
+                protocol_version=typed(values, "protocol_version", str),
+                dataset_version=typed(values, "dataset_version", str),
+                description=Description.from_json(values["submission"], "submission"),
+                named_bands={
+                    name: measured_scalar(rho, "rho")
+                    for name, rho in typed(values, "named_bands", dict).items()
+                },
+                other_skies=values["other_skies"],
+                delensing=values["delensing"],
+                metrics=Metrics.from_json(typed(values, "metrics", dict)),
+            )
+        except (KeyError, TypeError, LensingError) as error:
+            raise LensingError(f"{path} is not a judged submission: {error}") from error
+        for name in ("version", "dataset_version"):
+            of_file = getattr(submission, name if name != "version" else "protocol_version")
+            if of_file != (expected := getattr(protocol(), name)):
+                raise LensingError(
+                    f"{path} was judged by {name} {of_file} of the protocol, which has {expected}: "
+                    "judge again"
+                )
+        if path.name != submission.file_name:
+            raise LensingError(f"{path} should be called {submission.file_name}")
+        return submission

@@ -1,0 +1,105 @@
+"""What a group says of itself is checked; what the judge wrote is read back, unless edited."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from estimators.benchmark.protocol import protocol
+from estimators.benchmark.submission import FILE, Description, Submission
+from estimators.ensemble import SkyEnsemble
+from estimators.judge import judge_estimators
+from estimators.metrics_json import Metrics
+from estimators.resampling import Measured
+from lensing_tfds.errors import LensingError
+from tests.estimators import skies
+
+GOOD = {
+    "name": "A Method, v2.1 (Größe)",
+    "authors": "Doe et al.",
+    "paper": "https://arxiv.org/abs/1234.56789",
+    "code": None,
+    "training": "the training split",
+}
+
+
+@pytest.fixture(name="submission")
+def submission_fixture():
+    kappa = skies.kappa_maps(8, np.random.default_rng(0))
+    evaluation = judge_estimators(
+        skies.batches(kappa),
+        skies.oracle(kappa + 0.01),
+        SkyEnsemble.of(skies.CONFIG),
+        "test",
+        np.random.default_rng(0),
+    )
+    return Submission(
+        protocol().version,
+        protocol().dataset_version,
+        Description.from_json(GOOD, "good"),
+        {"large": Measured(np.array(0.5), np.array(0.01))},
+        None,
+        None,
+        Metrics.of("lensing/v11", "A Method", evaluation),
+    )
+
+
+def written(submission, folder):
+    path = folder / submission.file_name
+    path.write_text(submission.to_text(), "utf-8")
+    return path
+
+
+def test_what_is_written_is_read_back(submission, tmp_path):
+    path = written(submission, tmp_path)
+    assert path.name == "v11-a-method-v2.1-gr-e.json"
+    assert Submission.read(path).to_text() == path.read_text("utf-8")
+
+
+def test_an_edited_file_is_refused(submission, tmp_path):
+    path = written(submission, tmp_path)
+    path.write_text(path.read_text("utf-8").replace('"rho": 0.5', '"rho": 0.9'), "utf-8")
+    with pytest.raises(LensingError, match="was edited or damaged: its sha256 is of another"):
+        Submission.read(path)
+
+
+@pytest.mark.parametrize("field", ["protocol_version", "dataset_version"])
+def test_another_protocol_or_other_data_are_refused(submission, tmp_path, field):
+    path = written(dataclasses.replace(submission, **{field: "0.9"}), tmp_path)
+    with pytest.raises(LensingError, match="0.9.*judge again"):
+        Submission.read(path)
+
+
+def test_a_file_of_another_name_is_refused(submission, tmp_path):
+    path = written(submission, tmp_path).rename(tmp_path / "other.json")
+    with pytest.raises(LensingError, match=r"should be called v11-a-method-v2.1-gr-e.json"):
+        Submission.read(path)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"name": ""}, "'name' is '': must be a line of 1 to 60 characters"),
+        ({"name": "x" * 61}, "'name' is"),
+        ({"authors": "a\nb"}, "'authors' is"),
+        ({"training": 3}, "'training' is 3"),
+        ({"paper": "arXiv:1234"}, "'paper' is 'arXiv:1234': must be an address"),
+        ({"code": "https://x.org/a b"}, "'code' is"),
+        ({"code": "javascript:alert(1)"}, "'code' is"),
+        ({"extra": 1}, "'extra' is unknown: write {"),
+    ],
+)
+def test_a_bad_description_is_refused(changed, message, tmp_path):
+    (tmp_path / FILE).write_text(json.dumps(GOOD | changed), "utf-8")
+    with pytest.raises(LensingError) as raised:
+        Description.read(tmp_path)
+    assert message in str(raised.value) and str(tmp_path / FILE) in str(raised.value)
+
+
+def test_a_missing_description_or_field_is_named(tmp_path):
+    with pytest.raises(LensingError, match=f"has no {FILE} that says whose maps these are"):
+        Description.read(tmp_path)
+    (tmp_path / FILE).write_text(json.dumps({k: GOOD[k] for k in GOOD if k != "paper"}), "utf-8")
+    with pytest.raises(LensingError, match="'paper' is missing: write"):
+        Description.read(tmp_path)

@@ -1,0 +1,175 @@
+"""`python -m trainer.evaluate --predictions DIR --submission`: checked, scored, one JSON."""
+
+import dataclasses
+import functools
+import json
+import types
+
+import numpy as np
+import pytest
+
+from estimators.benchmark.other_skies import write_maps
+from estimators.benchmark.protocol import protocol
+from estimators.benchmark.submission import Submission
+from estimators.ensemble import SkyEnsemble
+from estimators.predictions import Predictions
+from estimators.uncertainty import measured_uncertainty
+from tests.estimators.benchmark import estimates
+from trainer.evaluate import main
+
+DESCRIPTION = {
+    "name": "theirs",
+    "authors": "Doe",
+    "paper": None,
+    "code": "https://example.org/code",
+    "training": "the training split",
+}
+
+
+def batches(split, number):
+    assert split == "test" and number <= estimates.NUMBER
+    yield {name: values[:number] for name, values in estimates.examples().items()}
+
+
+@pytest.fixture(name="ensemble", scope="module")
+def ensemble_fixture():
+    return SkyEnsemble.of(estimates.CONFIG)
+
+
+@pytest.fixture(autouse=True)
+def _dataset_fixture(monkeypatch, ensemble):
+    """The first examples of v11, simulated, in place of a built dataset."""
+    dataset = types.SimpleNamespace(
+        name="lensing/v11",
+        config=estimates.CONFIG,
+        data_dir="/data",
+        ensemble=ensemble,
+        num_examples=estimates.CONFIG.num_examples.get,
+        batches=batches,
+    )
+    monkeypatch.setattr(Predictions, "dataset", dataset)
+
+
+@pytest.fixture(name="folder")
+def folder_fixture(tmp_path):
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    (folder / "submission.json").write_text(json.dumps(DESCRIPTION))
+    send(folder, estimates.wiener())
+    return folder
+
+
+def send(folder, kappa):
+    folder.mkdir(exist_ok=True)
+    np.save(folder / "kappa.npy", np.ascontiguousarray(kappa))
+    np.save(folder / "index.npy", np.arange(len(kappa)))
+
+
+def flags_of(folder, *flags):
+    shared = ["--predictions", str(folder), "--dataset", "lensing/v11", "--submission"]
+    return [*shared, "--max_examples", str(estimates.NUMBER), *flags]
+
+
+def error_line(capsys, folder, *flags):
+    with pytest.raises(SystemExit) as exit:
+        main(flags_of(folder, *flags))
+    assert exit.value.code == 2
+    line = capsys.readouterr().err
+    assert line.startswith("error: ") and line.count("\n") == 1
+    assert not [p for p in folder.iterdir() if p.name.startswith(("v11", "metrics", "report"))]
+    return line
+
+
+def test_a_folder_of_maps_is_scored_into_one_file(folder, capsys):
+    before = {p.name for p in folder.iterdir()}
+    main(flags_of(folder))
+    assert {p.name for p in folder.iterdir()} - before == {"v11-theirs.json"}
+    found = Submission.read(folder / "v11-theirs.json")
+    assert found.metrics.num_examples == estimates.NUMBER
+    assert sorted(found.metrics.fingerprint) == ["index.npy", "kappa.npy"]
+    assert found.other_skies is None and found.metrics.uncertainty is None
+    assert [*found.named_bands] == [band.name for band in protocol().named_bands]
+    rho = np.corrcoef(estimates.wiener().ravel(), estimates.kappa().ravel())[0, 1]
+    assert float(found.metrics.measured["map_correlation"].value) == pytest.approx(rho, abs=1e-5)
+    ell, modes = found.metrics.ell, found.metrics.num_modes
+    large = ell < 200
+    expected = np.average(found.metrics.measured["rho_ell"].value[large], weights=modes[large])
+    assert float(found.named_bands["large"].value) == pytest.approx(expected)
+    assert 0.05 < found.delensing["residual"] < 1
+    out = capsys.readouterr().out
+    assert "theirs, 16 examples, protocol 1" in out and "submission: " in out
+
+
+def test_errors_that_a_group_gives_are_judged(folder, ensemble):
+    pairs = [(estimates.kappa(), estimates.wiener())]
+    errors = measured_uncertainty(pairs, ensemble.bands).to_json()
+    (folder / "uncertainty.json").write_text(json.dumps(errors))
+    main(flags_of(folder))
+    found = Submission.read(folder / "v11-theirs.json").metrics.uncertainty
+    assert float(found["pixel_coverage_68"].value) == pytest.approx(0.68, abs=0.01)
+
+
+def test_bad_errors_are_refused(folder, capsys, ensemble):
+    path = folder / "uncertainty.json"
+    path.write_text("{}")
+    assert f"{path}: not the errors of an estimator" in error_line(capsys, folder)
+    errors = measured_uncertainty([(estimates.kappa(), estimates.wiener())], ensemble.bands)
+    path.write_text(json.dumps(errors.to_json() | {"side": 0.5}))
+    assert "not of the patch and bands of v11" in error_line(capsys, folder)
+
+
+def test_other_skies_are_scored(folder, ensemble, monkeypatch):
+    few = dataclasses.replace(protocol(), num_other_skies=8)
+    monkeypatch.setattr("estimators.benchmark.scoring.protocol", lambda: few)
+    for place in write_maps(few, ensemble, folder):
+        assert np.load(place / "lensed.npy").shape == (8, 128, 128, 2)
+        send(place, estimates.wiener()[:8])
+    assert {p.name for p in folder.iterdir() if p.is_dir()} == {
+        *("kappa-x-1.2", "noise-x-1.5", "n_s-minus-0.05")
+    }
+    main(flags_of(folder))
+    rows = Submission.read(folder / "v11-theirs.json").other_skies["rows"]
+    assert [row["name"] for row in rows] == ["unchanged", *protocol().other_skies]
+    # The estimates did not change with the sky, nor does a correlation with a rescaled κ.
+    assert rows[1]["correlation_change"] == pytest.approx(0, abs=1e-6)
+    assert rows[1]["response_change"] == pytest.approx(-rows[0]["response"] / 6, rel=1e-5)
+
+
+def test_maps_of_one_kind_of_other_skies_alone_are_refused(folder, capsys):
+    send(folder / "kappa-x-1.2", estimates.wiener()[:4])
+    assert "lacks 196 of the 200 examples" in error_line(capsys, folder)
+
+
+@pytest.mark.parametrize(
+    ("mistake", "message"),
+    [
+        (np.negative, "the maps have the other sign: they are −κ"),
+        (lambda maps: maps[:, ::-1], "upside down"),
+        (functools.partial(np.multiply, 1000), "too large by a factor of"),
+        (lambda maps: maps[::-1], "in another order than their indices say"),
+    ],
+)
+def test_a_mistake_is_named_in_one_line(folder, capsys, mistake, message):
+    send(folder, mistake(estimates.wiener()))
+    line = error_line(capsys, folder)
+    assert message in line and str(folder) in line
+
+
+def test_other_data_are_refused(folder, capsys, monkeypatch):
+    changed = {**estimates.examples(), "lensed": estimates.examples()["lensed"] * 1.001}
+    monkeypatch.setattr(
+        Predictions.dataset,
+        "batches",
+        lambda split, n: iter([{name: values[:n] for name, values in changed.items()}]),
+    )
+    line = error_line(capsys, folder)
+    assert "'lensed' of the test split has SHA-256" in line and "build the dataset again" in line
+
+
+def test_what_cannot_be_submitted_is_refused(folder, capsys):
+    assert "--split is train: submissions are judged on test" in error_line(
+        capsys, folder, "--split", "train"
+    )
+    assert "leave these flags out" in error_line(capsys, folder, "--figures")
+    (folder / "submission.json").unlink()
+    assert "has no submission.json" in error_line(capsys, folder)
