@@ -18,7 +18,8 @@ CASES = (
 WORKER = """
 import resource, sys
 from lensing_tfds import LensingConfig
-from lensing_tfds.records.shards import SplitPlan, write_shard
+from lensing_tfds.records.shard_plans import SplitPlan
+from lensing_tfds.records.shards import write_shard
 npix, examples, shards = map(int, sys.argv[2:])
 config = LensingConfig("memory", npix=npix, lx=10.0, noise_uK_arcmin=5.0,
                        num_examples={"train": examples, "validation": 1, "test": 1})

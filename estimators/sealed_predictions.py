@@ -21,7 +21,8 @@ from estimators.kappa_files import KappaMaps
 from lensing_tfds import strict_json
 from lensing_tfds.configs import DATASET_VERSION, SPLITS, LensingConfig
 from lensing_tfds.errors import LensingError
-from lensing_tfds.records.shards import ShardSpec, SplitPlan, damage
+from lensing_tfds.records.shard_plans import ShardSpec, SplitPlan
+from lensing_tfds.records.shard_seals import damage
 from lensing_tfds.release import unstamped
 
 DESCRIPTION = "predictions.json"

@@ -19,9 +19,11 @@ from lensing_tfds import cosmology, strict_json
 from lensing_tfds.command_line import build_command
 from lensing_tfds.configs import DATASET_VERSION, SPLITS, LensingConfig, differences
 from lensing_tfds.errors import LensingError
-from lensing_tfds.records import seals, shards, storage, visualizer
+from lensing_tfds.records import seals, shard_seals, shards, storage, visualizer
 from lensing_tfds.records.datasets import built_folder, opening
 from lensing_tfds.records.local_executor import write_locally
+from lensing_tfds.records.shard_plans import SplitPlan, default_num_shards, maps_bytes
+from lensing_tfds.records.shard_summary import ShardSummary
 from lensing_tfds.records.stored_config import differing_examples, read_stored_config
 from lensing_tfds.records.stored_dataset import (
     METADATA,
@@ -64,7 +66,7 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
     executor: shards.Executor = staticmethod(write_locally)
     started_by_tfds: bool = False
     check_shards: bool = False
-    summary: shards.ShardSummary | None = None
+    summary: ShardSummary | None = None
 
     def __init__(self, *, data_dir: str | os.PathLike | None = None, **kwargs: Any):
         if data_dir is None:
@@ -326,7 +328,7 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
 
     def _plan(
         self, config: LensingConfig, split: str, download_config: tfds.download.DownloadConfig
-    ) -> shards.SplitPlan:
+    ) -> SplitPlan:
         asked = download_config.num_shards
         stored = self._stored_num_shards(split)
         if asked is not None:
@@ -337,9 +339,7 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
                     "leave the number out, or start anew: tfds build --overwrite"
                 )
         else:
-            count = stored or shards.default_num_shards(
-                config, split, download_config.max_shard_size
-            )
+            count = stored or default_num_shards(config, split, download_config.max_shard_size)
         return self._split_plan(config, split, count)
 
     def _executor(self, download_config: tfds.download.DownloadConfig) -> shards.Executor:
@@ -350,9 +350,7 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
 
         return beam_executor(options, runner)
 
-    def _split_info(
-        self, plan: shards.SplitPlan, summary: shards.ShardSummary
-    ) -> tfds.core.SplitInfo:
+    def _split_info(self, plan: SplitPlan, summary: ShardSummary) -> tfds.core.SplitInfo:
         return tfds.core.SplitInfo(
             name=plan.split,
             shard_lengths=plan.shard_lengths,
@@ -426,16 +424,16 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
             for number, count in self._sealed_shards(split):
                 spec = self._split_plan(config, split, count).shard(number)
                 with contextlib.suppress(seals.DamagedSealError):
-                    seal = shards.read_seal(spec)
+                    seal = shard_seals.read_seal(spec)
                     if seal is not None:
                         is_ours = seal["fingerprint"] == spec.fingerprint
                         ours, others = ours + is_ours, others + (not is_ours)
         return ours, others
 
-    def _split_plan(self, config: LensingConfig, split: str, count: int) -> shards.SplitPlan:
+    def _split_plan(self, config: LensingConfig, split: str, count: int) -> SplitPlan:
         template = self._get_filename_template(split)
         only = template.sharded_filepath(shard_index=0, num_shards=1)
-        return shards.SplitPlan(config, split, count, str(only).removesuffix("-00000-of-00001"))
+        return SplitPlan(config, split, count, str(only).removesuffix("-00000-of-00001"))
 
     def _write_files(self, write: Callable[[str], object]) -> None:
         """Lets TFDS write its files, and puts each into the dataset's folder whole, with a seal.
@@ -483,7 +481,7 @@ def _require_a_config(arguments: Sequence[str]) -> None:
         if match and (match["next"] is None or following):
             return
     sizes = {
-        name: sum(shards.maps_bytes(config, split) for split in SPLITS) / 1e9
+        name: sum(maps_bytes(config, split) for split in SPLITS) / 1e9
         for name, config in VERSIONS.items()
     }
     each = ", ".join(f"{name} {size:.1f}" for name, size in sizes.items())

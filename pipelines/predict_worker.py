@@ -26,7 +26,9 @@ from estimators.sealed_predictions import PredictionShard
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records import storage
 from lensing_tfds.records.reading import evaluation_batches
-from lensing_tfds.records.shards import ShardResult, ShardSpec, damage, write_seal
+from lensing_tfds.records.shard_plans import ShardSpec
+from lensing_tfds.records.shard_seals import damage, write_seal
+from lensing_tfds.records.shard_summary import ShardResult
 from lensing_tfds.records.stored_dataset import StoredDataset, read_dataset
 from trainer.runs.checkpoints import BEST
 from trainer.runs.run import Run, load_run

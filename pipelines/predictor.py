@@ -29,7 +29,8 @@ from lensing_tfds.configs import LensingConfig, differences, map_differences
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records import storage
 from lensing_tfds.records.beam_executor import beam_executor
-from lensing_tfds.records.shards import ShardSummary, SplitPlan
+from lensing_tfds.records.shard_plans import SplitPlan
+from lensing_tfds.records.shard_summary import ShardSummary
 from lensing_tfds.records.stored_dataset import StoredDataset
 from lensing_tfds.release import stamped
 from pipelines.predict_worker import (

@@ -15,7 +15,7 @@ from lensing_tfds.command_line import CommandParser, command
 from lensing_tfds.quiet import quiet_tensorflow
 
 if TYPE_CHECKING:
-    from lensing_tfds.records.shards import ShardSpec, SplitPlan
+    from lensing_tfds.records.shard_plans import ShardSpec, SplitPlan
 
 
 def damaged_shards(plans: Sequence[SplitPlan], workers: int | None = None) -> list[str]:
@@ -35,7 +35,7 @@ def damaged_shards(plans: Sequence[SplitPlan], workers: int | None = None) -> li
 
 
 def _inspect(spec: ShardSpec, on_examples: Callable[[int], object]) -> tuple[str, str | None]:
-    from lensing_tfds.records.shards import damage
+    from lensing_tfds.records.shard_seals import damage
 
     what = damage(spec)
     on_examples(spec.num_examples)

@@ -38,6 +38,7 @@ WITHOUT_FRAMEWORKS = (
             *("unlensed_fields", "simulators", "simulator_process"),
             *("symmetries", "task", "strict_json", "field_types", "processes", "prefetching"),
             *("records.shards", "records.tfrecord", "records.storage", "records.locks"),
+            *("records.shard_plans", "records.shard_seals", "records.shard_summary"),
             *("records.local_executor", "records.split_reader"),
         )
     ),

@@ -28,14 +28,9 @@ from apache_beam.runners.runner import PipelineRunner
 
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records import storage
-from lensing_tfds.records.shards import (
-    Executor,
-    ShardResult,
-    ShardSpec,
-    ShardSummary,
-    SplitPlan,
-    write_shard,
-)
+from lensing_tfds.records.shard_plans import ShardSpec, SplitPlan
+from lensing_tfds.records.shard_summary import ShardResult, ShardSummary
+from lensing_tfds.records.shards import Executor, write_shard
 
 MAX_RANGES = 4096
 """Pieces that the work has at most: the job's size, and the workers that can share it."""

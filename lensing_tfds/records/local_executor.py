@@ -14,7 +14,9 @@ from typing import Any, TypeVar
 
 from lensing_tfds.errors import LensingError
 from lensing_tfds.processes import ctrl_c_deferred, end_with
-from lensing_tfds.records.shards import ShardSpec, ShardSummary, SplitPlan, write_shard
+from lensing_tfds.records.shard_plans import ShardSpec, SplitPlan
+from lensing_tfds.records.shard_summary import ShardSummary
+from lensing_tfds.records.shards import write_shard
 
 Result = TypeVar("Result")
 ShardWork = Callable[[ShardSpec, Callable[[int], object]], Result]

@@ -21,7 +21,9 @@ from numpy.typing import NDArray
 
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records import storage, tfrecord
-from lensing_tfds.records.shards import ShardSpec, SplitPlan, read_shard, refuse_other_examples
+from lensing_tfds.records.shard_plans import ShardSpec, SplitPlan
+from lensing_tfds.records.shard_seals import refuse_other_examples
+from lensing_tfds.records.shards import read_shard
 
 Examples = dict[str, NDArray]
 """Maps by feature, (examples, npix, npix, channels) float32, and "index", (examples,) int64."""

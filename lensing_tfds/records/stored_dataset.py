@@ -14,7 +14,8 @@ from lensing_tfds.configs import DATASET_VERSION, KAPPA, LENSED, SPLITS, Lensing
 from lensing_tfds.cosmology import spectra_of
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records import seals, storage
-from lensing_tfds.records.shards import SplitPlan, read_seal
+from lensing_tfds.records.shard_plans import SplitPlan
+from lensing_tfds.records.shard_seals import read_seal
 from lensing_tfds.records.stored_config import refuse_misplaced
 from lensing_tfds.sky.spectra import PowerSpectra
 from lensing_tfds.task import Task

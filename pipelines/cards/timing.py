@@ -9,7 +9,8 @@ import tempfile
 
 from lensing_tfds import cosmology
 from lensing_tfds.records import storage
-from lensing_tfds.records.shards import ShardSpec, write_shard
+from lensing_tfds.records.shard_plans import ShardSpec
+from lensing_tfds.records.shards import write_shard
 from lensing_tfds.records.stored_dataset import StoredDataset
 
 _PIXELS = 2**23  # of a map of each example: a shard as large as in a real dataset, 128 at 256²

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lensing_tfds.configs import SPLITS, LensingConfig
-from lensing_tfds.records.shards import ShardSpec, read_shard
+from lensing_tfds.records.shard_plans import ShardSpec
+from lensing_tfds.records.shards import read_shard
 from lensing_tfds.sky import polarization
 from lensing_tfds.sky.binning import Bins
 from lensing_tfds.sky.spectra import PowerSpectra

@@ -14,7 +14,7 @@ from lensing_tfds.configs import LensingConfig
 from lensing_tfds.cosmology import spectra_of
 from lensing_tfds.records import storage
 from lensing_tfds.records.beam_executor import Range, ranges
-from lensing_tfds.records.shards import SplitPlan
+from lensing_tfds.records.shard_plans import SplitPlan
 from pipelines.validation.observables import Observables
 from pipelines.validation.statistics import Measurement, Statistics, measure_shard
 

@@ -10,7 +10,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from lensing_tfds.cosmology import spectra_of
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records.beam_executor import pipeline_runner
-from lensing_tfds.records.shards import SplitPlan
+from lensing_tfds.records.shard_plans import SplitPlan
 from pipelines.validation.observables import FEWEST_EXAMPLES, Observables
 from pipelines.validation.outcome import Verdict
 from pipelines.validation.statistics import Statistics

@@ -7,7 +7,7 @@ import numpy as np
 
 from estimators.sealed_predictions import DESCRIPTION, PredictionDescription, PredictionShard
 from lensing_tfds.configs import DATASET_VERSION
-from lensing_tfds.records.shards import SplitPlan
+from lensing_tfds.records.shard_plans import SplitPlan
 
 
 def write_predictions(folder, kappa, config, data_dir, num_shards=2, split="test", network=None):

@@ -12,7 +12,7 @@ from estimators.predictions import open_predictions
 from estimators.sealed_predictions import PredictionDescription, PredictionShard, read_description
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
-from lensing_tfds.records.shards import SplitPlan
+from lensing_tfds.records.shard_plans import SplitPlan
 from tests.estimators.prediction_files import seal, write_predictions
 
 CONFIG = LensingConfig(

@@ -42,9 +42,11 @@ print(simulate(config, "test", [0])["kappa"].shape)
 """
 WRITE = f"""
 from lensing_tfds import LensingConfig
-from lensing_tfds.records import shards
-plan = shards.SplitPlan(LensingConfig.from_json({TINY!r}), "train", 1, "train")
-assert shards.write_shard(plan.shard(0)).num_examples == 24 and shards.damage(plan.shard(0)) is None
+from lensing_tfds.records.shard_plans import SplitPlan
+from lensing_tfds.records.shard_seals import damage
+from lensing_tfds.records.shards import write_shard
+spec = SplitPlan(LensingConfig.from_json({TINY!r}), "train", 1, "train").shard(0)
+assert write_shard(spec).num_examples == 24 and damage(spec) is None
 """
 
 EXTRAS = {

@@ -17,7 +17,7 @@ from lensing_tfds.configs import (
     map_differences,
 )
 from lensing_tfds.errors import LensingError
-from lensing_tfds.records.shards import ShardSpec
+from lensing_tfds.records.shard_plans import ShardSpec
 from lensing_tfds.simulation import simulate
 from lensing_tfds.sky.kaiser_bessel import fine_size
 from lensing_tfds.sky.spectra import fiducial

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from lensing_tfds import LensingConfig, LensingError
 from lensing_tfds.records.beam_executor import MAX_RANGES, WriteShards, _as_lensing_error, ranges
 from lensing_tfds.records.beam_executor import beam_executor as executor_of
-from lensing_tfds.records.shards import ShardSummary, SplitPlan, write_shard
+from lensing_tfds.records.shard_plans import SplitPlan
+from lensing_tfds.records.shard_summary import ShardSummary
+from lensing_tfds.records.shards import write_shard
 
 
 @pytest.fixture

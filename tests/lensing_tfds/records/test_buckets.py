@@ -14,6 +14,7 @@ from lensing_tfds.lensing_tfds_dataset_builder import Builder
 from lensing_tfds.records import shards, storage
 from lensing_tfds.records.datasets import open_built
 from lensing_tfds.records.reading import evaluation_batches
+from lensing_tfds.records.shard_plans import ShardSpec
 from pipelines import verify
 
 BUCKET = "s3://maps"
@@ -105,7 +106,7 @@ def test_a_server_that_does_not_answer_is_named(bucket, tiny, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://localhost:9")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     s3fs.S3FileSystem.clear_instance_cache()
-    spec = shards.ShardSpec(tiny, "train", 0, 4, f"{BUCKET}/shard")
+    spec = ShardSpec(tiny, "train", 0, 4, f"{BUCKET}/shard")
     with pytest.raises(LensingError, match="s3://maps/shard"):
         shards.write_shard(spec)
 

@@ -13,6 +13,7 @@ import pytest
 from lensing_tfds import LensingConfig, LensingError
 from lensing_tfds.records import local_executor, shards
 from lensing_tfds.records.local_executor import WORKERS_VARIABLE
+from lensing_tfds.records.shard_plans import SplitPlan
 from tests.processes import assert_all_end, writer_of
 
 CONFIG = LensingConfig(
@@ -22,7 +23,7 @@ CONFIG = LensingConfig(
 
 def plans(folder, config=CONFIG, num_shards=8):
     return [
-        shards.SplitPlan(config, split, num_shards if split == "train" else 1, f"{folder}/{split}")
+        SplitPlan(config, split, num_shards if split == "train" else 1, f"{folder}/{split}")
         for split in ("train", "validation", "test")
     ]
 
@@ -73,7 +74,7 @@ SCRIPT = textwrap.dedent(
     from lensing_tfds.records import local_executor, shards
     config = LensingConfig("big", npix=256, lx=10.0,
                            num_examples={"train": 4000, "validation": 1, "test": 1})
-    plan = shards.SplitPlan(config, "train", 2, sys.argv[1] + "/train")
+    plan = SplitPlan(config, "train", 2, sys.argv[1] + "/train")
     print("started", flush=True)
     try:
         local_executor.write_locally([plan], workers=2)

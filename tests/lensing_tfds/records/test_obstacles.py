@@ -14,7 +14,7 @@ import tensorflow_datasets as tfds
 
 from lensing_tfds import LensingError
 from lensing_tfds.lensing_tfds_dataset_builder import Builder
-from lensing_tfds.records import shards, storage
+from lensing_tfds.records import shard_seals, shards, storage
 from lensing_tfds.records.datasets import absolute_data_dir
 from lensing_tfds.records.local_executor import write_locally
 from lensing_tfds.records.reading import evaluation_batches
@@ -76,7 +76,7 @@ def test_a_shard_that_may_not_be_read_is_named_and_written_again(tmp_path, tiny,
     plan = read_dataset(str(built.data_path)).plan("train")
     (spec,) = [s for s in plan.shards() if s.path == str(shard)]
     line = f"cannot read {shard}: Permission denied: let your user"
-    assert f"cannot be verified: {line}" in shards.damage(spec)
+    assert f"cannot be verified: {line}" in shard_seals.damage(spec)
     with pytest.raises(LensingError, match=line):
         list(shards.read_shard(spec))
     os.chmod(shard, stat.S_IRUSR)

@@ -16,6 +16,7 @@ from lensing_tfds.configs import DATASET_VERSION, LensingConfig
 from lensing_tfds.lensing_tfds_dataset_builder import Builder
 from lensing_tfds.records import reading, seals, shards, split_reader, storage, tfrecord
 from lensing_tfds.records.datasets import open_built
+from lensing_tfds.records.shard_plans import ShardSpec
 from trainer.data import stream
 from trainer.data.source import steps_per_pass
 from trainer.data.stored import StoredExamples
@@ -183,7 +184,7 @@ def test_the_size_of_a_file_is_that_of_its_records(start, count, size):
 
 def test_a_right_shard_of_another_size_is_read(dataset, monkeypatch):
     """Another writer's protobuf may be longer."""
-    monkeypatch.setattr(shards.ShardSpec, "usual_bytes", 1)
+    monkeypatch.setattr(ShardSpec, "usual_bytes", 1)
     kappa = np.concatenate([batch["kappa"] for batch in in_order(opened(dataset), "train")])
     np.testing.assert_array_equal(kappa, simulate(TINY, "train", range(50))["kappa"])
 

@@ -12,7 +12,7 @@ import tensorflow_datasets as tfds
 from lensing_tfds import LensingConfig, LensingError, cosmology, simulate
 from lensing_tfds.configs import DATASET_VERSION
 from lensing_tfds.lensing_tfds_dataset_builder import Builder
-from lensing_tfds.records import reading, seals, shards
+from lensing_tfds.records import reading, seals, shard_seals
 from lensing_tfds.records.datasets import open_built
 from lensing_tfds.records.stored_dataset import read_dataset
 from lensing_tfds.sky import spectra
@@ -129,7 +129,7 @@ def test_a_damaged_seal_of_a_shard_is_named_and_a_new_one_is_made(dataset, tmp_p
         path = pathlib.Path(spec.seal_path)
         for content in damaged(path.read_bytes()):
             path.write_bytes(content)
-            found = shards.damage(spec)
+            found = shard_seals.damage(spec)
             assert found == f"cannot be verified: the checksum beside it is damaged ({path})"
     build(tmp_path)
     assert contents(dataset) == before

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from lensing_tfds import LensingError, simulate
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.records import split_reader, storage, tfrecord
-from lensing_tfds.records.shards import SplitPlan, write_shard
+from lensing_tfds.records.shard_plans import SplitPlan
+from lensing_tfds.records.shards import write_shard
 from lensing_tfds.records.split_reader import SplitReader
 
 # Indices of one byte and of two, these in both of two shards.

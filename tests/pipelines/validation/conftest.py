@@ -12,7 +12,7 @@ from lensing_tfds import LensingConfig, simulate
 from lensing_tfds.configs import SPLITS
 from lensing_tfds.cosmology import spectra_of
 from lensing_tfds.records import tfrecord
-from lensing_tfds.records.shards import SplitPlan
+from lensing_tfds.records.shard_plans import SplitPlan
 
 COUNTS = {"train": 180, "validation": 10, "test": 10}
 GRID: dict[str, Any] = {"npix": 64, "lx": 64 * 4 / 60, "num_examples": COUNTS}
