@@ -84,9 +84,9 @@ def fitted(model: Any, batches: Any) -> float:
     import keras
 
     from trainer.data.batches import for_keras
-    from trainer.loop.averages import ValidateAverages
     from trainer.loop.callbacks import Progress, StopOnDivergence
     from trainer.loop.interruption import ending_between_steps
+    from trainer.runs.averages import ValidateAverages
     from trainer.runs.plan import Plan
 
     class Clock(keras.callbacks.Callback):

@@ -26,6 +26,11 @@ MAY_IMPORT = {
 
 PREDICT = "pipelines.predict"  # the modules whose names begin so need the trainer
 
+TRAINERS_FLOORS = ("machine", "networks", "settings", "data", "runs", "loop")
+"""Rooms of the trainer, from the ground up: what is in one imports none that is above."""
+
+BOUNDS = "trainer.settings.optimization"  # which imports no module of the trainer's
+
 SKY = "lensing_tfds.sky"
 SKY_MAY_IMPORT = (SKY, "lensing_tfds.errors")  # physics knows no config
 
@@ -141,7 +146,10 @@ def forbidden(root: pathlib.Path) -> set[tuple[str, str]]:
     broken = {
         (i.importer, i.imported)
         for i in imports
-        if _runs_back_up(i) or _knows_too_much(i) or _takes_private_name(i, modules)
+        if _runs_back_up(i)
+        or _runs_upstairs(i)
+        or _knows_too_much(i)
+        or _takes_private_name(i, modules)
     }
     for module in modules:
         if _is_in(module, WITHOUT_FRAMEWORKS):
@@ -165,6 +173,16 @@ def _runs_back_up(found: Import) -> bool:
     if found.importer.startswith(PREDICT) and there == "trainer":
         return False
     return there in MAY_IMPORT and there != here and there not in MAY_IMPORT[here]
+
+
+def _runs_upstairs(found: Import) -> bool:
+    """Whether an import is of a higher floor of the trainer's."""
+    floors = [
+        TRAINERS_FLOORS.index(parts[1])
+        for parts in (found.importer.split("."), found.imported.split("."))
+        if parts[0] == "trainer" and len(parts) > 1 and parts[1] in TRAINERS_FLOORS
+    ]
+    return len(floors) == 2 and floors[0] < floors[1] and found.imported != BOUNDS
 
 
 def _knows_too_much(found: Import) -> bool:
@@ -285,6 +303,7 @@ def test_the_picture_of_the_folders_names_files_that_are_there_and_forgets_none(
         ("trainer.runs.run", "import tuning.search as s", "tuning.search"),
         ("tuning.search", "from pipelines import predict", "pipelines.predict"),
         ("pipelines.validate", "from trainer.runs.run import Run", "trainer.runs.run"),
+        ("trainer.runs.run", "from trainer.loop.pace import measure_pace", "trainer.loop.pace"),
         ("trainer.runs.run", "from estimators.judge import _check", "estimators.judge._check"),
         (
             "trainer.runs.run",

@@ -13,16 +13,16 @@ from lensing_tfds.records.locks import alone_in
 from lensing_tfds.records.storage import make_folder
 from trainer.data import sources
 from trainer.data.run_data import RunData
-from trainer.loop import announcements, closed_form, devices
+from trainer.loop import announcements, closed_form, errors
 from trainer.loop.determinism import use_deterministic_operations
 from trainer.loop.epochs import train_epochs
 from trainer.loop.interruption import saying_what_is_kept
 from trainer.loop.preparation import Prepared, begin, resume
 from trainer.loop.running import refuse_beyond_epoch
 from trainer.loop.session import Session
+from trainer.machine import devices
 from trainer.networks.family import FittedNetwork
 from trainer.networks.settings import keras_settings
-from trainer.runs import errors
 from trainer.runs.history import HISTORY, ended_early, write_history
 from trainer.runs.resume import Stopped, stopped_run
 from trainer.runs.run import Run, load_run

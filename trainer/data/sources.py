@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from pathlib import Path
 
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
@@ -13,8 +11,8 @@ from lensing_tfds.symmetries import ORDER
 from trainer.data.fresh import FreshSkies
 from trainer.data.source import Source
 from trainer.data.stored import StoredExamples
-from trainer.loop import devices
-from trainer.loop.memory import memory_limit
+from trainer.machine import devices
+from trainer.machine.memory import available_memory
 from trainer.settings.config import TrainerConfig
 
 _BACKEND_CORES = 2  # beside a GPU: for Keras, and for the stream
@@ -76,7 +74,7 @@ def source_of(config: TrainerConfig, stored: StoredDataset, simulators: int | No
     table = stored.spectra()
     number = simulators or _usual_simulators()
     source = FreshSkies(task, table, config, number)
-    needed, limit = source.memory + number * _SIMULATOR_BYTES, _available()
+    needed, limit = source.memory + number * _SIMULATOR_BYTES, available_memory()
     if needed > limit:
         raise LensingError(
             f"fresh skies need {needed / 1e9:,.1f} GB of memory ({source.memory / 1e9:,.1f} GB for "
@@ -94,17 +92,3 @@ def _usual_simulators() -> int:
     """The cores less what the backend needs, which on a CPU is as much as simulation does."""
     left = _cores() - _BACKEND_CORES if devices.has_accelerator() else _cores() // 2
     return max(1, left)
-
-
-def _available() -> float:
-    """Bytes that this process and its children may still use."""
-    return min(memory_limit(), *_free())
-
-
-def _free() -> Iterator[float]:
-    yield float("inf")
-    file = Path("/proc/meminfo")
-    for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else ():
-        name, _, amount = line.partition(":")
-        if name == "MemAvailable":
-            yield 1024.0 * int(amount.split()[0])

@@ -11,9 +11,9 @@ from typing import Any
 import keras
 
 from lensing_tfds.errors import LensingError
-from trainer.loop.averages import averages_for_weights
 from trainer.loop.input_report import InputReport
 from trainer.runs import checkpoints
+from trainer.runs.averages import averages_for_weights
 from trainer.runs.history import HISTORY, Row, ended_early, last_epoch, row_of, write_history
 from trainer.runs.plan import Pace, Plan, duration
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import keras
 
-from trainer.loop import devices
 from trainer.loop.losses import StandardisedError
 from trainer.loop.metrics import MapCorrelation
 from trainer.loop.optimizers import build_optimizer
+from trainer.machine import devices
 from trainer.networks.physical import scaling_of
 from trainer.settings.config import TrainerConfig
 

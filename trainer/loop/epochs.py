@@ -8,7 +8,6 @@ from trainer.data.batches import Batches
 from trainer.data.fresh import FreshSkies
 from trainer.data.run_data import RunData
 from trainer.loop import announcements, tensorboard
-from trainer.loop.averages import ValidateAverages
 from trainer.loop.callbacks import Checkpoints, Progress, StopEarly, StopOnDivergence, Stopwatch
 from trainer.loop.fitting import fit
 from trainer.loop.input_report import InputReport
@@ -18,6 +17,7 @@ from trainer.loop.preparation import Prepared
 from trainer.loop.running import RunningEpoch
 from trainer.loop.session import Session
 from trainer.loop.start import keep_start
+from trainer.runs.averages import ValidateAverages
 from trainer.runs.history import ended_early
 
 

@@ -1,20 +1,14 @@
-"""The memory that a network needs in training, beside the memory that there is."""
+"""Networks that are too large for this machine's memory, or for their maps."""
 
 from __future__ import annotations
-
-import os
-import resource
-from collections.abc import Iterator
-from pathlib import Path
 
 from lensing_tfds.configs import DATASET_VERSION, LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.task import Task
-from trainer.loop import devices
+from trainer.machine import devices
+from trainer.machine.memory import memory_limit
 from trainer.networks import families
 from trainer.settings.config import TrainerConfig
-
-_CGROUPS = Path("/sys/fs/cgroup")
 
 
 class TooLargeError(LensingError):
@@ -56,44 +50,6 @@ def refuse_too_large(config: TrainerConfig, lensing: LensingConfig) -> None:
         f"layers' outputs in batches of {config.batch_size}), but there are {_gigabytes(limit)}: "
         f"{remedy} smaller --model"
     )
-
-
-def memory_limit() -> int:
-    """Bytes that this process may use: the machine's, or its container's or user's limit."""
-    return min(_limits())
-
-
-def _limits() -> Iterator[int]:
-    yield os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    for file in _cgroup_files():
-        try:
-            text = file.read_text(encoding="utf-8").strip()
-        except OSError:
-            continue
-        if text.isdecimal():  # not "max"
-            yield int(text)
-    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if soft != resource.RLIM_INFINITY:
-        yield soft
-
-
-def _cgroup_files() -> Iterator[Path]:
-    """Files that may limit this process, of both versions of Linux's control groups."""
-    own = Path("/proc/self/cgroup")
-    for line in own.read_text(encoding="utf-8").splitlines() if own.exists() else ():
-        _, controllers, group = line.split(":", 2)
-        if controllers not in ("", "memory"):
-            continue
-        root, name = (
-            (_CGROUPS / "memory", "memory.limit_in_bytes")
-            if controllers
-            else (_CGROUPS, "memory.max")
-        )
-        folder = root / group.lstrip("/")
-        for parent in (folder, *folder.parents):
-            if not parent.is_relative_to(root):
-                break
-            yield parent / name
 
 
 def _gigabytes(count: int) -> str:

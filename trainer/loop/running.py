@@ -13,9 +13,9 @@ import keras
 import numpy as np
 
 from lensing_tfds.errors import LensingError
-from trainer.loop.averages import averages_for_weights
 from trainer.loop.callbacks import Checkpoints, DivergedError, Logs, Stopwatch
 from trainer.loop.interruption import Signals
+from trainer.runs.averages import averages_for_weights
 from trainer.runs.checkpoints import Running
 
 _SECONDS = 600.0  # that a kill loses at most, unless somebody says how many steps

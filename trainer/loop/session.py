@@ -11,10 +11,10 @@ import keras
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
 from trainer.data import sources
+from trainer.loop import errors
 from trainer.loop.memory import refuse_too_large
 from trainer.networks import families
 from trainer.networks.family import FittedNetwork, Network, StartingNetwork
-from trainer.runs import errors
 from trainer.runs.run_config import SEARCH
 from trainer.settings.config import TrainerConfig
 from trainer.settings.optimization import check_count

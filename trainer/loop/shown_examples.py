@@ -15,7 +15,7 @@ from estimators.ensemble import SkyEnsemble
 from estimators.power_spectra import BandPowers, measure
 from lensing_tfds.records.reading import evaluation_batches
 from lensing_tfds.records.stored_dataset import StoredDataset
-from trainer.loop.averages import averages_for_weights
+from trainer.runs.averages import averages_for_weights
 
 _MAPS = 3  # whose maps are shown
 _EXAMPLES = 8  # of whose spectra ρ_L is

@@ -10,8 +10,8 @@ from pathlib import Path
 import keras
 
 from lensing_tfds.errors import LensingError
-from trainer.loop.averages import averages_for_weights, swap_averages
 from trainer.runs import checkpoints
+from trainer.runs.averages import averages_for_weights, swap_averages
 from trainer.runs.checkpoints import ALL, BEST, LAST, RUNNING, Record
 from trainer.runs.history import HISTORY, Row, read_history
 from trainer.runs.plan import Plan

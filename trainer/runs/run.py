@@ -6,7 +6,7 @@ The folder holds
                    that wrote it
     history.csv    one row an epoch, see `trainer.runs.history.COLUMNS`
     best.keras     the model and its optimizer after the epoch with the lowest validation loss; with
-                   the averages for its weights, where there are any (see `trainer.loop.averages`)
+                   the averages for its weights, where there are any (see `trainer.runs.averages`)
     last.keras     the same after the last finished epoch, with the weights that it goes on from
     running.keras  the same at a step of the epoch after that, while it is trained
     tensorboard/   the same losses for TensorBoard, maps of a few examples and their ρ_L

@@ -52,7 +52,7 @@ class TrainerConfig(Recipe):
       seed: of the weights, of the order of the examples and of their augmentation.
       augment: whether each training example is turned and mirrored at random.
       uncertainty: whether the errors of the best network's estimates are measured at the end, see
-        `trainer.runs.errors`; the network is the same without.
+        `trainer.loop.errors`; the network is the same without.
       patience: epochs without a lower validation loss after which a run ends; None for none.
       deterministic: whether the same run gives the same bits on a GPU too, where that is slower.
       fresh: whether the examples are simulated while it trains, and none is seen in two passes: the

@@ -1,15 +1,12 @@
-"""A network that does not fit is refused by its name alone, by what the process may really use."""
+"""A network that does not fit is refused by its name alone."""
 
 import dataclasses
-import resource
-import subprocess
-import sys
 
 import pytest
 
 from lensing_tfds.versions import VERSIONS
 from trainer.loop import memory
-from trainer.loop.memory import TooLargeError, memory_limit, refuse_too_large
+from trainer.loop.memory import TooLargeError, refuse_too_large
 from trainer.settings.config import resolve
 
 CONFIG = resolve("lensing/v8", "/data", VERSIONS["v8"], model="unet")
@@ -39,44 +36,3 @@ def test_on_a_gpu_the_hosts_memory_bounds_the_weights_only(monkeypatch):
     refuse_too_large(dataclasses.replace(CONFIG, batch_size=100_000), VERSIONS["v8"])
     with pytest.raises(TooLargeError, match="0.0 GB for layers' outputs"):
         refuse_too_large(dataclasses.replace(CONFIG, model="9x9999-3"), VERSIONS["v8"])
-
-
-@pytest.mark.parametrize(
-    ("cgroup", "file", "expected"),
-    [
-        ("0::/a/b", "memory.max", 10**6),
-        ("0::/a/b", "a/memory.max", 10**6),
-        ("0::/a/b", "a/b/memory.max", 10**6),
-        ("5:memory:/a", "memory/a/memory.limit_in_bytes", 10**6),
-        ("5:cpu:/a", "memory/a/memory.limit_in_bytes", None),
-        ("0::/a/b", "a/b/c/memory.max", None),
-    ],
-)
-def test_a_containers_limit_counts(cgroup, file, expected, tmp_path, monkeypatch):
-    (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
-    (tmp_path / file).write_text("1000000\n")
-    read = memory.Path.read_text
-    monkeypatch.setattr(memory, "_CGROUPS", tmp_path)
-    monkeypatch.setattr(
-        memory.Path,
-        "read_text",
-        lambda self, encoding=None: (
-            cgroup if str(self) == "/proc/self/cgroup" else read(self, encoding=encoding)
-        ),
-    )
-    assert (memory_limit() == 10**6) == (expected is not None)
-    (tmp_path / file).write_text("max\n")
-    assert memory_limit() > 10**6
-
-
-def test_a_users_limit_counts():
-    code = "from trainer.loop.memory import memory_limit; print(memory_limit())"
-    limit = 20 * 2**30
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)),
-        capture_output=True,
-        check=True,
-        text=True,
-    )
-    assert int(done.stdout) <= limit

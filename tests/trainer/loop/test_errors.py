@@ -14,7 +14,8 @@ from estimators.ensemble import bands_of
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records.reading import evaluation_batches
 from trainer.evaluate import main as evaluate
-from trainer.runs import checkpoints, errors
+from trainer.loop import errors
+from trainer.runs import checkpoints
 from trainer.runs.run import Run, load_run
 from trainer.train import train
 

@@ -9,11 +9,11 @@ import pytest
 
 from lensing_tfds.records.reading import evaluation_batches
 from tests.trainer.tasks import statistics, task
-from trainer.loop.averages import averages_for_weights
 from trainer.loop.callbacks import Checkpoints
 from trainer.loop.compiling import compile_network
 from trainer.networks import families
 from trainer.networks.physical import scaling_of
+from trainer.runs.averages import averages_for_weights
 from trainer.runs.checkpoints import BEST, LAST, RUNNING, Running, load, read_record, save
 from trainer.runs.resume import stopped_run
 from trainer.runs.run import load_run

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from trainer.loop import devices
+from trainer.machine import devices
 
 LOSSES = """
 import contextlib
