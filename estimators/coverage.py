@@ -1,4 +1,4 @@
-"""Whether an estimator's intervals hold the truth as often as they say, and how wide they are.
+"""Coverage of an estimator's intervals: how often they hold the truth, and how wide they are.
 
 For intervals of a level 1 − α that reach h on either side of an estimate with residual r:
 

@@ -173,7 +173,7 @@ def _dropped_interruptions_repeated() -> Iterator[None]:
 
 
 def _is_expected(error: BaseException) -> bool:
-    """Whether an error is the user's to mend, and none of the project's own."""
+    """Says whether an error is the user's to mend, and none of the project's own."""
     if isinstance(error, ModuleNotFoundError):
         return _is_of_others(error)
     is_bug = isinstance(error, ValueError) and not isinstance(error, LensingError)

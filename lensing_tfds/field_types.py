@@ -103,7 +103,7 @@ def _is_union(annotation: Any) -> bool:
 
 
 def _converted(kind: Any, value: Any) -> tuple[bool, Any]:
-    """Whether a value is of a kind, and the value as that kind's own type."""
+    """Says whether a value is of a kind, and the value as that kind's own type."""
     if kind is Any:
         return True, value
     if kind not in (int, float):

@@ -96,7 +96,7 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
         return get_config(builder_config)
 
     def _is_folder(self, name: str) -> bool:
-        """Whether there is a dataset of this name, finished or not."""
+        """Says whether there is a dataset of this name, finished or not."""
         if not re.fullmatch(r"[\w.-]+", name):
             return False
         folder = f"{self._root.rstrip('/')}/lensing/{name}"

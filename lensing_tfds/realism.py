@@ -49,37 +49,37 @@ class Idealisation(NamedTuple):
 
 
 def is_aliased(config: LensingConfig) -> bool:
-    """Whether lensing moves power across the Nyquist multipole of the pixels it is done on."""
+    """Says whether lensing moves power across the Nyquist multipole of the pixels it is done on."""
     return config.oversampling == 1 or math.degrees(config.internal.pixel) * 60 > FINE_ARCMIN
 
 
 def is_cut(config: LensingConfig) -> bool:
-    """Whether `T_lmax` leaves modes of the sky that is lensed empty."""
+    """Says whether `T_lmax` leaves modes of the sky that is lensed empty."""
     return config.T_lmax is not None and config.T_lmax < _highest(config.internal)
 
 
 def has_filled_modes(config: LensingConfig) -> bool:
-    """Whether the maps have modes, above `T_lmax`, that lensing alone has filled."""
+    """Says whether the maps have modes, above `T_lmax`, that lensing alone has filled."""
     return config.T_lmax is not None and config.T_lmax < _highest(config.sky)
 
 
 def is_kappa_cut(config: LensingConfig) -> bool:
-    """Whether `kappa_lmax` leaves modes of κ empty."""
+    """Says whether `kappa_lmax` leaves modes of κ empty."""
     return config.kappa_lmax is not None and config.kappa_lmax < _highest(config.internal)
 
 
 def has_excess_power(config: LensingConfig) -> bool:
-    """Whether the maps carry power that those of a real sky do not."""
+    """Says whether the maps carry power that those of a real sky do not."""
     return has_filled_modes(config) or is_aliased(config)
 
 
 def is_periodic(config: LensingConfig) -> bool:
-    """Whether the lensed map goes on at the opposite edge: neither cut out nor tapered."""
+    """Says whether the lensed map goes on at the opposite edge: neither cut out nor tapered."""
     return config.padding == 1 and config.taper == 0
 
 
 def has_mean_field(config: LensingConfig) -> bool:
-    """Whether quadratic estimates have a mean: of edges, or of one unlensed sky in all examples."""
+    """Says whether quadratic estimates have a mean: of edges, or of one unlensed sky in all."""
     return config.fixed_unlensed or not is_periodic(config)
 
 
@@ -89,12 +89,12 @@ def why_not_camb(config: LensingConfig) -> str:
 
 
 def follows_camb(config: LensingConfig) -> bool:
-    """Whether the lensed maps have CAMB's lensed spectra."""
+    """Says whether the lensed maps have CAMB's lensed spectra."""
     return not why_not_camb(config)
 
 
 def estimator_theory_holds(config: LensingConfig) -> bool:
-    """Whether spectra from theory make a quadratic estimator's weights, response and noise right.
+    """Says whether theory's spectra make a quadratic estimator's weights, response and noise right.
 
     They must be those of the maps; without noise there is no end to the modes used, and a patch
     with edges has a mean field.

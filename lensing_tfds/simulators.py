@@ -57,7 +57,7 @@ class SimulatedBlock:
 
     @property
     def is_there(self) -> bool:
-        """Whether it is still in memory, which another stream's blocks may have taken."""
+        """Says whether it is still in memory, which another stream's blocks may have taken."""
         return self._simulators.gives(self._stream)
 
     def release(self) -> None:
@@ -151,7 +151,7 @@ class Simulators:
             return None
 
     def gives(self, stream: _Stream) -> bool:
-        """Whether a stream's blocks are in memory: another's are not written over them."""
+        """Says whether a stream's blocks are in memory: another's are not written over them."""
         return stream is self._stream and not self._closed
 
     def maps(self, slot: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -251,7 +251,7 @@ class _Stream:
 
     @property
     def over(self) -> bool:
-        """Whether all blocks are asked for."""
+        """Says whether all blocks are asked for."""
         return self._next is None
 
     def next_task(self, slots: int) -> _Task | None:

@@ -155,12 +155,12 @@ def _under_its_own_name(config: LensingConfig) -> LensingConfig:
 
 
 def is_json(config: str) -> bool:
-    """Whether a text is, or begins as, JSON of more than one word, and is no name."""
+    """Says whether a text is, or begins as, JSON of more than one word, and is no name."""
     return config.lstrip(strict_json.BYTE_ORDER_MARK + " \t\r\n").startswith(("{", "[", '"'))
 
 
 def _is_value(text: str) -> bool:
-    """Whether a text is JSON whole, as `null` and `7` are, which might be names too."""
+    """Says whether a text is JSON whole, as `null` and `7` are, which might be names too."""
     try:
         json.loads(text)
     except ValueError:

@@ -181,7 +181,7 @@ def pretrained(dataset: str) -> Pretrained:
 
 
 def has_pretrained(lensing: LensingConfig) -> bool:
-    """Whether a network comes with the package for just these maps."""
+    """Says whether a network comes with the package for just these maps."""
     name = lensing.name
     return (FOLDER / f"{name}.json").exists() and lensing == VERSIONS.get(name)
 

@@ -118,7 +118,7 @@ def refuse_lost_chief() -> None:
 
 
 def _chief_answers(seconds: float, every: float) -> bool:
-    """Whether the chief answers within so many seconds, asked again and again."""
+    """Says whether the chief answers within so many seconds, asked again and again."""
     deadline = time.monotonic() + seconds
     while not answers(*address()):
         if time.monotonic() > deadline:

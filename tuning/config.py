@@ -152,7 +152,7 @@ class SearchConfig:
 
     @property
     def extends_trials(self) -> bool:
-        """Whether a longer trial goes on with a shorter one of the same settings.
+        """Says whether a longer trial goes on with a shorter one of the same settings.
 
         Not where the rate has a schedule: that of the shorter one has ended.
         """

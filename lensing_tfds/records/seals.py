@@ -116,7 +116,7 @@ def _checksums(folder: str) -> dict[str, str] | None:
 
 
 def _has_sealed_shards(folder: str) -> bool:
-    """Whether a shard's seal has a checksum of its own, as all have since there is `FILE`."""
+    """Says whether a shard's seal has a checksum of its own, as all have since there is `FILE`."""
     for name in sorted(storage.sizes(folder)):
         if name.endswith(SHARD_SEAL):
             content = content_of(folder, name)

@@ -31,7 +31,7 @@ _NO_CREDENTIALS = ("NoCredentialsError", "PartialCredentialsError")
 
 
 def is_remote(path: str) -> bool:
-    """Whether a path is in a bucket: `s3://...`, `gs://...`."""
+    """Says whether a path is in a bucket: `s3://...`, `gs://...`."""
     return "://" in path
 
 

@@ -220,7 +220,7 @@ def mending_command(folder: str) -> str:
 
 
 def _is_of_shards(folder: str) -> bool:
-    """Whether a config that no checksum vouches for is the one that the first shard has."""
+    """Says whether a config that no checksum vouches for is the one that the first shard has."""
     shard = re.compile(rf"(.+-(\w+)\.tfrecord)-(\d+)-of-(\d+){re.escape(seals.SHARD_SEAL)}")
     with contextlib.suppress(LensingError, KeyError, seals.DamagedSealError):
         config = LensingConfig.from_json(strict_json.read(f"{folder}/{METADATA}")["config"])

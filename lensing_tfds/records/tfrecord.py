@@ -75,7 +75,7 @@ class Frame:
     maps: Mapping[str, slice]
 
     def fits(self, frames: NDArray[np.uint8], indices: range) -> bool:
-        """Whether frames are those of examples, undamaged, as `encode` writes them.
+        """Says whether frames are those of examples, undamaged, as `encode` writes them.
 
         Args:
           frames: (len(indices), size) bytes.

@@ -19,7 +19,7 @@ class MapVisualizer:
     """
 
     def match(self, ds_info: tfds.core.DatasetInfo) -> bool:
-        """Whether the dataset is one of ours."""
+        """Says whether the dataset is one of ours."""
         return ds_info.name == "lensing" and {"lensed", "kappa"} <= set(ds_info.features or ())
 
     def show(

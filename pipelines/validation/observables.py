@@ -61,7 +61,7 @@ class Spectrum:
 
     @property
     def is_auto(self) -> bool:
-        """Whether both fields are the same."""
+        """Says whether both fields are the same."""
         return self.first == self.second
 
 
@@ -112,7 +112,7 @@ class Observables:
         return (*maps, KAPPA, *((LABEL_E,) if config.unlensed_E else ()))
 
     def is_one_sky(self, spectrum: Spectrum) -> bool:
-        """Whether a spectrum is that of the one unlensed sky which all examples have."""
+        """Says whether a spectrum is that of the one unlensed sky which all examples have."""
         fields = spectrum.first, spectrum.second
         return self.config.fixed_unlensed and all(
             field.feature.startswith("unlensed") for field in fields

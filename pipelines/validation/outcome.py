@@ -228,7 +228,7 @@ class Verdict:
 
     @property
     def passed(self) -> bool:
-        """Whether every test passed."""
+        """Says whether every test passed."""
         return not self.failures
 
     @property

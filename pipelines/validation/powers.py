@@ -127,7 +127,7 @@ def empty_bins(curve: Curve, statistics: Statistics, theory: Theory) -> Iterator
 
 
 def _is_known(spectrum: Spectrum, theory: Theory) -> bool:
-    """Whether a right dataset must have the expected spectrum.
+    """Says whether a right dataset must have the expected spectrum.
 
     One unlensed sky that is seen in a window is correlated with κ: the window mixes modes.
     """

@@ -110,7 +110,7 @@ class Theory:
 
     @property
     def knows_lensed(self) -> bool:
-        """Whether the lensed maps should have the expected spectra.
+        """Says whether the lensed maps should have the expected spectra.
 
         The mean over skies of those of one unlensed sky is not.
         """

@@ -33,7 +33,7 @@ class Source(Protocol):
 
     @property
     def is_augmented(self) -> bool:
-        """Whether its examples are turned and mirrored already, as far as that is wanted."""
+        """Says whether its examples are turned and mirrored already, as far as that is wanted."""
 
     @property
     def description(self) -> str:

@@ -35,7 +35,7 @@ _BATCH_SIZE = 16
 def fit(
     session: Session, network: FittedNetwork, stored: StoredDataset, stopped: Stopped | None
 ) -> None:
-    """Fits the stages that a run has not.
+    """Fits the remaining stages of a run.
 
     Args:
       session: the call of `train`; its callbacks are told of each stage as of an epoch, after those

@@ -1,4 +1,4 @@
-"""The epochs that a run has not, trained, kept and reported."""
+"""The remaining epochs of a run: trained, kept and reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The epochs of a run, of which the first may go on at one of its steps."""
+"""The remaining epochs of a run by Keras's `fit`; the first may go on at one of its steps."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def fit(
     running: Running | None,
     callbacks: Sequence[keras.callbacks.Callback],
 ) -> None:
-    """Trains the epochs that a run has not, unless a callback ends it earlier.
+    """Trains the remaining epochs of a run, unless a callback ends it earlier.
 
     Args:
       model: compiled.

@@ -1,4 +1,4 @@
-"""Whether simulation keeps up with training, in some words."""
+"""The pace of simulation beside that of training, in some words."""
 
 from __future__ import annotations
 

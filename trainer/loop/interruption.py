@@ -29,7 +29,7 @@ class Signals:
 
     @property
     def asked(self) -> bool:
-        """Whether a signal waits."""
+        """Says whether a signal waits."""
         return self._came is not None
 
     def hear(self, number: int, frame: FrameType | None) -> None:

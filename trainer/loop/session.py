@@ -1,4 +1,4 @@
-"""One call of `train`: what it is to do, and who is told of it."""
+"""The arguments of a call of `train`, checked before any work is done."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def accelerators() -> int:
 
 
 def has_accelerator() -> bool:
-    """Whether the backend computes on a GPU or the like."""
+    """Says whether the backend computes on a GPU or the like."""
     return accelerators() > 0
 
 

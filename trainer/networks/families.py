@@ -59,7 +59,7 @@ def _parsed(name: str) -> tuple[Family, Network | StartingNetwork | FittedNetwor
 
 
 def is_fitted(name: str) -> bool:
-    """Whether a network is fitted in closed form, and takes no setting of training.
+    """Says whether a network is fitted in closed form, and takes no setting of training.
 
     Raises:
       LensingError: the name is in no family's grammar.

@@ -42,7 +42,7 @@ class Network(Protocol):
 
     @property
     def starts_fitted(self) -> bool:
-        """Whether its first weights are an estimator's already, and not only drawn.
+        """Says whether its first weights are an estimator's already, and not only drawn.
 
         Such a network is kept before its first step: what a run keeps is never worse.
         """
@@ -94,7 +94,7 @@ class FittedNetwork(Protocol):
         """
 
     def is_fitted(self, correlations: Sequence[float]) -> bool:
-        """Whether no stage is missing after those that had these correlations."""
+        """Says whether no stage is missing after those that had these correlations."""
 
     @property
     def widest_kernel(self) -> int:

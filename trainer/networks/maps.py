@@ -1,4 +1,4 @@
-"""Arrays that a network would take for its maps without a word, though they are none, or others."""
+"""Checks of the maps that a network is given: from wrong ones it would estimate κ all the same."""
 
 from __future__ import annotations
 

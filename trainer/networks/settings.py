@@ -1,4 +1,4 @@
-"""Keras's global settings, which a person may have set for other work, held for our networks."""
+"""Keras's global settings, at the values that our networks need while they are used."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ class Stack:
 
     @property
     def starts_fitted(self) -> bool:
-        """Whether its first weights are an estimator's: they are drawn."""
+        """Says whether its first weights are an estimator's: they are drawn."""
         return False
 
     def build(self, task: Task, statistics: Statistics, seed: int) -> keras.Model:

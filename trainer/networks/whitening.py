@@ -1,4 +1,4 @@
-"""Whitened copies of maps: the same information, every multipole as loud as another.
+"""Whitened copies of maps: the same information, the same power in every multipole.
 
 What lensing says stands in modes a thousand times weaker than the largest: a map that is only
 divided by its standard deviation hides them. Each mode divided by the root of its ring's mean power

@@ -95,7 +95,7 @@ def last_epoch(rows: Sequence[Row]) -> int:
 
 
 def ended_early(rows: Sequence[Row], patience: int | None) -> bool:
-    """Whether so many epochs have passed since the one of the lowest validation loss.
+    """Says whether so many epochs have passed since the one of the lowest validation loss.
 
     Args:
       rows: of the finished epochs.

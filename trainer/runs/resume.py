@@ -177,7 +177,7 @@ def _repair(ended: Mapping[str, Record]) -> tuple[str, str] | None:
 
 
 def _is_outdated(best: Record, last: Record) -> bool:
-    """Whether a later epoch's network is better than the best one, which is written first."""
+    """Says whether a later epoch's network is better than the best one, which is written first."""
     return last.history[-1]["val_loss"] < best.history[-1]["val_loss"]
 
 

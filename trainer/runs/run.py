@@ -137,7 +137,7 @@ class Run:
 
     @property
     def is_finished(self) -> bool:
-        """Whether the command that trains it has no epoch left to train."""
+        """Says whether the command that trains it has no epoch left to train."""
         network = families.parse(self.config.model)
         if isinstance(network, FittedNetwork):
             return network.is_fitted(self.history["map_correlation"].tolist())

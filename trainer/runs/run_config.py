@@ -1,4 +1,4 @@
-"""config.json: all that decides what a run computes; its checkpoints carry the same."""
+"""The settings of a run, in its config.json and in each of its checkpoints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether what is asked for is the run that a folder holds: its settings, and its data's steps."""
+"""Refusals to go on with a run by other settings, other data or another order of examples."""
 
 from __future__ import annotations
 
