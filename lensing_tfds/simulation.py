@@ -176,7 +176,7 @@ class Simulator:
 
     @property
     def _as_lensed(self) -> bool:
-        """Says whether the lensed map is observed as it is: without beam, other pixels, larger box."""
+        """Says whether the lensed map is observed as it is: no beam, other pixels or larger box."""
         config = self.config
         return config.oversampling == 1 and config.beam_arcmin == 0 and config.padding == 1
 
