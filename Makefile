@@ -47,7 +47,7 @@ test-installs: $(STAMP)  ## install each extra alone and run its commands (slow)
 	$(RUN) -m pytest tests/installs $(TEST_FLAGS)
 
 docs: $(STAMP)  ## build the site, site/index.html, from docs/ and the docstrings; check its links
-	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict
 
 lint: $(STAMP)  ## ruff and mypy, through pre-commit
 	$(RUN) -m pre_commit run --all-files --show-diff-on-failure
