@@ -24,6 +24,11 @@ COMMANDS = {
     "pipelines.verify": ("tfds", ["--dataset", "lensing/v7"]),
     "pipelines.validate": ("pipelines", ["--dataset", "lensing/v7"]),
     "pipelines.predict": ("pipelines", ["--workdir", "run", "--output", "out"]),
+    "pipelines.croissant": ("pipelines", ["--dataset", "lensing/v7"]),
+    "pipelines.export": (
+        "pipelines",
+        ["--dataset", "lensing/v7", "--format", "npz", "--output", "out"],
+    ),
     "pipelines.protocol": ("pipelines", ["--dataset", "lensing/v11"]),
     "pipelines.card": ("pipelines", ["--dataset", "lensing/v7"]),
 }
