@@ -155,7 +155,8 @@ class FreshSkies:
             while position < window.examples:
                 look, sky = divmod(position, len(window.indices))
                 number, row = divmod(sky, skies)
-                held += itertools.islice(blocks, number + 1 - len(held))
+                # Of later looks all blocks are there.
+                held += itertools.islice(blocks, max(0, number + 1 - len(held)))
                 if len(held) <= number:
                     return
                 left = min(room, window.examples - position)

@@ -63,6 +63,19 @@ def test_a_sky_serves_twice_with_new_noise_and_another_symmetry(reused):
         np.testing.assert_array_equal(kappa[21 * number : 21 * (number + 1)], labels)
 
 
+@pytest.mark.parametrize("start", [0, 9])
+def test_skies_of_several_blocks_are_seen_again_after_the_last_of_them(start):
+    """A window of 150 skies is simulated in blocks of 64."""
+    config = settings(batch_size=32, reuse=3, max_examples=450, augment=False)
+    with (source := source_of(config)).running():
+        batches = arrays(source, config, range(start, 15))
+    first = 30 + 2**31
+    parts = [looks for looks, _ in Simulator(SURVEY, "train").looks(range(first, first + 150), 3)]
+    expected = np.concatenate([np.concatenate(look) for look in zip(*parts, strict=True)])
+    lensed = np.concatenate([lensed for lensed, _ in batches])
+    np.testing.assert_array_equal(lensed, expected[32 * start :])
+
+
 @pytest.mark.parametrize("start", [3, 8])
 def test_a_resumed_stream_goes_on_within_a_pass(reused, start):
     whole, rest = arrays(*reused, range(12)), arrays(*reused, range(start, 12))
