@@ -50,7 +50,7 @@ def data_dir(tiny, tmp_path_factory) -> str:
 
 
 @pytest.fixture(scope="session")
-def builder(tiny, data_dir):
+def stored(tiny, data_dir):
     """`lensing/tiny`, opened."""
     from lensing_tfds.records.datasets import open_dataset
 
@@ -58,7 +58,7 @@ def builder(tiny, data_dir):
 
 
 @pytest.fixture(scope="session")
-def polarized_builder(data_dir):
+def polarized(data_dir):
     """T, Q, U and unlensed E of a small survey, opened."""
     import tensorflow_datasets as tfds
 

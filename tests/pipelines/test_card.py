@@ -152,19 +152,19 @@ def test_a_step_of_a_study_in_temperature(pages):
     assert "Zaldarriaga" not in text and "tensors" not in text and "1/f" not in text
 
 
-def times(builder):
-    return {entry.name: entry.stat().st_mtime_ns for entry in os.scandir(builder.data_path)}
+def times(stored):
+    return {entry.name: entry.stat().st_mtime_ns for entry in os.scandir(stored.data_path)}
 
 
 def test_time_is_measured(pages, data_dir):
     """A shard is written, elsewhere, and the dataset is left as it was."""
-    builder = open_built("tiny_t", str(data_dir))
-    before = times(builder)
+    stored = open_built("tiny_t", str(data_dir))
+    before = times(stored)
     began = time.monotonic()
-    seconds = timing.seconds_per_example(builder)
+    seconds = timing.seconds_per_example(stored)
     assert 0 < seconds * FEW["train"] < time.monotonic() - began
-    assert times(builder) == before
-    of_tfds = tfds.builder_from_directory(builder.data_path)
+    assert times(stored) == before
+    of_tfds = tfds.builder_from_directory(stored.data_path)
     assert facts.building_time(0.04, of_tfds) == "40 ms an example, 0.44 s in all"
     found = re.search(r"one core ([\d.]+) ms an example", (pages / "tiny_t.md").read_text())
     assert 0 < float(found[1]) < 10_000

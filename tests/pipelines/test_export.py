@@ -15,8 +15,8 @@ from pipelines.export_formats import WRITERS
 
 
 @pytest.fixture(name="expected", scope="module")
-def expected_fixture(builder):
-    (batch,) = evaluation_batches(builder, "test", 100)
+def expected_fixture(stored):
+    (batch,) = evaluation_batches(stored, "test", 100)
     return batch
 
 
@@ -121,13 +121,13 @@ def test_mlcroissant_loads_the_parquet_files(command, expected, tmp_path, monkey
         np.testing.assert_array_equal(kappa, expected["kappa"][row])
 
 
-def test_croissant_describes_the_shards(command, tiny, builder, tmp_path):
+def test_croissant_describes_the_shards(command, tiny, stored, tmp_path):
     path = tmp_path / "c.json"
     command(croissant, "--output", str(path), "--url", "https://example.org")
     found = json.loads(path.read_text("utf-8"))
     assert found["url"] == "https://example.org"
     objects = {o["name"]: o for o in found["distribution"] if o["@type"] == "cr:FileObject"}
-    shards = [spec.path for plan in builder.plans.values() for spec in plan.shards()]
+    shards = [spec.path for plan in stored.plans.values() for spec in plan.shards()]
     assert len(objects) == len(shards) == 9
     for shard in shards:
         content = pathlib.Path(shard).read_bytes()
@@ -142,8 +142,8 @@ def test_croissant_describes_the_shards(command, tiny, builder, tmp_path):
     assert found["license"].startswith("https://www.apache.org/")
 
 
-def test_metadata_with_an_error_are_refused(builder):
-    stored = read_dataset(builder.data_path)
+def test_metadata_with_an_error_are_refused(stored):
+    stored = read_dataset(stored.data_path)
     files = [croissant.DataFile(f"{split}.x", split, "0" * 64, 1) for split in stored.plans]
     values = json.loads(croissant.croissant(stored, files, croissant.TFRECORD))
     values["recordSet"][0]["field"][0]["source"]["fileSet"]["@id"] = "nowhere"

@@ -61,7 +61,7 @@ def output_fixture(predicted, tmp_path):
     return shutil.copytree(predicted, tmp_path / "predictions")
 
 
-@pytest.fixture(name="builder", scope="module")
+@pytest.fixture(name="stored", scope="module")
 def builder_fixture(data_dir):
     return open_built("tiny", data_dir)
 
@@ -82,9 +82,9 @@ def error_line(capsys, *flags):
     return line
 
 
-def test_the_predictions_are_those_of_the_run(predicted, trained, builder):
+def test_the_predictions_are_those_of_the_run(predicted, trained, stored):
     kappa, index = read(predicted)
-    (batch,) = evaluation_batches(builder, "test", 100)
+    (batch,) = evaluation_batches(stored, "test", 100)
     np.testing.assert_array_equal(index, batch["index"])
     assert (kappa.dtype, index.dtype) == (np.float32, np.int64)
     expected = load_run(trained).predict(batch["lensed"])[..., 0]
@@ -107,10 +107,10 @@ def test_there_is_a_pair_of_files_a_shard_and_what_they_are(predicted, trained, 
     assert load_run(predicted / "network").model.count_params() > 0
 
 
-def test_the_judge_takes_them_as_they_are(output, builder, capsys):
+def test_the_judge_takes_them_as_they_are(output, stored, capsys):
     evaluate.main(["--predictions", str(output), "--no-baselines"])
     assert "lensing/tiny test: 1x4-3, 11 examples" in capsys.readouterr().out
-    (batch,) = evaluation_batches(builder, "test", 100)
+    (batch,) = evaluation_batches(stored, "test", 100)
     expected = np.mean((read(output)[0] - batch["kappa"][..., 0]) ** 2)
     metrics = json.loads((output / "metrics.json").read_text())
     assert metrics["mse"] == pytest.approx(expected, rel=1e-4)
@@ -203,8 +203,8 @@ def test_the_judge_refuses_what_the_kept_network_contradicts(tiny, output, capsy
     assert "has network_sha256" in line()
 
 
-def test_a_network_that_changes_under_a_worker_is_refused(workdir, builder, output):
-    source = predict_worker.Source(str(builder.data_path), str(workdir), "0" * 64)
+def test_a_network_that_changes_under_a_worker_is_refused(workdir, stored, output):
+    source = predict_worker.Source(str(stored.data_path), str(workdir), "0" * 64)
     with pytest.raises(LensingError, match="has become another network"):
         predict_worker._network(source)
 
@@ -248,33 +248,33 @@ def test_bad_input_is_one_line(workdir, tmp_path, capsys):
     assert not (tmp_path / "new").exists()
 
 
-def test_maps_that_the_network_cannot_see_are_refused(workdir, builder, tmp_path):
+def test_maps_that_the_network_cannot_see_are_refused(workdir, stored, tmp_path):
     run = load_run(workdir)
     other = dataclasses.replace(run.lensing, npix=32, stokes="QU")
     with pytest.raises(LensingError, match="npix: 32 -> 16; stokes: 'QU' -> 'T'"):
         predict_split(
-            dataclasses.replace(run, lensing=other), builder, "test", str(tmp_path / "new")
+            dataclasses.replace(run, lensing=other), stored, "test", str(tmp_path / "new")
         )
     assert not (tmp_path / "new").exists()
 
 
-def test_a_fitted_network_takes_maps_of_its_own_sky_only(workdir, builder, tmp_path, monkeypatch):
+def test_a_fitted_network_takes_maps_of_its_own_sky_only(workdir, stored, tmp_path, monkeypatch):
     run = load_run(workdir)
     other = dataclasses.replace(run.lensing, noise_uK_arcmin=5.0)
     monkeypatch.setattr(predictor, "is_fitted", lambda model: True)
     with pytest.raises(LensingError, match="fitted to other maps .*: noise_uK_arcmin: 5.0 -> 0.0"):
         predict_split(
-            dataclasses.replace(run, lensing=other), builder, "test", str(tmp_path / "new")
+            dataclasses.replace(run, lensing=other), stored, "test", str(tmp_path / "new")
         )
     assert not (tmp_path / "new").exists()
 
 
-def test_it_is_said_that_a_network_was_trained_on_another_sky(workdir, builder, tmp_path):
+def test_it_is_said_that_a_network_was_trained_on_another_sky(workdir, stored, tmp_path):
     run = load_run(workdir)
     other = dataclasses.replace(run.lensing, noise_uK_arcmin=5.0)
     with pytest.warns(UserWarning, match="trained on other maps .*: noise_uK_arcmin: 5.0 -> 0.0"):
         predict_split(
-            dataclasses.replace(run, lensing=other), builder, "test", str(tmp_path / "new")
+            dataclasses.replace(run, lensing=other), stored, "test", str(tmp_path / "new")
         )
 
 
@@ -294,12 +294,12 @@ def test_a_damaged_shard_of_the_dataset_is_named(workdir, data_dir, tmp_path, ca
     assert not list(output.glob("*-00001-of-00003*"))  # no short file, no seal
 
 
-def test_a_bucket_holds_the_same(workdir, builder, s3, predicted):
+def test_a_bucket_holds_the_same(workdir, stored, s3, predicted):
     s3.mkdir("predictions")
-    summary = predict_split(load_run(workdir), builder, "test", "s3://predictions/v1")
+    summary = predict_split(load_run(workdir), stored, "test", "s3://predictions/v1")
     assert summary.total.shards == 3
     for path in predicted.glob("*-of-00003.npy"):
         with s3.open(f"predictions/v1/{path.name}") as file:
             np.testing.assert_allclose(np.load(file), np.load(path), atol=1e-6)
-    again = predict_split(load_run(workdir), builder, "test", "s3://predictions/v1")
+    again = predict_split(load_run(workdir), stored, "test", "s3://predictions/v1")
     assert again.total.reused == 3

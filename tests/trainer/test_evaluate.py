@@ -139,11 +139,11 @@ def test_too_few_examples_to_calibrate_on_are_named(workdir, capsys, monkeypatch
     assert "at least 8 examples" in line and "--no-baselines" in line
 
 
-def test_metrics_are_what_numpy_finds(workdir, builder):
+def test_metrics_are_what_numpy_finds(workdir, stored):
     """Mean squared error and correlation, from the run's own predictions, pooled over pixels."""
     main(["--workdir", str(workdir), "--no-baselines"])
     metrics = json.loads((workdir / "metrics.json").read_text())
-    (batch,) = evaluation_batches(builder, "test", 100)
+    (batch,) = evaluation_batches(stored, "test", 100)
     kappa, estimate = batch["kappa"], load_run(workdir).predict(batch["lensed"])
     assert metrics["mse"] == pytest.approx(np.mean((estimate - kappa) ** 2), rel=1e-4)
     assert metrics["zero_mse"] == pytest.approx(np.mean(kappa**2), rel=1e-4)
@@ -174,7 +174,7 @@ def test_the_same_run_gets_the_same_scores(workdir):
     np.testing.assert_array_equal(first.rho_ell, second.rho_ell)
 
 
-def test_dataset_theory_bands_and_kappas_spectrum_are_found_once(workdir, builder, monkeypatch):
+def test_dataset_theory_bands_and_kappas_spectrum_are_found_once(workdir, stored, monkeypatch):
     """And theory in the dataset's folder, where the table of a cosmology of its own is."""
     calls = []
 
@@ -194,7 +194,7 @@ def test_dataset_theory_bands_and_kappas_spectrum_are_found_once(workdir, builde
     main(["--workdir", str(workdir), "--split", "train", "--checks", "--max_examples", "24"])
     names = [name for name, *_ in calls]
     assert sorted(names) == ["choose_bands", "kappa_power", "open_dataset", "spectra_of"]
-    assert ("spectra_of", load_run(workdir).lensing, str(builder.data_path)) in calls
+    assert ("spectra_of", load_run(workdir).lensing, str(stored.data_path)) in calls
 
 
 def test_a_run_that_is_trained_further_meanwhile_is_judged_as_it_was(

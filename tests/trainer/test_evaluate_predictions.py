@@ -25,8 +25,8 @@ def trained_fixture(config, tmp_path_factory):
 
 
 @pytest.fixture(name="kappa", scope="module")
-def kappa_fixture(trained, builder):
-    (batch,) = evaluation_batches(builder, "test", 100)
+def kappa_fixture(trained, stored):
+    (batch,) = evaluation_batches(stored, "test", 100)
     return load_run(trained).predict(batch["lensed"])
 
 

@@ -244,7 +244,7 @@ def test_a_truncated_shard_is_named_with_the_command_that_builds_it_again(
     assert '"npix": 16' in str(error.value) and f"--data_dir {broken}" in str(error.value)
 
 
-def test_a_network_is_trained_on_t_q_and_u_judged_and_served(polarized_builder, changed, tmp_path):
+def test_a_network_is_trained_on_t_q_and_u_judged_and_served(polarized, changed, tmp_path):
     """From the built dataset to the report, and to a model that takes µK."""
     config = changed(dataset="lensing/polarized", epochs=1)
     run = train(config, tmp_path / "run", quiet)
@@ -256,7 +256,7 @@ def test_a_network_is_trained_on_t_q_and_u_judged_and_served(polarized_builder, 
 
     evaluation = judge(run)
     assert evaluation.skill.num_examples == 11
-    (batch,) = evaluation_batches(polarized_builder, "test", 11)
+    (batch,) = evaluation_batches(polarized, "test", 11)
     np.testing.assert_array_equal(evaluation.gallery.lensed, batch["lensed"][:4, ..., 0])
     assert "The input is T, Q, U; shown is T." in write(run, evaluation).read_text()
 

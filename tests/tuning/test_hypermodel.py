@@ -11,7 +11,7 @@ from tuning.hypermodel import LensingHyperModel
 
 @pytest.mark.parametrize(
     ("name", "channels", "fresh"),
-    [("builder", 1, False), ("polarized_builder", 3, False), ("polarized_builder", 3, True)],
+    [("stored", 1, False), ("polarized", 3, False), ("polarized", 3, True)],
 )
 def test_a_network_takes_the_maps_of_its_dataset(name, channels, fresh, data_dir, request):
     task = request.getfixturevalue(name).task
@@ -26,9 +26,9 @@ def test_a_network_takes_the_maps_of_its_dataset(name, channels, fresh, data_dir
 
 @pytest.mark.parametrize("name", ["qe_unet", "unrolled"])
 def test_networks_that_begin_as_an_estimator_are_fitted_once_for_all_trials(
-    name, polarized_builder, data_dir, monkeypatch
+    name, polarized, data_dir, monkeypatch
 ):
-    task, read = polarized_builder.task, []
+    task, read = polarized.task, []
     family = families.FAMILIES[name]
     space = family.space().changed({"filters": [4, 8], "levels": [1], "blocks": [1]})
     config = SearchConfig(dataset=f"lensing/{task.lensing.name}", data_dir=data_dir, space=space)

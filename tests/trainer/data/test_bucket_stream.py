@@ -20,8 +20,8 @@ def bucket(s3, data_dir):
     s3.rm("streamed", recursive=True)
 
 
-def read(builder, config, initial_epoch=0):
-    source = StoredExamples(builder, config.max_examples)
+def read(stored, config, initial_epoch=0):
+    source = StoredExamples(stored, config.max_examples)
     steps = steps_per_pass(source, config.batch_size)
     wanted = range(initial_epoch * steps, config.epochs * steps)
     batches = stream.training_batches(source, config, wanted)
@@ -30,10 +30,10 @@ def read(builder, config, initial_epoch=0):
 
 @pytest.mark.parametrize("max_examples", [None, 20])
 def test_training_batches_are_those_of_the_same_files_on_a_disk(
-    bucket, builder, changed, max_examples
+    bucket, stored, changed, max_examples
 ):
     config = changed(max_examples=max_examples)
-    expected = read(builder, config)
+    expected = read(stored, config)
     batches = read(open_built("tiny", "s3://streamed"), config)
     assert len(batches) == len(expected)
     for batch, other in zip(batches, expected, strict=True):
@@ -41,8 +41,8 @@ def test_training_batches_are_those_of_the_same_files_on_a_disk(
 
 
 @pytest.mark.parametrize("split", ["test", "train[13:40]"])
-def test_evaluation_batches_are_those_of_the_same_files_on_a_disk(bucket, builder, split):
-    expected = reading.evaluation_batches(builder, split, 4)
+def test_evaluation_batches_are_those_of_the_same_files_on_a_disk(bucket, stored, split):
+    expected = reading.evaluation_batches(stored, split, 4)
     batches = reading.evaluation_batches(open_built("tiny", "s3://streamed"), split, 4)
     for batch, other in zip(batches, expected, strict=True):
         for name in other:
@@ -51,7 +51,7 @@ def test_evaluation_batches_are_those_of_the_same_files_on_a_disk(bucket, builde
 
 @pytest.mark.parametrize("damage", ["flipped", "truncated", "gone"])
 def test_a_damaged_shard_is_named_when_a_network_is_trained_on_it(bucket, changed, damage):
-    builder = open_built("tiny", "s3://streamed")
+    stored = open_built("tiny", "s3://streamed")
     (shard,) = bucket.glob("streamed/lensing/tiny/*/lensing-train.tfrecord-00001-of-00003")
     data = bytearray(bucket.cat(shard))
     data[500] ^= 1
@@ -60,4 +60,4 @@ def test_a_damaged_shard_is_named_when_a_network_is_trained_on_it(bucket, change
     else:
         bucket.pipe(shard, bytes(data if damage == "flipped" else data[:-3]))
     with pytest.raises(LensingError, match=f"shard s3://{shard} "):
-        read(builder, changed(epochs=1))
+        read(stored, changed(epochs=1))

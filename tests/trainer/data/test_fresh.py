@@ -169,10 +169,10 @@ def test_settings_that_do_not_go_together_are_refused(changes, message):
         settings(**changes)
 
 
-def test_more_memory_than_there_is_is_refused_with_the_remedy(builder, changed, monkeypatch):
+def test_more_memory_than_there_is_is_refused_with_the_remedy(stored, changed, monkeypatch):
     monkeypatch.setattr(sources, "available_memory", lambda: 1e6)
     with pytest.raises(LensingError, match=r"need 0.3 GB .* are 0.0 GB: take fewer --simulators"):
-        sources.source_of(changed(fresh=True), builder, 1)
+        sources.source_of(changed(fresh=True), stored, 1)
 
 
 def test_memory_is_bounded_and_said():

@@ -44,9 +44,9 @@ def test_asking_for_errors_does_not_change_the_network(runs):
     assert [run.uncertainty is None for run in runs] == [True, False]
 
 
-def test_errors_are_those_of_the_best_network_on_validation_examples(runs, builder):
+def test_errors_are_those_of_the_best_network_on_validation_examples(runs, stored):
     run = load_run(runs[1].workdir)
-    (batch,) = evaluation_batches(builder, "validation", 32)
+    (batch,) = evaluation_batches(stored, "validation", 32)
     residual = run.predict(batch["lensed"]) - batch["kappa"]
     assert run.uncertainty.num_examples == len(residual) == 10
     assert run.uncertainty.pixel_std == pytest.approx(np.sqrt(np.mean(residual**2)), rel=1e-5)

@@ -34,11 +34,11 @@ class Slow(keras.callbacks.Callback):
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
-def test_measuring_leaves_no_trace_and_finds_the_time_of_steps(builder, changed, optimizer):
+def test_measuring_leaves_no_trace_and_finds_the_time_of_steps(stored, changed, optimizer):
     config, of = changed(optimizer=optimizer), task(16)
-    source = StoredExamples(builder)
+    source = StoredExamples(stored)
     batches = stream.training_batches(source, config, range(50))
-    validation = stream.validation_batches(builder, 4)
+    validation = stream.validation_batches(stored, 4)
     weights = []
     for measured in (True, False):
         model = families.build("1x4-3", of, statistics(of), 3)
