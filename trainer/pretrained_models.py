@@ -258,7 +258,7 @@ def _from_json(fields: Mapping[str, Any]) -> Pretrained:
 
 def _stage_to_json(stage: Stage) -> dict[str, Any]:
     arrays = {name: getattr(stage, name) for name in ("gains", "residual_b", "power")}
-    fields = {name: _short(values) for name, values in arrays.items()}
+    fields = {name: _short(values) for name, values in arrays.items()} | {"damped": stage.damped}
     mean = stage.mean_field
     if mean.ndim:
         # Where κ has no modes the gains are zero but for rounding, and so is the mean.
@@ -277,7 +277,8 @@ def _stage_from_json(fields: Mapping[str, Any]) -> Stage:
     # Files of templates do not name a power.
     arrays = (fields.get(name, ()) for name in ("gains", "residual_b", "power"))
     gains, residual_b, power = (np.asarray(values, np.float64) for values in arrays)
-    stage = Stage(gains, residual_b, power)
+    # Nor do those of an earlier release name damping, of which there was none.
+    stage = Stage(gains, residual_b, power, damped=fields.get("damped", False))
     if "mean_field" not in fields:
         return stage
     mean = fields["mean_field"]

@@ -48,6 +48,7 @@ Examples = Callable[[], Iterable[Mapping[str, NDArray]]]
 _FEWEST_SKIES = 16
 
 MOST_STAGES, LEAST_GAIN = 6, 3e-4
+MOST_DAMPED_STAGES = 12
 MEMORY = 2**29
 
 
@@ -55,7 +56,7 @@ def fit(
     config: LensingConfig,
     table: PowerSpectra,
     examples: Examples,
-    most_stages: int = MOST_STAGES,
+    most_stages: int | None = None,
     least_gain: float = LEAST_GAIN,
     report: Callable[[int, float], object] = lambda stage, rho: None,
     memory: int = MEMORY,
@@ -70,7 +71,7 @@ def fit(
       config: the version.
       table: the spectra of its cosmology.
       examples: for training; not those that the estimator will be judged on.
-      most_stages: stop after so many.
+      most_stages: stop after so many; None is `most_stages_of` the config.
       least_gain: in map-level correlation.
       report: told of each stage's number and its correlation on these examples.
       memory: bytes for what is kept of examples, however many there are.
@@ -83,6 +84,8 @@ def fit(
     stages: list[Stage] = []
     correlations: list[float] = []
     method = method_of(config, table, examples)
+    if most_stages is None:
+        most_stages = most_stages_of(config)
     for stage, rho in _each_stage(method, config, examples, (), memory, threads):
         stages.append(stage)
         correlations.append(rho)
@@ -93,19 +96,24 @@ def fit(
 
 
 def are_enough(
-    correlations: Sequence[float],
-    most_stages: int = MOST_STAGES,
-    least_gain: float = LEAST_GAIN,
+    correlations: Sequence[float], most_stages: int, least_gain: float = LEAST_GAIN
 ) -> bool:
     """Says whether no further stage is due.
 
     Args:
       correlations: with κ, of the stages that there are.
-      most_stages: as of `fit`.
+      most_stages: no more are wanted.
       least_gain: as of `fit`.
     """
     *_, last, new = (-math.inf, -math.inf, *correlations)
     return len(correlations) >= most_stages or new - last < least_gain
+
+
+def most_stages_of(config: LensingConfig) -> int:
+    """Returns how many stages the maps of a config are worth: damped ones win for longer."""
+    method = method_by_theory(config, spectra.fiducial())
+    is_damped = isinstance(method, ByRemapping) and method.damped
+    return MOST_DAMPED_STAGES if is_damped else MOST_STAGES
 
 
 def each_stage(
@@ -207,7 +215,12 @@ def _each_stage(
     def estimated(part: _Part) -> tuple[list[Modes], Modes]:
         """The features of the last stage, and its estimate."""
         if part.features:
-            return part.features, combinations[-1].of(part.features)
+            if part.estimate is None:
+                part.estimate = combinations[-1].of(part.features)
+                if len(combinations) > 1:
+                    step, last = steps[len(combinations) - 1], part.features[few]
+                    part.estimate = step.reached(Legs(part.fields), last, part.estimate)
+            return part.features, part.estimate
         *_, last = each_estimate(steps[: len(combinations)], combinations, Legs(part.fields))
         return last
 
@@ -222,7 +235,7 @@ def _each_stage(
         else:
             features = steps[0].first(legs)
         if part.kept:
-            part.features = features
+            part.features, part.estimate = features, None
         return regression.sums(part.kappa, features)
 
     while True:
@@ -276,12 +289,14 @@ class _Part:
       kappa: the truth.
       kept: whether they are there again for the next stage.
       features: of the last stage, where they are kept.
+      estimate: what the last stage made of them, once it is known.
     """
 
     fields: Mapping[str, Modes]
     kappa: Modes
     kept: bool
     features: list[Modes] = dataclasses.field(default_factory=list)
+    estimate: Modes | None = None
 
 
 class _Skies:
@@ -324,7 +339,7 @@ class _Skies:
         config = self._config
         fields = fields_of(maps, config.channels, config.sky)
         modes = config.sky.to_modes(np.ascontiguousarray(kappa[..., 0]))
-        size = modes.nbytes * (len(fields) + 1 + self._features)
+        size = modes.nbytes * (len(fields) + 2 + self._features)
         part = _Part(fields, modes, kept=size <= self._left)
         if part.kept:
             self._kept.append(part)

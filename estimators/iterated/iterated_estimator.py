@@ -70,6 +70,9 @@ class Stage:
         a single zero where they have no mean.
       filters: (features, rings) float64, the best gains of each feature by itself, see
         `RingRegression.filters`; empty where nobody kept them.
+      damped: whether the stage goes from the last estimate towards that of its gains only as far as
+        the remapped T gets more like an unlensed sky, see `remapping`. No stage of an earlier
+        release does.
     """
 
     gains: NDArray[np.float64]
@@ -77,6 +80,7 @@ class Stage:
     power: NDArray[np.float64] = dataclasses.field(default_factory=_none)
     mean_field: NDArray[np.complex128] = dataclasses.field(default_factory=_zero)
     filters: NDArray[np.float64] = dataclasses.field(default_factory=_none)
+    damped: bool = False
 
 
 def rings_of(sky: FlatSky) -> Bins:
@@ -92,6 +96,15 @@ class Features(Protocol):
 
     def again(self, fields: Fields, kappa: Modes) -> list[Modes]:
         """Returns the estimates from fields that are delensed by the last estimate of κ."""
+
+    def reached(self, fields: Fields, kappa: Modes, new: Modes) -> Modes:
+        """Returns the estimate that the stage ends with: the new one, or short of it.
+
+        Args:
+          fields: observed.
+          kappa: the last estimate.
+          new: what the gains make of this stage's features.
+        """
 
 
 class Method(Protocol):
@@ -204,7 +217,7 @@ class Combination:
 def each_estimate(
     steps: Sequence[Features], combinations: Sequence[Combination], legs: Legs
 ) -> Iterator[tuple[list[Modes], Modes]]:
-    """Yields the features of each stage and what its gains make of them.
+    """Yields the features of each stage and its estimate.
 
     Args:
       steps: at least one.
@@ -216,7 +229,7 @@ def each_estimate(
     yield first, estimate
     for step, combination in zip(steps[1:], combinations[1:], strict=True):
         features = [*first, estimate, *step.again(legs, estimate)]
-        estimate = combination.of(features)
+        estimate = step.reached(legs, estimate, combination.of(features))
         yield features, estimate
 
 
@@ -343,6 +356,10 @@ class StageFeatures:
             for pair, estimator in self.estimators.items()
             for fields in estimated_from(pair, less_b, delensed)
         ]
+
+    def reached(self, fields: Fields, kappa: Modes, new: Modes) -> Modes:
+        """Returns the new estimate."""
+        return new
 
 
 def estimated_from(pair: str, less_b: Observed, delensed: Observed) -> list[Observed]:

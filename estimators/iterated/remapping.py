@@ -16,6 +16,16 @@ is taken, on the map's own pixels, as products were when the sky was lensed ther
 the inverse of the observed power of T_k: in each ring of multipoles the mean of the examples, or
 that of the map at hand where that is more, which holds back maps of large gradients. g is the
 Wiener filter of the unlensed T, and 1.
+
+Where lensing has put more power than the unlensed sky and the noise have, a map tells by itself how
+well it is delensed, by
+
+    χ²(κ) = Σ_l |T_κ(l)|² / (b² C_l^TT + N_l),
+
+T_κ being the map remapped by κ. Without damping, some maps of `lensing/v5` go astray for some
+stages or for good: their χ² is then several times the number of modes, and the gains of all suffer
+from what such maps are fitted with. So a stage goes from κ_k towards the estimate of its gains as
+far as χ² falls, to the least of the parabola through its values there, here and in the middle.
 """
 
 from __future__ import annotations
@@ -69,6 +79,15 @@ class ByRemapping:
         return self.config.sky
 
     @functools.cached_property
+    def damped(self) -> bool:
+        """Says whether stages are: lensing adds more at some scale than sky and noise have."""
+        ell = self.sky.ell
+        expected = expected_power(self.config, self.table)
+        raised = spectra.at_multipoles(self.table.lensed_TT - self.table.TT, ell)
+        raised *= instrument.beam(ell, self.config.beam_arcmin) ** 2
+        return bool(np.any((expected > 0) & (raised > expected)))
+
+    @functools.cached_property
     def grid(self) -> ProductGrid:
         """The map's own pixels."""
         return ProductGrid(self.sky, self.sky.inner, wrapped=True)
@@ -81,7 +100,7 @@ class ByRemapping:
 
     def features(self, stage: Stage, number: int) -> RemapFeatures:
         """Returns the features of a stage."""
-        return RemapFeatures(self.config, self.table, stage.power, number == 0)
+        return RemapFeatures(self.config, self.table, stage.power, number == 0, stage.damped)
 
     def is_weighed(self, number: int) -> bool:
         """Whether the power of T weighs a stage: each."""
@@ -96,7 +115,7 @@ class ByRemapping:
 
     def weighed_by(self, power: Mapping[str, NDArray[np.float64]]) -> Stage:
         """Returns a stage without gains, of the power of T in each ring."""
-        return Stage(np.zeros(0), power=power["T"])
+        return Stage(np.zeros(0), power=power["T"], damped=self.damped)
 
 
 class RemapFeatures:
@@ -107,10 +126,14 @@ class RemapFeatures:
       table: the spectra of its cosmology.
       power: as of `Stage`.
       is_first: whether it is stage 0, which has the quadratic estimators as well.
+      damped: as of `Stage`.
 
     Attributes:
       power: as given, but not less than rounding is, float64.
       unlensed: the power of the unlensed T behind the beam, µK², half plane.
+      weights: of |T|² in χ², half plane, zero where nothing is expected, and on Nyquist lines,
+        between whose pixels T is not known.
+      damped: as given.
       estimators: the quadratic ones, of stage 0.
     """
 
@@ -120,14 +143,17 @@ class RemapFeatures:
         table: PowerSpectra,
         power: NDArray[np.float64],
         is_first: bool,
+        damped: bool = False,
     ):
-        self._sky = sky = config.sky
+        self._sky, self.damped = config.sky, damped
+        sky = config.sky
         self._rings = rings_of(sky)
         self.power = np.maximum(power, LEAST_POWER * power.max())
-        ell = sky.ell
-        unlensed = spectra.at_multipoles(table.TT, ell) * instrument.beam(ell, config.beam_arcmin)
-        unlensed *= instrument.beam(ell, config.beam_arcmin)
-        self.unlensed = unlensed if config.T_lmax is None else unlensed * (ell <= config.T_lmax)
+        self.unlensed = unlensed_power(config, table)
+        expected = expected_power(config, table)
+        self.weights = np.divide(
+            sky.area, expected, out=np.zeros_like(expected), where=(expected > 0) & sky.inner
+        )
         self.estimators: list[QuadraticEstimator] = []
         if is_first:
             observations = measured_observations(config, table, {"TT": self._rings.spread(power)})
@@ -144,6 +170,23 @@ class RemapFeatures:
         deflection = deflection_from_kappa(kappa, self._sky)
         left = self._flows(remapped(fields["T"], deflection, self._sky))
         return left + [self._where_it_is_seen(modes, deflection) for modes in left]
+
+    def reached(self, fields: Fields, kappa: Modes, new: Modes) -> Modes:
+        """Returns the estimate between both that leaves the least χ²; the new one if undamped."""
+        if not self.damped:
+            return new
+        half = new.dtype.type(0.5)
+        here, middle, there = (
+            self._chi_squared(fields["T"], one) for one in (kappa, half * (kappa + new), new)
+        )
+        share = step_of_least(here, middle, there).astype(kappa.real.dtype)
+        return kappa + share[:, None, None] * (new - kappa)
+
+    def _chi_squared(self, t: Modes, kappa: Modes) -> NDArray[np.float64]:
+        """That of T remapped by κ, for each map."""
+        left = remapped(t, deflection_from_kappa(kappa, self._sky), self._sky)
+        weighed = np.abs(left) ** 2 * (self.weights * self._sky.mode_counts)
+        return np.sum(weighed, axis=(1, 2), dtype=np.float64)
 
     def _flows(self, t: Modes) -> list[Modes]:
         """Of the modes that are not on Nyquist lines: between pixels these are not known."""
@@ -177,6 +220,32 @@ class RemapFeatures:
         along_y, along_x = sky.to_modes(remap_together(left, deflection, sky))
         d_y, d_x = (factor.astype(kappa.dtype) for factor in sky.gradient)
         return (d_y * along_y + d_x * along_x) * kappa.dtype.type(-0.5)
+
+
+def unlensed_power(config: LensingConfig, table: PowerSpectra) -> NDArray[np.float64]:
+    """Returns the power of the unlensed T behind the beam, µK², half plane."""
+    ell = config.sky.ell
+    unlensed = spectra.at_multipoles(table.TT, ell) * instrument.beam(ell, config.beam_arcmin) ** 2
+    return unlensed if config.T_lmax is None else unlensed * (ell <= config.T_lmax)
+
+
+def expected_power(config: LensingConfig, table: PowerSpectra) -> NDArray[np.float64]:
+    """Returns the power of a map that is delensed perfectly, noise and all, µK², half plane."""
+    return unlensed_power(config, table) + np.radians(config.noise_uK_arcmin / 60) ** 2
+
+
+def step_of_least(
+    here: NDArray[np.float64], middle: NDArray[np.float64], there: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Returns where, from 0 to 1, a parabola through values at 0, 1/2 and 1 is least.
+
+    NaN where one of them is.
+    """
+    curvature, slope = 2 * (here - 2 * middle + there), 4 * middle - 3 * here - there
+    flat = curvature <= 0
+    ends = np.where(there < here, 1.0, 0.0)
+    least = np.divide(-slope, 2 * curvature, out=ends, where=~flat)
+    return np.clip(least, 0.0, 1.0)
 
 
 def remapped(t: Modes, deflection: Deflection, sky: FlatSky) -> Modes:

@@ -103,7 +103,8 @@ class ByTemplateAndRemapping:
     def weighed_by(self, power: Mapping[str, NDArray[np.float64]]) -> Stage:
         """Returns a stage without gains, of the power of T and of B in each ring."""
         residual_b = self.by_template.weighed_by(power).residual_b
-        return dataclasses.replace(self.by_remapping.weighed_by(power), residual_b=residual_b)
+        weighed = self.by_remapping.weighed_by(power)
+        return dataclasses.replace(weighed, residual_b=residual_b, damped=False)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -128,6 +129,10 @@ class Both:
         """Returns the estimates from fields that are delensed by the last estimate of κ."""
         held = without_spikes(kappa, self.sky)
         return self.by_template.again(fields, kappa) + self.by_remapping.again(fields, held)
+
+    def reached(self, fields: Fields, kappa: Modes, new: Modes) -> Modes:
+        """Returns the new estimate."""
+        return new
 
 
 def without_spikes(kappa: Modes, sky: FlatSky) -> Modes:

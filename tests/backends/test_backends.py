@@ -79,7 +79,9 @@ def begun(unmeasured, tmp_path_factory):
 def stages(number):
     """Has `iterated` end after so many."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(iterated, "are_enough", lambda correlations: len(correlations) >= number)
+        patch.setattr(
+            iterated, "are_enough", lambda correlations, most: len(correlations) >= number
+        )
         yield
 
 

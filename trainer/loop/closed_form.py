@@ -61,7 +61,8 @@ def fit(
         write_history(workdir / HISTORY, history)
 
     def finished() -> bool:
-        return network.is_fitted([row["map_correlation"] for row in kept.history])
+        correlations = [row["map_correlation"] for row in kept.history]
+        return network.is_fitted(correlations, task.lensing)
 
     if finished():
         report(f"already finished: {len(history)} stages")

@@ -93,8 +93,8 @@ class FittedNetwork(Protocol):
           TooFewExamplesError: there are too few examples.
         """
 
-    def is_fitted(self, correlations: Sequence[float]) -> bool:
-        """Says whether no stage is missing after those that had these correlations."""
+    def is_fitted(self, correlations: Sequence[float], lensing: LensingConfig) -> bool:
+        """Says whether no stage is missing, for a dataset, after those of these correlations."""
 
     @property
     def widest_kernel(self) -> int:

@@ -17,7 +17,16 @@ from estimators.iterated.iterated_estimator import rings_of
 from estimators.iterated.remapping import INVERSIONS, LEAST_POWER, RemapFeatures
 from estimators.iterated.template_and_remapping import MOST_SIGMA
 from lensing_tfds.sky.flat_sky import FlatSky
-from trainer.networks.modes import Modes, as_tensor, split, times, to_maps, to_modes
+from trainer.networks.modes import (
+    Modes,
+    as_tensor,
+    less,
+    plus,
+    split,
+    times,
+    to_maps,
+    to_modes,
+)
 from trainer.networks.patch_layer import PatchLayer
 from trainer.networks.remapping import Remapping
 
@@ -104,6 +113,10 @@ class Unlens(PatchLayer):
         self._remapping = Remapping(self.sky)
 
     def call(self, t: Modes, kappa: Modes) -> Modes:
+        return self.unlensed(t, kappa)
+
+    def unlensed(self, t: Modes, kappa: Modes) -> Modes:
+        """Returns the modes of T remapped by κ."""
         components = self.gradient(self.potential(kappa))
         d_y, d_x = (-d for d in to_maps(components))
         for _ in range(INVERSIONS - 1):
@@ -113,6 +126,37 @@ class Unlens(PatchLayer):
 
     def compute_output_spec(self, t: Modes, kappa: Modes) -> Modes:
         return self.modes_like(t[0])
+
+
+@keras.saving.register_keras_serializable(package="lensing_tfds")
+class DampedStep(Unlens):
+    """Goes from one estimate of κ towards another, as `RemapFeatures.reached`; made by `of`.
+
+    Arguments as of `Unlens`.
+    """
+
+    def __init__(self, npix: int, side: float, **options: Any):
+        super().__init__(npix, side, **options)
+        self.weights_of_power = self.half_planes("weights_of_power", 1)
+
+    @classmethod
+    def of(cls, features: RemapFeatures, sky: FlatSky, **options: Any) -> Self:
+        """Makes the layer of a stage's features, with the weights of χ²."""
+        layer = cls(sky.npix, sky.side, **options)
+        layer.weights_of_power.assign(features.weights[None])
+        return layer
+
+    def call(self, t: Modes, kappa: Modes, new: Modes) -> Modes:
+        middle = times(0.5, plus(kappa, new))
+        re, im = self.unlensed(_thrice(t, t, t), _thrice(kappa, middle, new))
+        weighed = (re**2 + im**2) * self.whole(self.weights_of_power)[0]
+        chi_squared = ops.reshape(ops.sum(weighed, axis=(1, 2)), (3, -1))
+        # Where the parabola is least, which the gradient takes as given.
+        share = ops.stop_gradient(_step_of_least(*(chi_squared[i] for i in range(3))))
+        return plus(kappa, times(share[:, None, None], less(new, kappa)))
+
+    def compute_output_spec(self, t: Modes, kappa: Modes, new: Modes) -> Modes:
+        return self.modes_like(new[0])
 
 
 @keras.saving.register_keras_serializable(package="lensing_tfds")
@@ -150,6 +194,21 @@ class WithoutSpikes(PatchLayer):
 
     def compute_output_spec(self, kappa: Modes) -> Modes:
         return self.modes_like(kappa[0])
+
+
+def _thrice(*modes: Modes) -> Modes:
+    """Modes after one another, as of so many more maps."""
+    re, im = (ops.concatenate(parts) for parts in zip(*modes, strict=True))
+    return re, im
+
+
+def _step_of_least(here: Any, middle: Any, there: Any) -> Any:
+    """As `remapping.step_of_least`."""
+    curvature, slope = 2 * (here - 2 * middle + there), 4 * middle - 3 * here - there
+    flat = curvature <= 0
+    least = -slope / (2 * ops.where(flat, 1.0, curvature))
+    ends = ops.where(there < here, 1.0, 0.0)
+    return ops.clip(ops.where(flat, ends, least), 0.0, 1.0)
 
 
 def _divergence(layer: PatchLayer, maps: Modes) -> Modes:

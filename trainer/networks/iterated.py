@@ -20,6 +20,7 @@ from estimators.iterated.fitting import (
     feature_counts,
     is_remapped,
     method_by_theory,
+    most_stages_of,
 )
 from estimators.iterated.iterated_estimator import Method, Stage, rings_of
 from lensing_tfds import realism
@@ -75,8 +76,8 @@ class Iterated:
             stages.append(as_stored(stage))
             yield build(task, table, stages, scaling), rho
 
-    def is_fitted(self, correlations: Sequence[float]) -> bool:
-        return are_enough(correlations)
+    def is_fitted(self, correlations: Sequence[float], lensing: LensingConfig) -> bool:
+        return are_enough(correlations, most_stages_of(lensing))
 
     def footprint(self, task: Task) -> Footprint:
         """Counts the gains of two stages, and what an estimate keeps on the grid for products."""

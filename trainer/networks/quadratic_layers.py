@@ -247,6 +247,7 @@ class RingGains(PatchLayer):
         ring; kept for who fits another stage to it.
       power: likewise that of the remapped T.
       mean_field: whether a mean is taken off the sum.
+      damped: of the stage; likewise kept.
       **options: Keras's own.
     """
 
@@ -258,10 +259,12 @@ class RingGains(PatchLayer):
         residual_b: Sequence[float] = (),
         power: Sequence[float] = (),
         mean_field: bool = False,
+        damped: bool = False,
         **options: Any,
     ):
         super().__init__(npix, side, **options)
         self.features, self.residual_b, self.power = features, tuple(residual_b), tuple(power)
+        self.damped = damped
         rings = rings_of(self.sky)
         self.gains = self.add_weight(
             shape=(features, rings.num),
@@ -276,7 +279,8 @@ class RingGains(PatchLayer):
         """Makes the layer of a stage, with its gains."""
         weighed_by = stage.residual_b.tolist(), stage.power.tolist()
         has_mean = stage.mean_field.ndim > 0
-        layer = cls(sky.npix, sky.side, len(stage.gains), *weighed_by, has_mean, **options)
+        kept = (*weighed_by, has_mean, stage.damped)
+        layer = cls(sky.npix, sky.side, len(stage.gains), *kept, **options)
         layer.gains.assign(stage.gains)
         if layer.mean_field is not None:
             mean = sky.full_plane(stage.mean_field)
@@ -290,6 +294,7 @@ class RingGains(PatchLayer):
             ops.convert_to_numpy(self.gains).astype(np.float64),
             np.asarray(self.residual_b, np.float64),
             np.asarray(self.power, np.float64),
+            damped=self.damped,
         )
         if self.mean_field is None:
             return stage
@@ -313,6 +318,7 @@ class RingGains(PatchLayer):
             "residual_b": list(self.residual_b),
             "power": list(self.power),
             "mean_field": self.mean_field is not None,
+            "damped": self.damped,
         }
 
 

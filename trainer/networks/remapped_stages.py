@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from estimators.iterated.iterated_estimator import Stage
 from estimators.iterated.remapping import ByRemapping
-from trainer.networks.flow_layers import Flows, Unlens, WhereSeen
+from trainer.networks.flow_layers import DampedStep, Flows, Unlens, WhereSeen
 from trainer.networks.modes import Modes
 from trainer.networks.quadratic_layers import QuadraticEstimator
 
@@ -33,3 +33,12 @@ class RemapLayers:
         left = Unlens(sky.npix, sky.side)(observed["T"], kappa)
         flows = Flows.of(self._method.features(stage, 1), sky)(left)
         return flows + WhereSeen(sky.npix, sky.side)(flows, kappa)
+
+    def reached(
+        self, observed: Mapping[str, Modes], kappa: Modes, new: Modes, stage: Stage
+    ) -> Modes:
+        """Returns the new estimate, or short of it where the stage is damped."""
+        if not stage.damped:
+            return new
+        features = self._method.features(stage, 1)
+        return DampedStep.of(features, self._method.sky)(observed["T"], kappa, new)

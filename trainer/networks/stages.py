@@ -79,6 +79,16 @@ class StageLayers(Protocol):
           stage: this one, for what weighs its estimates.
         """
 
+    def reached(self, observed: Fields, kappa: Modes, new: Modes, stage: Stage) -> Modes:
+        """Returns the estimate that a later stage ends with: the new one, or short of it.
+
+        Args:
+          observed: as of `first`.
+          kappa: the last estimate.
+          new: what the gains make of this stage's features.
+          stage: this one.
+        """
+
 
 def layers_of(method: Method) -> StageLayers:
     """Returns the layers of a method.
@@ -123,7 +133,10 @@ def estimate(
         if kappa is not None:
             features += [kappa, *layers_.again(observed, kappa, stage)]
         gains = layers.RingGains.of(stage, sky, name=f"stage_{number}", trainable=trainable)
-        kappa = corrected(number, features, gains(features))
+        new = gains(features)
+        if kappa is not None:
+            new = layers_.reached(observed, kappa, new, stage)
+        kappa = corrected(number, features, new)
     assert kappa is not None, "there is a stage"
     return kappa
 
@@ -149,6 +162,10 @@ class TemplateLayers:
         less_b = {n: (residual if n == "B" else observed)[n] for n in observed}
         return _estimates(step, functools.partial(estimated_from, less_b=less_b, delensed=residual))
 
+    def reached(self, observed: Fields, kappa: Modes, new: Modes, stage: Stage) -> Modes:
+        """Returns the new estimate."""
+        return new
+
 
 class TemplateAndRemapLayers:
     """`StageLayers` of fields less templates, and of T remapped, by the last estimate.
@@ -171,6 +188,10 @@ class TemplateAndRemapLayers:
         held = WithoutSpikes(self._sky.npix, self._sky.side)(kappa)
         by_remapping = self._by_remapping.again(observed, held, stage)
         return self._by_template.again(observed, kappa, stage) + by_remapping
+
+    def reached(self, observed: Fields, kappa: Modes, new: Modes, stage: Stage) -> Modes:
+        """Returns the new estimate."""
+        return new
 
 
 def _estimates(step: StageFeatures, fields_of: Callable[[str], list[Fields]]) -> list[Modes]:

@@ -16,7 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from estimators.iterated.fitting import are_enough, each_stage, feature_counts, method_of
+from estimators.iterated.fitting import (
+    are_enough,
+    each_stage,
+    feature_counts,
+    method_of,
+    most_stages_of,
+)
 from estimators.iterated.iterated_estimator import Method, Stage
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
@@ -142,7 +148,7 @@ def _fitted(config: LensingConfig, sample: Sample) -> tuple[Method, list[Stage]]
     for stage, rho in each_stage(config, table, examples):
         stages.append(as_stored(stage))
         correlations.append(rho)
-        if are_enough(correlations):
+        if are_enough(correlations, most_stages_of(config)):
             break
     return method_of(config, table, examples), stages
 

@@ -140,7 +140,7 @@ class Run:
         """Says whether the command that trains it has no epoch left to train."""
         network = families.parse(self.config.model)
         if isinstance(network, FittedNetwork):
-            return network.is_fitted(self.history["map_correlation"].tolist())
+            return network.is_fitted(self.history["map_correlation"].tolist(), self.lensing)
         rows = [
             dict(zip(self.history, row, strict=True))
             for row in zip(*self.history.values(), strict=True)

@@ -36,7 +36,7 @@ def config_fixture(tmp_path_factory) -> Iterator[TrainerConfig]:
     folder = str(tmp_path_factory.mktemp("data"))
     tfds.builder("lensing", config=SURVEY, data_dir=folder).download_and_prepare()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(iterated, "are_enough", lambda correlations: len(correlations) >= 3)
+        patch.setattr(iterated, "are_enough", lambda correlations, most: len(correlations) >= 3)
         yield resolve("lensing/sharp", folder, SURVEY, model="iterated")
 
 

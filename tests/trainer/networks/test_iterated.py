@@ -96,6 +96,7 @@ def test_a_loaded_file_estimates_the_same_and_tells_its_stages(fitted, tmp_path)
     # To the bit: another stage is then fitted alike.
     np.testing.assert_array_equal(again.kappa(fields), estimator.kappa(fields))
     for stage, kept in zip(estimator.stages, found, strict=True):
+        assert stage.damped == kept.damped == (task.lensing.name == "small-v5")
         for name in ("residual_b", "power", "mean_field"):
             np.testing.assert_array_equal(getattr(stage, name), getattr(kept, name))
 

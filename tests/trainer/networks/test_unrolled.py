@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from estimators.iterated.fitting import fit
+from estimators.iterated.iterated_estimator import StagedEstimator
 from estimators.quadratic.fields import fields_of
 from lensing_tfds.configs import DATASET_VERSION
 from lensing_tfds.errors import LensingError
@@ -61,6 +62,21 @@ def test_it_begins_as_the_iterated_estimator_in_numpy(begun):
 
 
 SMALL = "unrolled-4x2x1"
+
+
+def test_it_begins_as_the_iterated_estimator_where_stages_are_damped():
+    task = Task(KINDS["v5"], DATASET_VERSION)
+    maps, sky = simulate(task.lensing, "train", range(48)), task.lensing.sky
+    network = families.parse(f"{SMALL}-2").started(task, sample_of(maps))
+    network = dataclasses.replace(network, stages=network.stages[:3])
+    assert all(stage.damped for stage in network.stages)
+    lensed, measured = maps["lensed"][:3], measure_statistics([maps], task)
+    fields = fields_of(lensed.astype(float), ("T",), sky)
+    expected = sky.to_map(StagedEstimator(network.method, network.stages).kappa(fields))
+    undamped = [dataclasses.replace(stage, damped=False) for stage in network.stages]
+    other = sky.to_map(StagedEstimator(network.method, undamped).kappa(fields))
+    found = kappa(network.build(task, measured, 0), measured, lensed)
+    assert rms(found - expected) < min(2e-3 * rms(expected), 0.1 * rms(other - expected))
 
 
 @pytest.fixture(name="small", scope="module")
