@@ -20,8 +20,10 @@ from lensing_tfds.quiet import quiet_tensorflow
 
 if TYPE_CHECKING:
     from benchmarks.results.cells import Cell
+    from trainer.settings.config import TrainerConfig
 
 _SECONDS_BETWEEN_FILES = 10.0
+_LOCK = ".making"  # of a cell; a run has its own, while it is trained
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -51,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def work(
     cell: Cell, results: Path, data_dir: str, minutes: float, max_examples: int | None
 ) -> None:
-    """Trains and judges a cell.
+    """Trains and judges a cell, unless another process just did, for which it waits.
 
     Args:
       cell: the network and the version.
@@ -63,6 +65,18 @@ def work(
     Raises:
       LensingError: it cannot be trained or judged.
     """
+    from lensing_tfds.records.locks import alone_in
+    from lensing_tfds.records.storage import make_folder
+
+    folder, config = results / cell.name, cell.config(data_dir, minutes)
+    make_folder(folder)
+    with alone_in(folder, "making this cell", wait=True, lock=_LOCK):
+        if not cell.is_as_asked(results, config, max_examples):
+            _made(cell, folder, config, max_examples)
+
+
+def _made(cell: Cell, folder: Path, config: TrainerConfig, max_examples: int | None) -> None:
+    """Trains and judges a cell, in its folder."""
     import keras
     import tensorflow as tf
 
@@ -73,9 +87,8 @@ def work(
     from lensing_tfds.versions import VERSIONS
     from trainer.train import train
 
-    folder = results / cell.name
-    config = cell.config(data_dir, minutes)
-    open_dataset(VERSIONS[cell.version], data_dir, _report)  # building it is not the cell's cost
+    # Building it is not the cell's cost.
+    open_dataset(VERSIONS[cell.version], config.data_dir, _report)
     gpus = tf.config.list_physical_devices("GPU")
     details = tf.config.experimental.get_device_details(gpus[0]) if gpus else {}
     device = details.get("device_name") or processor()
@@ -107,8 +120,10 @@ def work(
     parameters = sum(math.prod(weights.shape) for weights in run.model.trainable_weights)
     cost = dataclasses.replace(Cost.read(folder), parameters=parameters)
     meter = Meter(device)
-    judged.write(run, judge.judge(run, "test", max_examples))
+    evaluation = judge.judge(run, "test", max_examples)
+    # Before the metrics, by which the cell is known to be finished.
     dataclasses.replace(cost, judging=meter.spent()).write(folder)
+    judged.write(run, evaluation)
 
 
 def _report(line: str) -> None:

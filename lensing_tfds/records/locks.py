@@ -24,7 +24,7 @@ LOCK = ".lock"
 
 
 @contextlib.contextmanager
-def alone_in(folder: Path, doing: str, wait: bool = False) -> Iterator[None]:
+def alone_in(folder: Path, doing: str, wait: bool = False, lock: str = LOCK) -> Iterator[None]:
     """Keeps other processes out of a folder, those of other machines that share it too.
 
     Where the file system has no locks it warns instead.
@@ -33,12 +33,13 @@ def alone_in(folder: Path, doing: str, wait: bool = False) -> Iterator[None]:
       folder: a folder that exists.
       doing: the work that must not be done twice at once, as in "another process is <doing>".
       wait: for the other process to end.
+      lock: name of the lock's file, for work that holds other work in the folder.
 
     Raises:
       LensingError: another process holds the folder; the message says which, and since when. Or
         the folder cannot be written to.
     """
-    path = folder / LOCK
+    path = folder / lock
     try:
         file = _locked(path, wait)
     except OSError as error:

@@ -21,6 +21,7 @@ from benchmarks.results.evidence import gather
 from estimators import judge
 from estimators import results as written
 from lensing_tfds.errors import LensingError
+from lensing_tfds.records.locks import alone_in
 from lensing_tfds.versions import VERSIONS
 from tests.benchmarks.results import judged
 from trainer.settings.config import resolve
@@ -190,10 +191,36 @@ def test_a_cell_is_trained_and_judged_and_its_cost_is_kept(
     assert (made.steps, made.examples, version.num_examples) == (2, 50, 11)
     assert made.training[0].cores == session.cores
     assert made.fingerprint == hashlib.sha256((folder / "best.keras").read_bytes()).hexdigest()
-    # Again: nothing is trained, and what it cost is not counted twice.
+    # Again: nothing is done. On other examples: nothing is trained, or counted twice.
+    monkeypatch.setattr(written, "write", None)
+    work.work(tiny_cell, tmp_path, data_dir, 1.0, None)
     monkeypatch.setattr(written, "write", lambda run, evaluation: None)
     work.work(tiny_cell, tmp_path, data_dir, 1.0, 6)
     assert Cost.read(folder).training == cost.training
+
+
+def test_a_cell_is_made_by_one_process_at_a_time(tmp_path, tiny_cell, data_dir, monkeypatch):
+    def train(config, folder, *arguments, **settings):
+        with alone_in(folder, "making it too", lock=".making"):
+            pass
+
+    monkeypatch.setattr("trainer.train.train", train)
+    with pytest.raises(LensingError, match="another process is making it too in .*tiny-1x4-3"):
+        work.work(tiny_cell, tmp_path, data_dir, 1.0, None)
+
+
+def test_a_cell_that_is_killed_at_its_end_lacks_no_cost(tmp_path, tiny_cell, data_dir, monkeypatch):
+    """Its metrics say that it is finished: they come last."""
+
+    def killed(run, evaluation):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(judge, "judge", lambda *arguments: None)
+    monkeypatch.setattr(written, "write", killed)
+    with pytest.raises(KeyboardInterrupt):
+        work.work(tiny_cell, tmp_path, data_dir, 1.0, None)
+    cost = Cost.read(tmp_path / tiny_cell.name)
+    assert cost.training and cost.judging is not None and cost.parameters == 4 * 9 + 4 + 4 * 9 + 1
 
 
 def test_a_damaged_cost_is_named(tmp_path):
