@@ -155,7 +155,8 @@ def refuse_invalid(values: Mapping[str, Any]) -> None:
     try:
         mlc.Dataset(jsonld=dict(values))
     except mlc.ValidationError as error:
-        line = str(error).strip().splitlines()[-1].strip(" -")
+        found = [line for line in str(error).splitlines() if line.startswith("  -")]
+        line = found[0].strip(" -") if found else str(error).splitlines()[0]  # errors come first
         raise LensingError(f"the Croissant metadata is not valid: {line}") from error
     finally:
         log.setLevel(level)
