@@ -91,6 +91,10 @@ class KappaMaps:
                 )
         index, available = self._index[self._order], config.num_examples[split]
         foreign = (index < 0) | (index >= available)
+        if np.array_equal(index, np.arange(1, available + 1)):
+            raise LensingError(
+                f"{self.folder} has indices 1 to {available}: they are counted from 0; subtract 1"
+            )
         if foreign.any():
             raise LensingError(
                 f"{self.folder} has example {index[foreign][0]}, lensing/{config.name} {split} has "

@@ -79,6 +79,11 @@ class CoarseMaps:
         """The same of the estimates; zero of one without structure."""
         return whitened(self.estimate, self.sky)
 
+    def chosen(self, places: NDArray[np.int64]) -> CoarseMaps:
+        """Returns some of the pairs, by their places."""
+        index, kappa, estimate = (x[places] for x in (self.index, self.kappa, self.estimate))
+        return CoarseMaps(index, self.full, self.sky, kappa, estimate)
+
     def turned(self, modes: NDArray[np.complex64], element: int) -> NDArray[np.complex64]:
         """Applies an element of `symmetries.transform` to scalar maps, given by their modes."""
         npix = self.sky.npix
@@ -105,6 +110,8 @@ def whitened(modes: NDArray[np.complex64], sky: FlatSky) -> NDArray[np.complex64
       sky: their patch.
     """
     rings = Bins.fundamental(sky)
+    if largest := np.abs(modes).max():
+        modes = modes / largest  # squares of maps in odd units are beyond single precision
     power = rings.mean((np.abs(modes) ** 2).mean(axis=0, dtype=np.float64))
     power[0] = 0
     power[power < _EMPTY * power.max()] = 0

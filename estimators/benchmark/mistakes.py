@@ -44,7 +44,8 @@ _REMEDIES = {
 }
 
 _IS_TRUTH = 0.9999
-_FOLLOWS = 2 * SIGNIFICANT  # sigma: of most maps, before one that follows nothing stands out
+_FOLLOWS = 2 * SIGNIFICANT  # sigma: of good maps, before one that follows nothing stands out
+_TYPICAL = 0.8  # the quantile that is what good maps have, where more than half are not
 _TESTED = 16  # examples of the other splits
 
 
@@ -77,7 +78,7 @@ def refuse_mistaken(maps: CoarseMaps, folder: object, other_kappa: OtherKappa) -
         aligned = maps.turned(maps.kappa, found.element) * np.float32(found.sign)
         named += _named_units(units.units_of(dataclasses.replace(maps, kappa=aligned)))
     if named:
-        what, remedies = (" and ".join(parts) for parts in zip(*named, strict=True))
+        what, remedies = _joined(named)
         raise LensingError(f"{folder}: the maps {what}; to mend it: {remedies}")
 
 
@@ -132,23 +133,36 @@ def _named_units(found: units.Units) -> list[tuple[str, str]]:
 def _stray(maps: CoarseMaps) -> str:
     """Names single estimates that are those of other examples, or of none; empty if there are none.
 
-    Where most estimates follow their κ clearly, one that does not is no accident.
+    Where others follow their κ clearly, one that does not is no accident.
     """
     correlations = correlation_matrix(maps, weights=matched_weights(maps))
     own = np.diagonal(correlations)
-    if np.median(own) < _FOLLOWS * maps.noise:
+    typical = np.quantile(own, _TYPICAL)
+    if typical < _FOLLOWS * maps.noise:
         return ""
     strays = np.flatnonzero(own < SIGNIFICANT * maps.noise)
-    strays = strays[own[strays] < np.median(own) / 3]
+    strays = strays[own[strays] < typical / 3]
     if not strays.size:
         return ""
-    first = strays[0]
-    other = int(np.argmax(correlations[first]))
-    if correlations[first, other] > SIGNIFICANT * maps.noise:
-        what = f"the map of example {maps.index[first]} is that of example {maps.index[other]}"
-    else:
-        what = f"the map of example {maps.index[first]} does not follow its κ, as others do theirs"
-    return f"{what} ({strays.size} of {len(own)} maps like that): put each beside its own index"
+    counted = f"{strays.size} of {len(own)} maps"
+    first = maps.index[strays[0]]
+    some = maps.chosen(strays)
+    found = best_alignment(some)
+    if found is not None and not found.is_right:
+        what, remedies = _joined(_named(found))
+        return f"{counted}, the first of example {first}, {what}; to mend it: {remedies}"
+    other = int(np.argmax(correlations[strays[0]]))
+    if correlations[strays[0], other] > SIGNIFICANT * maps.noise:
+        what = f"the map of example {first} is that of example {maps.index[other]}"
+        return f"{what} ({counted} like that): put each beside its own index"
+    what = f"the map of example {first} does not follow its κ, as others do theirs"
+    return f"{what} ({counted} like that): estimate them again"
+
+
+def _joined(named: list[tuple[str, str]]) -> tuple[str, str]:
+    """All that is wrong, and all remedies."""
+    what, remedies = zip(*named, strict=True)
+    return " and ".join(what), ", then ".join(remedies)
 
 
 def _unrelated(maps: CoarseMaps, other_kappa: OtherKappa) -> str:

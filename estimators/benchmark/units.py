@@ -21,6 +21,8 @@ _FACTOR = 1.5
 _SIGNIFICANT = 5.0
 _BEST = 0.8  # rings whose ρ_L is this share of the best one's tell the normalisation
 _AS_GOOD = 0.02  # of ln T_L, rms: then it is κ
+_WELL_FITTED = 0.15  # likewise: a response of another shape is that of a filter
+_SURELY = 10.0  # times off it is of other units, whatever its shape
 _LEEWAY = 1.05
 
 KAPPA, DEFLECTION, POTENTIAL = "κ", "the deflection, √(L(L+1)) φ", "the potential φ"
@@ -60,7 +62,7 @@ def units_of(maps: CoarseMaps) -> Units:
     """Finds the units of estimates that follow κ, with its sign and orientation.
 
     Returns:
-      κ without a factor too where too little is there to tell.
+      κ without a factor too where too little is there to tell, or where a filter explains more.
     """
     ell, rho, response, weights = _by_ring(maps)
     if not len(ell):
@@ -75,6 +77,10 @@ def units_of(maps: CoarseMaps) -> Units:
     quantity = min(misfits, key=lambda name: misfits[name])
     if misfits[KAPPA] < misfits[quantity] + _AS_GOOD:
         quantity = KAPPA
+    if misfits[quantity] > _WELL_FITTED:
+        quantity = KAPPA
+        if abs(off) < np.log(_SURELY):
+            return RIGHT
     largest, smallest = (
         float(np.exp(np.average(values[best], weights=weights[best])))
         for values in (logs[quantity] - floor, logs[quantity])

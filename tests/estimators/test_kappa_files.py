@@ -86,6 +86,15 @@ def test_other_indices_are_named(tmp_path, kappa, order, line):
         open_kappa_maps(tmp_path).refuse_unfit(CONFIG, "test", 20)
 
 
+def test_indices_counted_from_one_are_named(tmp_path, kappa):
+    write_npy(tmp_path, kappa, [*range(20)])
+    np.save(tmp_path / "index.npy", np.arange(1, 21))
+    with pytest.raises(
+        LensingError, match="has indices 1 to 20: they are counted from 0; subtract"
+    ):
+        open_kappa_maps(tmp_path).refuse_unfit(CONFIG, "test", 20)
+
+
 def test_an_example_that_is_there_twice_is_named(folder, kappa):
     write_npy(folder, kappa, [19, 2], "-c")
     with pytest.raises(

@@ -33,6 +33,7 @@ def test_good_and_bad_estimates_are_no_mistakes(kind):
     accepted(1.3 * good)  # a biased estimate is scored, not refused
     accepted(good + 0.05 * np.random.default_rng(0).standard_normal(good.shape))
     accepted(filtered(good, L < 200).astype(np.float32))  # large scales alone
+    accepted(filtered(good, np.exp(-((L / 300) ** 2))))  # smoothed
     accepted(good + 3.0)  # the mean of a map is no mode that is judged
 
 
@@ -103,6 +104,7 @@ def test_a_factor_is_named(kind):
     assert "was the ½ of κ = L² φ / 2 forgotten?" in refused(2 * good)
     assert "too small by a factor of" in refused(good / 50)
     assert "standardised" in refused(10 * good)
+    assert "too small by a factor of" in refused(1e-30 * good)  # its squares are zero in float32
 
 
 def test_an_order_is_named():
@@ -127,6 +129,9 @@ def test_single_maps_that_stray_are_named():
     maps[[3, 7]] = maps[[7, 3]]
     message = refused(maps)
     assert "the map of example 3 is that of example 7 (2 of 16 maps like that)" in message
+    maps = wiener().copy()
+    maps[8:] = maps[8:, ::-1]
+    assert "8 of 16 maps, the first of example 8, are upside down" in refused(maps)
     maps = wiener().copy()
     maps[5] = 0
     assert "the map of example 5 does not follow its κ" in refused(maps)
