@@ -22,7 +22,7 @@ from lensing_tfds.quiet import quiet_tensorflow
 from lensing_tfds.records.storage import make_folder, replacing
 
 if TYPE_CHECKING:
-    from lensing_tfds.records.shards import ShardSpec
+    from lensing_tfds.records.shard_plans import ShardSpec
     from lensing_tfds.records.stored_dataset import StoredDataset
     from pipelines.croissant import DataFile
 
