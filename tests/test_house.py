@@ -153,9 +153,9 @@ def forbidden(root: pathlib.Path) -> set[tuple[str, str]]:
     }
     for module in modules:
         if _is_in(module, WITHOUT_FRAMEWORKS):
-            broken |= {(module, found) for found in _loaded_with(module, imports) & FRAMEWORKS}
+            broken |= {(module, found) for found in loaded_with(module, imports) & FRAMEWORKS}
         if _is_in(module, WITHOUT_TENSORFLOW):
-            needed = _loaded_with(module, imports) & {"tensorflow", "tensorflow_datasets", "etils"}
+            needed = loaded_with(module, imports) & {"tensorflow", "tensorflow_datasets", "etils"}
             broken |= {(module, found) for found in needed}
     return broken
 
@@ -198,7 +198,7 @@ def _takes_private_name(found: Import, modules: dict[str, pathlib.Path]) -> bool
     return name.startswith("_") and module in modules and module != found.importer
 
 
-def _loaded_with(module: str, imports: set[Import]) -> set[str]:
+def loaded_with(module: str, imports: set[Import]) -> set[str]:
     """The top-level packages that come with a module, however indirectly."""
     eager: dict[str, set[str]] = {}
     for i in imports:
