@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import codecs
 import contextlib
+import importlib.util
 import io
 import json
 import os
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 _AGAIN_SECONDS = 0.05
 _UNKNOWN_BACKEND = "Unable to import backend"  # Keras's words, as it is imported
 _BACKENDS = ("jax", "torch")  # of Keras's, beside TensorFlow; each an extra of its name
+
+_BUILD = "lensing_tfds.build"
 
 _OURS = ("lensing_tfds", "estimators", "trainer", "tuning", "pipelines")
 
@@ -282,6 +285,8 @@ def printable(path: object) -> str:
 def build_command(config: LensingConfig | str, data_dir: str) -> str:
     """Returns the shell command that builds a dataset, from whichever folder it is called.
 
+    It is that of TFDS where this is installed.
+
     Args:
       config: the dataset's own, or what is to stand for one that is not known.
       data_dir: the folder that holds the folder `lensing`.
@@ -290,7 +295,6 @@ def build_command(config: LensingConfig | str, data_dir: str) -> str:
 
     if not isinstance(config, str):
         config = config.name if config.name in VERSIONS else json.dumps(config.to_json())
-    return (
-        f"tfds build lensing --imports lensing_tfds --config {shlex.quote(config)} "
-        f"--data_dir {shlex.quote(data_dir)}"
-    )
+    is_tfds_here = importlib.util.find_spec("tensorflow_datasets") is not None
+    builder = "tfds build lensing --imports lensing_tfds" if is_tfds_here else f"python -m {_BUILD}"
+    return f"{builder} --config {shlex.quote(config)} --data_dir {shlex.quote(data_dir)}"

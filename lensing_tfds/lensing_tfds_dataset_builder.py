@@ -1,7 +1,6 @@
 """The TFDS dataset `lensing`: glue between the simulator and TensorFlow Datasets, nothing else."""
 
 import argparse
-import contextlib
 import dataclasses
 import os
 import pathlib
@@ -15,14 +14,15 @@ import numpy as np
 import tensorflow_datasets as tfds
 import wrapt
 
-from lensing_tfds import cosmology, strict_json
+from lensing_tfds import strict_json
 from lensing_tfds.command_line import build_command
-from lensing_tfds.configs import DATASET_VERSION, SPLITS, LensingConfig, differences
+from lensing_tfds.configs import DATASET_VERSION, SPLITS, LensingConfig
 from lensing_tfds.errors import LensingError
-from lensing_tfds.records import seals, shard_seals, shards, storage, visualizer
+from lensing_tfds.records import dataset_files, seals, shards, storage, visualizer
+from lensing_tfds.records.building import Building
 from lensing_tfds.records.datasets import built_folder, opening
 from lensing_tfds.records.local_executor import write_locally
-from lensing_tfds.records.shard_plans import SplitPlan, default_num_shards, maps_bytes
+from lensing_tfds.records.shard_plans import SplitPlan, maps_bytes
 from lensing_tfds.records.shard_summary import ShardSummary
 from lensing_tfds.records.stored_config import differing_examples, read_stored_config
 from lensing_tfds.records.stored_dataset import (
@@ -31,15 +31,7 @@ from lensing_tfds.records.stored_dataset import (
     read_dataset,
     refuse_damaged,
 )
-from lensing_tfds.release import RELEASE, stamped
 from lensing_tfds.versions import VERSIONS, get_config
-
-_MAP_DOCUMENTS = {  # description and unit
-    "lensed": ("CMB as observed: lensed, with the config's beam and noise.", "µK"),
-    "unlensed": ("CMB before lensing, through the same beam, without noise.", "µK"),
-    "kappa": ("Convergence κ = −½∇²φ, positive where matter magnifies.", "dimensionless"),
-    "unlensed_E": ("E polarization before lensing, through the same beam, without noise.", "µK"),
-}
 
 
 class Builder(tfds.core.dataset_builder.FileReaderBuilder):
@@ -57,10 +49,7 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
 
     name = "lensing"
     VERSION = tfds.core.Version(DATASET_VERSION)
-    RELEASE_NOTES = {
-        "1.0.0": "The eight versions of the study, rebuilt.",
-        "2.0.0": "Other realisations of the same skies: other random numbers, another remap.",
-    }
+    RELEASE_NOTES = dataset_files.RELEASE_NOTES
     BUILDER_CONFIGS = list(VERSIONS.values())
 
     executor: shards.Executor = staticmethod(write_locally)
@@ -121,15 +110,7 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
 
     def _info(self) -> tfds.core.DatasetInfo:
         config = self.builder_config
-        documents = _MAP_DOCUMENTS
-        if config.stokes != "T":
-            stokes = ", ".join(config.channels)
-            documents = {
-                name: (f"{text} Channels: {stokes}.", unit)
-                if config.map_features.get(name, 1) > 1
-                else (text, unit)
-                for name, (text, unit) in _MAP_DOCUMENTS.items()
-            }
+        documents = dataset_files.map_documents(config)
 
         def map_feature(name: str, channels: int) -> tfds.features.Tensor:
             description, unit = documents[name]
@@ -150,15 +131,12 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
                 | {
                     "index": tfds.features.Scalar(
                         dtype=np.int64,
-                        doc=tfds.features.Documentation(
-                            desc="Address of the example: `lensing_tfds.simulate(config, split, "
-                            "[index])` makes it again."
-                        ),
+                        doc=tfds.features.Documentation(desc=dataset_files.INDEX_DOCUMENT),
                     ),
                 }
             ),
             supervised_keys=("lensed", "kappa"),
-            metadata=_metadata(config),
+            metadata=tfds.core.MetadataDict(dataset_files.metadata(config)),
         )
 
     def download_and_prepare(
@@ -202,13 +180,13 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
             raise LensingError(f"num_shards is {num_shards}: must be at least 1")
         if download_config.download_mode == tfds.GenerateMode.UPDATE_DATASET_INFO:
             self._refuse_damage()
-            self._write_files(self.info.write_to_directory)
+            self._building(self.builder_config).write_files(self._files())
             return
         if download_config.download_mode.overwrite_dataset and self.data_path.exists():
             self._remove_folder()
-        self._refuse_another_config(self._with_at_most(download_config.max_examples_per_split))
-        prepared = storage.size(str(self.data_path / PREPARED)) is not None
-        if self.check_shards or not prepared:
+        building = self._building(self._with_at_most(download_config.max_examples_per_split))
+        building.refuse_another_config()
+        if self.check_shards or not building.is_prepared:
             self._download_and_prepare(None, download_config)
         else:
             self._refuse_damage()
@@ -265,58 +243,25 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
         del dl_manager  # nothing to download
         download_config = download_config or tfds.download.DownloadConfig()
         config = self._with_at_most(download_config.max_examples_per_split)
-        plans = [self._plan(config, split, download_config) for split in SPLITS]
-        executor = self._executor(download_config)
-        self._make_folder()
-        self.info.metadata.update(_metadata(config))
-        self.info.metadata["num_shards"] = {plan.split: plan.num_shards for plan in plans}
-        folder = str(self.data_path)
-        stored = self._stored_metadata() or {}
-        if RELEASE in stored:  # that which began the build
-            self.info.metadata[RELEASE] = stored[RELEASE]
-        known_spectra = stored.get("spectra")
-        if known_spectra is not None:
-            self.info.metadata["spectra"] = known_spectra
-        is_new = storage.size(f"{folder}/{PREPARED}") is None
-        if is_new:  # first of all: a build that is interrupted says what it was of
-            self._write_files(self.info.metadata.save_metadata)
-        if cosmology.FILE in seals.faults(folder):
-            storage.remove(f"{folder}/{cosmology.FILE}")
-        spectra = cosmology.store(config, folder, known_spectra)
-        if known_spectra is None and cosmology.FILE in seals.faults(folder):
-            storage.remove(f"{folder}/{cosmology.FILE}")
-            raise LensingError(
-                f"{folder}/{cosmology.FILE} and {METADATA} were damaged, and CAMB gives other "
-                "digits today: put back a copy of one, or start anew: tfds build --overwrite"
-            )
-        if spectra is not None:
-            self.info.metadata["spectra"] = spectra
-            if is_new:
-                self._write_files(self.info.metadata.save_metadata)
-        try:
-            summary = executor(plans)
-        finally:
-            storage.remove_abandoned(self.data_dir)
-        for plan in plans:
-            found = (summary[plan.split].shards, summary[plan.split].num_examples)
-            if found != (plan.num_shards, plan.num_examples):
-                raise LensingError(
-                    f"{self.data_dir}: of {plan.num_shards} {plan.split} shards with "
-                    f"{plan.num_examples} examples, {found[0]} with {found[1]} were reported: "
-                    "run the same command again"
-                )
-        sizes = storage.sizes(folder)
-        for spec in (spec for plan in plans for spec in plan.shards()):
-            if spec.path.rpartition("/")[2] not in sizes:
-                raise LensingError(
-                    f"{spec.path} was written, and is gone: does anybody remove the dataset while "
-                    "it is built? Run the same command again"
-                )
+        building = self._building(config)
+        count, size = download_config.num_shards, download_config.max_shard_size
+        plans = [building.plan(split, count, size) for split in SPLITS]
+        fields, summary = building.write_shards(plans, self._executor(download_config))
+        self.info.metadata.update(fields)
         self.info.set_splits(tfds.core.SplitDict([self._split_info(p, summary) for p in plans]))
-        self._write_files(self.info.write_to_directory)
+        building.write_files(self._files())
         self.info.damage = None
         self.summary = summary
         print(f"lensing/{config.name}: {summary.total}", file=sys.stderr)
+
+    def _building(self, config: LensingConfig) -> Building:
+        return Building(config, str(self._data_dir_root))
+
+    def _files(self) -> dict[str, bytes]:
+        """The files by which TFDS knows the dataset, as it writes them."""
+        with tempfile.TemporaryDirectory() as folder:
+            self.info.write_to_directory(folder)
+            return {path.name: path.read_bytes() for path in pathlib.Path(folder).iterdir()}
 
     def _with_at_most(self, max_examples: int | None) -> LensingConfig:
         """Applies TFDS's debugging flag --max_examples_per_split."""
@@ -325,22 +270,6 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
             return config
         fewer = {split: min(n, max_examples) for split, n in config.num_examples.items()}
         return dataclasses.replace(config, num_examples=fewer)
-
-    def _plan(
-        self, config: LensingConfig, split: str, download_config: tfds.download.DownloadConfig
-    ) -> SplitPlan:
-        asked = download_config.num_shards
-        stored = self._stored_num_shards(split)
-        if asked is not None:
-            count = min(asked, config.num_examples[split])  # no empty shards
-            if stored not in (None, count):
-                raise LensingError(
-                    f"{self.data_dir} has, or was to have, {stored} {split} shards, not {count}: "
-                    "leave the number out, or start anew: tfds build --overwrite"
-                )
-        else:
-            count = stored or default_num_shards(config, split, download_config.max_shard_size)
-        return self._split_plan(config, split, count)
 
     def _executor(self, download_config: tfds.download.DownloadConfig) -> shards.Executor:
         options, runner = download_config.beam_options, download_config.beam_runner
@@ -357,112 +286,6 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
             num_bytes=summary[plan.split].num_bytes,
             filename_template=self._get_filename_template(plan.split),
         )
-
-    def _stored_metadata(self) -> dict[str, Any] | None:
-        """Returns what the folder says that it holds, finished or not.
-
-        Returns:
-          Empty if it does not say so; None if what it says is damaged.
-        """
-        folder = str(self.data_path)
-        if {seals.FILE, METADATA} & seals.faults(folder).keys():
-            return None
-        content = seals.content_of(folder, METADATA)
-        if content is None:
-            return {}
-        with contextlib.suppress(LensingError):
-            stored = strict_json.parse(content, METADATA)
-            if isinstance(stored.get("config"), dict):
-                return stored
-        return None
-
-    def _stored_num_shards(self, split: str) -> int | None:
-        """Returns the number of shards that a split has, or was to have."""
-        stored = self._stored_metadata()
-        if stored is not None:
-            return stored.get("num_shards", {}).get(split)
-        counts = {count for _, count in self._sealed_shards(split)}
-        return counts.pop() if len(counts) == 1 else None
-
-    def _sealed_shards(self, split: str) -> list[tuple[int, int]]:
-        """Number of each shard of a split that has a seal, and of all, as its name says."""
-        pattern = re.compile(rf"{self.name}-{split}\.tfrecord-(\d+)-of-(\d+)\.crc32c")
-        matches = map(pattern.fullmatch, storage.sizes(str(self.data_path)))
-        return [(int(match[1]), int(match[2])) for match in matches if match]
-
-    def _refuse_another_config(self, config: LensingConfig) -> None:
-        """TFDS itself would silently reuse whatever stands under the same name."""
-        advice = "choose another name or data_dir, or delete that folder"
-        stored = self._stored_metadata()
-        if stored is None:
-            ours, others = self._shards_of(config)
-            if others > ours:
-                raise LensingError(
-                    f"{self.data_dir}/{METADATA} is damaged, and the shards there are of another "
-                    f"config named {config.name!r}: give the one that they were built from, or "
-                    f"{advice}"
-                )
-            return
-        if not stored and storage.size(str(self.data_path / PREPARED)) is None:
-            return
-        differing = differences(_with_new_fields(stored.get("config", {})), config.to_json())
-        if not differing:
-            return
-        if not seals.names(str(self.data_path)):
-            # Without a checksum it may be that file which is damaged: the shards know.
-            ours, others = self._shards_of(config)
-            if ours and not others:
-                return
-        raise LensingError(
-            f"{self.data_dir} holds another config named {config.name!r} ({differing}): {advice}"
-        )
-
-    def _shards_of(self, config: LensingConfig) -> tuple[int, int]:
-        """Counts the shards whose seal says that they are of a config, and that they are not."""
-        ours = others = 0
-        for split in SPLITS:
-            for number, count in self._sealed_shards(split):
-                spec = self._split_plan(config, split, count).shard(number)
-                with contextlib.suppress(seals.DamagedSealError):
-                    seal = shard_seals.read_seal(spec)
-                    if seal is not None:
-                        is_ours = seal["fingerprint"] == spec.fingerprint
-                        ours, others = ours + is_ours, others + (not is_ours)
-        return ours, others
-
-    def _split_plan(self, config: LensingConfig, split: str, count: int) -> SplitPlan:
-        template = self._get_filename_template(split)
-        only = template.sharded_filepath(shard_index=0, num_shards=1)
-        return SplitPlan(config, split, count, str(only).removesuffix("-00000-of-00001"))
-
-    def _write_files(self, write: Callable[[str], object]) -> None:
-        """Lets TFDS write its files, and puts each into the dataset's folder whole, with a seal.
-
-        Two builds may do so at once, and a reader may look on.
-        """
-        folder = str(self.data_path)
-        with tempfile.TemporaryDirectory() as temporary:
-            write(temporary)
-            contents = {path.name: path.read_bytes() for path in pathlib.Path(temporary).iterdir()}
-        spectra = seals.content_of(folder, cosmology.FILE)
-        seal = seals.seal_of(contents | ({} if spectra is None else {cosmology.FILE: spectra}))
-        last = contents.pop(PREPARED, None)  # the file that says "prepared"
-        contents |= {seals.FILE: seal} | ({} if last is None else {PREPARED: last})
-        for name, content in contents.items():
-            if seals.content_of(folder, name) != content:
-                with storage.writing(f"{folder}/{name}") as file:
-                    file.write(content)
-
-    def _make_folder(self) -> None:
-        if storage.is_remote(self.data_dir):
-            return  # buckets have no folders, and a bucket is not made by mistyping its name
-        try:
-            self.data_path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise LensingError(
-                f"data_dir {self._data_dir_root} cannot be written ({error.strerror or error}): "
-                "choose another with --data_dir"
-            ) from error
 
 
 def _require_a_config(arguments: Sequence[str]) -> None:
@@ -538,15 +361,6 @@ class _Info(tfds.core.DatasetInfo):
         return before + short if citation else text
 
 
-def _metadata(config: LensingConfig) -> tfds.core.MetadataDict:
-    """Returns what is stored beside the data: the config, each map's channels, the release."""
-    single = {"kappa": ["kappa"], "unlensed_E": ["E"]}
-    channels = {name: single.get(name, list(config.channels)) for name in config.map_features}
-    units = {name: _MAP_DOCUMENTS[name][1] for name in config.map_features}
-    fields = {"config": config.to_json(), "channels": channels, "units": units}
-    return tfds.core.MetadataDict(stamped(fields))
-
-
 def _config_of_command_line(**fields: Any) -> LensingConfig:
     """The config of fields that TFDS parsed, if they are what was typed.
 
@@ -557,14 +371,6 @@ def _config_of_command_line(**fields: Any) -> LensingConfig:
         if text.startswith("{"):
             strict_json.parse(text, "the command line's JSON")
     return LensingConfig.from_json(fields)
-
-
-def _with_new_fields(stored: dict[str, Any]) -> dict[str, Any]:
-    """A stored config with the fields that were added since, at their defaults."""
-    try:
-        return LensingConfig.from_json(stored).to_json()
-    except LensingError:
-        return stored
 
 
 def _opened_from_files(

@@ -38,14 +38,10 @@ def tiny():
 @pytest.fixture(scope="session")
 def data_dir(tiny, tmp_path_factory) -> str:
     """A folder with `lensing/tiny`, in three shards a split."""
-    import tensorflow_datasets as tfds
-
-    import lensing_tfds  # noqa: F401  registers the dataset
+    from lensing_tfds.records.building import build
 
     folder = str(tmp_path_factory.mktemp("data"))
-    tfds.builder("lensing", config=tiny, data_dir=folder).download_and_prepare(
-        download_config=tfds.download.DownloadConfig(num_shards=3)
-    )
+    build(tiny, folder, num_shards=3)
     return folder
 
 
@@ -60,10 +56,9 @@ def stored(tiny, data_dir):
 @pytest.fixture(scope="session")
 def polarized(data_dir):
     """T, Q, U and unlensed E of a small survey, opened."""
-    import tensorflow_datasets as tfds
-
     from lensing_tfds.configs import LensingConfig
-    from lensing_tfds.records.stored_dataset import read_dataset
+    from lensing_tfds.records.building import build
+    from lensing_tfds.records.datasets import open_dataset
 
     survey = LensingConfig(
         name="polarized",
@@ -77,9 +72,8 @@ def polarized(data_dir):
         kappa_exaggeration_factor=3.0,
         num_examples={"train": 50, "validation": 10, "test": 11},
     )
-    builder = tfds.builder("lensing", config=survey, data_dir=data_dir)
-    builder.download_and_prepare()
-    return read_dataset(str(builder.data_path))
+    build(survey, data_dir)
+    return open_dataset(survey, data_dir)
 
 
 @pytest.fixture(scope="session")

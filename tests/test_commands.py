@@ -20,6 +20,7 @@ COMMANDS = {
     "trainer.reconstruct": ("trainer", ["--model", "run", "--maps", "a.npy", "--output", "b.npz"]),
     "tuning": ("tuning", []),
     "tuning.report": ("tuning", ["--workdir", "search"]),
+    "lensing_tfds.build": ("worker", ["--config", "v7"]),
     "pipelines.generate": ("pipelines", ["--config", "v7"]),
     "pipelines.verify": ("tfds", ["--dataset", "lensing/v7"]),
     "pipelines.validate": ("pipelines", ["--dataset", "lensing/v7"]),

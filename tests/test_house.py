@@ -44,7 +44,7 @@ WITHOUT_FRAMEWORKS = (
             *("symmetries", "task", "strict_json", "field_types", "processes", "prefetching"),
             *("records.shards", "records.tfrecord", "records.storage", "records.locks"),
             *("records.shard_plans", "records.shard_seals", "records.shard_summary"),
-            *("records.local_executor", "records.split_reader"),
+            *("records.local_executor", "records.split_reader", "records.building"),
         )
     ),
     *(

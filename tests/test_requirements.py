@@ -10,7 +10,7 @@ from tests.test_house import MAY_IMPORT, ROOT, imports_of, loaded_with
 
 MODULES = {
     "": ["lensing_tfds.simulation", "lensing_tfds.own_maps"],
-    "worker": ["lensing_tfds.records.shards"],
+    "worker": ["lensing_tfds.build", "lensing_tfds.records.building"],
     "networks": ["trainer.train", "trainer.evaluate", "trainer.compare", "trainer.reconstruct"]
     + ["trainer.pretrained_models", "trainer.data.sources", "trainer.networks.families"],
     "pipelines": ["pipelines.generate", "pipelines.validate", "pipelines.predict_worker"],

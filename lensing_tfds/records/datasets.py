@@ -12,6 +12,7 @@ from lensing_tfds.command_line import build_command
 from lensing_tfds.configs import DATASET_VERSION, LensingConfig, differences
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records import storage
+from lensing_tfds.records.building import build
 from lensing_tfds.records.stored_config import default_data_dir
 from lensing_tfds.records.stored_dataset import (
     PREPARED,
@@ -76,18 +77,9 @@ def open_dataset(
 
 
 def _build(config: LensingConfig, data_dir: str, report: Callable[[str], None]) -> None:
-    missing = f"lensing/{config.name} is not in {data_dir} yet"
-    try:
-        import tensorflow_datasets as tfds
-    except ImportError as error:
-        raise LensingError(
-            f"{missing}, and TensorFlow Datasets, which builds it, is not installed: pip install "
-            f"'lensing-tfds[tfds]' and run: {build_command(config, data_dir)}; or copy a built one "
-            "there"
-        ) from error
-    builder = tfds.builder("lensing", config=config, data_dir=data_dir)
-    report(f"{missing}: building it, once")
-    builder.download_and_prepare()
+    report(f"lensing/{config.name} is not in {data_dir} yet: building it, once")
+    summary = build(config, data_dir)
+    report(f"lensing/{config.name}: {summary.total}")
 
 
 def refuse_another(

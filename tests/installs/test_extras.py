@@ -25,6 +25,7 @@ CONFIG = json.dumps(TINY)
 
 BUILD = ["tfds", "build", "lensing", "--imports", "lensing_tfds", "--config", CONFIG]
 BUILD += ["--data_dir", "data"]
+BUILD_ALONE = ["python", "-m", "lensing_tfds.build", "--config", CONFIG, "--data_dir", "data"]
 GENERATE = ["python", "-m", "pipelines.generate", "--config", CONFIG, "--data_dir", "data"]
 DATASET = ["--dataset", "lensing/tiny", "--data_dir", "data"]
 TRAIN = ["-m", "trainer", *DATASET, "--workdir", "run", "--model", "1x2-3", "--epochs", "1"]
@@ -40,18 +41,19 @@ from lensing_tfds import LensingConfig, simulate
 config = LensingConfig("own", npix=16, lx=20.0, cosmology={"H0": 70.0})
 print(simulate(config, "test", [0])["kappa"].shape)
 """
-WRITE = f"""
-from lensing_tfds import LensingConfig
-from lensing_tfds.records.shard_plans import SplitPlan
-from lensing_tfds.records.shard_seals import damage
-from lensing_tfds.records.shards import write_shard
-spec = SplitPlan(LensingConfig.from_json({TINY!r}), "train", 1, "train").shard(0)
-assert write_shard(spec).num_examples == 24 and damage(spec) is None
-"""
+WITHOUT_TENSORFLOW = [  # on a dataset that is built
+    ["python", *TRAIN],
+    ["python", *TRAIN, "--fresh", "--workdir", "fresh", "--simulators", "1"],
+    JUDGE,
+    [*JUDGE, "--split", "train", "--checks", "--figures"],  # eight are too few for the checks
+    ["python", "-m", "trainer.compare", "run", "run"],
+    ["python", "-c", SAVE],
+    ["python", "-m", "trainer.reconstruct", "--model", "run", *MAPS],
+]
 
 EXTRAS = {
     "": [["python", "-c", SIMULATE]],
-    "worker": [["python", "-c", WRITE]],
+    "worker": [BUILD_ALONE],
     "tfds": [BUILD, ["python", "-m", "pipelines.verify", *DATASET]],
     "pipelines": [
         GENERATE,
@@ -63,14 +65,9 @@ EXTRAS = {
     ],
     "trainer": [
         BUILD,
-        ["python", *TRAIN],
-        JUDGE,
-        [*JUDGE, "--split", "train", "--checks", "--figures"],  # eight are too few for the checks
-        ["python", "-m", "trainer.compare", "run", "run"],
+        *WITHOUT_TENSORFLOW,
         ["python", "-m", "trainer.models", *DATASET],
         ["python", "-m", "trainer.export", "--workdir", "run", "--output", "served"],
-        ["python", "-c", SAVE],
-        ["python", "-m", "trainer.reconstruct", "--model", "run", *MAPS],
     ],
     "tuning": [
         BUILD,
@@ -83,10 +80,7 @@ EXTRAS = {
     "camb": [["python", "-c", OWN_COSMOLOGY]],
     "dask": [[*GENERATE, "--runner", "DaskRunner"]],
     "gcp": [["python", "-c", "import apache_beam.runners.dataflow.internal.apiclient"]],
-    "jax": [
-        [sys.executable, *GENERATE[1:]],  # here, as for pipelines: it has no TFDS
-        ["env", "KERAS_BACKEND=jax", "python", *TRAIN],
-    ],
+    "jax": [BUILD_ALONE, *(["env", "KERAS_BACKEND=jax", *c] for c in WITHOUT_TENSORFLOW)],
     "all": [BUILD, ["python", "-m", "trainer.models", *DATASET]],
 }
 NOT_HERE = {

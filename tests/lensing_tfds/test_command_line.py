@@ -86,6 +86,11 @@ def test_the_build_command_is_one_that_a_shell_and_the_config_read_back():
     assert "--config v7 " in build_command(VERSIONS["v7"], "/data")
 
 
+def test_the_build_command_is_one_that_is_installed(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
+    assert build_command("v7", "/data").startswith("python -m lensing_tfds.build --config v7 ")
+
+
 def test_verbose_and_bugs_keep_their_traceback():
     with pytest.raises(LensingError), command(verbose=True):
         raise LensingError("npix is 0")

@@ -114,13 +114,11 @@ def test_a_missing_version_is_built_saying_so(tmp_path, capsys, monkeypatch):
     import dataclasses
 
     from lensing_tfds import versions
-    from lensing_tfds.lensing_tfds_dataset_builder import Builder
 
     small = dataclasses.replace(
         versions.VERSIONS["v4"], num_examples={"train": 8, "validation": 4, "test": 4}
     )
     monkeypatch.setitem(versions.VERSIONS, "v4", small)
-    monkeypatch.setattr(Builder, "BUILDER_CONFIGS", [small])
     data_dir = str(tmp_path / "data")
     arguments = ["--dataset", "lensing/v4", "--data_dir", data_dir, "--epochs", "1"]
     arguments += ["--model", "1x2-3", "--workdir", str(tmp_path / "run")]
