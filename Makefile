@@ -15,7 +15,7 @@ TEST_PROCESSES ?= 4
 TEST_FLAGS ?=
 DEMO_FLAGS ?= --model unet --max_examples 4000 --epochs 3
 
-.PHONY: help demo test test-backends test-engines test-installs docs lint bench install lock clean
+.PHONY: help demo test test-jax test-torch test-backends test-engines test-installs docs lint bench install lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,18 @@ demo: $(STAMP)  ## estimate the convergence of a real sky; train a network on v2
 test: $(STAMP)  ## run the tests (TEST_FLAGS='-k lensing' selects)
 	$(RUN) -m pytest -n logical --maxprocesses $(TEST_PROCESSES) --dist loadfile \
 	  --ignore tests/engines --ignore tests/installs $(TEST_FLAGS)
+
+# Of the trainer: what neither is TensorFlow's nor compares with it.
+ALONE := tests/backends/test_end_to_end.py tests/trainer/data tests/trainer/loop tests/trainer/networks \
+  tests/trainer/runs tests/trainer/test_reconstruct.py tests/trainer/test_train.py
+test_alone = KERAS_BACKEND=$(1) $(VENV)-$(1)/bin/python -m pytest -n logical \
+  --maxprocesses $(TEST_PROCESSES) --dist loadfile $(ALONE) $(TEST_FLAGS)
+
+test-jax: $(VENV)-jax/.installed  ## run the trainer's tests on JAX where TensorFlow is not installed
+	$(call test_alone,jax)
+
+test-torch: $(VENV)-torch/.installed  ## the same on PyTorch, which this installs (5 GB)
+	$(call test_alone,torch)
 
 test-backends: $(STAMP)  ## run the networks on JAX and PyTorch, which this installs (5 GB)
 	PIP_CONSTRAINT=requirements.lock $(RUN) -m pip install -q --disable-pip-version-check torch
@@ -59,6 +71,10 @@ install: $(STAMP)  ## system libraries and .venv only
 
 $(STAMP): setup.cfg requirements.lock $(SCRIPTS)
 	@scripts/install.sh $(VENV) $(PYTHON)
+	@touch $@
+
+$(VENV)-%/.installed: setup.cfg requirements.lock $(SCRIPTS)
+	@scripts/install_backend.sh $(VENV)-$* $* $(PYTHON)
 	@touch $@
 
 lock:  ## resolve requirements.lock again from setup.cfg

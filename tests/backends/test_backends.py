@@ -16,9 +16,9 @@ import sys
 
 import numpy as np
 import pytest
-import tensorflow_datasets as tfds
 
 from lensing_tfds import VERSIONS, LensingConfig
+from lensing_tfds.records.building import build
 from tests.backends.on_backend import take_up
 from trainer.networks import families, iterated
 from trainer.settings.config import resolve
@@ -63,7 +63,7 @@ def begun(unmeasured, tmp_path_factory):
     """A folder of runs of one epoch, or one stage, each, and maps."""
     data_dir, folder = (str(tmp_path_factory.mktemp(name)) for name in ("data", "runs"))
     for lensing in (SURVEY, STUDY):
-        tfds.builder("lensing", config=lensing, data_dir=data_dir).download_and_prepare()
+        build(lensing, data_dir)
     # A rate at which an epoch moves what begins as an estimator by more than it is rounded.
     trained = {"epochs": 1, "batch_size": 16, "schedule": "constant", "learning_rate": 0.03}
     with stages(1):

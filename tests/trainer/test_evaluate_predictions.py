@@ -6,8 +6,8 @@ import shutil
 
 import numpy as np
 import pytest
-import tensorflow_datasets as tfds
 
+from lensing_tfds.records.building import build
 from lensing_tfds.records.reading import evaluation_batches
 from tests.estimators.prediction_files import write_predictions
 from tests.estimators.reports.test_run_page import Page
@@ -153,7 +153,7 @@ def test_predictions_of_a_dataset_that_changed_are_refused(ours, data_dir, tmp_p
     """The folder holds another config under the same name."""
     elsewhere = str(tmp_path / "data")
     other = dataclasses.replace(tiny, seed=99)
-    tfds.builder("lensing", config=other, data_dir=elsewhere).download_and_prepare()
+    build(other, elsewhere)
     capsys.readouterr()  # the progress of the build
     line = error_line(ours, capsys, "--data_dir", elsewhere)
     assert "not what the predictions were made from: seed: 3 -> 99" in line

@@ -9,7 +9,6 @@ import sys
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 import lensing_tfds
 from lensing_tfds import simulate
@@ -19,6 +18,8 @@ from trainer.export import main
 from trainer.runs.run import load_run
 from trainer.serving import export
 from trainer.train import train
+
+tf = pytest.importorskip("tensorflow")
 
 ROOT = pathlib.Path(__file__).parents[2]
 

@@ -4,12 +4,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 import trainer
 from lensing_tfds.errors import LensingError
 from trainer.runs.run import load_run
 from trainer.tfx import trainer_config
+
+tf = pytest.importorskip("tensorflow")
 
 # All that TFX's FnArgs has; None is its default.
 NAMES = {

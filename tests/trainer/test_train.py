@@ -1,4 +1,5 @@
 import dataclasses
+import importlib.util
 import json
 import shutil
 import zipfile
@@ -6,7 +7,6 @@ import zipfile
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 import lensing_tfds
 from estimators.judge import judge
@@ -67,7 +67,7 @@ def test_a_run_writes_its_config_history_models_and_tensorboard_events(finished)
     assert run.config == config
     assert list(run.history["epoch"]) == [1, 2, 3]
     assert run.history["loss"][-1] < run.history["loss"][0]
-    for split in ("train", "validation"):
+    for split in ("train", "validation") if importlib.util.find_spec("tensorflow") else ():
         assert list((workdir / "tensorboard" / split).glob("events*"))
     assert not list(workdir.glob(".*"))  # no temporary file is left
 
@@ -260,6 +260,7 @@ def test_a_network_is_trained_on_t_q_and_u_judged_and_served(polarized, changed,
     np.testing.assert_array_equal(evaluation.gallery.lensed, batch["lensed"][:4, ..., 0])
     assert "The input is T, Q, U; shown is T." in write(run, evaluation).read_text()
 
+    tf = pytest.importorskip("tensorflow")
     expected = run.predict(batch["lensed"])
     export(run, tmp_path / "serving")
     serving = tf.saved_model.load(str(tmp_path / "serving"))
@@ -368,9 +369,9 @@ def test_the_loss_is_the_mean_squared_error_of_standardised_kappa(changed):
     of = task(16)
     model = families.build("1x4-3", of, statistics(of), 0)
     compile_network(model, changed(), 1)
-    x, y = (tf.random.stateless_normal((4, 16, 16, 1), (1, i)) for i in range(2))
+    x, y = np.random.default_rng(1).standard_normal((2, 4, 16, 16, 1), np.float32)
     x, y = 50 * x + 10, 0.2 * y - 0.1
-    expected = np.mean((model(x) - y) ** 2) / 0.2**2
+    expected = np.mean((model.predict(x, verbose=0) - y) ** 2) / 0.2**2
     np.testing.assert_allclose(model.evaluate(x, y, verbose=0)[0], expected, rtol=1e-5)
 
 

@@ -1,4 +1,4 @@
-import tensorflow as tf
+import pytest
 
 from trainer.data import waiting
 from trainer.data.waiting import InputWait
@@ -18,6 +18,7 @@ class Clock:
 
 
 def test_what_is_waited_is_what_passes_from_asking_to_receiving(monkeypatch):
+    tf = pytest.importorskip("tensorflow")
     clock, wait = Clock(), InputWait()
     monkeypatch.setattr(waiting, "time", clock)
 

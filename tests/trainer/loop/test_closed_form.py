@@ -8,12 +8,12 @@ from collections.abc import Iterator
 import keras
 import numpy as np
 import pytest
-import tensorflow_datasets as tfds
 
 from estimators.judge import judge
 from estimators.references import ITERATED
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
+from lensing_tfds.records.building import build
 from lensing_tfds.versions import VERSIONS
 from trainer.__main__ import main
 from trainer.loop.callbacks import Checkpoints
@@ -34,7 +34,7 @@ SURVEY = LensingConfig(
 def config_fixture(tmp_path_factory) -> Iterator[TrainerConfig]:
     """Of a small survey, three stages of which are enough."""
     folder = str(tmp_path_factory.mktemp("data"))
-    tfds.builder("lensing", config=SURVEY, data_dir=folder).download_and_prepare()
+    build(SURVEY, folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(iterated, "are_enough", lambda correlations, most: len(correlations) >= 3)
         yield resolve("lensing/sharp", folder, SURVEY, model="iterated")

@@ -5,14 +5,16 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from estimators.power_spectra import choose_bands, measure
 from lensing_tfds.records.reading import evaluation_batches
-from trainer.loop.shown_examples import ShownExamples, correlation, panels
 from trainer.runs.run import load_run
 from trainer.train import train
+
+tf = pytest.importorskip("tensorflow")
+accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+
+from trainer.loop.shown_examples import ShownExamples, correlation, panels  # noqa: E402
 
 
 @pytest.fixture(name="shown", scope="module")
@@ -21,7 +23,8 @@ def shown_fixture(config, tmp_path_factory):
     workdir = tmp_path_factory.mktemp("shown") / "run"
     averaged = dataclasses.replace(config, epochs=1, ema_momentum=0.9)
     train(averaged, workdir, lambda line: None)
-    run, events = load_run(workdir), EventAccumulator(str(workdir / "tensorboard" / "examples"))
+    run = load_run(workdir)
+    events = accumulator.EventAccumulator(str(workdir / "tensorboard" / "examples"))
     events.Reload()
     batch = next(iter(evaluation_batches(run.dataset.stored, "validation[:8]", 8)))
     return run, events, batch["kappa"][..., 0], run.predict(batch["lensed"])[..., 0]
@@ -81,7 +84,7 @@ def test_epochs_for_which_there_is_no_time_are_left_out(shown, tmp_path, monkeyp
         now[0] += 70.0
         shown.on_epoch_end(epoch)
     shown.on_train_end()
-    events = EventAccumulator(str(tmp_path))
+    events = accumulator.EventAccumulator(str(tmp_path))
     events.Reload()
     tag = next(tag for tag in events.Tags()["tensors"] if tag.startswith("rho_L/"))
     # 2 s are more than a hundredth of 142 s, and less of 212 s; then there are 4 s.

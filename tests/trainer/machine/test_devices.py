@@ -34,17 +34,20 @@ for clipnorm in (None, 0.1):
 
 @pytest.mark.parametrize("gpus", [0, 1])
 def test_of_one_device_nothing_is_said(gpus, monkeypatch):
+    pytest.importorskip("tensorflow")
     monkeypatch.setattr("tensorflow.config.list_physical_devices", lambda kind: ["GPU"] * gpus)
     assert devices.unused() == ""
 
 
 def test_of_more_gpus_than_train_it_is_said(monkeypatch):
+    pytest.importorskip("tensorflow")
     monkeypatch.setattr("tensorflow.config.list_physical_devices", lambda kind: ["GPU"] * 4)
     assert devices.unused().startswith("this host has 4 GPUs, of which one trains")
 
 
 def test_keras_clips_a_batchs_shares_on_each_device_on_its_own():
     """The day that this fails there can be data-parallel training."""
+    pytest.importorskip("tensorflow")
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", LOSSES],
         check=True,

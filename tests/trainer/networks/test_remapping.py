@@ -63,7 +63,7 @@ def test_several_fields_are_remapped_as_each_by_itself():
 
 def test_its_gradients_are_differences():
     """Of a weighted sum of the values, along a change of the field and along one of the points."""
-    import tensorflow as tf
+    tf = pytest.importorskip("tensorflow")
 
     sky = FlatSky(20, 0.2)
     modes, _, deflection = drawn(sky, 1.0)
