@@ -37,7 +37,7 @@ test: $(STAMP)  ## run the tests (TEST_FLAGS='-k lensing' selects)
 	  --ignore tests/engines --ignore tests/installs $(TEST_FLAGS)
 
 # Of the trainer: what neither is TensorFlow's nor compares with it.
-ALONE := tests/backends/test_end_to_end.py tests/trainer/data tests/trainer/loop tests/trainer/networks \
+ALONE := tests/backends/test_end_to_end.py tests/trainer/data tests/trainer/loop tests/trainer/machine tests/trainer/networks \
   tests/trainer/runs tests/trainer/test_reconstruct.py tests/trainer/test_train.py
 test_alone = KERAS_BACKEND=$(1) $(VENV)-$(1)/bin/python -m pytest -n logical \
   --maxprocesses $(TEST_PROCESSES) --dist loadfile $(ALONE) $(TEST_FLAGS)
