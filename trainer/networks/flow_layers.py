@@ -146,16 +146,17 @@ class DampedStep(Unlens):
         layer.weights_of_power.assign(features.weights[None])
         return layer
 
-    def call(self, t: Modes, kappa: Modes, new: Modes) -> Modes:
+    def call(self, t: Modes, left: Modes, kappa: Modes, new: Modes) -> Modes:
+        """Returns the estimate between two of κ, by T and by what of it remapping by κ left."""
         middle = times(0.5, plus(kappa, new))
-        re, im = self.unlensed(_thrice(t, t, t), _thrice(kappa, middle, new))
+        re, im = _joined(left, self.unlensed(_joined(t, t), _joined(middle, new)))
         weighed = (re**2 + im**2) * self.whole(self.weights_of_power)[0]
         chi_squared = ops.reshape(ops.sum(weighed, axis=(1, 2)), (3, -1))
         # Where the parabola is least, which the gradient takes as given.
         share = ops.stop_gradient(_step_of_least(*(chi_squared[i] for i in range(3))))
         return plus(kappa, times(share[:, None, None], less(new, kappa)))
 
-    def compute_output_spec(self, t: Modes, kappa: Modes, new: Modes) -> Modes:
+    def compute_output_spec(self, t: Modes, left: Modes, kappa: Modes, new: Modes) -> Modes:
         return self.modes_like(new[0])
 
 
@@ -196,7 +197,7 @@ class WithoutSpikes(PatchLayer):
         return self.modes_like(kappa[0])
 
 
-def _thrice(*modes: Modes) -> Modes:
+def _joined(*modes: Modes) -> Modes:
     """Modes after one another, as of so many more maps."""
     re, im = (ops.concatenate(parts) for parts in zip(*modes, strict=True))
     return re, im

@@ -20,6 +20,7 @@ class RemapLayers:
 
     def __init__(self, method: ByRemapping):
         self._method = method
+        self._remapped: tuple[Modes, Modes] | None = None
 
     def first(self, observed: Mapping[str, Modes], stage: Stage) -> list[Modes]:
         """Returns the quadratic estimates and the flows of T."""
@@ -30,8 +31,7 @@ class RemapLayers:
     def again(self, observed: Mapping[str, Modes], kappa: Modes, stage: Stage) -> list[Modes]:
         """Returns the flows of T remapped, as they are and where they are seen."""
         sky = self._method.sky
-        left = Unlens(sky.npix, sky.side)(observed["T"], kappa)
-        flows = Flows.of(self._method.features(stage, 1), sky)(left)
+        flows = Flows.of(self._method.features(stage, 1), sky)(self._left(observed, kappa))
         return flows + WhereSeen(sky.npix, sky.side)(flows, kappa)
 
     def reached(
@@ -40,5 +40,12 @@ class RemapLayers:
         """Returns the new estimate, or short of it where the stage is damped."""
         if not stage.damped:
             return new
-        features = self._method.features(stage, 1)
-        return DampedStep.of(features, self._method.sky)(observed["T"], kappa, new)
+        step = DampedStep.of(self._method.features(stage, 1), self._method.sky)
+        return step(observed["T"], self._left(observed, kappa), kappa, new)
+
+    def _left(self, observed: Mapping[str, Modes], kappa: Modes) -> Modes:
+        """T remapped by an estimate: once, for both that a stage takes it for."""
+        if self._remapped is None or self._remapped[0] is not kappa:
+            sky = self._method.sky
+            self._remapped = kappa, Unlens(sky.npix, sky.side)(observed["T"], kappa)
+        return self._remapped[1]
