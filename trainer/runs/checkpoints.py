@@ -17,6 +17,8 @@ import dataclasses
 import hashlib
 import json
 import math
+import tempfile
+import textwrap
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -37,6 +39,7 @@ LAST, BEST, RUNNING = ALL = ("last.keras", "best.keras", "running.keras")
 _MEMBER = "run.json"
 _SEAL_BYTES = 2 * hashlib.sha256().digest_size  # in hexadecimal digits
 _BLOCK_BYTES = 2**20
+_MOST_LETTERS = 200  # of what Keras says, which may end with the whole network
 
 
 @dataclasses.dataclass(frozen=True)
@@ -213,10 +216,15 @@ def load(path: Path, compile: bool = True) -> keras.Model:
         with keras_settings():
             return keras.saving.load_model(path, compile=compile)
     except (ValueError, TypeError, OSError, KeyError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # h5py's own have none
+            raise LensingError(
+                f"cannot read {path}: {error.strerror} (Keras unpacks it in "
+                f"{tempfile.gettempdir()})"
+            ) from error
+        reason = textwrap.shorten(str(error), _MOST_LETTERS, placeholder=" ...")
         raise LensingError(
-            f"{path} is whole, but Keras {keras.__version__} cannot read it "
-            f"({str(error).splitlines()[0]}): read it with the version that trained it, "
-            "or train again in another folder"
+            f"{path} is whole, but Keras {keras.__version__} cannot read it ({reason}): read it "
+            "with the version that trained it, or train again in another folder"
         ) from error
 
 

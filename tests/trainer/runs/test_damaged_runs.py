@@ -1,6 +1,7 @@
 """Files of a run that are damaged, missing or of another run: named and repaired, or refused."""
 
 import dataclasses
+import errno
 import random
 import shutil
 import zipfile
@@ -244,6 +245,23 @@ def test_a_checkpoint_of_another_version_of_keras_is_one_line(whole, workdir):
     with pytest.raises(LensingError, match="is whole, but Keras .* cannot read it") as error:
         _ = load_run(workdir).model
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("raised", "line"),
+    [
+        (OSError(errno.ENOSPC, "No space left"), "cannot read .*: No space left .*unpacks it in"),
+        (ValueError("a layer\n" * 999), r"is whole, but .* a layer .*\.\.\.\): read it"),
+    ],
+)
+def test_what_keras_says_is_told_in_short(whole, workdir, monkeypatch, raised, line):
+    def load_model(path, compile):
+        raise raised
+
+    monkeypatch.setattr(keras.saving, "load_model", load_model)
+    with pytest.raises(LensingError, match=line) as error:
+        _ = load_run(workdir).model
+    assert len(str(error.value).removeprefix(str(workdir))) < 600
 
 
 @pytest.fixture(scope="module")
