@@ -36,9 +36,9 @@ test: $(STAMP)  ## run the tests (TEST_FLAGS='-k lensing' selects)
 	$(RUN) -m pytest -n logical --maxprocesses $(TEST_PROCESSES) --dist loadfile \
 	  --ignore tests/engines --ignore tests/installs $(TEST_FLAGS)
 
-# Of the trainer: what neither is TensorFlow's nor compares with it.
-ALONE := tests/backends/test_end_to_end.py tests/trainer/data tests/trainer/loop tests/trainer/machine tests/trainer/networks \
-  tests/trainer/runs tests/trainer/test_reconstruct.py tests/trainer/test_train.py
+# What shows that nothing needs TensorFlow; ALONE=tests/trainer runs all that can be run without it.
+ALONE ?= tests/backends/test_end_to_end.py tests/trainer/data tests/trainer/test_reconstruct.py \
+  tests/trainer/loop/test_closed_form.py
 test_alone = KERAS_BACKEND=$(1) $(VENV)-$(1)/bin/python -m pytest -n logical \
   --maxprocesses $(TEST_PROCESSES) --dist loadfile $(ALONE) $(TEST_FLAGS)
 

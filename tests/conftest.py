@@ -89,9 +89,7 @@ def unmeasured():
 @pytest.fixture(scope="session")
 def s3_server():
     """The address of moto's S3 server, over HTTP on this machine."""
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(port=0, verbose=False)
+    server = pytest.importorskip("moto.server").ThreadedMotoServer(port=0, verbose=False)
     server.start()
     yield "http://{}:{}".format(*server.get_host_and_port())
     server.stop()
