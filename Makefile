@@ -15,10 +15,10 @@ TEST_PROCESSES ?= 4
 TEST_FLAGS ?=
 DEMO_FLAGS ?= --model unet --max_examples 4000 --epochs 3
 
-.PHONY: help demo test test-jax test-torch test-backends test-engines test-installs docs lint bench install lock clean
+.PHONY: help demo test test-jax test-torch test-backends test-engines test-installs test-notebooks docs lint bench install lock clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # v11 with fewer examples, the first ones of its own.
 REAL_SKY := {"name": "real_sky", "npix": 128, "lx": 5.0, "stokes": "QU", "oversampling": 2, \
@@ -34,7 +34,7 @@ demo: $(STAMP)  ## estimate the convergence of a real sky; train a network on v2
 
 test: $(STAMP)  ## run the tests (TEST_FLAGS='-k lensing' selects)
 	$(RUN) -m pytest -n logical --maxprocesses $(TEST_PROCESSES) --dist loadfile \
-	  --ignore tests/engines --ignore tests/installs $(TEST_FLAGS)
+	  --ignore tests/engines --ignore tests/installs --ignore tests/notebooks $(TEST_FLAGS)
 
 # What shows that nothing needs TensorFlow; ALONE=tests/trainer runs all that can be run without it.
 ALONE ?= tests/backends/test_end_to_end.py tests/trainer/data tests/trainer/test_reconstruct.py \
@@ -51,9 +51,13 @@ test-torch: $(VENV)-torch/.installed  ## the same on PyTorch, which this install
 test-backends: $(STAMP)  ## run the networks on JAX and PyTorch, which this installs (5 GB)
 	PIP_CONSTRAINT=requirements.lock $(RUN) -m pip install -q --disable-pip-version-check torch
 	$(RUN) -m pytest tests/backends $(TEST_FLAGS)
+	$(RUN) -m pytest tests/notebooks -k own_network
 
 test-engines: $(STAMP)  ## run the builds on Beam, Dask and, with Java and Maven, Flink
 	$(RUN) -m pytest tests/engines $(TEST_FLAGS)
+
+test-notebooks: $(STAMP)  ## run the notebooks of docs/ (two minutes of a core)
+	$(RUN) -m pytest tests/notebooks $(TEST_FLAGS)
 
 test-installs: $(STAMP)  ## install each extra alone and run its commands (slow)
 	$(RUN) -m pytest tests/installs $(TEST_FLAGS)

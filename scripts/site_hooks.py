@@ -24,6 +24,8 @@ _EQUATION = re.compile(
     r'<(span|div) class="arithmatex">\s*\\[(\[](.*?)\\[)\]]\s*</\1>', flags=re.DOTALL
 )
 
+_NOTEBOOK = r"(\]\((?:[\w.]+/)*\w+)\.ipynb"  # a link to one, but for those with a title
+
 
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:
     """Adds the pages that are no Markdown in docs/."""
@@ -41,8 +43,9 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Marks the details of GitHub's Markdown, so that what stands in them is rendered."""
-    return markdown.replace("<details>", '<details markdown="1">')
+    """Makes GitHub's Markdown the site's: details are rendered, and notebooks are pages."""
+    pages = re.sub(rf"{_NOTEBOOK}\)", r"\1.md)", markdown)
+    return pages.replace("<details>", '<details markdown="1">')
 
 
 def on_page_content(content: str, **_: Any) -> str:
@@ -78,5 +81,5 @@ def page_of(notebook: dict[str, Any], stem: str) -> tuple[str, dict[str, bytes]]
                 parts.append(f"![What this cell shows]({name})")
             elif text := "".join(output.get("text", data.get("text/plain", ""))):
                 parts.append(f"```text\n{text.rstrip()}\n```")
-    download = f"[{stem}.ipynb]({stem}.ipynb) is this page as a notebook."
+    download = f'[{stem}.ipynb]({stem}.ipynb "to download") is this page as a notebook.'
     return "\n\n".join([*parts, download]) + "\n", pictures

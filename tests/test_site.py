@@ -44,8 +44,14 @@ def test_a_notebook_becomes_a_page_with_its_pictures(hooks):
     assert page.startswith("# Maps\n\n```python\nprint(1)\nplot()\n```\n\n```text\n1\n```\n\n")
     assert "](maps-1.png)" in page and "<Figure>" not in page and "```text\n42\n```" in page
     assert pictures == {"maps-1.png": b"picture"}
-    assert page.endswith("[maps.ipynb](maps.ipynb) is this page as a notebook.\n")
+    assert page.endswith('[maps.ipynb](maps.ipynb "to download") is this page as a notebook.\n')
 
 
 def test_what_stands_in_details_is_rendered(hooks):
     assert hooks.on_page_markdown("<details>\n") == '<details markdown="1">\n'
+
+
+def test_a_link_to_a_notebook_leads_to_its_page(hooks):
+    page = '[a](notebooks/own_maps.ipynb) [b](../x.ipynb) [c](maps.ipynb "to download")'
+    wanted = '[a](notebooks/own_maps.md) [b](../x.md) [c](maps.ipynb "to download")'
+    assert hooks.on_page_markdown(page) == wanted
