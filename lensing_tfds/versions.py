@@ -134,7 +134,7 @@ def get_config(config: "str | Mapping[str, Any] | LensingConfig") -> LensingConf
             strict_json.parse(config, "config")  # says that it is no object
         raise LensingError(
             f"unknown version {name!r}; the versions are {', '.join(VERSIONS)}; a config of your "
-            "own is built from its fields, as by: tfds build lensing --imports lensing_tfds "
+            "own is built from its fields, as by: "
             '--config \'{"name": "wide", "npix": 192, "lx": 20}\''
         )
     return VERSIONS[name]

@@ -37,13 +37,13 @@ def file_system(path: str) -> Any:
     Raises:
       LensingError: the kind of bucket is not known, or needs a package.
     """
-    import fsspec
-
     protocol = path.partition("://")[0]
     if protocol not in _BUCKETS:
         known = ", ".join(f"{known}://" for known in _BUCKETS)
         raise LensingError(f"{path}: {protocol}:// is no bucket that is known ({known})")
     try:
+        import fsspec
+
         bucket = fsspec.filesystem(protocol)
     except (ImportError, ValueError) as error:
         raise LensingError(

@@ -1,6 +1,7 @@
 """A data_dir in a bucket, on a real S3 server: moto's, over HTTP on this machine."""
 
 import dataclasses
+import sys
 
 import fsspec
 import numpy as np
@@ -118,3 +119,9 @@ def test_a_protocol_without_its_library_is_named(monkeypatch):
     monkeypatch.setattr(fsspec, "filesystem", no_library)
     with pytest.raises(LensingError, match=r"no way to reach az:// .*lensing-tfds\[buckets\]"):
         storage.size("az://bucket/file")
+
+
+def test_without_what_reaches_buckets_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "fsspec", None)
+    with pytest.raises(LensingError, match=r"no way to reach s3:// .*lensing-tfds\[buckets\]"):
+        storage.size("s3://bucket/file")
