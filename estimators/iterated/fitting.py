@@ -218,8 +218,8 @@ def _each_stage(
             if part.estimate is None:
                 part.estimate = combinations[-1].of(part.features)
                 if len(combinations) > 1:
-                    step, last = steps[len(combinations) - 1], part.features[few]
-                    part.estimate = step.reached(Legs(part.fields), last, part.estimate)
+                    step, before = steps[len(combinations) - 1], part.features[few]
+                    part.estimate = step.reached(Legs(part.fields), before, part.estimate)
             return part.features, part.estimate
         *_, last = each_estimate(steps[: len(combinations)], combinations, Legs(part.fields))
         return last

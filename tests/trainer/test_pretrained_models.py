@@ -198,6 +198,24 @@ def test_files_of_an_earlier_release_have_no_errors(folder):
         trainer.pretrained("lensing/v8")
 
 
+def test_stages_are_damped_as_their_file_says_and_those_of_an_earlier_release_are_not(folder):
+    path, sky = folder / "v5.json", pretrained_models.VERSIONS["v5"].sky
+    maps = fields_of(simulate("v5", "test", range(4))["lensed"], ("T",), sky)
+    fields = unsealed(path.read_bytes())
+    first = [{k: v for k, v in stage.items() if k != "damped"} for stage in fields["stages"]][:4]
+    estimates = []
+    for said in ({}, {"damped": False}, {"damped": True}):
+        path.write_bytes(sealed({**fields, "stages": [stage | said for stage in first]}))
+        found = trainer.pretrained("lensing/v5")
+        assert [stage.damped for stage in found.stages] == [said.get("damped", False)] * 4
+        again = [pretrained_models._stage_to_json(stage) for stage in found.stages]
+        assert [stage["damped"] for stage in again] == [said.get("damped", False)] * 4
+        estimates.append(found.staged.kappa(maps, 1))
+    earlier, undamped, damped = estimates
+    np.testing.assert_array_equal(earlier, undamped)
+    assert np.abs(damped - undamped).max() > 0.01 * np.abs(undamped).max()
+
+
 def test_a_name_that_does_not_exist_is_told_those_that_do(folder):
     (folder / "v10.json").unlink()
     others = sorted({*names()} - {"v10"}, key=lambda name: int(name[1:]))

@@ -98,22 +98,15 @@ class Flows(PatchLayer):
         return super().get_config() | {"is_first": self.is_first}
 
 
-@keras.saving.register_keras_serializable(package="lensing_tfds")
-class Unlens(PatchLayer):
-    """Takes lensing by an estimate of κ off T, as `remapping.remapped`.
+class _RemapsByKappa(PatchLayer):
+    """A layer that takes lensing by an estimate of κ off T, as `remapping.remapped`.
 
-    Args:
-      npix: pixels on a side.
-      side: length of a side, radians.
-      **options: Keras's own.
+    Arguments as of `Unlens`.
     """
 
     def __init__(self, npix: int, side: float, **options: Any):
         super().__init__(npix, side, **options)
         self._remapping = Remapping(self.sky)
-
-    def call(self, t: Modes, kappa: Modes) -> Modes:
-        return self.unlensed(t, kappa)
 
     def unlensed(self, t: Modes, kappa: Modes) -> Modes:
         """Returns the modes of T remapped by κ."""
@@ -124,12 +117,26 @@ class Unlens(PatchLayer):
         ((left, _),) = self._remapping.at([t], (d_y, d_x))
         return to_modes((left, ops.zeros_like(left)))
 
+
+@keras.saving.register_keras_serializable(package="lensing_tfds")
+class Unlens(_RemapsByKappa):
+    """Takes lensing by an estimate of κ off T.
+
+    Args:
+      npix: pixels on a side.
+      side: length of a side, radians.
+      **options: Keras's own.
+    """
+
+    def call(self, t: Modes, kappa: Modes) -> Modes:
+        return self.unlensed(t, kappa)
+
     def compute_output_spec(self, t: Modes, kappa: Modes) -> Modes:
         return self.modes_like(t[0])
 
 
 @keras.saving.register_keras_serializable(package="lensing_tfds")
-class DampedStep(Unlens):
+class DampedStep(_RemapsByKappa):
     """Goes from one estimate of κ towards another, as `RemapFeatures.reached`; made by `of`.
 
     Arguments as of `Unlens`.
