@@ -29,7 +29,8 @@ _NOTEBOOK = r"(\]\((?:[\w.]+/)*\w+)\.ipynb"  # a link to one, but for those with
 
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:
     """Adds the pages that are no Markdown in docs/."""
-    readme = (ROOT / "README.md").read_text("utf-8").replace("](docs/", "](")
+    readme = (ROOT / "README.md").read_text("utf-8")
+    readme = readme.replace("](docs/", "](").replace('src="docs/', 'src="')
     first = f"---\nhide: [navigation]\n---\n{readme}"
     files.append(File.generated(config, "index.md", content=first))
     for notebook in [file for file in files if file.src_uri.endswith(".ipynb")]:

@@ -125,6 +125,7 @@ def test_the_table_of_survey_versions_says_what_the_configs_say(version):
 
 
 SUMMED_UP = {
+    "benchmark",
     "quadratic",
     "iterated",
     "posterior",
