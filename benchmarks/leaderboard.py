@@ -171,9 +171,8 @@ def _posterior(config: LensingConfig) -> str:
     if found is None:
         return ""
     return (
-        f" The maximum a posteriori, which takes minutes an example, has "
-        f"ρ = {_short(found.map_correlation)} on the first {found.num_examples} test examples "
-        "(`python -m benchmarks.maximum_a_posteriori`)."
+        f" The maximum a posteriori has ρ = {_short(found.map_correlation)} on the first "
+        f"{found.num_examples} test examples (`python -m benchmarks.maximum_a_posteriori`)."
     )
 
 

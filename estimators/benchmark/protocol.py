@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from estimators.benchmark.digests import Digest
 from estimators.ensemble import bands_of
 from lensing_tfds import strict_json
-from lensing_tfds.configs import DATASET_VERSION, LensingConfig
+from lensing_tfds.configs import DATASET_VERSION, LensingConfig, differences
 from lensing_tfds.errors import LensingError
 from lensing_tfds.versions import VERSIONS
 
@@ -187,11 +187,13 @@ class Protocol:
                 f"protocol {self.version} is of data version {self.dataset_version}, this release "
                 f"makes {DATASET_VERSION}: use a release of that data version"
             )
-        if VERSIONS.get(config.name) != config or config.name not in self.splits:
+        if config.name not in self.splits:
             raise LensingError(
                 f"lensing/{config.name} is not of the benchmark: it has "
                 f"{', '.join(f'lensing/{name}' for name in self.splits)}"
             )
+        if changed := differences(VERSIONS[config.name].to_json(), config.to_json()):
+            raise LensingError(f"lensing/{config.name} is not the benchmark's: {changed}")
         return self.splits[config.name]
 
 
