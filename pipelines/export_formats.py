@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ def write_npz(path: Path, arrays: Mapping[str, NDArray[Any]], units: Mapping[str
     """Writes NumPy's own format, which has no place for units."""
     del units
     with open(path, "wb") as file:
-        np.savez(file, **arrays)
+        np.savez(file, **cast(dict[str, Any], arrays))
 
 
 def write_fits(path: Path, arrays: Mapping[str, NDArray[Any]], units: Mapping[str, str]) -> None:

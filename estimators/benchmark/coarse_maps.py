@@ -81,8 +81,12 @@ class CoarseMaps:
 
     def chosen(self, places: NDArray[np.int64]) -> CoarseMaps:
         """Returns some of the pairs, by their places."""
-        index, kappa, estimate = (x[places] for x in (self.index, self.kappa, self.estimate))
-        return CoarseMaps(index, self.full, self.sky, kappa, estimate)
+        return dataclasses.replace(
+            self,
+            index=self.index[places],
+            kappa=self.kappa[places],
+            estimate=self.estimate[places],
+        )
 
     def turned(self, modes: NDArray[np.complex64], element: int) -> NDArray[np.complex64]:
         """Applies an element of `symmetries.transform` to scalar maps, given by their modes."""

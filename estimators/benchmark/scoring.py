@@ -19,7 +19,7 @@ from estimators.delensing import residual_b_modes
 from estimators.estimator import Estimator
 from estimators.judge import Evaluation, judge, number_of_examples
 from estimators.metrics_json import Metrics
-from estimators.out_of_distribution import scores_of_kinds
+from estimators.out_of_distribution import ChangedSkies, scores_of_kinds
 from estimators.resampling import Measured, with_error
 from estimators.skill import Skill
 from estimators.subject import Subject
@@ -57,17 +57,7 @@ def score(
     expected.refuse_other_bands(dataset.ensemble.bands.edges)
     number = number_of_examples(subject, frozen.split, max_examples)
     estimator = subject.estimator(frozen.split, number)
-    others = None
-    if subject.estimates_any_map:
-        others = [(kind, estimator) for kind in kinds_of(frozen, dataset.ensemble)]
-    else:
-        few = min(number, frozen.num_other_skies)
-        others = estimators_of_files(frozen, dataset.ensemble, subject.workdir, estimator)
-        if others and few < frozen.num_other_skies:
-            raise LensingError(
-                f"{subject.workdir}: other skies need the first {frozen.num_other_skies} examples "
-                f"of {frozen.split} too, {number} are judged"
-            )
+    others = _on_other_skies(frozen, subject, estimator, number)
     _refuse_unfit(subject, estimator, expected, number)
     evaluation = judge(subject, frozen.split, max_examples, baselines=False)
     few = range(min(number, frozen.num_other_skies))
@@ -83,6 +73,22 @@ def score(
         delensing=_delensing(subject, evaluation, min(number, _DELENSED)),
         metrics=Metrics.of(dataset.name, description.name, evaluation),
     )
+
+
+def _on_other_skies(
+    frozen: Protocol, subject: Subject, estimator: Estimator, number: int
+) -> list[tuple[ChangedSkies, Estimator]] | None:
+    """Finds what estimates each kind of skies; None where a folder has no estimates of them."""
+    ensemble = subject.dataset.ensemble
+    if subject.estimates_any_map:
+        return [(kind, estimator) for kind in kinds_of(frozen, ensemble)]
+    others = estimators_of_files(frozen, ensemble, subject.workdir, estimator)
+    if others is not None and number < frozen.num_other_skies:
+        raise LensingError(
+            f"{subject.workdir}: other skies need the first {frozen.num_other_skies} examples of "
+            f"{frozen.split} too, {number} are judged"
+        )
+    return others
 
 
 def write(submission: Submission, folder: Path) -> Path:

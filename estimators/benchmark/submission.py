@@ -78,10 +78,10 @@ class Description:
         for name in fields:
             value = values[name]
             if name in ("paper", "code"):
-                good = value is None or (isinstance(value, str) and _URL.fullmatch(value))
+                good = value is None or isinstance(value, str) and bool(_URL.fullmatch(value))
                 wanted = "an address, https://..., or null"
             else:
-                good = isinstance(value, str) and value.strip() and value.isprintable()
+                good = isinstance(value, str) and bool(value.strip()) and value.isprintable()
                 good = good and len(value) <= _LONGEST[name]
                 wanted = f"a line of 1 to {_LONGEST[name]} characters"
             if not good:
