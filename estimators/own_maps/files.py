@@ -233,6 +233,12 @@ def _read_fits(path: Path, config: LensingConfig, convention: str | None) -> Own
         data = data.reshape(-1, *((1,) if data.ndim == 2 else ()), *data.shape[-3:])
         _refuse_other_size(data.shape[-2:], path, config)
         stokes = _stokes(header, data.shape[1], path)
+    if len(config.channels) == 1 < len(stokes) and "CTYPE3" not in header:
+        raise LensingError(
+            f"{path} has {len(stokes)} maps along its third axis, of which lensing/{config.name} "
+            f"wants {config.channels[0]} alone, and no name of that axis: if it is Stokes "
+            "parameters, say so (CTYPE3 = STOKES); patches are a fourth axis"
+        )
     if missing := [name for name in config.channels if name not in stokes]:
         raise LensingError(
             f"{path} has {', '.join(stokes)} and lacks {', '.join(missing)}, which "

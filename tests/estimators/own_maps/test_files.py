@@ -161,7 +161,7 @@ def test_a_convention_says_nothing_of_arrays_that_are_not_on_the_sky(tmp_path):
     ("config", "shape", "cards", "taken"),
     [
         (T, (16, 16), {}, np.s_[None, None]),
-        (T, (3, 16, 16), {}, np.s_[None, :1]),
+        (T, (3, 16, 16), {"CTYPE3": "STOKES"}, np.s_[None, :1]),
         (T, (5, 1, 16, 16), {}, np.s_[:]),
         (QU, (2, 16, 16), {}, np.s_[None]),
         (QU, (3, 16, 16), {}, np.s_[None, 1:]),
@@ -205,6 +205,13 @@ def test_other_fits_files_are_named(shape, cards, line, tmp_path):
     path = fits_file(tmp_path, noise(*shape), **{"POLCCONV": "IAU"} | cards)
     with pytest.raises(LensingError, match=line):
         read_maps(path, QU)
+
+
+@pytest.mark.parametrize("shape", [(3, 16, 16), (5, 3, 16, 16)])
+def test_one_map_of_a_nameless_axis_is_not_chosen(shape, tmp_path):
+    """They may be patches: the other two of three would be left out."""
+    with pytest.raises(LensingError, match="3 maps along its third axis, .*T alone.*CTYPE3"):
+        read_maps(fits_file(tmp_path, noise(*shape)), T)
 
 
 def test_a_fits_file_of_a_table_alone_is_named(tmp_path):
