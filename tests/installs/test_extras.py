@@ -89,6 +89,7 @@ NOT_HERE = {
     "torch": "5 GB: `make test-backends` installs it",
     "test": "for development: `make install` installs it",
     "dev": "for development: `make install` installs it",
+    "docs": "for development too: `make docs` needs it",
 }
 
 
