@@ -80,7 +80,7 @@ class ReferenceSubject:
 
     @property
     def estimates_any_map(self) -> bool:
-        """Whether other skies are estimated too: not by a posterior, which takes long."""
+        """Says whether other skies are estimated too: not by a posterior, which takes long."""
         return self.name != "map"
 
     @property

@@ -78,7 +78,7 @@ class Errors:
         return float(np.abs(self.bands[spectrum]).max())
 
     def meets_criterion(self) -> bool:
-        """Whether every band power is right to the criterion."""
+        """Says whether every band power is right to the criterion."""
         return all(self.largest(spectrum) < CRITERION[spectrum] for spectrum in self.bands)
 
 
@@ -234,7 +234,7 @@ def _mean(skies: Sequence[_Measured], internal: FlatSky, output_npix: int) -> Er
 
 
 def _is_coarser(result: Errors, config: LensingConfig) -> bool:
-    """Whether an internal grid is coarser than the version's output grid."""
+    """Says whether an internal grid is coarser than the version's output grid."""
     return result.pixel_arcmin > 1.001 * config.pixel_arcmin
 
 

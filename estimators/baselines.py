@@ -68,7 +68,7 @@ def beside_baselines(evaluation: Evaluation) -> list[BaselineComparison]:
 
 
 def is_baseline(judged: Judged) -> bool:
-    """Whether a verdict is due: a Wiener-filtered estimate, which is meant to be near κ itself."""
+    """Says whether a verdict is due: on Wiener-filtered estimates, which are meant to be near κ."""
     return judged.estimator.name.endswith("_wiener")
 
 

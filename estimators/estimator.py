@@ -52,7 +52,7 @@ class Estimator:
 
     @property
     def is_normalised(self) -> bool:
-        """Whether it was normalised for most of κ's power; if not, it is nearly zero by default."""
+        """Says whether most of κ's power was normalised; if not, it is nearly zero by default."""
         return is_normalised(self.normalised_share)
 
     def kappa(self, lensed: NDArray[np.float32], index: NDArray[np.int64]) -> NDArray[np.floating]:

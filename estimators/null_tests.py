@@ -82,7 +82,7 @@ class NullTest:
 
     @property
     def passed(self) -> bool:
-        """Whether the values are as near to zero as they should be."""
+        """Says whether the values are as near to zero as they should be."""
         return self.p_value > self.false_alarm_rate
 
     def to_json(self) -> dict[str, Any]:
@@ -115,7 +115,7 @@ class SymmetryTest:
 
     @property
     def passed(self) -> bool | None:
-        """Whether all are within the tolerance; None if there is none."""
+        """Says whether all are within the tolerance; None if there is none."""
         return None if self.tolerance is None else max(self.relative_rms) <= self.tolerance
 
     def to_json(self) -> dict[str, Any]:
@@ -150,7 +150,7 @@ class NullTests:
 
     @property
     def passed(self) -> bool:
-        """Whether none failed."""
+        """Says whether none failed."""
         tests = (self.unlensed, self.shuffled, self.symmetry, self.curl)
         return all(test is None or test.passed is not False for test in tests)
 

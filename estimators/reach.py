@@ -148,7 +148,7 @@ def _may_be_chance(left: Measured) -> bool:
 
 
 def _passes(measured: Measured, forecast: float) -> bool:
-    """Whether what was measured is more than a forecast, beyond chance."""
+    """Says whether what was measured is more than a forecast, beyond chance."""
     return bool(measured.value - forecast > _SIGNIFICANT * measured.error)
 
 

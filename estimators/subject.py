@@ -63,7 +63,7 @@ class Subject(Protocol):
 
     @property
     def estimates_any_map(self) -> bool:
-        """Whether `estimator` takes maps that are not the dataset's, as the checks have to."""
+        """Says whether `estimator` takes maps that are not the dataset's, as the checks have to."""
 
     @property
     def caution(self) -> str:

@@ -91,7 +91,7 @@ class Uncertainty:
         return Bands(self.sky, self.edges)
 
     def covers(self, bands: Bands) -> bool:
-        """Whether there are intervals of all modes in these bands."""
+        """Says whether there are intervals of all modes in these bands."""
         (first, last), (low, high) = self.edges[[0, -1]], bands.edges[[0, -1]]
         return bool(self.sky == bands.sky and first <= low and high <= last)
 

@@ -17,7 +17,7 @@ def writer_of(path: pathlib.Path) -> int | None:
 
 
 def is_dead(pid: int) -> bool:
-    """Whether a process has ended, if only as a zombie that nobody has asked how."""
+    """Says whether a process has ended, if only as a zombie that nobody has asked how."""
     try:
         return _status(pid)[0] == "Z"
     except (FileNotFoundError, ProcessLookupError):

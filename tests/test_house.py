@@ -176,7 +176,7 @@ def _runs_back_up(found: Import) -> bool:
 
 
 def _runs_upstairs(found: Import) -> bool:
-    """Whether an import is of a higher floor of the trainer's."""
+    """Says whether an import is of a higher floor of the trainer's."""
     floors = [
         TRAINERS_FLOORS.index(parts[1])
         for parts in (found.importer.split("."), found.imported.split("."))

@@ -128,7 +128,7 @@ class Cell:
         return run, metrics
 
     def is_as_asked(self, results: Path, config: TrainerConfig, max_examples: int | None) -> bool:
-        """Whether it was trained with these settings, and judged on as many examples."""
+        """Says whether it was trained with these settings, and judged on as many examples."""
         try:
             found = self.judged(results)
         except LensingError:  # which is said when it is made again

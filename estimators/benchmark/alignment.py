@@ -1,4 +1,4 @@
-"""How estimates lie to the truth: turned, mirrored, shifted, negated, derived, in another order.
+"""The alignment of estimates with the truth: turned, mirrored, shifted, negated, out of order.
 
 Whitened estimates are correlated with the true κ as it is and as each of the mistakes would make
 it. An estimate that is right correlates best with κ itself, however noisy it is.
@@ -46,7 +46,7 @@ class Alignment:
 
     @property
     def is_right(self) -> bool:
-        """Whether the estimate simply follows κ."""
+        """Says whether the estimate simply follows κ."""
         return (self.element, self.sign, self.shift, self.derivative) == (0, 1, (0.0, 0.0), "")
 
 

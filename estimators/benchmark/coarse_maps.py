@@ -66,7 +66,7 @@ class CoarseMaps:
 
     @property
     def is_constant(self) -> bool:
-        """Whether no estimate has any structure."""
+        """Says whether no estimate has any structure."""
         return not self.whitened_estimate.any()
 
     @functools.cached_property

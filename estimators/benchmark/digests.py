@@ -24,7 +24,7 @@ from lensing_tfds.configs import KAPPA, LENSED
 from lensing_tfds.errors import LensingError
 
 ARRAYS = (LENSED, KAPPA)
-"""What an estimator sees, and what it is judged by."""
+"""Features: what an estimator sees, and what it is judged by."""
 
 _ROUNDING = 1e-4
 """Of the rms. Compared by projection, examples from processors of other types differ by 1e-7 of it,
@@ -32,7 +32,7 @@ and one other example among 500 changes it by 0.04."""
 
 
 class Agreement(enum.Enum):
-    """How an array compares with what the protocol says."""
+    """Outcomes of the comparison of an array with the protocol."""
 
     IDENTICAL = "identical"
     ROUNDING = "equal but for rounding"
@@ -41,7 +41,7 @@ class Agreement(enum.Enum):
 
 @dataclasses.dataclass(frozen=True)
 class Digest:
-    """What is known of an array.
+    """Digests of an array.
 
     Attributes:
       shape: the array's, examples first.

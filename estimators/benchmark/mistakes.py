@@ -83,7 +83,7 @@ def refuse_mistaken(maps: CoarseMaps, folder: object, other_kappa: OtherKappa) -
 
 
 def _named(alignment: Alignment) -> list[tuple[str, str]]:
-    """What is wrong with an alignment, and what mends it, part by part."""
+    """Names what is wrong with an alignment, and what mends it, part by part."""
     named = []
     if axis := alignment.derivative:
         sign = "" if alignment.sign > 0 else "−"
@@ -166,7 +166,7 @@ def _joined(named: list[tuple[str, str]]) -> tuple[str, str]:
 
 
 def _unrelated(maps: CoarseMaps, other_kappa: OtherKappa) -> str:
-    """What maps are that follow the κ of their own examples in no orientation."""
+    """Names maps that follow the κ of their own examples in no orientation."""
     element, sign, places = matched_examples(maps)
     matched = np.flatnonzero(places >= 0)
     if matched.size > max(1, len(places) // 2):

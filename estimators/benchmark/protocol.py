@@ -88,7 +88,7 @@ class FrozenSplit:
 
     @property
     def num_first(self) -> int:
-        """How many examples `first` is of."""
+        """Number of the examples that `first` is of."""
         return next(iter(self.first.values())).shape[0]
 
     @classmethod

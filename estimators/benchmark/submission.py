@@ -1,4 +1,4 @@
-"""What a submission says of itself, and the one JSON file that it is judged to.
+"""A submission's account of itself, and the one JSON file of its scores.
 
 The folder's `submission.json`, by the group:
 
@@ -52,7 +52,7 @@ _SEAL = "sha256"
 
 @dataclasses.dataclass(frozen=True)
 class Description:
-    """What a group says of its method; see the module's docstring."""
+    """A group's account of its method; see the module's docstring."""
 
     name: str
     authors: str

@@ -33,7 +33,7 @@ _SHAPES = {KAPPA: (0, 1), DEFLECTION: (1, 2), POTENTIAL: (2, 2)}
 
 @dataclasses.dataclass(frozen=True)
 class Units:
-    """What estimates are of.
+    """Units of estimates.
 
     Attributes:
       quantity: `KAPPA`, `DEFLECTION` or `POTENTIAL`.
@@ -46,11 +46,11 @@ class Units:
 
     @property
     def are_right(self) -> bool:
-        """Whether it is κ, without a factor."""
+        """Says whether it is κ, without a factor."""
         return self == RIGHT
 
     def may_be(self, factor: float) -> bool:
-        """Whether a factor is within what is known of it, and 5 %."""
+        """Says whether a factor is within what is known of it, and 5 %."""
         low, high = self.factor
         return low / _LEEWAY <= factor <= high * _LEEWAY
 

@@ -184,7 +184,7 @@ def as_fitted(method: Method, stages: Sequence[Stage]) -> Method:
 
 
 def is_remapped(config: LensingConfig) -> bool:
-    """Whether all there is to do is to remap T: on a periodic patch that theory fails on."""
+    """Says whether all there is to do is to remap T: on a periodic patch that theory fails on."""
     theory = realism.estimator_theory_holds(config)
     return not theory and config.stokes == "T" and realism.is_periodic(config)
 

@@ -133,7 +133,7 @@ class Method(Protocol):
         """Returns the features of a stage, whose gains need not be known."""
 
     def is_weighed(self, number: int) -> bool:
-        """Whether the power of delensed fields weighs a stage."""
+        """Says whether the power of delensed fields weighs a stage."""
 
     def left(self, legs: Legs, kappa: Modes | None) -> dict[str, Modes]:
         """Returns those fields, "T", "B" or both, for the stage that follows an estimate.
@@ -271,7 +271,7 @@ class ByTemplate:
         return StageFeatures(self.observation, self.pairs, residual_b)
 
     def is_weighed(self, number: int) -> bool:
-        """Whether the power of B weighs a stage."""
+        """Says whether the power of B weighs a stage."""
         return number > 0 and "EB" in self.pairs
 
     def left(self, legs: Legs, kappa: Modes | None) -> dict[str, Modes]:

@@ -103,7 +103,7 @@ class ByRemapping:
         return RemapFeatures(self.config, self.table, stage.power, number == 0, stage.damped)
 
     def is_weighed(self, number: int) -> bool:
-        """Whether the power of T weighs a stage: each."""
+        """Says whether the power of T weighs a stage: each."""
         return True
 
     def left(self, legs: Legs, kappa: Modes | None) -> dict[str, Modes]:

@@ -92,7 +92,7 @@ class ByTemplateAndRemapping:
         return Both(by_template, self.by_remapping.features(stage, number), self.sky)
 
     def is_weighed(self, number: int) -> bool:
-        """Whether the powers of B and of T weigh a stage."""
+        """Says whether the powers of B and of T weigh a stage."""
         return number > 0
 
     def left(self, legs: Legs, kappa: Modes | None) -> dict[str, Modes]:

@@ -40,7 +40,7 @@ class Building:
 
     @property
     def is_prepared(self) -> bool:
-        """Whether all its shards were written once."""
+        """Says whether all its shards were written once."""
         return storage.size(f"{self.folder}/{PREPARED}") is not None
 
     def refuse_another_config(self) -> None:

@@ -17,7 +17,7 @@ RELEASE_NOTES = {
     "1.0.0": "The eight versions of the study, rebuilt.",
     "2.0.0": "Other realisations of the same skies: other random numbers, another remap.",
 }
-"""What is new in each version of the data."""
+"""News of each version of the data."""
 
 INDEX_DOCUMENT = (
     "Address of the example: `lensing_tfds.simulate(config, split, [index])` makes it again."

@@ -127,7 +127,7 @@ def segments() -> set[str]:
 
 
 def _runs(number: int) -> bool:
-    """Whether there is such a process, and it is more than a table's entry."""
+    """Says whether there is such a process, and it is more than a table's entry."""
     try:
         with open(f"/proc/{number}/stat", encoding="utf-8") as file:
             return file.read().rpartition(")")[2].split()[0] != "Z"

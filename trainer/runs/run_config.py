@@ -25,7 +25,7 @@ SEARCH = "search.json"
 """Name of the file that a search's folder is known by: it is no run's, see `tuning.trials`."""
 
 TRAIN_AGAIN = "run the command that trained it again, which repairs what can be repaired"
-"""What mends a run's folder."""
+"""Advice for a damaged run's folder."""
 
 _BEFORE: dict[str, Any] = {**BEFORE, "plan": None, "stream": 1}  # see BEFORE
 
