@@ -155,7 +155,7 @@ __main__.main(["--dataset", "lensing/v9", "--data_dir", sys.argv[2], "--workdir"
 """
 
 
-@pytest.mark.parametrize("seconds", [0.05, 0.4, 2.5])
+@pytest.mark.parametrize("seconds", [0.05, 0.4, 1.5])
 def test_ctrl_c_ends_a_command_in_one_line_while_libraries_are_imported_too(seconds, tmp_path):
     ended = subprocess.run(
         [sys.executable, "-c", INTERRUPTED, str(seconds), str(tmp_path)],
