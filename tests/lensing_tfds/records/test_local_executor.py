@@ -71,7 +71,8 @@ SCRIPT = textwrap.dedent(
     """
     import sys
     from lensing_tfds import LensingConfig, LensingError
-    from lensing_tfds.records import local_executor, shards
+    from lensing_tfds.records import local_executor
+    from lensing_tfds.records.shard_plans import SplitPlan
     config = LensingConfig("big", npix=256, lx=10.0,
                            num_examples={"train": 4000, "validation": 1, "test": 1})
     plan = SplitPlan(config, "train", 2, sys.argv[1] + "/train")
