@@ -48,8 +48,10 @@ trained; seconds are of a pass, of training alone.
 
 {rows}
 
-{sentences} Differences have the errors of pairs: the first is what other skies are worth, and
-the sum of both what the network on stored skies has learned by heart.
+Differences of ρ, with the errors of pairs: the first is what other skies are worth, and the sum of
+both what the network on stored skies has learned by heart.
+
+{sentences}
 
 ρ_L of the test split, in the judge's bands:
 
@@ -149,11 +151,11 @@ def page(found: Mapping[str, Scores], flags: argparse.Namespace) -> str:
                 f"{np.median(seconds):.0f}",
             ]
             rows.append(f"| {' | '.join(cells)} |")
-        ahead = with_error(difference(of.test[FRESH], of.test[STORED]))
-        by_heart = with_error(difference(of.training[STORED], of.training[FRESH]))
+        ahead = difference(of.test[FRESH], of.test[STORED])
+        by_heart = difference(of.training[STORED], of.training[FRESH])
         sentences.append(
-            f"{version}, fresh less stored on the test split: {ahead}. Stored less fresh on the "
-            f"skies that were stored: {by_heart}."
+            f"- {version}, test split, fresh less stored: {_precisely(ahead)};\n"
+            f"- {version}, the stored skies, stored less fresh: {_precisely(by_heart)}."
         )
         bands.append(_bands(version, of.test))
     return _PAGE.format(
@@ -164,6 +166,10 @@ def page(found: Mapping[str, Scores], flags: argparse.Namespace) -> str:
         sentences="\n".join(sentences),
         bands="\n\n".join(bands),
     )
+
+
+def _precisely(measured: Measured) -> str:
+    return f"{measured.value:+.5f} ± {measured.error:.5f}"
 
 
 def _bands(version: str, test: Mapping[str, Skill]) -> str:

@@ -47,7 +47,8 @@ beside those of the same test examples, as they were measured, until they are ju
 
 Errors are of a bootstrap over test examples, and differences have the errors of pairs, on the very
 same examples. 0.6301(14) is 0.6301 ± 0.0014. Each network was trained once, with the seed that is
-said: another seed may differ by more than these errors.
+said: another seed may differ by more than these errors. All were trained on stored skies: what
+others are worth has [a page of its own](fresh_training.md).
 """
 
 
