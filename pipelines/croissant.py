@@ -18,7 +18,6 @@ import json
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lensing_tfds import __version__, strict_json
@@ -201,7 +200,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = CommandParser("pipelines.croissant", str(main.__doc__))
     parser.add_shared("--dataset", required=True)
     parser.add_shared("--data_dir")
-    parser.add_shared("--output", type=Path, otherwise=f"{FILE} in the dataset's folder")
+    parser.add_shared("--output", otherwise=f"{FILE} in the dataset's folder")
     parser.add_argument("--url", help="where the dataset is published")
     arguments = parser.parse_args(argv)
     with command(arguments.verbose, extra="pipelines"):

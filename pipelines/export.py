@@ -19,7 +19,8 @@ from lensing_tfds import strict_json
 from lensing_tfds.command_line import CommandParser, command, printable
 from lensing_tfds.errors import LensingError
 from lensing_tfds.quiet import quiet_tensorflow
-from lensing_tfds.records.storage import make_folder, replacing
+from lensing_tfds.records.locks import alone_in
+from lensing_tfds.records.storage import is_remote, make_folder, replacing
 
 if TYPE_CHECKING:
     from lensing_tfds.records.shard_plans import ShardSpec
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 CONTENT = "export.json"
 """The file in an export's folder that says which dataset it is of."""
+
+_SEAL = ".sha256"  # what the name of a file's checksum ends in
 
 _FORMATS = ("npz", "fits", "parquet")  # as of export_formats.WRITERS, which is slow to import
 
@@ -45,13 +48,18 @@ def export(stored: StoredDataset, form: str, folder: Path, splits: Sequence[str]
       How many files were written.
 
     Raises:
-      LensingError: the folder holds the export of another dataset or format, a shard is damaged,
-        or a file cannot be written.
+      LensingError: the folder holds the export of another dataset or format, or another process
+        writes one there, a shard is damaged, or a file cannot be written.
     """
+    make_folder(folder)
+    with alone_in(folder, "exporting"):
+        _claim(stored, form, folder)
+        return _export(stored, form, folder, splits)
+
+
+def _export(stored: StoredDataset, form: str, folder: Path, splits: Sequence[str]) -> int:
     from pipelines import croissant
 
-    make_folder(folder)
-    _claim(stored, form, folder)
     written, files = 0, []
     for split in splits:
         for spec in stored.plan(split).shards():
@@ -80,6 +88,11 @@ def _claim(stored: StoredDataset, form: str, folder: Path) -> None:
         "config": stored.config.to_json(),
     }
     path = folder / CONTENT
+    if not path.exists() and any(folder.glob(f"*{_SEAL}")):  # it comes before all others
+        raise LensingError(
+            f"{folder} holds exported files, but no {CONTENT} that says of what: give another "
+            "folder, or delete them"
+        )
     if path.exists():
         found = strict_json.read(str(path))
         for name, value in content.items():
@@ -99,7 +112,7 @@ def _name_of(spec: ShardSpec, form: str) -> str:
 
 
 def _seal_path(path: Path) -> Path:
-    return path.with_name(f"{path.name}.sha256")
+    return path.with_name(f"{path.name}{_SEAL}")
 
 
 def _whole(path: Path, split: str) -> DataFile | None:
@@ -139,7 +152,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = CommandParser("pipelines.export", str(main.__doc__))
     parser.add_shared("--dataset", required=True)
     parser.add_argument("--format", required=True, choices=_FORMATS)
-    parser.add_shared("--output", type=Path, required=True, help="folder to write to")
+    parser.add_shared("--output", required=True, help="folder to write to, on a disk")
     parser.add_shared("--data_dir")
     parser.add_argument("--splits", nargs="+", metavar="SPLIT", help="[all]")
     arguments = parser.parse_args(argv)
@@ -148,10 +161,14 @@ def main(argv: Sequence[str] | None = None) -> None:
             from lensing_tfds.records.datasets import absolute_data_dir, open_built
             from lensing_tfds.versions import dataset_name
 
+        if is_remote(arguments.output):
+            raise LensingError(
+                f"--output is {arguments.output}: exports are written to a disk, give a folder"
+            )
         data_dir = absolute_data_dir(arguments.data_dir)
         stored = open_built(dataset_name(arguments.dataset), data_dir)
-        splits = arguments.splits or [*stored.plans]
-        written = export(stored, arguments.format, arguments.output, splits)
+        splits = [*dict.fromkeys(arguments.splits or stored.plans)]
+        written = export(stored, arguments.format, Path(arguments.output), splits)
         total = sum(stored.plan(split).num_shards for split in splits)
         print(f"{printable(arguments.output)}: {total} files, {total - written} were there")
 

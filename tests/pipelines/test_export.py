@@ -8,6 +8,7 @@ import mlcroissant as mlc
 import numpy as np
 import pytest
 
+from lensing_tfds.records.locks import alone_in
 from lensing_tfds.records.reading import evaluation_batches
 from lensing_tfds.records.stored_dataset import read_dataset
 from pipelines import croissant, export
@@ -103,6 +104,35 @@ def test_a_folder_of_something_else_is_refused(command, tmp_path, capsys):
     exported(command, tmp_path, "npz", "--splits", "test")
     line = error_line(capsys, command, tmp_path, "fits")
     assert "holds an export of another format ('npz', not 'fits'): give another folder" in line
+
+
+def test_files_that_nothing_says_what_they_are_of_are_refused(command, tmp_path, capsys):
+    (exported(command, tmp_path, "npz", "--splits", "test") / export.CONTENT).unlink()
+    line = error_line(capsys, command, tmp_path, "npz")
+    assert "holds exported files, but no export.json that says of what" in line
+
+
+def test_two_exports_do_not_mix_in_one_folder(command, tmp_path, capsys):
+    (tmp_path / "out").mkdir()
+    with alone_in(tmp_path / "out", "exporting"):
+        line = error_line(capsys, command, tmp_path, "npz")
+    assert "another process is exporting in" in line
+
+
+def test_a_split_that_is_named_twice_is_written_once(command, tmp_path, capsys):
+    exported(command, tmp_path, "npz", "--splits", "test", "test")
+    assert capsys.readouterr().out.endswith("out: 3 files, 0 were there\n")
+
+
+def test_an_export_goes_to_a_disk(command, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        command(export, "--format", "npz", "--output", "s3://bucket/out")
+    assert "s3://bucket/out: exports are written to a disk" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setenv("HOME", str(tmp_path))
+    command(export, "--format", "npz", "--output", "~/home", "--splits", "test")
+    assert (tmp_path / "home" / export.CONTENT).exists()
 
 
 def test_an_unknown_split_is_refused(command, tmp_path, capsys):
