@@ -84,6 +84,9 @@ class Uncertainty:
                 raise LensingError(f"{name} of errors holds a number that is negative or not one")
         if not (np.diff(self.edges) > 0).all():
             raise LensingError("edges of errors do not increase")
+        for name in ("factors", "pixel_factors"):
+            if not (np.diff(getattr(self, name), axis=0) >= 0).all():
+                raise LensingError(f"{name} of errors do not increase with the level")
 
     @property
     def bands(self) -> Bands:
@@ -166,7 +169,7 @@ class Uncertainty:
                 pixel_factors=of_pixels,
                 num_examples=values["num_examples"],
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, ArithmeticError) as error:
             raise LensingError(f"not the errors of an estimator ({error!r})") from error
 
 

@@ -84,6 +84,8 @@ class Description:
                 good = isinstance(value, str) and bool(value.strip()) and value.isprintable()
                 good = good and len(value) <= _LONGEST[name]
                 wanted = f"a line of 1 to {_LONGEST[name]} characters"
+                if good and name == "name" and not _plain(value):
+                    good, wanted = False, f"{wanted}, with a letter a–z or a digit for its file"
             if not good:
                 raise LensingError(f"{source}: {name!r} is {value!r}: must be {wanted}")
         return cls(**values)
@@ -116,8 +118,8 @@ class Submission:
     @property
     def file_name(self) -> str:
         """Name of the file that it goes to: "v11-quadratic-estimator.json"."""
-        name = f"{self.metrics.dataset.removeprefix('lensing/')} {self.description.name}"
-        return f"{re.sub(r'[^a-z0-9.]+', '-', name.lower()).strip('-.')}.json"
+        version = self.metrics.dataset.removeprefix("lensing/")
+        return f"{_plain(f'{version} {self.description.name}')}.json"
 
     def to_text(self) -> str:
         """Returns the content of the file."""
@@ -175,3 +177,8 @@ class Submission:
         if path.name != submission.file_name:
             raise LensingError(f"{path} should be called {submission.file_name}")
         return submission
+
+
+def _plain(name: str) -> str:
+    """Returns what a file is called by; empty if nothing is left of the name."""
+    return re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-.")

@@ -143,6 +143,8 @@ def test_modes_in_no_band_have_no_interval():
         (lambda: Uncertainty.from_json({"npix": 16}), "not the errors of an estimator"),
         (lambda: dataclasses.replace(measured(50), power=[1.0]), r"power .* shape \(1,\): must be"),
         (lambda: dataclasses.replace(measured(50), pixel_factors=[1.0, -2.0]), "negative"),
+        (lambda: dataclasses.replace(measured(50), pixel_factors=[2.0, 1.0]), "with the level"),
+        (lambda: Uncertainty.from_json(measured(50).to_json() | {"side": 0}), "not the errors"),
         (
             lambda: covered(dataclasses.replace(measured(50), edges=BANDS.edges / 2)),
             "the errors are of 16 x 16 pixels .* judged are .*: train again",

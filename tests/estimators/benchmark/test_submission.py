@@ -82,6 +82,7 @@ def test_a_file_of_another_name_is_refused(submission, tmp_path):
     [
         ({"name": ""}, "'name' is '': must be a line of 1 to 60 characters"),
         ({"name": "x" * 61}, "'name' is"),
+        ({"name": "方法 κ ..."}, "with a letter a–z or a digit for its file"),
         ({"authors": "a\nb"}, "'authors' is"),
         ({"training": 3}, "'training' is 3"),
         ({"paper": "arXiv:1234"}, "'paper' is 'arXiv:1234': must be an address"),
