@@ -206,15 +206,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     with command(arguments.verbose, extra="pipelines"):
         with quiet_tensorflow():
             from lensing_tfds.records.datasets import absolute_data_dir, open_built
+            from lensing_tfds.records.shard_seals import damage
+            from lensing_tfds.records.stored_dataset import mending_command
             from lensing_tfds.versions import dataset_name
 
         data_dir = absolute_data_dir(arguments.data_dir)
         stored = open_built(dataset_name(arguments.dataset), data_dir)
-        files = [
-            data_file(spec.path, split)
-            for split, plan in stored.plans.items()
-            for spec in plan.shards()
-        ]
+        files = []
+        for split, plan in stored.plans.items():
+            for spec in plan.shards():
+                if what := damage(spec):  # its hash would make it pass for what was published
+                    remedy = f"to write just that again: {mending_command(stored.data_path)}"
+                    raise LensingError(f"shard {spec.path} {what}: {remedy}")
+                files.append(data_file(spec.path, split))
         text = croissant(stored, files, TFRECORD, arguments.url)
         path = str(arguments.output or f"{stored.data_path}/{FILE}")
         with storage.writing(path) as file:

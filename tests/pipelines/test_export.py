@@ -172,6 +172,20 @@ def test_croissant_describes_the_shards(command, tiny, stored, tmp_path):
     assert found["license"].startswith("https://www.apache.org/")
 
 
+def test_a_damaged_shard_is_not_described(command, stored, tmp_path, capsys):
+    shard = pathlib.Path(stored.plans["test"].shard(1).path)
+    content = shard.read_bytes()
+    shard.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    try:
+        with pytest.raises(SystemExit):
+            command(croissant, "--output", str(tmp_path / "c.json"))
+    finally:
+        shard.write_bytes(content)
+    line = capsys.readouterr().err
+    assert f"error: shard {shard} does not have the bytes" in line and "write just that" in line
+    assert not (tmp_path / "c.json").exists()
+
+
 def test_metadata_with_an_error_are_refused(stored):
     stored = read_dataset(stored.data_path)
     files = [croissant.DataFile(f"{split}.x", split, "0" * 64, 1) for split in stored.plans]
