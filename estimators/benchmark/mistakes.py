@@ -146,15 +146,15 @@ def _stray(maps: CoarseMaps) -> str:
         return ""
     counted = f"{strays.size} of {len(own)} maps"
     first = maps.index[strays[0]]
-    some = maps.chosen(strays)
-    found = best_alignment(some)
-    if found is not None and not found.is_right:
-        what, remedies = _joined(_named(found))
-        return f"{counted}, the first of example {first}, {what}; to mend it: {remedies}"
+    # Before turns and shifts, which are so many that one fits a few maps by chance.
     other = int(np.argmax(correlations[strays[0]]))
     if correlations[strays[0], other] > SIGNIFICANT * maps.noise:
         what = f"the map of example {first} is that of example {maps.index[other]}"
         return f"{what} ({counted} like that): put each beside its own index"
+    found = best_alignment(maps.chosen(strays))
+    if found is not None and not found.is_right:
+        what, remedies = _joined(_named(found))
+        return f"{counted}, the first of example {first}, {what}; to mend it: {remedies}"
     what = f"the map of example {first} does not follow its κ, as others do theirs"
     return f"{what} ({counted} like that): estimate them again"
 

@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 
+from estimators.benchmark import mistakes
 from estimators.benchmark.mistakes import refuse_mistaken
 from lensing_tfds import simulate
 from lensing_tfds.errors import LensingError
@@ -135,6 +136,17 @@ def test_single_maps_that_stray_are_named():
     maps = wiener().copy()
     maps[5] = 0
     assert "the map of example 5 does not follow its κ" in refused(maps)
+
+
+def test_maps_that_changed_places_are_not_taken_for_shifted(monkeypatch):
+    by_chance = mistakes.Alignment(3, -1, (28.5, 7.5), "", 0.1)
+    real = mistakes.best_alignment
+    monkeypatch.setattr(
+        mistakes, "best_alignment", lambda m: by_chance if len(m.index) == 2 else real(m)
+    )
+    maps = wiener().copy()
+    maps[[3, 7]] = maps[[7, 3]]
+    assert "the map of example 3 is that of example 7" in refused(maps)
 
 
 def test_the_truth_is_no_estimate():
