@@ -60,11 +60,12 @@ def _compare(names: Sequence[str], data_dir: str | None) -> None:
     from estimators.benchmark.protocol import protocol
     from estimators.benchmark.scoring import refuse_other_data
     from estimators.dataset import Dataset
-    from lensing_tfds.records.datasets import absolute_data_dir
+    from lensing_tfds.records.datasets import absolute_data_dir, open_built
     from lensing_tfds.versions import VERSIONS
 
     frozen, found_in = protocol(), absolute_data_dir(data_dir)
     for name in names:
+        open_built(name, found_in)  # a build that was just made would say nothing of theirs
         split = frozen.splits[name]
         dataset = Dataset.open(VERSIONS[name], found_in, frozen.dataset_version, "the protocol's")
         number = dataset.num_examples(frozen.split)
