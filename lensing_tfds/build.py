@@ -17,7 +17,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Builds a version of the dataset on this machine, without TensorFlow Datasets."""
     parser = CommandParser("lensing_tfds.build", str(main.__doc__))
     parser.add_argument(
-        "--config", required=True, help="a version, as v7 (README.md lists them), or JSON"
+        "--config", required=True, help="a version, as v7 (docs/versions.md lists them), or JSON"
     )
     parser.add_shared("--data_dir")
     parser.add_shared("--num_shards")

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from estimators.benchmark.coarse_maps import CoarseMaps
 from estimators.benchmark.digests import Agreement, Digest, digests
 from estimators.benchmark.mistakes import refuse_mistaken
-from estimators.benchmark.other_skies import estimators_of_files, kinds_of
+from estimators.benchmark.other_skies import estimators_of_files, folder_of, kinds_of
 from estimators.benchmark.protocol import FrozenSplit, Protocol, named_weights, protocol
-from estimators.benchmark.submission import Description, Submission
+from estimators.benchmark.submission import FILE, Description, Submission, file_name
 from estimators.delensing import residual_b_modes
+from estimators.ensemble import SkyEnsemble
 from estimators.estimator import Estimator
 from estimators.judge import Evaluation, judge, number_of_examples
 from estimators.metrics_json import Metrics
@@ -23,12 +24,15 @@ from estimators.out_of_distribution import ChangedSkies, scores_of_kinds
 from estimators.resampling import Measured, with_error
 from estimators.skill import Skill
 from estimators.subject import Subject
-from lensing_tfds.configs import KAPPA, LENSED, SPLITS, LensingConfig
+from estimators.uncertainty import LEVELS, name_of
+from lensing_tfds import strict_json
+from lensing_tfds.configs import KAPPA, LENSED, SPLITS
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records.storage import replacing
-from lensing_tfds.simulation import simulate
+from lensing_tfds.simulation import Simulator
 
 _DELENSED = 200  # examples: errors of a few per cent
+_MOST_OFF = 10.0  # errors that are wrong by less are judged by their coverage
 
 
 def score(
@@ -54,12 +58,17 @@ def score(
         raise LensingError(f"--split is {split}: submissions are judged on {frozen.split}")
     dataset = subject.dataset
     expected = frozen.split_of(dataset.config)
+    refuse_taken(subject.workdir / file_name(dataset.name, description), description)
     expected.refuse_other_bands(dataset.ensemble.bands.edges)
     number = number_of_examples(subject, frozen.split, max_examples)
     estimator = subject.estimator(frozen.split, number)
     others = _on_other_skies(frozen, subject, estimator, number)
     _refuse_unfit(subject, estimator, expected, number)
+    if not subject.estimates_any_map:
+        for kind, other in (others or [])[1:]:
+            _refuse_mistaken_kind(kind, other, subject.workdir)
     evaluation = judge(subject, frozen.split, max_examples, baselines=False)
+    _refuse_other_errors(estimator, evaluation.skill, subject.workdir)
     few = range(min(number, frozen.num_other_skies))
     scored = None
     if others is not None:
@@ -92,11 +101,36 @@ def _on_other_skies(
 
 
 def write(submission: Submission, folder: Path) -> Path:
-    """Writes a judged submission into a folder, and returns the file's path."""
+    """Writes a judged submission into a folder.
+
+    Returns:
+      The file's path.
+
+    Raises:
+      LensingError: another method's is there, see `refuse_taken`.
+    """
     path = folder / submission.file_name
+    refuse_taken(path, submission.description)
     with replacing(path) as temporary:
         temporary.write_bytes(submission.to_text().encode())
     return path
+
+
+def refuse_taken(path: Path, description: Description) -> None:
+    """Refuses a file that is there and says that it is of a method of another name.
+
+    Raises:
+      LensingError: it is; or it cannot be read.
+    """
+    if not path.exists():
+        return
+    there = strict_json.read(str(path)).get("submission")
+    name = there.get("name") if isinstance(there, dict) else None
+    if name not in (None, description.name):
+        raise LensingError(
+            f"{path} is of {name!r}, whose file has the name that {description.name!r} would have: "
+            f"choose another name in {FILE}, or move it away"
+        )
 
 
 def summary(submission: Submission) -> str:
@@ -112,6 +146,9 @@ def summary(submission: Submission) -> str:
         if band.name in submission.named_bands:
             rho = with_error(submission.named_bands[band.name])
             lines.append(f"rho_L, {band.label:13} {rho}")
+    for level in map(name_of, LEVELS if metrics.uncertainty else ()):
+        held = with_error(metrics.uncertainty[f"pixel_coverage_{level}"])
+        lines.append(f"pixels within {level} %   {held}")
     for row in (submission.other_skies or {"rows": []})["rows"]:
         lines.append(f"{row['name']:20} {row['map_correlation']:.4f}")
     if submission.delensing is not None:
@@ -135,7 +172,32 @@ def _refuse_unfit(
         for batch in dataset.batches(split, number)
     )
     maps = CoarseMaps.of(dataset.ensemble.bands.sky, parts)
-    refuse_mistaken(maps, subject.workdir, lambda index: _other_kappa(dataset.config, split, index))
+    refuse_mistaken(maps, subject.workdir, lambda i: _other_kappa(dataset.ensemble, split, i))
+
+
+def _refuse_mistaken_kind(kind: ChangedSkies, estimator: Estimator, folder: Path) -> None:
+    """Refuses estimates of a kind of other skies that are recognised as a mistake."""
+    frozen, ensemble = protocol(), kind.ensemble
+    simulator = Simulator(ensemble.config, frozen.split, ensemble.theory)
+    parts = (
+        (block["index"], block[KAPPA][..., 0], estimator.kappa(block[LENSED], block["index"]))
+        for block in simulator.examples(range(frozen.num_other_skies))
+    )
+    maps = CoarseMaps.of(ensemble.bands.sky, parts)
+    place = folder / folder_of(kind.name)
+    refuse_mistaken(maps, place, lambda i: _other_kappa(ensemble, frozen.split, i))
+
+
+def _refuse_other_errors(estimator: Estimator, skill: Skill, folder: Path) -> None:
+    """Refuses errors that are so far from those of the estimates that they are in other units."""
+    if estimator.uncertainty is None:
+        return
+    said, found = estimator.uncertainty.pixel_std, float(np.sqrt(skill.mse.value))
+    if not found / _MOST_OFF <= said <= found * _MOST_OFF:
+        raise LensingError(
+            f"{folder}: by its errors a pixel of the estimates is {said:.2g} off, and it is "
+            f"{found:.2g} off: errors are of κ, dimensionless, and their power is in steradian"
+        )
 
 
 def refuse_other_data(
@@ -169,10 +231,15 @@ def refuse_other_data(
 
 
 def _other_kappa(
-    config: LensingConfig, split: str, index: NDArray[np.int64]
+    ensemble: SkyEnsemble, split: str, index: NDArray[np.int64]
 ) -> dict[str, NDArray[np.floating]]:
-    others = [name for name in SPLITS if name != split]
-    return {name: simulate(config, name, index.tolist())[KAPPA][..., 0] for name in others}
+    found = {}
+    for name in SPLITS:
+        if name != split:
+            simulator = Simulator(ensemble.config, name, ensemble.theory)
+            blocks = [block[KAPPA][..., 0] for block in simulator.examples(index.tolist())]
+            found[name] = np.concatenate(blocks)
+    return found
 
 
 def _named_bands(frozen: Protocol, skill: Skill) -> dict[str, Measured]:

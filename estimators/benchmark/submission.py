@@ -117,9 +117,8 @@ class Submission:
 
     @property
     def file_name(self) -> str:
-        """Name of the file that it goes to: "v11-quadratic-estimator.json"."""
-        version = self.metrics.dataset.removeprefix("lensing/")
-        return f"{_plain(f'{version} {self.description.name}')}.json"
+        """Name of the file that it goes to, see `file_name`."""
+        return file_name(self.metrics.dataset, self.description)
 
     def to_text(self) -> str:
         """Returns the content of the file."""
@@ -177,6 +176,17 @@ class Submission:
         if path.name != submission.file_name:
             raise LensingError(f"{path} should be called {submission.file_name}")
         return submission
+
+
+def file_name(dataset: str, description: Description) -> str:
+    """Names the file of a judged submission: "v11-quadratic-estimator.json".
+
+    Args:
+      dataset: "lensing/v11".
+      description: what a group says of its method.
+    """
+    version = dataset.removeprefix("lensing/")
+    return f"{_plain(f'{version} {description.name}')}.json"
 
 
 def _plain(name: str) -> str:

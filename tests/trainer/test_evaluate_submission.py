@@ -135,6 +135,33 @@ def test_other_skies_are_scored(folder, ensemble, monkeypatch):
     assert rows[1]["response_change"] == pytest.approx(-rows[0]["response"] / 6, rel=1e-5)
 
 
+def test_a_mistake_in_other_skies_is_named_with_its_folder(folder, ensemble, monkeypatch, capsys):
+    few = dataclasses.replace(protocol(), num_other_skies=8)
+    monkeypatch.setattr("estimators.benchmark.scoring.protocol", lambda: few)
+    for place in write_maps(few, ensemble, folder):
+        turned = -1000 * estimates.wiener()[:8, ::-1] if "noise" in place.name else None
+        send(place, estimates.wiener()[:8] if turned is None else turned)
+    line = error_line(capsys, folder)
+    assert f"{folder}/noise-x-1.5: the maps" in line and "they are −κ" in line
+
+
+def test_errors_in_other_units_are_refused(folder, ensemble, capsys):
+    pairs = [(1e6 * estimates.kappa(), 1e6 * estimates.wiener())]
+    errors = measured_uncertainty(pairs, ensemble.bands).to_json()
+    (folder / "uncertainty.json").write_text(json.dumps(errors))
+    assert "errors are of κ, dimensionless" in error_line(capsys, folder)
+
+
+def test_no_method_takes_anothers_file(folder, capsys):
+    main(flags_of(folder))
+    before = (folder / "v11-theirs.json").read_bytes()
+    (folder / "submission.json").write_text(json.dumps(DESCRIPTION | {"name": "Theirs!"}))
+    with pytest.raises(SystemExit):
+        main(flags_of(folder))
+    assert "is of 'theirs'" in capsys.readouterr().err
+    assert (folder / "v11-theirs.json").read_bytes() == before
+
+
 def test_maps_of_one_kind_of_other_skies_alone_are_refused(folder, capsys):
     send(folder / "kappa-x-1.2", estimates.wiener()[:4])
     assert "lacks 196 of the 200 examples" in error_line(capsys, folder)

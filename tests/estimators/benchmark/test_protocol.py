@@ -1,4 +1,4 @@
-"""What is frozen agrees with the code, and with examples that are simulated here."""
+"""The frozen protocol agrees with the code, and with examples that are simulated here."""
 
 import dataclasses
 import hashlib

@@ -1,4 +1,4 @@
-"""What a group says of itself is checked; what the judge wrote is read back, unless edited."""
+"""A group's account of itself is checked; the judge's file is read back, unless edited."""
 
 import dataclasses
 import json

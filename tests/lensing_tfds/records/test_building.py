@@ -28,7 +28,7 @@ POLARIZED = LensingConfig(
 
 
 def contents(folder):
-    """What files hold, by name."""
+    """The files' contents, by name."""
     (folder,) = folder.glob("lensing/*/*")
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
