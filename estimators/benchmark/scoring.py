@@ -146,9 +146,10 @@ def summary(submission: Submission) -> str:
         if band.name in submission.named_bands:
             rho = with_error(submission.named_bands[band.name])
             lines.append(f"rho_L, {band.label:13} {rho}")
-    for level in map(name_of, LEVELS if metrics.uncertainty else ()):
-        held = with_error(metrics.uncertainty[f"pixel_coverage_{level}"])
-        lines.append(f"pixels within {level} %   {held}")
+    for level in map(name_of, LEVELS):
+        if metrics.uncertainty is not None:
+            held = with_error(metrics.uncertainty[f"pixel_coverage_{level}"])
+            lines.append(f"pixels within {level} %   {held}")
     for row in (submission.other_skies or {"rows": []})["rows"]:
         lines.append(f"{row['name']:20} {row['map_correlation']:.4f}")
     if submission.delensing is not None:

@@ -100,13 +100,14 @@ def test_a_folder_of_maps_is_scored_into_one_file(folder, capsys):
     assert "theirs, 16 examples, protocol 1" in out and "submission: " in out
 
 
-def test_errors_that_a_group_gives_are_judged(folder, ensemble):
+def test_errors_that_a_group_gives_are_judged(folder, ensemble, capsys):
     pairs = [(estimates.kappa(), estimates.wiener())]
     errors = measured_uncertainty(pairs, ensemble.bands).to_json()
     (folder / "uncertainty.json").write_text(json.dumps(errors))
     main(flags_of(folder))
     found = Submission.read(folder / "v11-theirs.json").metrics.uncertainty
     assert float(found["pixel_coverage_68"].value) == pytest.approx(0.68, abs=0.01)
+    assert "pixels within 68 %   0.6" in capsys.readouterr().out
 
 
 def test_bad_errors_are_refused(folder, capsys, ensemble):
