@@ -10,19 +10,20 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from string import Template
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from estimators.benchmark.other_skies import folder_of
 from estimators.benchmark.protocol import NamedBand, Protocol, named_weights, protocol
 from estimators.benchmark.submission import Submission
+from estimators.benchmark.submission_reading import read_submission
 from estimators.out_of_distribution import TILT
 from estimators.posterior.measured import measured_posterior
-from estimators.resampling import Measured
+from estimators.resampling import Measured, compact
 from lensing_tfds.command_line import CommandParser, command
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
@@ -33,6 +34,8 @@ TEMPLATE = Path(__file__).with_name("benchmark_page.md")
 _UNKNOWN = "–"
 _ABOVE = 5.0  # sigma above the forecast, and 5 %: theory leaves that to nobody
 _ABOVE_SHARE = 1.05
+
+_SAME = 1e-6  # processors of other types round otherwise
 
 _MARKUP = re.compile(r"[\\`*_\[\](){}|<>&$#~!:]")
 
@@ -73,17 +76,37 @@ def pages(docs: Path) -> dict[str, str]:
       docs: the folder that holds `submissions`.
 
     Raises:
-      LensingError: a submission is damaged, or of another protocol; two are of one name.
+      LensingError: a submission is damaged, or no judge of the protocol has written it; two differ
+        in what theory gives both.
     """
     frozen = protocol()
-    submissions = [Submission.read(path) for path in sorted((docs / "submissions").glob("*.json"))]
-    for submission in submissions:
-        if submission.metrics.dataset.removeprefix("lensing/") not in frozen.splits:
-            raise LensingError(f"{submission.file_name} is of {submission.metrics.dataset}")
+    submissions = [read_submission(path) for path in sorted((docs / "submissions").glob("*.json"))]
+    _refuse_other_theory(submissions)
     return {
         "benchmark.md": benchmark_page(frozen),
         "leaderboard.md": leaderboard_page(frozen, submissions),
     }
+
+
+def _refuse_other_theory(submissions: Iterable[Submission]) -> None:
+    """Refuses files of one version that differ in what theory, not the judge, gives all of them."""
+    first: dict[str, Submission] = {}
+    for one in submissions:
+        other = first.setdefault(one.metrics.dataset, one)
+        if not np.allclose(_theory(one), _theory(other), rtol=_SAME, equal_nan=True):
+            raise LensingError(
+                f"{one.file_name} and {other.file_name} differ in 'expected_cl' or 'forecast', "
+                f"which are those of {one.metrics.dataset}: judge the wrong one again"
+            )
+
+
+def _theory(submission: Submission) -> NDArray[np.float64]:
+    metrics = submission.metrics
+    found = [metrics.expected_cl]
+    if (forecast := metrics.forecast) is not None:
+        for reach in (forecast.quadratic, forecast.iterated):
+            found += [np.atleast_1d(reach.map_correlation), reach.rho_ell]
+    return np.concatenate(found)
 
 
 def benchmark_page(frozen: Protocol) -> str:
@@ -195,16 +218,15 @@ def _more(frozen: Protocol, lines: Sequence[Submission]) -> str:
     rows = []
     for line in lines:
         errors = line.metrics.uncertainty or {}
-        skies = {row["name"]: row for row in (line.other_skies or {"rows": []})["rows"]}
+        skies = line.other_skies
+        changes = {} if skies is None else {r.name: r.correlation_change for r in skies.rows}
         cells = [_plain(line.description.name), _noise(frozen, line, middle)]
         cells.append(_short(errors.get("pixel_coverage_68")))
         cells.append(_interval_score(frozen, line, middle))
         for name in frozen.other_skies:
-            cells.append(_signed(skies.get(name), "correlation_change"))
-        left = None
-        if line.delensing is not None:
-            left = _measured(line.delensing, "residual")
-        rows.append([*cells, _short(left)])
+            cells.append(_signed(changes.get(name)))
+        left = line.b_modes_left
+        rows.append([*cells, _short(None if left is None else left.residual)])
     skies_heads = " | ".join(f"Δρ, {name}" for name in frozen.other_skies)
     head = (
         f"| method | N_L / C_L, {middle.label} | pixels in 68 % intervals | interval score, "
@@ -261,29 +283,13 @@ def _interval_score(frozen: Protocol, line: Submission, band: NamedBand) -> str:
     return _weighted(frozen, line, band, lambda w: float(w @ errors["interval_score_68"].value))
 
 
-def _measured(values: Mapping[str, Any], name: str) -> Measured:
-    return Measured(np.array(values[name]), np.array(values[f"{name}_error"]))
-
-
-def _signed(row: Mapping[str, Any] | None, name: str) -> str:
-    if row is None:
-        return _UNKNOWN
-    text = _short(_measured(row, name))
-    return text if text.startswith("-") else f"+{text}"
+def _signed(measured: Measured | None) -> str:
+    text = _short(measured)
+    return text if text.startswith(("-", _UNKNOWN)) else f"+{text}"
 
 
 def _short(measured: Measured | None) -> str:
-    """A value with its error in its last digit: "0.630(1)"."""
-    if measured is None:
-        return _UNKNOWN
-    value, error = float(measured.value), float(measured.error)
-    if error <= 0:
-        return f"{value:.3f}"
-    digits = min(max(0, -math.floor(math.log10(error))), 5)
-    last = round(error * 10**digits)
-    if last == 10:
-        digits, last = digits - 1, 1
-    return f"{value:.{digits}f}({last})"
+    return _UNKNOWN if measured is None else compact(float(measured.value), float(measured.error))
 
 
 def _table(head: str, rows: Iterable[Sequence[str]]) -> str:

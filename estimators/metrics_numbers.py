@@ -19,6 +19,11 @@ LIMITS = {
     "rho_ell": (-1 - ROUNDING, 1 + ROUNDING),
     "difference": (-2 - ROUNDING, 2 + ROUNDING),
     "difference_ell": (-2 - ROUNDING, 2 + ROUNDING),
+    "correlation_change": (-2 - ROUNDING, 2 + ROUNDING),
+    "rho": (-1 - ROUNDING, 1 + ROUNDING),
+    "relative_mse": (-ROUNDING, math.inf),
+    "residual": (0, math.inf),
+    "moved_noise": (0, math.inf),
     "true_cl": (0, math.inf),
     "estimate_cl": (0, math.inf),
 }

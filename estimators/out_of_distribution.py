@@ -17,11 +17,15 @@ from numpy.typing import NDArray
 
 from estimators.ensemble import SkyEnsemble
 from estimators.estimator import Estimator
+from estimators.metrics_numbers import measured_scalar, typed, with_errors
 from estimators.resampling import ExampleMeans, Measured
 from estimators.skill import NUM_MOMENTS, map_correlation, moments
 from lensing_tfds.configs import KAPPA, LENSED
 from lensing_tfds.simulation import Examples, Simulator
 from lensing_tfds.sky.spectra import PowerSpectra
+
+UNCHANGED = "unchanged"
+"""Name of the version's own skies among the kinds of skies."""
 
 TILT = -0.05
 """Change of the spectral index in `tilted`, twelve times Planck's error of it."""
@@ -69,6 +73,9 @@ class SkyScores:
     relative_mse_change: Measured
 
 
+_MEASURED = tuple(field.name for field in dataclasses.fields(SkyScores) if field.name != "name")
+
+
 @dataclasses.dataclass(frozen=True)
 class OutOfDistribution:
     """The scores on all kinds of skies.
@@ -83,16 +90,26 @@ class OutOfDistribution:
 
     def to_json(self) -> dict[str, Any]:
         """Returns all of it in JSON's types: each value `x` beside its error `x_error`."""
-        rows: list[dict[str, Any]] = []
-        for row in self.rows:
-            values: dict[str, Any] = {"name": row.name}
-            for field in dataclasses.fields(row):
-                measured = getattr(row, field.name)
-                if isinstance(measured, Measured):
-                    values[field.name] = float(measured.value)
-                    values[f"{field.name}_error"] = float(measured.error)
-            rows.append(values)
+        rows = [
+            {"name": row.name} | with_errors({name: getattr(row, name) for name in _MEASURED})
+            for row in self.rows
+        ]
         return {"num_examples": self.num_examples, "rows": rows}
+
+    @classmethod
+    def from_json(cls, values: Any) -> OutOfDistribution:
+        """Reads what `to_json` gave.
+
+        Raises:
+          LensingError: something is missing, or is what no estimate has.
+        """
+        rows = tuple(
+            SkyScores(
+                typed(row, "name", str), **{name: measured_scalar(row, name) for name in _MEASURED}
+            )
+            for row in typed(values, "rows", list)
+        )
+        return cls(typed(values, "num_examples", int), rows)
 
 
 def tilted(table: PowerSpectra, change: float = TILT) -> PowerSpectra:
@@ -132,7 +149,7 @@ def changed_skies(ensemble: SkyEnsemble) -> tuple[ChangedSkies, ...]:
 
     factor, noise = config.kappa_exaggeration_factor, config.noise_uK_arcmin
     skies = [
-        with_("unchanged"),
+        with_(UNCHANGED),
         with_("κ x 0.8", kappa_exaggeration_factor=0.8 * factor),
         with_("κ x 1.2", kappa_exaggeration_factor=1.2 * factor),
     ]

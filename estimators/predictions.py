@@ -158,10 +158,16 @@ def _read_uncertainty(folder: Path, config: LensingConfig) -> Uncertainty | None
     if not path.exists():
         return None
     values = strict_json.read(str(path))
+    patch = tuple(values.get(name) for name in ("npix", "side"))
+    if None not in patch and patch != (config.npix, config.sky.side):  # before arrays of its size
+        raise LensingError(
+            f"{path}: the errors are of a patch of {patch[0]!r} pixels a side, {patch[1]!r} rad "
+            f"long: {config.name} has {config.npix}, {config.sky.side!r} rad"
+        )
     try:
         errors = Uncertainty.from_json(values)
     except LensingError as error:
         raise LensingError(f"{path}: {error}; docs/benchmark.md has the format") from error
     if not errors.covers(bands_of(config)):
-        raise LensingError(f"{path}: the errors are not of the patch and bands of {config.name}")
+        raise LensingError(f"{path}: the errors are not of the bands of {config.name}")
     return errors

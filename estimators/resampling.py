@@ -7,6 +7,7 @@ Fisher's randomisation test).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ from lensing_tfds.errors import LensingError
 
 _RESAMPLES = 500  # gives an error to 3 %
 _FLIPS = 9_999
+_MOST_DIGITS = 5
 _FLIPS_AT_ONCE = 500
 
 
@@ -30,6 +32,16 @@ class Measured(NamedTuple):
 def with_error(measured: Measured) -> str:
     """Writes a scalar as text: "0.8123 ± 0.0045"."""
     return f"{float(measured.value):.4f} ± {float(measured.error):.4f}"
+
+
+def compact(value: float, error: float) -> str:
+    """Writes a number with its error, in its last digit: "0.630(1)"; "0.630" without an error."""
+    if error <= 0:
+        return f"{value:.3f}"
+    digits = min(max(0, -math.floor(math.log10(error))), _MOST_DIGITS)
+    if digits and round(error * 10**digits) == 10:
+        digits -= 1
+    return f"{value:.{digits}f}({round(error * 10**digits)})"
 
 
 NOT_NORMALISED = "–"

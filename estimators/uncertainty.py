@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from estimators.power_spectra import Bands
 from estimators.real_modes import RealModes
 from lensing_tfds.errors import LensingError
+from lensing_tfds.field_types import checked_as
 from lensing_tfds.sky.binning import Bins
 from lensing_tfds.sky.flat_sky import FlatSky
 
@@ -69,6 +70,10 @@ class Uncertainty:
     num_examples: int
 
     def __post_init__(self) -> None:
+        number = checked_as(int, "num_examples", self.num_examples)
+        object.__setattr__(self, "num_examples", number)
+        if number < 1:
+            raise LensingError(f"num_examples of errors is {number}: must be at least 1")
         shapes: dict[str, tuple[int, ...]] = {
             "power": (rings_of(self.sky).num,),
             "edges": (max(2, np.size(self.edges)),),
@@ -156,21 +161,46 @@ class Uncertainty:
         Raises:
           LensingError: it is not that.
         """
-        try:
-            factors, of_pixels = (
-                np.array([values[name][name_of(level)] for level in LEVELS])
-                for name in ("factors", "pixel_factors")
+        if values.keys() != _KEYS:
+            unknown, missing = sorted(values.keys() - _KEYS), sorted(_KEYS - values.keys())
+            raise LensingError(
+                f"not the errors of an estimator (unknown keys {unknown}, missing {missing})"
             )
+        try:
             return cls(
-                sky=FlatSky(values["npix"], values["side"]),
-                power=values["power"],
-                edges=values["edges"],
-                factors=factors,
-                pixel_factors=of_pixels,
+                sky=FlatSky(
+                    checked_as(int, "npix", values["npix"]),
+                    checked_as(float, "side", values["side"]),
+                ),
+                power=_numbers("power", values["power"]),
+                edges=_numbers("edges", values["edges"]),
+                factors=_of_levels("factors", values["factors"]),
+                pixel_factors=_of_levels("pixel_factors", values["pixel_factors"]),
                 num_examples=values["num_examples"],
             )
-        except (KeyError, TypeError, ValueError, ArithmeticError) as error:
+        except LensingError:
+            raise
+        except (TypeError, ValueError, ArithmeticError) as error:
             raise LensingError(f"not the errors of an estimator ({error!r})") from error
+
+
+_KEYS = {
+    *("npix", "side", "power", "edges", "factors", "pixel_factors", "num_examples"),
+}
+
+
+def _numbers(name: str, values: Any) -> NDArray[np.float64]:
+    found = np.asarray(values)
+    if found.dtype.kind not in "iuf":
+        raise LensingError(f"{name} of errors is not made of numbers")
+    return found.astype(np.float64)
+
+
+def _of_levels(name: str, values: Any) -> NDArray[np.float64]:
+    levels = [*map(name_of, LEVELS)]
+    if not isinstance(values, Mapping) or sorted(values) != levels:
+        raise LensingError(f"{name} of errors must have {' and '.join(levels)}, and nothing else")
+    return _numbers(name, [values[level] for level in levels])
 
 
 def rings_of(sky: FlatSky) -> Bins:

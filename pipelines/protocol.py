@@ -19,6 +19,7 @@ from pathlib import Path
 from lensing_tfds.command_line import CommandParser, command, printable
 from lensing_tfds.errors import LensingError
 from lensing_tfds.quiet import quiet_tensorflow
+from lensing_tfds.records.storage import expanded, is_remote
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -28,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_shared("--data_dir")
     parser.add_argument(
         "--other_skies",
-        type=Path,
+        type=expanded,
         metavar="DIR",
         help="write the maps of one version's other skies there instead",
     )
@@ -47,11 +48,16 @@ def main(argv: Sequence[str] | None = None) -> None:
             return
         if len(names) > 1:
             raise LensingError("--other_skies takes one dataset at a time")
+        if is_remote(arguments.other_skies):
+            raise LensingError(
+                f"--other_skies is {arguments.other_skies}: maps are written to a disk, "
+                "give a folder"
+            )
         from estimators.benchmark.other_skies import write_maps
         from estimators.ensemble import SkyEnsemble
 
         ensemble = SkyEnsemble.of(get_config(names[0]))
-        for place in write_maps(frozen, ensemble, arguments.other_skies):
+        for place in write_maps(frozen, ensemble, Path(arguments.other_skies)):
             print(f"{printable(place)}: {frozen.num_other_skies} examples")
 
 

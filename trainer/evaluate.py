@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from estimators.predictions import Predictions
     from estimators.subject import Subject
 
+_SUBMISSION_LOCK = ".submission.lock"  # a run may be training meanwhile, and has the usual one
+
 
 def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Reads the command line."""
@@ -101,12 +103,14 @@ def _submit(arguments: argparse.Namespace, subject: Subject) -> None:
     from estimators.benchmark import scoring
     from estimators.benchmark.submission import Description
     from lensing_tfds.errors import LensingError
+    from lensing_tfds.records.locks import alone_in
 
     if arguments.checks or arguments.figures:
         raise LensingError("--submission has its own checks, and no figures: leave these flags out")
-    description = Description.read(subject.workdir)
-    submission = scoring.score(subject, description, arguments.split, arguments.max_examples)
-    path = scoring.write(submission, subject.workdir)
+    with alone_in(subject.workdir, "judging a submission", lock=_SUBMISSION_LOCK):
+        description = Description.read(subject.workdir)
+        submission = scoring.score(subject, description, arguments.split, arguments.max_examples)
+        path = scoring.write(submission, subject.workdir)
     print(scoring.summary(submission))
     print(f"submission: {printable(path)}")
 

@@ -19,6 +19,7 @@ from benchmarks.results.figures import (
 from benchmarks.results.merging import merged
 from benchmarks.results.picture import DEFAULT_MARK
 from benchmarks.results.verdicts import best, default_of, defaults_beside_quadratic, sentence
+from estimators.resampling import compact
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records.locks import alone_in
 from lensing_tfds.records.storage import make_folder, replacing
@@ -262,7 +263,7 @@ def _bands(version: OfVersion) -> str:
     head = ["L", *columns]
     rows = []
     for place, band in enumerate(band_names(version)):
-        cells = (_digits(e.rho_ell[place], e.rho_ell_error[place]) for e in columns.values())
+        cells = (compact(e.rho_ell[place], e.rho_ell_error[place]) for e in columns.values())
         rows.append([band, *cells])
     return table(head, rows)
 
@@ -284,10 +285,6 @@ def _coverage(version: OfVersion) -> str:
 
 def _measured(estimate: Estimate) -> str:
     return f"{estimate.rho:.4f} ± {estimate.rho_error:.4f}"
-
-
-def _digits(value: float, error: float) -> str:
-    return f"{value:.4f}" + (f"({round(1e4 * error)})" if error else "")
 
 
 def _folded(title: str, content: str) -> str:

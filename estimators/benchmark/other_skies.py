@@ -22,7 +22,7 @@ from estimators.estimator import Estimator, Observed
 from estimators.kappa_files import KappaMaps, open_kappa_maps
 from estimators.out_of_distribution import ChangedSkies, changed_skies
 from lensing_tfds.configs import LENSED
-from lensing_tfds.records.storage import replacing
+from lensing_tfds.records.storage import make_folder, replacing
 from lensing_tfds.simulation import Simulator
 
 LENSED_FILE = "lensed.npy"
@@ -52,13 +52,16 @@ def write_maps(frozen: Protocol, ensemble: SkyEnsemble, folder: Path) -> Iterato
 
     Yields:
       Each folder, once it is written.
+
+    Raises:
+      LensingError: it cannot be written to.
     """
     number = frozen.num_other_skies
     for kind in kinds_of(frozen, ensemble)[1:]:
+        place = folder / folder_of(kind.name)
+        make_folder(place)
         simulator = Simulator(kind.ensemble.config, frozen.split, kind.ensemble.theory)
         parts = [block[LENSED] for block in simulator.examples(range(number))]
-        place = folder / folder_of(kind.name)
-        place.mkdir(parents=True, exist_ok=True)
         for name, array in (
             (LENSED_FILE, np.concatenate(parts)),
             ("index.npy", np.arange(number)),

@@ -116,14 +116,19 @@ class FrozenSplit:
             "first": {name: digest.to_json() for name, digest in self.first.items()},
         }
 
+    def has_bands(self, edges: NDArray[np.float64]) -> bool:
+        """Says whether bands are the protocol's."""
+        expected = np.array(self.ell_edges)
+        same = edges.shape == expected.shape
+        return same and np.allclose(edges, expected, rtol=_SAME_BANDS, atol=0)
+
     def refuse_other_bands(self, edges: NDArray[np.float64]) -> None:
         """Refuses bands that are not the protocol's.
 
         Raises:
           LensingError: the code has changed since the protocol was frozen.
         """
-        expected = np.array(self.ell_edges)
-        if edges.shape != expected.shape or not np.allclose(edges, expected, rtol=_SAME_BANDS):
+        if not self.has_bands(edges):
             raise LensingError(
                 f"this release judges {self.name} in other bands than the protocol does: a score "
                 "would not compare; use the release that the protocol came with"

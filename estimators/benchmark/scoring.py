@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from estimators.benchmark.coarse_maps import CoarseMaps
+from estimators.benchmark.delensed import NUM_DELENSED, BModesLeft, has_b_modes
 from estimators.benchmark.digests import Agreement, Digest, digests
 from estimators.benchmark.mistakes import refuse_mistaken
 from estimators.benchmark.other_skies import estimators_of_files, folder_of, kinds_of
@@ -31,7 +31,6 @@ from lensing_tfds.errors import LensingError
 from lensing_tfds.records.storage import replacing
 from lensing_tfds.simulation import Simulator
 
-_DELENSED = 200  # examples: errors of a few per cent
 _MOST_OFF = 10.0  # errors that are wrong by less are judged by their coverage
 
 
@@ -72,14 +71,14 @@ def score(
     few = range(min(number, frozen.num_other_skies))
     scored = None
     if others is not None:
-        scored = scores_of_kinds(others, few, np.random.default_rng(0), frozen.split).to_json()
+        scored = scores_of_kinds(others, few, np.random.default_rng(0), frozen.split)
     return Submission(
         protocol_version=frozen.version,
         dataset_version=frozen.dataset_version,
         description=description,
         named_bands=_named_bands(frozen, evaluation.skill),
         other_skies=scored,
-        delensing=_delensing(subject, evaluation, min(number, _DELENSED)),
+        b_modes_left=_b_modes_left(subject, evaluation, min(number, NUM_DELENSED)),
         metrics=Metrics.of(dataset.name, description.name, evaluation),
     )
 
@@ -150,10 +149,11 @@ def summary(submission: Submission) -> str:
         if metrics.uncertainty is not None:
             held = with_error(metrics.uncertainty[f"pixel_coverage_{level}"])
             lines.append(f"pixels within {level} %   {held}")
-    for row in (submission.other_skies or {"rows": []})["rows"]:
-        lines.append(f"{row['name']:20} {row['map_correlation']:.4f}")
-    if submission.delensing is not None:
-        lines.append(f"lensing B left       {submission.delensing['residual']:.4f}")
+    if submission.other_skies is not None:
+        for row in submission.other_skies.rows:
+            lines.append(f"{row.name:20} {float(row.map_correlation.value):.4f}")
+    if submission.b_modes_left is not None:
+        lines.append(f"lensing B left       {float(submission.b_modes_left.residual.value):.4f}")
     return "\n".join(lines)
 
 
@@ -252,9 +252,8 @@ def _named_bands(frozen: Protocol, skill: Skill) -> dict[str, Measured]:
     }
 
 
-def _delensing(subject: Subject, evaluation: Evaluation, number: int) -> dict[str, Any] | None:
-    config = evaluation.ensemble.config
-    if "Q" not in config.channels or config.padding > 1 or config.taper > 0:
+def _b_modes_left(subject: Subject, evaluation: Evaluation, number: int) -> BModesLeft | None:
+    if not has_b_modes(evaluation.ensemble.config):
         return None
     estimator = evaluation.judged[0].estimator
     found = residual_b_modes(
@@ -264,8 +263,4 @@ def _delensing(subject: Subject, evaluation: Evaluation, number: int) -> dict[st
         np.random.default_rng(0),
         evaluation.split,
     )
-    values: dict[str, Any] = {"num_examples": found.num_examples, "l_range": list(found.l_range)}
-    for name in ("residual", "moved_noise"):
-        measured = getattr(found, name)[estimator.name]
-        values[name], values[f"{name}_error"] = float(measured.value), float(measured.error)
-    return values
+    return BModesLeft.of(found, estimator.name)

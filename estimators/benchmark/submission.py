@@ -15,11 +15,12 @@ The file that is written, by the judge:
     named_bands     by the name of the band: `rho`, the mean of ρ_L over its modes, and its error
     other_skies     as of `out_of_distribution.OutOfDistribution.to_json`, of the protocol's skies
                     and the unchanged ones; null if they were not estimated
-    delensing       `residual`, the share of lensing B power left, `moved_noise`, the same with the
-                    estimate's noise moved, their errors, and `num_examples`; null where there is
-                    no B
+    delensing       as of `delensed.BModesLeft`: `residual`, the share of lensing B power left,
+                    `moved_noise`, the same with the estimate's noise moved, their errors, and
+                    `num_examples`; null where there is no B
     metrics         as of `metrics_json`, without other estimators and checks
-    sha256          of all of the above: what was damaged or edited is refused
+    sha256          of all of the above: what was damaged or edited is refused, and so is what
+                    cannot be the judge's, see `submission_reading`
 """
 
 from __future__ import annotations
@@ -31,9 +32,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from estimators.benchmark.protocol import protocol
+from estimators.benchmark.delensed import BModesLeft
 from estimators.metrics_json import Metrics
 from estimators.metrics_numbers import measured_scalar, typed, with_errors
+from estimators.out_of_distribution import OutOfDistribution
 from estimators.resampling import Measured
 from lensing_tfds import strict_json
 from lensing_tfds.errors import LensingError
@@ -47,7 +49,8 @@ _EXAMPLE = (
 )
 _LONGEST = {"name": 60, "authors": 200, "training": 300}
 _URL = re.compile(r"https?://[^\s<>()\[\]|\"'`]+")
-_SEAL = "sha256"
+SEAL = "sha256"
+"""Key of the hash of all else that a judged submission holds."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,8 +114,8 @@ class Submission:
     dataset_version: str
     description: Description
     named_bands: Mapping[str, Measured]
-    other_skies: Mapping[str, Any] | None
-    delensing: Mapping[str, Any] | None
+    other_skies: OutOfDistribution | None
+    b_modes_left: BModesLeft | None
     metrics: Metrics
 
     @property
@@ -120,62 +123,52 @@ class Submission:
         """Name of the file that it goes to, see `file_name`."""
         return file_name(self.metrics.dataset, self.description)
 
-    def to_text(self) -> str:
-        """Returns the content of the file."""
-        values: dict[str, Any] = {
+    def to_json(self) -> dict[str, Any]:
+        """Returns what the file holds, but for the seal, in JSON's types."""
+        return {
             "protocol_version": self.protocol_version,
             "dataset_version": self.dataset_version,
             "submission": vars(self.description),
             "named_bands": {
                 name: with_errors({"rho": rho}) for name, rho in self.named_bands.items()
             },
-            "other_skies": self.other_skies,
-            "delensing": self.delensing,
+            "other_skies": None if self.other_skies is None else self.other_skies.to_json(),
+            "delensing": None if self.b_modes_left is None else self.b_modes_left.to_json(),
             "metrics": self.metrics.to_json(),
         }
-        values[_SEAL] = strict_json.digest(values)
+
+    def to_text(self) -> str:
+        """Returns the content of the file."""
+        values = self.to_json()
+        values[SEAL] = strict_json.digest(values)
         return f"{json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False)}\n"
 
     @classmethod
-    def read(cls, path: Path) -> Submission:
-        """Reads a file that the judge wrote.
+    def from_json(cls, values: Mapping[str, Any]) -> Submission:
+        """Reads what `to_json` gave.
 
         Raises:
-          LensingError: it cannot be read, was damaged or edited, is of another protocol, or lies
-            under another name; the message begins with the path.
+          LensingError: something is missing, or is what no estimate has.
         """
-        values = strict_json.read(str(path))
-        seal = values.pop(_SEAL, None)
-        if seal != strict_json.digest(values):
-            raise LensingError(
-                f"{path} was edited or damaged: its {_SEAL} is of another content; judge again, "
-                "with python -m trainer.evaluate --submission"
-            )
-        try:
-            submission = cls(
-                protocol_version=typed(values, "protocol_version", str),
-                dataset_version=typed(values, "dataset_version", str),
-                description=Description.from_json(values["submission"], "submission"),
-                named_bands={
-                    name: measured_scalar(rho, "rho")
-                    for name, rho in typed(values, "named_bands", dict).items()
-                },
-                other_skies=values["other_skies"],
-                delensing=values["delensing"],
-                metrics=Metrics.from_json(typed(values, "metrics", dict)),
-            )
-        except (KeyError, TypeError, LensingError) as error:
-            raise LensingError(f"{path} is not a judged submission: {error}") from error
-        for name in ("version", "dataset_version"):
-            of_file = getattr(submission, name if name != "version" else "protocol_version")
-            if of_file != (expected := getattr(protocol(), name)):
-                raise LensingError(
-                    f"{path} was judged by {name} {of_file} of the protocol, which has {expected}: "
-                    "judge again"
-                )
-        if path.name != submission.file_name:
-            raise LensingError(f"{path} should be called {submission.file_name}")
-        return submission
+        optional: dict[str, Any] = {}
+        for name, kind in (("other_skies", OutOfDistribution), ("delensing", BModesLeft)):
+            section = typed(values, name, dict, type(None))
+            try:
+                optional[name] = None if section is None else kind.from_json(section)
+            except LensingError as error:
+                raise LensingError(f"{name}: {error}") from error
+        return cls(
+            protocol_version=typed(values, "protocol_version", str),
+            dataset_version=typed(values, "dataset_version", str),
+            description=Description.from_json(typed(values, "submission", dict), "submission"),
+            named_bands={
+                name: measured_scalar(rho, "rho")
+                for name, rho in typed(values, "named_bands", dict).items()
+            },
+            other_skies=optional["other_skies"],
+            b_modes_left=optional["delensing"],
+            metrics=Metrics.from_json(typed(values, "metrics", dict)),
+        )
 
 
 def file_name(dataset: str, description: Description) -> str:

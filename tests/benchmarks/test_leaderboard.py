@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 
 from benchmarks.leaderboard import benchmark_page, leaderboard_page, pages
+from estimators.benchmark.delensed import BModesLeft
 from estimators.benchmark.protocol import protocol
 from estimators.benchmark.submission import Description, Submission
+from estimators.benchmark.submission_reading import read_submission
+from estimators.delensing import L_RANGE
 from estimators.ensemble import SkyEnsemble
 from estimators.judge import judge_estimators
 from estimators.metrics_json import Metrics
@@ -54,7 +57,7 @@ def submission(name, noise, **changes):
         Description(name, "Doe | Roe <x>", None, "https://example.org", "all * of _it_"),
         {"large": Measured(np.array(0.51234), np.array(0.012))},
         None,
-        {"residual": 0.25, "residual_error": 0.01},
+        BModesLeft(8, L_RANGE, Measured(0.25, 0.01), Measured(0.3, 0.01)),
         dataclasses.replace(Metrics.of("lensing/v11", name, evaluation), **changes),
     )
 
@@ -92,4 +95,20 @@ def test_a_damaged_submission_is_refused(tmp_path):
     whole = submission("x", 0.1)
     (folder / whole.file_name).write_text(whole.to_text().replace("Doe", "Roe"), "utf-8")
     with pytest.raises(LensingError, match="v11-x.json was edited or damaged"):
+        pages(tmp_path)
+
+
+def test_files_that_differ_in_what_theory_says_are_refused(tmp_path):
+    folder = tmp_path / "submissions"
+    folder.mkdir()
+    for name in ("v11-quadratic-estimator.json", "v11-iterated-estimator.json"):
+        one = read_submission(DOCS / "submissions" / name)
+        if "iterated" in name:
+            far = dataclasses.replace(one.metrics.forecast.iterated, map_correlation=0.9)
+            forecast = dataclasses.replace(one.metrics.forecast, iterated=far)
+            one = dataclasses.replace(
+                one, metrics=dataclasses.replace(one.metrics, forecast=forecast)
+            )
+        (folder / name).write_text(one.to_text(), "utf-8")
+    with pytest.raises(LensingError, match="differ in 'expected_cl' or 'forecast'.*v11"):
         pages(tmp_path)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from estimators.resampling import ExampleMeans, rows_needed, sign_flip_p_value
+from estimators.resampling import ExampleMeans, compact, rows_needed, sign_flip_p_value
 from lensing_tfds.errors import LensingError
 
 
@@ -80,3 +80,19 @@ def meter(rows):
     means = ExampleMeans()
     means.add(rows)
     return means
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "text"),
+    [
+        (0.63021, 0.00062, "0.6302(6)"),
+        (0.63021, 0.0097, "0.63(1)"),
+        (0.5, 0.0000004, "0.50000(0)"),
+        (-0.05, 0.002, "-0.050(2)"),
+        (12.3, 9.7, "12(10)"),
+        (120.4, 25.0, "120(25)"),
+        (0.6302, 0.0, "0.630"),
+    ],
+)
+def test_an_error_stands_in_the_last_digit(value, error, text):
+    assert compact(value, error) == text

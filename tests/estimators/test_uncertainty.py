@@ -28,6 +28,10 @@ def measured(n=400, seed=1, sample=residuals):
     return measured_uncertainty([(np.zeros((n, SKY.npix, SKY.npix)), sample(n, seed))], BANDS)
 
 
+def edited(**changes):
+    return Uncertainty.from_json(measured(50).to_json() | changes)
+
+
 def covered(uncertainty, n=400, seed=2, sample=residuals):
     meter = CoverageMeter(uncertainty, BANDS, skies.ENSEMBLE.kappa_power)
     kappa = skies.kappa_maps(n, np.random.default_rng(seed + 100))
@@ -141,6 +145,13 @@ def test_modes_in_no_band_have_no_interval():
         (lambda: measured(2), "errors at 95% need at least 3 validation examples, there are 2"),
         (lambda: measured(50).pixel_half_width(0.9), r"level is 0.9: must be 0.68 or 0.95"),
         (lambda: Uncertainty.from_json({"npix": 16}), "not the errors of an estimator"),
+        (lambda: edited(extra=1), r"unknown keys \['extra'\], missing \[\]"),
+        (lambda: edited(num_examples=0), "num_examples of errors is 0: must be at least 1"),
+        (lambda: edited(num_examples=2.5), "num_examples is 2.5: must be a whole number"),
+        (lambda: edited(num_examples="50"), "num_examples is '50'"),
+        (lambda: edited(npix="16"), "npix is '16'"),
+        (lambda: edited(power=["1"] * 11), "power of errors is not made of numbers"),
+        (lambda: edited(pixel_factors={"68": 1, "95": 2, "99": 3}), "must have 68 and 95, and not"),
         (lambda: dataclasses.replace(measured(50), power=[1.0]), r"power .* shape \(1,\): must be"),
         (lambda: dataclasses.replace(measured(50), pixel_factors=[1.0, -2.0]), "negative"),
         (lambda: dataclasses.replace(measured(50), pixel_factors=[2.0, 1.0]), "with the level"),
