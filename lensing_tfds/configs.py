@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from lensing_tfds.config_fields.cosmology import CosmologyField
+from lensing_tfds.config_fields.patch import Patch
 from lensing_tfds.errors import LensingError
-from lensing_tfds.sky import instrument, lensing, spectra
-from lensing_tfds.sky.camb_spectra import PARAMETERS, TEXTS
-from lensing_tfds.sky.flat_sky import FlatSky
+from lensing_tfds.sky import lensing, spectra
 
 DATASET_VERSION = "2.0.0"
 """Version of the *data*: any change of an example's values changes it, and the random streams."""
@@ -26,8 +26,6 @@ STOKES = ("T", "TQU", "QU")
 """Stokes parameters that may be observed: each letter is a channel of the maps, in this order."""
 
 _DEFAULT_NUM_EXAMPLES = {"train": 20_000, "validation": 1_000, "test": 1_000}
-
-_MAX_BOX_NPIX = 8192  # of the simulated box at internal pixels: 0.5 GB a field
 
 _MAX_NAME_BYTES = 100  # files and folders, whose names have at most 255, are named with it
 
@@ -45,7 +43,7 @@ _TFDS_FIELDS = frozenset({"version", "description", "release_notes", "supported_
 
 
 @dataclasses.dataclass(frozen=True)
-class LensingConfig:
+class LensingConfig(CosmologyField, Patch):
     """One version of the dataset `lensing`; equal physics and seed give equal examples.
 
     Frozen and checked when constructed. Exactly one of `lx` and `nside_equiv` gives the patch.
@@ -135,10 +133,8 @@ class LensingConfig:
             self.check_deflection(spectra.fiducial())  # which takes a while to read
         self._check_real("noise_uK_arcmin", 0.0, 1e6)
         for field in ("fixed_unlensed", "unlensed_E"):
-            if not isinstance(getattr(self, field), bool):
-                raise self._error(field, "true or false")
-        if self.stokes not in STOKES:
-            raise self._error("stokes", f"one of {', '.join(map(repr, STOKES))}")
+            self._check_flag(field)
+        self._check_choice("stokes", STOKES)
         if self.unlensed_E and "Q" not in self.stokes:
             raise self._error("unlensed_E", "false where stokes has no 'QU'")
         self._check_beam()
@@ -240,64 +236,10 @@ class LensingConfig:
             )
 
     @property
-    def side(self) -> float:
-        """Side of the patch, radians."""
-        if self.lx is not None:
-            return math.radians(self.lx)
-        assert self.nside_equiv is not None  # __post_init__ saw to it
-        return self.npix * math.sqrt(4 * math.pi / (12 * self.nside_equiv**2))
-
-    @property
-    def sky(self) -> FlatSky:
-        """The patch: its pixels and multipoles."""
-        return FlatSky(self.npix, self.side)
-
-    @property
-    def box(self) -> FlatSky:
-        """The periodic box that is simulated, at the patch's pixels; the patch without padding."""
-        npix = round(self.npix * self.padding)
-        return FlatSky(npix, self.side * npix / self.npix)
-
-    @property
-    def internal(self) -> FlatSky:
-        """The box at the pixels on which it is lensed."""
-        return FlatSky(self.box.npix * self.oversampling, self.box.side)
-
-    @property
-    def channels(self) -> tuple[str, ...]:
-        """The Stokes parameters of the maps, in order: e.g. ("T", "Q", "U")."""
-        return tuple(self.stokes)
-
-    @property
     def map_features(self) -> dict[str, int]:
         """The maps of an example, and their numbers of channels."""
         maps = {LENSED: len(self.channels), "unlensed": len(self.channels), KAPPA: 1}
         return maps | {"unlensed_E": 1} if self.unlensed_E else maps
-
-    @property
-    def pixel_arcmin(self) -> float:
-        """Side of a pixel, arcmin."""
-        return math.degrees(self.side) * 60 / self.npix
-
-    def _error(self, field: str, bound: str) -> LensingError:
-        value = getattr(self, field)
-        return LensingError(f"config {self.name!r}: {field} is {value!r}, must be {bound}")
-
-    def _check_integer(self, field: str, low: int, high: int) -> None:
-        value = getattr(self, field)
-        if isinstance(value, float) and value.is_integer():  # JSON writes 50 as 50.0 at times
-            value = int(value)
-        is_integer = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-        if not is_integer or not low <= value <= high:
-            raise self._error(field, f"an integer from {low} to {high}")
-        object.__setattr__(self, field, int(value))
-
-    def _check_real(self, field: str, low: float, high: float) -> None:
-        value = getattr(self, field)
-        is_real = isinstance(value, numbers.Real) and not isinstance(value, bool)
-        if not is_real or not low <= value <= high:
-            raise self._error(field, f"a number from {low:g} to {high:g}")
-        object.__setattr__(self, field, float(value))
 
     def _check_name(self) -> None:
         name = self.name
@@ -313,87 +255,6 @@ class LensingConfig:
                 f"most {_MAX_NAME_BYTES}: files are named with it"
             )
 
-    def _check_patch(self) -> None:
-        if (self.lx is None) == (self.nside_equiv is None):
-            raise LensingError(
-                f"config {self.name!r}: give exactly one of lx ({self.lx!r}) and "
-                f"nside_equiv ({self.nside_equiv!r})"
-            )
-        if self.lx is not None:
-            self._check_real("lx", 1e-3, 90.0)
-        else:
-            self._check_integer("nside_equiv", 1, 2**20)
-            if math.degrees(self.side) > 90:
-                raise self._error("nside_equiv", "such that the patch is at most 90 degrees wide")
-
-    def _check_box(self) -> None:
-        self._check_real("padding", 1.0, 8.0)
-        self._check_integer("oversampling", 1, 16)
-        if not math.isclose(self.npix * self.padding, self.box.npix, rel_tol=1e-9):
-            raise self._error("padding", f"such that npix x padding is whole ({self.npix} pixels)")
-        if self.internal.npix > _MAX_BOX_NPIX:
-            raise self._error(
-                "oversampling",
-                f"such that the box has at most {_MAX_BOX_NPIX} internal pixels on a side, not "
-                f"{self.internal.npix}",
-            )
-
-    def _check_cosmology(self) -> None:
-        if self.cosmology is None:
-            return
-        if not isinstance(self.cosmology, Mapping) or not self.cosmology:
-            raise self._error("cosmology", "null, or CAMB's parameters and their values")
-        values = {}
-        for name, value in self.cosmology.items():
-            if name not in PARAMETERS:
-                raise self._error(
-                    "cosmology",
-                    f"of parameters that the maps follow, not {name!r}: one of "
-                    f"{', '.join(sorted(PARAMETERS))}",
-                )
-            is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-            if name in TEXTS and not isinstance(value, str):
-                raise self._error("cosmology", f"a text for {name!r}, not {value!r}")
-            if name not in TEXTS and not (is_number and _is_finite(value)):
-                raise self._error("cosmology", f"a finite number for {name!r}, not {value!r}")
-            as_json = int if isinstance(value, numbers.Integral) else float  # not NumPy's
-            values[name] = str(value) if name in TEXTS else as_json(value)
-        in_order = {name: values[name] for name in sorted(values)}
-        object.__setattr__(self, "cosmology", in_order)
-
-    def _check_longest_wave(self) -> None:
-        """Refuses a box so small that no mode of it has power, and its maps were all zero."""
-        longest = max(self._lowest_multipole("kappa"), self._lowest_multipole("T"))
-        if longest > spectra.LMAX:
-            raise self._error(
-                "lx" if self.lx is not None else "nside_equiv",
-                f"such that the patch, of {math.degrees(self.side):.3g} degrees, has power: its "
-                f"longest wave, l = {longest:.0f}, is beyond the spectra's {spectra.LMAX}",
-            )
-
-    def _check_lmax(self, field: str) -> None:
-        if getattr(self, field) is not None:
-            lowest = self._lowest_multipole(field.removesuffix("_lmax"))
-            self._check_integer(field, math.ceil(lowest), spectra.LMAX)
-
-    def _check_beam(self) -> None:
-        # A Gaussian beam passes exp(-l²σ²/2) of a wave; less than this of the longest is nothing.
-        sigma = math.sqrt(2 * math.log(1e10)) / self._lowest_multipole("T")
-        widest = math.degrees(sigma) * 60 * instrument.FWHM_PER_SIGMA
-        self._check_real("beam_arcmin", 0.0, min(widest, 1e4))
-
-    def _lowest_multipole(self, field: str) -> float:
-        """The least multipole of the internal grid, rounded as there, that gives a map power.
-
-        Args:
-          field: "kappa", or "T" for all that is observed: waves along an axis have no U.
-        """
-        sky = self.internal
-        start = int(field == "T" and "Q" in self.stokes)
-        first = slice(start, math.ceil(2 / sky.fundamental) + 2)
-        ell = np.hypot(sky.lx[:, first], sky.ly[first])
-        return float(ell[ell >= 2].min())  # l of 0 and 1 have no power
-
     def _check_num_examples(self) -> None:
         given = self.num_examples
         if not isinstance(given, Mapping) or sorted(given) != sorted(SPLITS):
@@ -404,47 +265,3 @@ class LensingConfig:
                 raise self._error("num_examples", f"integers from 1 to {_MAX_NUM_EXAMPLES:,}")
         # A copy in one order, so that nobody changes it afterwards and equal configs print alike.
         object.__setattr__(self, "num_examples", {split: int(given[split]) for split in SPLITS})
-
-
-def _is_finite(value: Any) -> bool:
-    try:
-        return math.isfinite(value)
-    except OverflowError:  # an integer beyond all floating-point numbers
-        return False
-
-
-def map_differences(old: LensingConfig, new: LensingConfig) -> str:
-    """Names what makes the maps of two configs different skies, as `differences` does.
-
-    Names, seeds, numbers of examples and labels do not. A patch is known by its pixels, however it
-    was given.
-
-    Args:
-      old: of the maps that something was made for.
-      new: of the maps that it is given.
-    """
-    sides = []
-    for config in (old, new):
-        fields = config.to_json()
-        for name in ("name", "seed", "num_examples", "unlensed_E", "lx", "nside_equiv"):
-            del fields[name]
-        sides.append(fields | {"pixel_arcmin": round(config.pixel_arcmin, 9)})
-    return differences(*sides)
-
-
-def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    """Names the fields in which two JSON configs differ, e.g. `seed: 0 -> 7; npix: 50 -> 64`.
-
-    Args:
-      old: the config on disk.
-      new: the config asked for.
-
-    Returns:
-      A phrase for an error message, empty if they agree.
-    """
-    keys = [*new, *(key for key in old if key not in new)]
-    return "; ".join(
-        f"{key}: {old.get(key)!r} -> {new.get(key)!r}"
-        for key in keys
-        if old.get(key) != new.get(key)
-    )

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from lensing_tfds import strict_json
-from lensing_tfds.configs import LensingConfig, differences
+from lensing_tfds.config_differences import differences
+from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
 
 _V1: dict[str, Any] = {

@@ -25,7 +25,8 @@ from estimators.sealed_predictions import (
     PredictionShard,
     read_description,
 )
-from lensing_tfds.configs import LensingConfig, differences, map_differences
+from lensing_tfds.config_differences import differences, map_differences
+from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records import storage
 from lensing_tfds.records.beam_executor import beam_executor

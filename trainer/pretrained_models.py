@@ -26,7 +26,8 @@ from estimators.iterated.iterated_estimator import Stage, StagedEstimator
 from estimators.power_spectra import NAMASTER
 from estimators.resampling import Measured, with_error
 from estimators.uncertainty import LEVELS, Uncertainty
-from lensing_tfds.configs import LensingConfig, differences
+from lensing_tfds.config_differences import differences
+from lensing_tfds.configs import LensingConfig
 from lensing_tfds.cosmology import spectra_of
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records.seals import DamagedSealError, sealed, unsealed

@@ -10,7 +10,7 @@ from typing import Any
 import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 
-from lensing_tfds.configs import differences
+from lensing_tfds.config_differences import differences
 from lensing_tfds.errors import LensingError
 from trainer.networks.space import Point
 from tuning import sealed_json

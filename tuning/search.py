@@ -9,7 +9,8 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from lensing_tfds.configs import LensingConfig, differences
+from lensing_tfds.config_differences import differences
+from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records.datasets import find_config, open_dataset, refuse_another
 from lensing_tfds.records.locks import alone_in

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from estimators.benchmark.digests import Digest
 from estimators.ensemble import bands_of
 from lensing_tfds import strict_json
-from lensing_tfds.configs import DATASET_VERSION, LensingConfig, differences
+from lensing_tfds.config_differences import differences
+from lensing_tfds.configs import DATASET_VERSION, LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.versions import VERSIONS
 

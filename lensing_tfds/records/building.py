@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from lensing_tfds import cosmology, strict_json
-from lensing_tfds.configs import DATASET_VERSION, SPLITS, LensingConfig, differences
+from lensing_tfds.config_differences import differences
+from lensing_tfds.configs import DATASET_VERSION, SPLITS, LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records import dataset_files, seals, storage
 from lensing_tfds.records.local_executor import write_locally

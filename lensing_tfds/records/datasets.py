@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from lensing_tfds.command_line import build_command
-from lensing_tfds.configs import DATASET_VERSION, LensingConfig, differences
+from lensing_tfds.config_differences import differences
+from lensing_tfds.configs import DATASET_VERSION, LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records import storage
 from lensing_tfds.records.building import build

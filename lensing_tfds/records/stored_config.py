@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from lensing_tfds import strict_json
-from lensing_tfds.configs import DATASET_VERSION, LensingConfig, differences
+from lensing_tfds.config_differences import differences
+from lensing_tfds.configs import DATASET_VERSION, LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records import storage
 from lensing_tfds.versions import VERSIONS, config_name, get_config, is_json

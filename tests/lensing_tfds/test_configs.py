@@ -9,13 +9,8 @@ import pickle
 import numpy as np
 import pytest
 
-from lensing_tfds.configs import (
-    DATASET_VERSION,
-    SPLITS,
-    LensingConfig,
-    differences,
-    map_differences,
-)
+from lensing_tfds.config_differences import differences, map_differences
+from lensing_tfds.configs import DATASET_VERSION, SPLITS, LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records.shard_plans import ShardSpec
 from lensing_tfds.simulation import simulate
@@ -85,6 +80,33 @@ def test_what_examples_are_a_function_of_grows_no_longer_when_fields_are_added()
         "kappa_lmax": 50,
         "noise_uK_arcmin": 5.0,
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "fingerprint", "json_digest"),
+    [
+        ("v1", "badac55b010783ca", "928942650a653d98"),
+        ("v2", "1634be88c074828a", "8127c0aa82b2f0a1"),
+        ("v3", "2c01678c38979568", "a0f98116f24c8e80"),
+        ("v4", "c83f4251b041dac0", "33380de59254f39c"),
+        ("v5", "b01e240e25ffb530", "9d99ef499cdead51"),
+        ("v6", "4c39a6268e1eb131", "40960ff7c52a6668"),
+        ("v7", "9b3f7e8e3bd307c8", "24f2c4c85473336b"),
+        ("v8", "3a2f8c97d897d469", "d84bf9402c48890d"),
+        ("v9", "296fd9885c76360a", "b4f92a58a957d27d"),
+        ("v10", "1e7be4982ff73970", "4bde825545c3e852"),
+        ("v11", "20196ca3124596c0", "acabe57998a78bab"),
+        ("v12", "d02948247fd8c9a5", "646f2ba268de727d"),
+    ],
+)
+def test_a_new_field_leaves_fingerprints_and_json_of_the_older_versions(
+    name, fingerprint, json_digest
+):
+    """Those of the release that had twelve versions: datasets, seals and runs stay what they are."""
+    config = VERSIONS[name]
+    assert ShardSpec(config, "train", 0, 4, "x").fingerprint[:16] == fingerprint
+    text = json.dumps(config.to_json())
+    assert hashlib.sha256(text.encode()).hexdigest()[:16] == json_digest
 
 
 @pytest.mark.parametrize("config", VERSIONS.values(), ids=VERSIONS)

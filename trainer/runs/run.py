@@ -28,7 +28,8 @@ import numpy as np
 from estimators.estimator import Estimator, network
 from estimators.fingerprints import Fingerprint, fingerprint
 from estimators.references import ITERATED
-from lensing_tfds.configs import LensingConfig, differences
+from lensing_tfds.config_differences import differences
+from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.task import Task
 from trainer.networks import families, iterated

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from lensing_tfds import strict_json
-from lensing_tfds.configs import LensingConfig, differences
+from lensing_tfds.config_differences import differences
+from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.field_types import check_types
 from lensing_tfds.records.storage import replacing

@@ -1,0 +1,1 @@
+"""Parts of a version's config: its checks, its patch, and the objects that it may have."""
