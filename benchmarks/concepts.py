@@ -53,7 +53,7 @@ def lensing_figure(config: LensingConfig, skies: int) -> Figure:
       config: of T, Q and U.
       skies: whose spectra are averaged.
     """
-    quiet = dataclasses.replace(config, name="quiet", noise_uK_arcmin=0.0)
+    quiet = dataclasses.replace(config.without_noise(), name="quiet")
     sky, side = config.sky, float(np.degrees(config.side))
     maps = simulate(quiet, "test", range(skies))
     before, after = (maps[name] for name in ("unlensed", "lensed"))

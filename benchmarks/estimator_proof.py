@@ -39,7 +39,8 @@ from estimators.quadratic.observation import Observation
 from estimators.quadratic.quadratic_estimator import PAIRS, QuadraticEstimator
 from lensing_tfds import VERSIONS, LensingConfig
 from lensing_tfds.cosmology import kappa_power, spectra_of
-from lensing_tfds.simulation import KAPPA, Simulator
+from lensing_tfds.field_numbers import KAPPA
+from lensing_tfds.simulation import Simulator
 from lensing_tfds.sky import polarization
 from lensing_tfds.sky.flat_sky import FlatSky
 

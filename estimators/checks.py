@@ -125,7 +125,7 @@ def check(subject: Subject, evaluation: Evaluation) -> Checks:
             estimator, ensemble, range(number), np.random.default_rng(0), split
         )
     delensing = None
-    if "Q" in lensing.channels and lensing.padding == 1 and lensing.taper == 0:
+    if realism.b_is_lensings(lensing):
         delensing = residual_b_modes(
             batches(), [first, *filtered], ensemble, np.random.default_rng(0), split
         )

@@ -35,6 +35,7 @@ from estimators.iterated.forecast import template_power
 from estimators.lensing_template import LensingTemplate
 from estimators.quadratic.observation import Observation
 from estimators.resampling import ExampleMeans, Measured
+from lensing_tfds import realism
 from lensing_tfds.configs import KAPPA, LENSED, LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.simulation import Simulator
@@ -111,7 +112,7 @@ def residual_b_modes(
     sky = lensing.sky
     in_range = _modes_in_range(lensing, l_range)
     template = LensingTemplate(Observation.of(lensing, theory))
-    simulator = Simulator(dataclasses.replace(lensing, noise_uK_arcmin=0.0), split, theory)
+    simulator = Simulator(lensing.without_noise(), split, theory)
     deconvolve = np.where(in_range, 1 / instrument.beam(sky.ell, lensing.beam_arcmin), 0.0)
 
     means = ExampleMeans()
@@ -185,11 +186,14 @@ def _forecast(ensemble: SkyEnsemble, in_range: NDArray[np.bool_]) -> dict[str, f
 def _modes_in_range(lensing: LensingConfig, l_range: tuple[float, float]) -> NDArray[np.bool_]:
     if "Q" not in lensing.channels:
         raise LensingError(f"{lensing.name!r} has no polarization: there are no B modes to delens")
-    if lensing.padding > 1 or lensing.taper > 0:
+    if not realism.is_periodic(lensing):
+        mask = "" if lensing.mask is None else ", a mask"
         raise LensingError(
             f"{lensing.name!r} has edges (padding {lensing.padding:g}, taper {lensing.taper:g} "
-            "deg), which mix E and B: B modes are measured on periodic patches only"
+            f"deg{mask}), which mix E and B: B modes are measured on periodic patches only"
         )
+    if not realism.b_is_lensings(lensing):
+        raise LensingError(f"{lensing.name!r} has B modes that lensing did not make")
     sky, (low, high) = lensing.sky, l_range
     in_range = (sky.ell >= low) & (sky.ell <= high) & (sky.ell > 0) & sky.inner
     if not in_range.any():

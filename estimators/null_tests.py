@@ -21,7 +21,7 @@ estimator, however lopsided. What is measured is the rms difference of the two e
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,10 +32,12 @@ from estimators.ensemble import SkyEnsemble
 from estimators.estimator import Estimator
 from estimators.power_spectra import Bands
 from estimators.resampling import ExampleMeans, Measured, rows_needed, sign_flip_p_value
+from lensing_tfds import field_numbers
+from lensing_tfds.config_fields.mask import MASK
 from lensing_tfds.configs import KAPPA, LENSED, LensingConfig
 from lensing_tfds.errors import LensingError
-from lensing_tfds.sky import instrument
 from lensing_tfds.symmetries import ORDER, transform
+from lensing_tfds.telescope import Telescope
 
 FALSE_ALARM_RATE = 1e-3
 """Probability that an exact test fails although nothing is wrong."""
@@ -256,23 +258,26 @@ def observed_unlensed(batch: Mapping[str, NDArray], lensing: LensingConfig) -> N
     Returns:
       Maps like "lensed"; the noise of an example depends on its index alone.
     """
-    maps = np.moveaxis(batch["unlensed"], -1, 0).copy()
-    if lensing.noise_uK_arcmin > 0:
-        normals = np.stack(
-            [
-                np.random.default_rng((_NOISE_STREAM, index)).standard_normal(
-                    (len(maps), *maps.shape[2:]), np.float32
-                )
-                for index in batch["index"].tolist()
-            ],
-            axis=1,
-        )
-        for channel, values, numbers in zip(lensing.channels, maps, normals, strict=True):
-            depth = instrument.channel_noise(lensing.noise_uK_arcmin, channel)
-            instrument.add_white_noise(values, numbers, depth, lensing.sky)
-    if lensing.taper > 0:
-        maps *= instrument.taper_window(lensing.sky, lensing.taper).astype(np.float32)
+    maps = np.ascontiguousarray(np.moveaxis(batch["unlensed"], -1, 0))
+    telescope = Telescope(dataclasses.replace(lensing, splits=1), _NullNoise(lensing))
+    normals = np.empty((len(maps[0]), telescope.normals_needed), np.float32)
+    masks = batch[MASK][..., 0] if MASK in batch else None
+    telescope.observe(batch["index"].tolist(), maps, normals, masks=masks)
     return np.ascontiguousarray(np.moveaxis(maps, 0, -1))
+
+
+class _NullNoise:
+    """Random numbers of the null tests' own noise, by index and channel."""
+
+    def __init__(self, lensing: LensingConfig):
+        self._rows = {field_numbers.noise(c): row for row, c in enumerate(lensing.channels)}
+
+    def fill(self, indices: Sequence[int], field: int, normals: NDArray[np.float32]) -> None:
+        """Fills a row for each index."""
+        shape = len(self._rows), normals.shape[-1]
+        for index, numbers in zip(indices, normals, strict=True):
+            generator = np.random.default_rng((_NOISE_STREAM, index))
+            numbers[:] = generator.standard_normal(shape, np.float32)[self._rows[field]]
 
 
 class _Crosses:

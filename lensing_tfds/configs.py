@@ -8,8 +8,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lensing_tfds.config_fields.cosmology import CosmologyField
+from lensing_tfds.config_fields.features import Feature
+from lensing_tfds.config_fields.hits import Hits
+from lensing_tfds.config_fields.mask import Mask
+from lensing_tfds.config_fields.nested import check_nested, nested, nested_fields, objects_of
+from lensing_tfds.config_fields.one_over_f import OneOverF, noise_power
 from lensing_tfds.config_fields.patch import Patch
 from lensing_tfds.errors import LensingError
 from lensing_tfds.sky import lensing, spectra
@@ -20,6 +26,9 @@ DATASET_VERSION = "2.0.0"
 LENSED, KAPPA = "lensed", "kappa"
 """Features of an example: what estimates are made from, and what they are of."""
 
+SPLIT_MAPS = "splits"
+"""Feature of the maps of independent noise, where there are several."""
+
 SPLITS = ("train", "validation", "test")
 
 STOKES = ("T", "TQU", "QU")
@@ -27,9 +36,16 @@ STOKES = ("T", "TQU", "QU")
 
 _DEFAULT_NUM_EXAMPLES = {"train": 20_000, "validation": 1_000, "test": 1_000}
 
+_LENSED = "CMB as observed: lensed, with the config's beam and noise."
+_UNLENSED = "CMB before lensing, through the same beam, without noise."
+_KAPPA = "Convergence κ = −½∇²φ, positive where matter magnifies."
+_UNLENSED_E = "E polarization before lensing, through the same beam, without noise."
+
 _MAX_NAME_BYTES = 100  # files and folders, whose names have at most 255, are named with it
 
 _MAX_NUM_EXAMPLES = 2**40
+
+_MAX_SPLITS = 64
 
 _RMS_DEFLECTION = 7.2e-4  # radians, of the whole fiducial sky, rounded up
 _LARGEST_PER_RMS = 5  # of a Gaussian deflection's pixels
@@ -79,6 +95,13 @@ class LensingConfig(CosmologyField, Patch):
       cosmology: CAMB's names of cosmological parameters (`camb_spectra.PARAMETERS`) to values, in
         place of the fiducial ones (`spectra.COSMOLOGY`), e.g. {"H0": 70, "omch2": 0.115}. Default
         null: the fiducial.
+      one_over_f: noise that grows towards large scales, an object of `OneOverF`'s fields, e.g.
+        {"P_knee": 100}. Default null: the noise is white.
+      hits: how the noise varies over the patch, an object of `Hits`' fields, e.g.
+        {"contrast": 4}. Default null: it does not.
+      mask: border and holes, an object of `Mask`'s fields, e.g. {"border": 0.4, "edge": 0.6}.
+        Default null: none.
+      splits: maps of independent noise whose mean the lensed map is, 1 to 64. Default 1.
       seed: seed of all random streams, a non-negative integer. Default 0.
       num_examples: examples of each of the splits train, validation, test. Default 20,000,
         1,000 and 1,000.
@@ -108,6 +131,10 @@ class LensingConfig(CosmologyField, Patch):
     taper: float = 0.0
     unlensed_E: bool = False
     cosmology: Mapping[str, Any] | None = dataclasses.field(default=None, hash=False)
+    one_over_f: OneOverF | None = nested(OneOverF)
+    hits: Hits | None = nested(Hits)
+    mask: Mask | None = nested(Mask)
+    splits: int = 1
     seed: int = 0
     num_examples: Mapping[str, int] = dataclasses.field(
         default_factory=lambda: dict(_DEFAULT_NUM_EXAMPLES), hash=False
@@ -141,6 +168,10 @@ class LensingConfig(CosmologyField, Patch):
         self._check_real("taper", 0.0, math.degrees(self.side) / 2)
         self._check_integer("seed", 0, 2**63 - 1)
         self._check_num_examples()
+        self._check_integer("splits", 1, _MAX_SPLITS)
+        if self.splits > 1 and self.noise_uK_arcmin == 0:
+            raise self._error("splits", "1 where noise_uK_arcmin is 0")
+        check_nested(self)
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> "LensingConfig":
@@ -164,7 +195,11 @@ class LensingConfig(CosmologyField, Patch):
         return cls(**fields)
 
     def to_json(self) -> dict[str, Any]:
-        """Returns every field that defines the data, as JSON's types; `from_json` reads it."""
+        """Returns every field that defines the data, as JSON's types; `from_json` reads it.
+
+        Of the fields that came after v12 only those that are not at their default: what was written
+        of a config before is what is written of it now.
+        """
         fields = {
             field.name: getattr(self, field.name)
             for field in dataclasses.fields(self)
@@ -173,7 +208,11 @@ class LensingConfig(CosmologyField, Patch):
         fields["num_examples"] = dict(self.num_examples)
         if self.cosmology is not None:
             fields["cosmology"] = dict(self.cosmology)
-        return fields
+        for name in nested_fields(self):
+            del fields[name]
+        if self.splits == 1:
+            del fields["splits"]
+        return fields | {name: value.to_json() for name, value in objects_of(self).items()}
 
     def to_json_of_examples(self) -> dict[str, Any]:
         """Returns the fields that an example is a function of, where they are not at their default.
@@ -185,7 +224,7 @@ class LensingConfig(CosmologyField, Patch):
         for field in dataclasses.fields(self):
             if field.name in ("name", "num_examples") or fields.get(field.name) == field.default:
                 fields.pop(field.name, None)
-        return fields
+        return fields | {n: value.to_json_of_examples() for n, value in objects_of(self).items()}
 
     @property
     def corrections(self) -> tuple[str, ...]:
@@ -235,11 +274,47 @@ class LensingConfig(CosmologyField, Patch):
                 "internal pixels, and float32 does not tell where in a pixel it ends",
             )
 
+    def without_noise(self) -> "LensingConfig":
+        """Returns the config of the same skies, seen without noise."""
+        return dataclasses.replace(self, noise_uK_arcmin=0.0, one_over_f=None, hits=None, splits=1)
+
+    def noise_power(self, channel: str, ell: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Returns the spectrum of a channel's noise, the mean over the patch, µK² sr.
+
+        Args:
+          channel: "T", "Q", "U", "E" or "B".
+          ell: multipoles, any shape, which the result has too.
+        """
+        return noise_power(self.noise_uK_arcmin, self.one_over_f, channel, ell)
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """Maps and numbers that an example holds, but for its index."""
+        stokes, single = self.channels, len(self.channels) == 1
+        of_each = "" if single else f" Channels: {', '.join(stokes)}."
+        found = [
+            Feature(LENSED, _LENSED + of_each, "µK", stokes),
+            Feature("unlensed", _UNLENSED + of_each, "µK", stokes),
+            Feature(KAPPA, _KAPPA, "dimensionless", (KAPPA,)),
+        ]
+        if self.unlensed_E:
+            found.append(Feature("unlensed_E", _UNLENSED_E, "µK", ("E",)))
+        if self.splits > 1:
+            text = f"The lensed map's {self.splits} splits, one after the other.{of_each}"
+            found.append(Feature(SPLIT_MAPS, text, "µK", stokes * self.splits))
+        for value in objects_of(self).values():
+            found += value.features(self)
+        return tuple(found)
+
     @property
     def map_features(self) -> dict[str, int]:
         """The maps of an example, and their numbers of channels."""
-        maps = {LENSED: len(self.channels), "unlensed": len(self.channels), KAPPA: 1}
-        return maps | {"unlensed_E": 1} if self.unlensed_E else maps
+        return {f.name: len(f.channels) for f in self.features if f.channels is not None}
+
+    @property
+    def feature_shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shapes of all that an example holds, but for its index."""
+        return {feature.name: feature.shape(self.npix) for feature in self.features}
 
     def _check_name(self) -> None:
         name = self.name

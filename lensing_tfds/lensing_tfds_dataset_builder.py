@@ -16,6 +16,7 @@ import wrapt
 
 from lensing_tfds import strict_json
 from lensing_tfds.command_line import build_command
+from lensing_tfds.config_fields.features import Feature
 from lensing_tfds.configs import DATASET_VERSION, SPLITS, LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records import dataset_files, seals, shards, storage, visualizer
@@ -110,15 +111,13 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
 
     def _info(self) -> tfds.core.DatasetInfo:
         config = self.builder_config
-        documents = dataset_files.map_documents(config)
 
-        def map_feature(name: str, channels: int) -> tfds.features.Tensor:
-            description, unit = documents[name]
+        def tensor(feature: Feature) -> tfds.features.Tensor:
             return tfds.features.Tensor(
-                shape=(config.npix, config.npix, channels),
+                shape=feature.shape(config.npix),
                 dtype=np.float32,
                 encoding=tfds.features.Encoding.BYTES,
-                doc=tfds.features.Documentation(desc=description, value_range=unit),
+                doc=tfds.features.Documentation(desc=feature.text, value_range=feature.unit),
             )
 
         written = self.get_metadata()  # the files beside this one
@@ -127,7 +126,7 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
             description=written.description,
             citation=written.citation,
             features=tfds.features.FeaturesDict(
-                {name: map_feature(name, n) for name, n in config.map_features.items()}
+                {feature.name: tensor(feature) for feature in config.features}
                 | {
                     "index": tfds.features.Scalar(
                         dtype=np.int64,

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from lensing_tfds.config_fields.mask import SIGNAL, Mask
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.sky import spectra
 from lensing_tfds.sky.flat_sky import FlatSky
@@ -74,8 +75,13 @@ def has_excess_power(config: LensingConfig) -> bool:
 
 
 def is_periodic(config: LensingConfig) -> bool:
-    """Says whether the lensed map goes on at the opposite edge: neither cut out nor tapered."""
-    return config.padding == 1 and config.taper == 0
+    """Says whether the lensed map goes on at the opposite edge: not cut out, tapered or masked."""
+    return config.padding == 1 and config.taper == 0 and config.mask is None
+
+
+def b_is_lensings(config: LensingConfig) -> bool:
+    """Says whether all B of the sky is made by lensing, and mixed with E by no edge."""
+    return "Q" in config.channels and is_periodic(config)
 
 
 def has_mean_field(config: LensingConfig) -> bool:
@@ -152,6 +158,8 @@ def departures(config: LensingConfig) -> tuple[Departure, ...]:
                 "does not: errors are larger there, by construction.",
             )
         )
+    if config.mask is not None:
+        found.append(Departure("Where the mask is", _masked(config.mask)))
     return tuple(found)
 
 
@@ -161,11 +169,16 @@ def idealisations(config: LensingConfig) -> tuple[Idealisation, ...]:
         clause
         for clause, holds in (
             ("the beam is known", config.beam_arcmin > 0),
-            ("the noise is white", config.noise_uK_arcmin > 0),
+            ("the noise is white", config.noise_uK_arcmin > 0 and config.one_over_f is None),
+            ("the noise's spectrum is known", config.one_over_f is not None),
         )
         if holds
     ]
-    noise = "; noise is white, with no 1/f and no scan pattern" if config.noise_uK_arcmin else ""
+    noise = ""
+    if config.one_over_f is not None:
+        noise = "; noise has 1/f, the same in all directions, and no scan pattern"
+    elif config.noise_uK_arcmin:
+        noise = "; noise is white, with no 1/f and no scan pattern"
     edges = " and periodic: a real survey has edges and masks" if config.padding == 1 else ""
     flat = ("the patch is periodic",) * (config.padding == 1) + ("the sky is flat",)
     found = [
@@ -192,6 +205,25 @@ def idealisations(config: LensingConfig) -> tuple[Idealisation, ...]:
             )
         )
     return tuple(found)
+
+
+def _masked(mask: Mask) -> str:
+    """Says what a mask takes away."""
+    zeros = [f"within {mask.border:g}° of the edges"] if mask.border else []
+    if mask.holes:
+        zeros.append(f"in {mask.holes} holes of {mask.hole_radius_arcmin:g}′ around sources")
+    what = "signal" if mask.multiplies == SIGNAL else "lensed map"
+    parts = []
+    if zeros:
+        parts.append(f"the {what} is zero {' and '.join(zeros)}")
+    if mask.edge:
+        parts.append(
+            f"it rises by a cosine over {mask.edge:g}°"
+            if zeros
+            else f"the {what} rises from zero at the edges by a cosine over {mask.edge:g}°"
+        )
+    text = ", and ".join(parts)
+    return f"{text[0].upper()}{text[1:]}; true κ does not: errors are larger there."
 
 
 def _cut(config: LensingConfig) -> Departure:

@@ -20,22 +20,18 @@ from numpy.typing import NDArray
 from lensing_tfds.configs import DATASET_VERSION, SPLITS, LensingConfig
 from lensing_tfds.cosmology import spectra_of
 from lensing_tfds.errors import LensingError
+from lensing_tfds.field_numbers import E_MODE, KAPPA, TEMPERATURE
 from lensing_tfds.records.stored_config import meant_config
 from lensing_tfds.sky import instrument
 from lensing_tfds.sky.flat_sky import as_pairs, pairs_of
 from lensing_tfds.sky.lensing import Lens
 from lensing_tfds.sky.spectra import PowerSpectra
+from lensing_tfds.telescope import Telescope
 from lensing_tfds.unlensed_fields import UnlensedFields
 
 Examples = dict[str, NDArray[Any]]
 """`lensed`, `unlensed` (µK): float32 of shape (batch, npix, npix, channels); `kappa`, and
 `unlensed_E` (µK) if the config has it: float32 of shape (batch, npix, npix, 1); `index`: int64."""
-
-# Fields of one example; the values are part of the data's definition.
-TEMPERATURE, KAPPA, E_MODE = 0, 1, 3
-NOISE = {"T": 2, "Q": 4, "U": 5}
-
-_FIELDS_OF_A_LOOK = 2**16  # another look at the same sky has its noise so many fields further on
 
 _SHARED_STREAM = len(SPLITS)  # the unlensed map of `fixed_unlensed` belongs to no split
 
@@ -74,7 +70,7 @@ class _Scratch:
 
 
 class _Noiseless(NamedTuple):
-    """The maps of a block, each (fields, block, npix, npix) float32, before noise and taper.
+    """The maps of a block, each (fields, block, npix, npix) float32, before the telescope's noise.
 
     Attributes:
       lensed: a field for each channel, µK.
@@ -115,7 +111,7 @@ class Simulator:
         self._stream = NormalStream((config.seed, *version, SPLITS.index(split)))
         self._shared_stream = NormalStream((config.seed, *version, _SHARED_STREAM))
         self._beam = pairs_of(instrument.beam(config.box.ell, config.beam_arcmin))
-        self._taper = instrument.taper_window(config.sky, config.taper).astype(np.float32)
+        self._telescope = Telescope(config, self._stream)
 
     def examples(self, indices: Sequence[int] | range) -> Iterator[Examples]:
         """Simulates examples in blocks of at most `block_size`.
@@ -152,7 +148,7 @@ class Simulator:
             looks = []
             for look in range(number):
                 lensed = maps.lensed if look == number - 1 else maps.lensed.copy()
-                self._observe(padded, lensed, scratch, look)
+                self._telescope.observe(padded, lensed, scratch.normals, look)
                 looks.append(_channels_last(lensed)[: len(chosen)])
             yield looks, _channels_last(maps.labels[:1])[: len(chosen)]
 
@@ -182,7 +178,8 @@ class Simulator:
 
     def _block(self, indices: Sequence[int], scratch: _Scratch) -> Examples:
         maps = self._noiseless(indices, scratch)
-        self._observe(indices, maps.lensed, scratch)
+        # The κ and T that stood in the scratch have served.
+        observed = self._telescope.observe(indices, maps.lensed, scratch.normals)
         examples = {
             "lensed": _channels_last(maps.lensed),
             "unlensed": _channels_last(maps.unlensed),
@@ -190,7 +187,7 @@ class Simulator:
         }
         if self.config.unlensed_E:
             examples["unlensed_E"] = _channels_last(maps.labels[1:])
-        return examples | {"index": np.array(indices, np.int64)}
+        return examples | observed | {"index": np.array(indices, np.int64)}
 
     def _noiseless(
         self, indices: Sequence[int], scratch: _Scratch, unlensed: bool = True
@@ -223,14 +220,6 @@ class Simulator:
             for internal_map, out in zip(internal_maps, found.lensed, strict=True):
                 self._to_patch(self.internal.to_modes(internal_map, columns), out, self._beam)
         return found
-
-    def _observe(
-        self, indices: Sequence[int], lensed: NDArray[np.float32], scratch: _Scratch, look: int = 0
-    ) -> None:
-        """Adds noise to a block's lensed maps and tapers them, in place."""
-        self._add_noise(indices, lensed, scratch, look)
-        if self.config.taper > 0:
-            lensed *= self._taper
 
     def _draw(
         self, indices: Sequence[int], scratch: _Scratch
@@ -271,18 +260,6 @@ class Simulator:
             first = (box.npix - config.npix) // 2
             middle = slice(first, first + config.npix)
             out[...] = box.to_map(modes)[:, middle, middle]
-
-    def _add_noise(
-        self, indices: Sequence[int], lensed: NDArray[np.float32], scratch: _Scratch, look: int
-    ) -> None:
-        if self.config.noise_uK_arcmin == 0:
-            return
-        for channel, maps in zip(self.config.channels, lensed, strict=True):
-            # The κ and T that stood there have served.
-            pixels = scratch.normals.ravel()[: maps.size].reshape(len(indices), -1)
-            self._stream.fill(indices, NOISE[channel] + look * _FIELDS_OF_A_LOOK, pixels)
-            depth = instrument.channel_noise(self.config.noise_uK_arcmin, channel)
-            instrument.add_white_noise(maps, pixels.reshape(maps.shape), depth, self.config.sky)
 
     @functools.cached_property
     def _fixed_unlensed(self) -> dict[str, NDArray[np.complex64]]:

@@ -167,14 +167,13 @@ def _record_set(mlc: Any, stored: StoredDataset, split: str) -> Any:
     documents = strict_json.read(f"{stored.data_path}/features.json")["featuresDict"]["features"]
     units = strict_json.read(f"{stored.data_path}/metadata.json")["units"]
     shapes: dict[str, str | None] = {"index": None} | {
-        name: f"{config.npix},{config.npix},{channels}"
-        for name, channels in config.map_features.items()
+        name: ",".join(map(str, shape)) for name, shape in config.feature_shapes.items()
     }
     fields = []
     for name, shape in shapes.items():
         description = documents[name].get("description", "")
         array = {}
-        if shape is not None:
+        if shape:
             description += f" In {units[name]}, [y, x, channel], C order."
             array = {"is_array": True, "array_shape": shape}
         fields.append(
@@ -182,7 +181,7 @@ def _record_set(mlc: Any, stored: StoredDataset, split: str) -> Any:
                 id=f"{split}/{name}",
                 name=name,
                 description=description,
-                data_types=[mlc.DataType.INT64 if shape is None else mlc.DataType.FLOAT32],
+                data_types=[mlc.DataType.INT64 if name == "index" else mlc.DataType.FLOAT32],
                 source=mlc.Source(file_set=f"{split}-files", extract=mlc.Extract(column=name)),
                 **array,
             )

@@ -8,6 +8,7 @@ from typing import Any
 from estimators.delensing import Delensing
 from estimators.metrics_numbers import measured_scalar, number_list, typed, with_errors
 from estimators.resampling import Measured
+from lensing_tfds import realism
 from lensing_tfds.configs import LensingConfig
 
 NUM_DELENSED = 200
@@ -16,7 +17,7 @@ NUM_DELENSED = 200
 
 def has_b_modes(config: LensingConfig) -> bool:
     """Says whether a version's estimates are judged by the B modes that they leave."""
-    return "Q" in config.channels and config.padding <= 1 and config.taper <= 0
+    return realism.b_is_lensings(config)
 
 
 @dataclasses.dataclass(frozen=True)

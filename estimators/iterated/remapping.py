@@ -231,7 +231,7 @@ def unlensed_power(config: LensingConfig, table: PowerSpectra) -> NDArray[np.flo
 
 def expected_power(config: LensingConfig, table: PowerSpectra) -> NDArray[np.float64]:
     """Returns the power of a map that is delensed perfectly, noise and all, µK², half plane."""
-    return unlensed_power(config, table) + np.radians(config.noise_uK_arcmin / 60) ** 2
+    return unlensed_power(config, table) + config.noise_power("T", config.sky.ell)
 
 
 def step_of_least(

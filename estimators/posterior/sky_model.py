@@ -88,6 +88,10 @@ class SkyModel:
         for wrong, reason in (
             (not realism.is_periodic(config), "its patches have edges, and must be periodic"),
             (config.noise_uK_arcmin == 0, "its maps have no noise, and must have some"),
+            (
+                config.one_over_f is not None or config.hits is not None,
+                "its noise has 1/f or varies over the patch, and must be white and even",
+            ),
             (config.fixed_unlensed, "all its examples have one unlensed sky"),
         ):
             if wrong:

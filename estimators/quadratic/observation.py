@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from lensing_tfds.config_fields.one_over_f import OneOverF, noise_power
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.sky import instrument, spectra
@@ -16,9 +17,9 @@ from lensing_tfds.sky.spectra import PowerSpectra
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Observation:
-    """Maps of a patch, as observed: the lensed sky, times the beam, plus white noise.
+    """Maps of a patch, as observed: the lensed sky, times the beam, plus noise.
 
-    An observed mode is a_l = b_l ã_l + n_l, with ⟨|a_l|²⟩ = (b_l² C̃_l + N) / area. Modes on the
+    An observed mode is a_l = b_l ã_l + n_l, with ⟨|a_l|²⟩ = (b_l² C̃_l + N_l) / area. Modes on the
     Nyquist lines of an even grid are never used: E and B are not defined there.
 
     Attributes:
@@ -31,6 +32,7 @@ class Observation:
       wrapped: use pairs of modes too whose sum is L only modulo the grid's sampling. A sky that was
         lensed on the grid itself has lensing's signal there as well, because what lensing moves
         across the Nyquist frequency comes back aliased; a real sky does not.
+      one_over_f: noise that grows towards large scales. None: it is white.
 
     Raises:
       LensingError: a value is impossible, or no mode is left.
@@ -43,6 +45,7 @@ class Observation:
     lmin: float = 2.0
     lmax: float | None = None
     wrapped: bool = False
+    one_over_f: OneOverF | None = None
 
     def __post_init__(self) -> None:
         for name in ("beam_arcmin", "noise_uK_arcmin", "lmin"):
@@ -81,6 +84,7 @@ class Observation:
             config.beam_arcmin,
             config.noise_uK_arcmin,
             lmax=min(limits, default=None),
+            one_over_f=config.one_over_f,
             **fields,
         )
 
@@ -118,8 +122,8 @@ class Observation:
         """Returns the observed spectrum, b_l² C̃_l^xy plus noise if x is y, of the modes used."""
         power = self.beam**2 * self.signal(x, y)
         if x == y:
-            depth = np.radians(instrument.channel_noise(self.noise_uK_arcmin, x) / 60)
-            power += np.where(self.used, depth**2, 0.0)
+            noise = noise_power(self.noise_uK_arcmin, self.one_over_f, x, self.sky.ell)
+            power += np.where(self.used, noise, 0.0)
         return power
 
     def inverse(self, x: str) -> NDArray[np.float64]:

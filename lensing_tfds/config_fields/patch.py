@@ -25,6 +25,7 @@ class Patch(Checked):
     stokes: str
     oversampling: int
     padding: float
+    noise_uK_arcmin: float
 
     @property
     def title(self) -> str:

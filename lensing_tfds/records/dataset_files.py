@@ -23,32 +23,14 @@ INDEX_DOCUMENT = (
     "Address of the example: `lensing_tfds.simulate(config, split, [index])` makes it again."
 )
 
-_MAP_DOCUMENTS = {  # description and unit
-    "lensed": ("CMB as observed: lensed, with the config's beam and noise.", "µK"),
-    "unlensed": ("CMB before lensing, through the same beam, without noise.", "µK"),
-    "kappa": ("Convergence κ = −½∇²φ, positive where matter magnifies.", "dimensionless"),
-    "unlensed_E": ("E polarization before lensing, through the same beam, without noise.", "µK"),
-}
-
 _MODULE = "lensing_tfds.lensing_tfds_dataset_builder"
 _TFDS_FEATURES = "tensorflow_datasets.core.features"
 
 
-def map_documents(config: LensingConfig) -> dict[str, tuple[str, str]]:
-    """Returns description and unit of each of a config's maps."""
-    stokes = "" if config.stokes == "T" else f" Channels: {', '.join(config.channels)}."
-    documents = {}
-    for name, channels in config.map_features.items():
-        text, unit = _MAP_DOCUMENTS[name]
-        documents[name] = (text + stokes if channels > 1 else text, unit)
-    return documents
-
-
 def metadata(config: LensingConfig) -> dict[str, Any]:
     """Returns what is stored beside the data: the config, each map's channels, the release."""
-    single = {"kappa": ["kappa"], "unlensed_E": ["E"]}
-    channels = {name: single.get(name, list(config.channels)) for name in config.map_features}
-    units = {name: unit for name, (_, unit) in map_documents(config).items()}
+    channels = {f.name: list(f.channels) for f in config.features if f.channels is not None}
+    units = {feature.name: feature.unit for feature in config.features}
     return stamped({"config": config.to_json(), "channels": channels, "units": units})
 
 
@@ -111,17 +93,17 @@ def _features(config: LensingConfig) -> dict[str, Any]:
             "tensor": {"dtype": "int64", "encoding": "none", "shape": {}},
         }
     }
-    for name, (text, unit) in map_documents(config).items():
-        shape = (config.npix, config.npix, config.map_features[name])
-        features[name] = {
-            "description": text,
+    for feature in config.features:
+        shape = feature.shape(config.npix)
+        features[feature.name] = {
+            "description": feature.text,
             "pythonClassName": f"{_TFDS_FEATURES}.tensor_feature.Tensor",
             "tensor": {
                 "dtype": "float32",
                 "encoding": "bytes",
-                "shape": {"dimensions": list(map(str, shape))},
+                "shape": {"dimensions": list(map(str, shape))} if shape else {},
             },
-            "valueRange": unit,
+            "valueRange": feature.unit,
         }
     return {
         "featuresDict": {"features": features},

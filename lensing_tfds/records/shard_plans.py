@@ -40,8 +40,7 @@ class ShardSpec:
     def usual_bytes(self) -> int:
         """Size of a shard of these examples and no other, as `write_shard` writes it."""
         map_bytes = {
-            name: 4 * channels * self.config.npix**2
-            for name, channels in self.config.map_features.items()
+            name: 4 * math.prod(shape) for name, shape in self.config.feature_shapes.items()
         }
         return tfrecord.num_bytes(map_bytes, self.start, self.stop)
 
@@ -106,7 +105,7 @@ class SplitPlan:
 
 def maps_bytes(config: LensingConfig, split: str) -> int:
     """Returns the size of a split's maps, nearly that of its files."""
-    example_bytes = 4 * config.npix**2 * sum(config.map_features.values())
+    example_bytes = 4 * sum(map(math.prod, config.feature_shapes.values()))
     return config.num_examples[split] * example_bytes
 
 

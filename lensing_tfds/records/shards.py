@@ -85,8 +85,7 @@ def read_shard(
     Raises:
       LensingError: it cannot be read, is missing or damaged, or has other examples than its own.
     """
-    npix = spec.config.npix
-    shapes = {name: (npix, npix, count) for name, count in spec.config.map_features.items()}
+    shapes = spec.config.feature_shapes
 
     def damaged(fault: str) -> LensingError:
         return LensingError(f"shard {spec.path} {fault}: {remedy}")

@@ -68,9 +68,8 @@ class SplitReader:
     def __init__(
         self, plan: SplitPlan, indices: range, remedy: str, names: Sequence[str] | None = None
     ):
-        npix, channels = plan.config.npix, plan.config.map_features
-        self._shapes = {name: (npix, npix, count) for name, count in channels.items()}
-        self._names = tuple(channels if names is None else names)
+        self._shapes = plan.config.feature_shapes
+        self._names = tuple(self._shapes if names is None else names)
         self._shards = [
             spec
             for spec in plan.shards()

@@ -149,10 +149,7 @@ def _agreeing(
                 f"{METADATA}; to write both again: {mending_command(folder)}"
             )
     if version == DATASET_VERSION:  # what the files of another one said is not known here
-        maps = {
-            name: ((config.npix, config.npix, channels), "float32", "bytes")
-            for name, channels in config.map_features.items()
-        }
+        maps = {name: (shape, "float32", "bytes") for name, shape in config.feature_shapes.items()}
         keys = [item["featureKey"] for item in dataset_info["supervisedKeys"]["tuple"]["items"]]
         counts = {split: plan.num_shards for split, plan in plans.items()}
         pairs = {

@@ -1,4 +1,4 @@
-"""A telescope's effects on the sky: beam, pixels, white noise, and the edge of a patch."""
+"""A telescope's effects on the sky: beam, pixels, noise, and the edges of a patch."""
 
 import math
 
@@ -104,37 +104,87 @@ def white_noise_rms(noise_uK_arcmin: float, sky: FlatSky) -> float:
     return noise_uK_arcmin / (np.degrees(sky.pixel) * 60)
 
 
-def add_white_noise(
-    maps: NDArray[np.floating], normals: NDArray[np.floating], noise_uK_arcmin: float, sky: FlatSky
-) -> None:
-    """Adds white noise to maps, in place.
+def noise_power(
+    ell: NDArray[np.floating], noise_uK_arcmin: float, l_knee: float = 0.0, slope: float = -3.0
+) -> NDArray[np.float64]:
+    """Returns the spectrum of a map's noise, N(l) = N [1 + (l / l_knee)^slope], µK² sr.
 
     Args:
-      maps: µK, shape (batch, npix, npix).
-      normals: standard normal numbers of the same shape; overwritten.
-      noise_uK_arcmin: depth of the noise, µK·arcmin.
-      sky: the patch.
+      ell: multipoles, any shape.
+      noise_uK_arcmin: depth of the white part, µK·arcmin: N is its square.
+      l_knee: multipole at which both parts are equal; 0 is white noise.
+      slope: power of l.
+
+    Returns:
+      The shape of `ell`; with a knee, zero at l = 0, where the power law has no end.
     """
-    normals *= maps.dtype.type(white_noise_rms(noise_uK_arcmin, sky))
-    maps += normals
+    white = np.full(np.shape(ell), math.radians(noise_uK_arcmin / 60) ** 2)
+    if l_knee == 0:
+        return white
+    safe = np.where(ell > 0, ell, np.inf)
+    return np.where(ell > 0, white * (1 + (safe / l_knee) ** slope), 0.0)
 
 
-def taper_window(sky: FlatSky, width_degrees: float) -> NDArray[np.float64]:
+def relative_noise_variance(sky: FlatSky, contrast: float) -> NDArray[np.float64]:
+    """Returns how the variance of noise varies where a patch is seen less far from its middle.
+
+    Proportional to 1 + (contrast − 1)(r / r_corner)², with r the distance of a pixel's centre from
+    the middle and r_corner that of the patch's corners.
+
+    Args:
+      sky: the patch.
+      contrast: variance at the corners over that in the middle.
+
+    Returns:
+      Shape (npix, npix), of mean 1.
+    """
+    offset = (np.arange(sky.npix) + 0.5) / sky.npix - 0.5
+    squares = (offset[:, None] ** 2 + offset**2) / 0.5
+    variance = 1 + (contrast - 1) * squares
+    return np.asarray(variance / variance.mean())
+
+
+def taper_window(sky: FlatSky, width_degrees: float, border: float = 0.0) -> NDArray[np.float64]:
     """Returns the window of a patch with cosine edges: 0 outside, 1 inside, sin² between.
 
     Along each axis w(d) = sin²(πd / 2·width), with d the distance of a pixel's centre from the
-    patch's edge, up to the width; the window is the product of both axes'.
+    inner end of the border, up to the width; the window is the product of both axes'.
 
     Args:
       sky: the patch.
       width_degrees: of the edge; 0 is no taper.
+      border: width of the zeros along the patch's edge, degrees.
 
     Returns:
       Shape (npix, npix).
     """
-    if width_degrees == 0:
+    if width_degrees == 0 and border == 0:
         return np.ones((sky.npix, sky.npix))
     pixels = np.arange(sky.npix) + 0.5
-    distance = np.minimum(pixels, pixels[::-1]) * sky.pixel
-    edge = np.sin(np.pi / 2 * np.minimum(distance / math.radians(width_degrees), 1)) ** 2
+    distance = np.minimum(pixels, pixels[::-1]) * sky.pixel - math.radians(border)
+    if width_degrees == 0:
+        edge = np.where(distance > 0, 1.0, 0.0)
+    else:
+        along = np.clip(distance / math.radians(width_degrees), 0, 1)
+        edge = np.sin(np.pi / 2 * along) ** 2
     return edge[:, None] * edge
+
+
+def cut_holes(mask: NDArray[np.floating], centres: NDArray[np.floating], radius: float) -> None:
+    """Sets the pixels whose centres lie within discs to zero, in place.
+
+    Args:
+      mask: shape (npix, npix).
+      centres: (y, x) of each disc in units of the patch's side, 0 to 1: shape (discs, 2). A disc
+        that crosses an edge goes on at the opposite one.
+      radius: in units of the patch's side, at most 1/2.
+    """
+    npix = len(mask)
+    reach = int(radius * npix) + 1
+    near = np.arange(-reach, reach + 1)
+    for centre in np.asarray(centres, np.float64) * npix - 0.5:
+        nearest = np.round(centre).astype(int)
+        y, x = nearest[:, None] + near
+        inside = (y - centre[0])[:, None] ** 2 + (x - centre[1]) ** 2 < (radius * npix) ** 2
+        rows, columns = np.nonzero(inside)
+        mask[y[rows] % npix, x[columns] % npix] = 0

@@ -102,7 +102,7 @@ def test_what_examples_are_a_function_of_grows_no_longer_when_fields_are_added()
 def test_a_new_field_leaves_fingerprints_and_json_of_the_older_versions(
     name, fingerprint, json_digest
 ):
-    """Those of the release that had twelve versions: datasets, seals and runs stay what they are."""
+    """Those of the release with twelve versions: datasets, seals and runs stay what they are."""
     config = VERSIONS[name]
     assert ShardSpec(config, "train", 0, 4, "x").fingerprint[:16] == fingerprint
     text = json.dumps(config.to_json())

@@ -13,7 +13,8 @@ import pytest
 
 from lensing_tfds import LensingConfig, LensingError, simulate
 from lensing_tfds.configs import SPLITS
-from lensing_tfds.simulation import TEMPERATURE, Simulator, block_size
+from lensing_tfds.field_numbers import TEMPERATURE
+from lensing_tfds.simulation import Simulator, block_size
 from lensing_tfds.sky import lensing
 from lensing_tfds.sky.random_numbers import NormalStream
 from lensing_tfds.versions import VERSIONS

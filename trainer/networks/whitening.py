@@ -17,7 +17,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from lensing_tfds.errors import LensingError
-from lensing_tfds.sky import instrument, polarization
+from lensing_tfds.sky import polarization
 from lensing_tfds.sky.binning import Bins
 from lensing_tfds.sky.flat_sky import FlatSky
 from lensing_tfds.task import Task
@@ -137,7 +137,7 @@ def whitening(task: Task, statistics: Statistics) -> Whiten:
     """Makes the layer that gives each field of standardised maps twice, of unit variance.
 
     T comes as it is and whitened. E and B come Wiener-filtered and whitened: the Wiener filter is
-    the share of a ring's power that is not the config's white noise.
+    the share of a ring's power that is not the config's noise.
 
     Args:
       task: what goes in and what comes out.
@@ -145,8 +145,6 @@ def whitening(task: Task, statistics: Statistics) -> Whiten:
     """
     lensing, scaling = task.lensing, statistics.scaling
     rings = Bins.fundamental(lensing.sky)
-    # E and B have the noise of Q and U.
-    noise = np.radians(instrument.channel_noise(lensing.noise_uK_arcmin, "Q") / 60) ** 2
     filters = {}
     for name, power in statistics.ring_power.items():
         channel = task.inputs.channels.index("T" if name == "T" else "Q")
@@ -157,6 +155,7 @@ def whitening(task: Task, statistics: Statistics) -> Whiten:
         known = np.maximum(measured, floor)
         wanted = [1 / np.sqrt(known)]
         if name != "T":
+            noise = rings.mean(lensing.noise_power(name, lensing.sky.ell))
             wanted.insert(0, np.clip((measured - noise) / known, 0, None))
         filters[name] = [_of_unit_variance(ring, modes) for ring in wanted]
     return Whiten(task.inputs.channels, filters, name="whiten")
