@@ -21,6 +21,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_shared("--data_dir")
     parser.add_shared("--num_shards")
+    parser.add_shared("--file_format")
     arguments = parser.parse_args(argv)
     with command(arguments.verbose, extra="worker"):
         from lensing_tfds.records.building import build
@@ -29,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
         config = get_config(arguments.config)
         data_dir = absolute_data_dir(arguments.data_dir)
-        summary = build(config, data_dir, arguments.num_shards)
+        summary = build(config, data_dir, arguments.num_shards, arguments.file_format)
         print(f"lensing/{config.name} is in {data_dir}: {summary.total}")
 
 

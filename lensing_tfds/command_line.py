@@ -57,6 +57,10 @@ _SHARED: dict[str, dict[str, Any]] = {
     "--split": {"help": "test, validation or train"},
     "--max_examples": {"type": int, "help": "use only the first so many examples"},
     "--num_shards": {"type": int, "help": "files a split", "otherwise": "by their size"},
+    "--file_format": {
+        "help": "tfrecord, or array_record, which tfds.data_source reads",
+        "otherwise": "that of a build that was begun, or tfrecord",
+    },
     "--verbose": {"action": "store_true", "help": "show tracebacks of errors"},
 }
 """Flags that several commands have, in the same words."""

@@ -22,6 +22,7 @@ from lensing_tfds.errors import LensingError
 from lensing_tfds.records import dataset_files, seals, shards, storage, visualizer
 from lensing_tfds.records.building import Building
 from lensing_tfds.records.datasets import built_folder, opening
+from lensing_tfds.records.file_formats import FILE_FORMATS, known_format
 from lensing_tfds.records.local_executor import write_locally
 from lensing_tfds.records.shard_plans import SplitPlan, maps_bytes
 from lensing_tfds.records.shard_summary import ShardSummary
@@ -65,7 +66,7 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
             _require_a_config(sys.argv[1:])
         data_dir = storage.folder_name(data_dir)
         storage.require_reachable(data_dir)
-        _require_tfrecord(kwargs.get("file_format"))
+        self._asked_format = known_format(kwargs.pop("file_format", None))
         self._root = data_dir  # TFDS asks for the config before it has stored the folder
         super().__init__(data_dir=data_dir, **kwargs)
         if self.started_by_tfds and self._typed("overwrite"):
@@ -157,21 +158,17 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
           download_dir: not used, as there is nothing to download.
           download_config: TFDS's settings; `num_shards`, `max_shard_size`, `download_mode`,
             `max_examples_per_split`, `beam_options` and `beam_runner` are used.
-          file_format: None or TFRecord.
+          file_format: TFRecord or ArrayRecord; None for the builder's, the folder's, or TFRecord.
           permissions: not used: files get the mode that the user's umask gives.
 
         Raises:
-          LensingError: the folder holds another config under the same name, or another number of
-            shards, or is damaged, or cannot be written. Finished shards are kept.
+          LensingError: the folder holds another config under the same name, another number of
+            shards or another format, or is damaged, or cannot be written. Finished shards are kept.
         """
         del download_dir, permissions
         self.assert_is_not_blocked()
         download_config = download_config or tfds.download.DownloadConfig()
-        _require_tfrecord(file_format)
-        if file_format is not None:
-            self.info.set_file_format(file_format, override=True)
-        if self.info.file_format != tfds.core.FileFormat.TFRECORD:
-            raise LensingError(f"file format {self.info.file_format}: lensing is TFRecord only")
+        self._asked_format = known_format(file_format) or self._asked_format
         num_shards = download_config.num_shards
         if num_shards is None and self.started_by_tfds:
             num_shards = self._typed("num_shards")  # a zero, which TFDS takes for no number
@@ -184,7 +181,7 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
         if download_config.download_mode.overwrite_dataset and self.data_path.exists():
             self._remove_folder()
         building = self._building(self._with_at_most(download_config.max_examples_per_split))
-        building.refuse_another_config()
+        building.refuse_another()
         if self.check_shards or not building.is_prepared:
             self._download_and_prepare(None, download_config)
         else:
@@ -192,11 +189,24 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
 
     def as_dataset(self, *args: Any, **kwargs: Any) -> Any:
         self._refuse_damage()
+        self._require_reader(tfds.core.FileFormat.with_tf_data(), "tf.data", "tfds.data_source")
         return super().as_dataset(*args, **kwargs)
 
     def as_data_source(self, *args: Any, **kwargs: Any) -> Any:
         self._refuse_damage()
+        at_random = tfds.core.FileFormat.with_random_access()
+        self._require_reader(at_random, "tfds.data_source", "tfds.load")
         return super().as_data_source(*args, **kwargs)
+
+    def _require_reader(self, formats: set[Any], reader: str, other: str) -> None:
+        """Refuses a dataset whose shards are in no format that something of TFDS's reads."""
+        found = self.info.file_format
+        if storage.size(str(self.data_path / PREPARED)) is not None and found not in formats:
+            needed = " or ".join({form.value for form in formats} & FILE_FORMATS.keys())
+            raise LensingError(
+                f"{self.data_dir} has {found.value} shards, which {reader} does not read: use "
+                f"{other} or lensing_tfds.StoredSource, or build {needed} ones in another data_dir"
+            )
 
     def _refuse_damage(self) -> None:
         if self.info.damage is not None:
@@ -243,6 +253,7 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
         download_config = download_config or tfds.download.DownloadConfig()
         config = self._with_at_most(download_config.max_examples_per_split)
         building = self._building(config)
+        self.info.set_file_format(building.file_format, override=True, override_if_initialized=True)
         count, size = download_config.num_shards, download_config.max_shard_size
         plans = [building.plan(split, count, size) for split in SPLITS]
         fields, summary = building.write_shards(plans, self._executor(download_config))
@@ -254,7 +265,7 @@ class Builder(tfds.core.dataset_builder.FileReaderBuilder):
         print(f"lensing/{config.name}: {summary.total}", file=sys.stderr)
 
     def _building(self, config: LensingConfig) -> Building:
-        return Building(config, str(self._data_dir_root))
+        return Building(config, str(self._data_dir_root), self._asked_format)
 
     def _files(self) -> dict[str, bytes]:
         """The files by which TFDS knows the dataset, as it writes them."""
@@ -311,13 +322,6 @@ def _require_a_config(arguments: Sequence[str]) -> None:
         f"which version? Name it, as by: --config v7 (in GB: {each}; together "
         f"{sum(sizes.values()):.0f}; a loop of the shell builds them all)"
     )
-
-
-def _require_tfrecord(file_format: Any) -> None:
-    """Refuses every other format of TFDS's, given by its name or as TFDS has it."""
-    name = getattr(file_format, "value", file_format)
-    if name not in (None, tfds.core.FileFormat.TFRECORD.value):
-        raise LensingError(f"file format {name}: lensing is TFRecord only")
 
 
 class _Info(tfds.core.DatasetInfo):

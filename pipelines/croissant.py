@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 FILE = "croissant.json"
 TFRECORD = "application/x-tfrecord"
+ARRAY_RECORD = "application/x-array-record"
 PARQUET = "application/x-parquet"
 
 _LICENCE = "https://www.apache.org/licenses/LICENSE-2.0"
@@ -77,7 +78,7 @@ def croissant(
     Args:
       stored: the dataset.
       files: all that hold its examples.
-      encoding: their MIME type, `TFRECORD` or `PARQUET`.
+      encoding: their MIME type, `TFRECORD`, `ARRAY_RECORD` or `PARQUET`.
       url: where the dataset is published; None if it is not.
 
     Raises:
@@ -218,7 +219,8 @@ def main(argv: Sequence[str] | None = None) -> None:
                     remedy = f"to write just that again: {mending_command(stored.data_path)}"
                     raise LensingError(f"shard {spec.path} {what}: {remedy}")
                 files.append(data_file(spec.path, split))
-        text = croissant(stored, files, TFRECORD, arguments.url)
+        encoding = {"tfrecord": TFRECORD, "array_record": ARRAY_RECORD}[stored.file_format]
+        text = croissant(stored, files, encoding, arguments.url)
         path = str(arguments.output or f"{stored.data_path}/{FILE}")
         with storage.writing(path) as file:
             file.write(text.encode())

@@ -27,6 +27,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_shared("--data_dir")
     parser.add_shared("--num_shards")
+    parser.add_shared("--file_format")
     arguments, flags = parser.parse_known_args(argv)
     with command(arguments.verbose, extra="pipelines"):
         with quiet_tensorflow():
@@ -40,7 +41,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 
         prepare_beam(arguments.verbose)
         options = beam_options(flags)
-        builder = Builder(config=get_config(arguments.config), data_dir=arguments.data_dir)
+        builder = Builder(
+            config=get_config(arguments.config),
+            data_dir=arguments.data_dir,
+            file_format=arguments.file_format,
+        )
         builder.executor = beam_executor(options)
         builder.check_shards = True  # a dataset that is prepared too: run again, this repairs it
         builder.download_and_prepare(

@@ -43,6 +43,7 @@ WITHOUT_FRAMEWORKS = (
             *("unlensed_fields", "simulators", "simulator_process"),
             *("symmetries", "task", "strict_json", "field_types", "processes", "prefetching"),
             *("records.shards", "records.tfrecord", "records.storage", "records.locks"),
+            *("records.array_record", "records.example_records", "records.file_formats"),
             *("records.shard_plans", "records.shard_seals", "records.shard_summary"),
             *("records.local_executor", "records.split_reader", "records.building"),
         )

@@ -17,6 +17,7 @@ from lensing_tfds.config_differences import differences
 from lensing_tfds.configs import DATASET_VERSION, SPLITS, LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records import dataset_files, seals, storage
+from lensing_tfds.records.file_formats import FILE_FORMATS, TFRECORD, known_format
 from lensing_tfds.records.local_executor import write_locally
 from lensing_tfds.records.shard_plans import SplitPlan, default_num_shards
 from lensing_tfds.records.shard_seals import read_seal
@@ -32,10 +33,15 @@ class Building:
     Args:
       config: of the dataset that is to be there.
       data_dir: the folder that holds the folder `lensing`.
+      file_format: that is asked for; None for what it has, or was to have, or else TFRecord.
+
+    Raises:
+      LensingError: there is no such format.
     """
 
-    def __init__(self, config: LensingConfig, data_dir: str):
+    def __init__(self, config: LensingConfig, data_dir: str, file_format: str | None = None):
         self.config = config
+        self._asked_format = known_format(file_format)
         self.folder = f"{data_dir.rstrip('/')}/lensing/{config.name}/{DATASET_VERSION}"
         self._data_dir = data_dir
 
@@ -44,12 +50,26 @@ class Building:
         """Says whether all its shards were written once."""
         return storage.size(f"{self.folder}/{PREPARED}") is not None
 
-    def refuse_another_config(self) -> None:
-        """Makes sure that the folder holds no other config under the same name.
+    @property
+    def file_format(self) -> str:
+        """Returns the name of its shards' format."""
+        return self._asked_format or self._stored_format() or TFRECORD
+
+    def refuse_another(self) -> None:
+        """Makes sure that the folder holds no other config under the same name, nor format.
 
         Raises:
-          LensingError: it does; the message names the fields that differ.
+          LensingError: it does; the message names what differs.
         """
+        self._refuse_another_config()
+        if self._stored_format() not in (None, self.file_format):
+            raise LensingError(
+                f"{self.folder} has, or was to have, {self._stored_format()} shards, not "
+                f"{self.file_format}: leave the format out, give another data_dir, or delete that "
+                "folder (lensing_tfds.StoredSource reads either, at random)"
+            )
+
+    def _refuse_another_config(self) -> None:
         advice = "choose another name or data_dir, or delete that folder"
         stored = self._stored_metadata()
         if stored is None:
@@ -118,6 +138,8 @@ class Building:
         self._make_folder()
         fields = dataset_files.metadata(self.config)
         fields["num_shards"] = {plan.split: plan.num_shards for plan in plans}
+        if self.file_format != TFRECORD:  # which datasets had before there was another
+            fields["file_format"] = self.file_format
         stored = self._stored_metadata() or {}
         # The release is that which began the build.
         fields |= {name: stored[name] for name in (RELEASE, "spectra") if name in stored}
@@ -196,8 +218,8 @@ class Building:
                 "choose another with --data_dir"
             ) from error
 
-    def _split_plan(self, split: str, count: int) -> SplitPlan:
-        prefix = f"{self.folder}/lensing-{split}.tfrecord"
+    def _split_plan(self, split: str, count: int, file_format: str | None = None) -> SplitPlan:
+        prefix = f"{self.folder}/lensing-{split}.{file_format or self.file_format}"
         return SplitPlan(self.config, split, count, prefix)
 
     def _stored_metadata(self) -> dict[str, Any] | None:
@@ -222,21 +244,30 @@ class Building:
         stored = self._stored_metadata()
         if stored is not None:
             return stored.get("num_shards", {}).get(split)
-        counts = {count for _, count in self._sealed_shards(split)}
+        counts = {count for *_, count in self._sealed_shards(split)}
         return counts.pop() if len(counts) == 1 else None
 
-    def _sealed_shards(self, split: str) -> list[tuple[int, int]]:
-        """Number of each shard of a split that has a seal, and of all, as its name says."""
-        pattern = re.compile(rf"lensing-{split}\.tfrecord-(\d+)-of-(\d+)\.crc32c")
+    def _stored_format(self) -> str | None:
+        """Returns the format of the shards that it has, or was to have; None if it is not known."""
+        stored = self._stored_metadata()
+        if stored:
+            return str(stored.get("file_format", TFRECORD))
+        formats = {form for split in SPLITS for form, *_ in self._sealed_shards(split)}
+        return formats.pop() if len(formats) == 1 else None
+
+    def _sealed_shards(self, split: str) -> list[tuple[str, int, int]]:
+        """Format and number of each shard of a split that has a seal, and how many there are."""
+        formats = "|".join(FILE_FORMATS)
+        pattern = re.compile(rf"lensing-{split}\.({formats})-(\d+)-of-(\d+)\.crc32c")
         matches = map(pattern.fullmatch, storage.sizes(self.folder))
-        return [(int(match[1]), int(match[2])) for match in matches if match]
+        return [(match[1], int(match[2]), int(match[3])) for match in matches if match]
 
     def _shards_there(self) -> tuple[int, int]:
         """Counts the shards whose seal says that they are of the config, and that they are not."""
         ours = others = 0
         for split in SPLITS:
-            for number, count in self._sealed_shards(split):
-                spec = self._split_plan(split, count).shard(number)
+            for file_format, number, count in self._sealed_shards(split):
+                spec = self._split_plan(split, count, file_format).shard(number)
                 with contextlib.suppress(seals.DamagedSealError):
                     seal = read_seal(spec)
                     if seal is not None:
@@ -245,26 +276,32 @@ class Building:
         return ours, others
 
 
-def build(config: LensingConfig, data_dir: str, num_shards: int | None = None) -> ShardSummary:
+def build(
+    config: LensingConfig,
+    data_dir: str,
+    num_shards: int | None = None,
+    file_format: str | None = None,
+) -> ShardSummary:
     """Builds a dataset on this machine without TFDS, goes on with it, or repairs it.
 
     Args:
       config: the dataset's.
       data_dir: the folder that holds the folder `lensing`.
       num_shards: of each split; None makes them about 128 MiB large.
+      file_format: "tfrecord" or "array_record"; None for that of the folder, or else TFRecord.
 
     Returns:
       What was done. The files are those that `tfds build` writes, byte for byte.
 
     Raises:
-      LensingError: the folder holds another config under the same name, or another number of
-        shards, or cannot be written. Finished shards are kept.
+      LensingError: the folder holds another config under the same name, another number of shards
+        or another format, or cannot be written. Finished shards are kept.
     """
     if num_shards is not None and num_shards < 1:
         raise LensingError(f"num_shards is {num_shards}: must be at least 1")
     storage.require_reachable(data_dir)
-    building = Building(config, data_dir)
-    building.refuse_another_config()
+    building = Building(config, data_dir, file_format)
+    building.refuse_another()
     plans = [building.plan(split, num_shards) for split in SPLITS]
     fields, summary = building.write_shards(plans, write_locally)
     building.write_files(dataset_files.files(config, fields, plans, summary))

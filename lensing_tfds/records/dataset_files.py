@@ -8,6 +8,7 @@ from importlib import resources
 from typing import Any
 
 from lensing_tfds.configs import DATASET_VERSION, KAPPA, LENSED, LensingConfig
+from lensing_tfds.records.file_formats import format_of
 from lensing_tfds.records.shard_plans import SplitPlan
 from lensing_tfds.records.shard_summary import ShardSummary
 from lensing_tfds.records.stored_dataset import FEATURES, METADATA, PREPARED
@@ -61,7 +62,7 @@ def files(
         "configDescription": config.description,
         "configName": config.name,
         "description": _text("README.md"),
-        "fileFormat": "tfrecord",
+        "fileFormat": format_of(plans[0].prefix),
         "moduleName": _MODULE,
         "name": "lensing",
         "releaseNotes": RELEASE_NOTES,

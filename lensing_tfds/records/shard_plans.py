@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 from lensing_tfds import strict_json
 from lensing_tfds.configs import DATASET_VERSION, LensingConfig
-from lensing_tfds.records import seals, tfrecord
+from lensing_tfds.records import seals
+from lensing_tfds.records.file_formats import FILE_FORMATS, FileFormat, format_of
 
 TARGET_SHARD_BYTES = 128 * 2**20  # TFDS's guidance is 100 to 200 MiB
 
@@ -42,7 +43,12 @@ class ShardSpec:
         map_bytes = {
             name: 4 * math.prod(shape) for name, shape in self.config.feature_shapes.items()
         }
-        return tfrecord.num_bytes(map_bytes, self.start, self.stop)
+        return self.container.num_bytes(map_bytes, self.start, self.stop)
+
+    @property
+    def container(self) -> FileFormat:
+        """Returns what knows the bytes of its file."""
+        return FILE_FORMATS[format_of(self.path)]
 
     @property
     def seal_path(self) -> str:

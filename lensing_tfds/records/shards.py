@@ -1,9 +1,9 @@
 """The unit of work: one shard of a split, simulated, written, verified and, when run again, reused.
 
-A shard is a TFRecord file of `tf.train.Example`s, just what TFDS writes for features with
-`Encoding.BYTES`, and beside it stands its seal: a small file with its checksum. Every executor,
-from a loop in this process to a Beam runner, calls `write_shard`; no example ever travels between
-processes.
+A shard is a TFRecord or ArrayRecord file of `tf.train.Example`s, just what TFDS writes for features
+with `Encoding.BYTES`, and beside it stands its seal: a small file with its checksum. Every
+executor, from a loop in this process to a Beam runner, calls `write_shard`; no example ever travels
+between processes.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 
 from lensing_tfds.cosmology import spectra_of
 from lensing_tfds.errors import LensingError
-from lensing_tfds.records import storage, tfrecord
+from lensing_tfds.records import storage
+from lensing_tfds.records.example_records import decode
 from lensing_tfds.records.shard_plans import ShardSpec, SplitPlan
 from lensing_tfds.records.shard_seals import damage, refuse_other_examples, write_seal
 from lensing_tfds.records.shard_summary import ShardResult, ShardSummary
-from lensing_tfds.simulation import Simulator
+from lensing_tfds.simulation import Examples, Simulator
 
 Executor = Callable[[Sequence[SplitPlan]], ShardSummary]
 """Writes every shard of the plans, each by `write_shard`, wherever it likes."""
@@ -58,14 +59,18 @@ def write_shard(spec: ShardSpec, on_examples: Callable[[int], object] | None = N
     num_bytes = crc = 0
     table = spectra_of(spec.config, spec.path.rpartition("/")[0])
     simulator = Simulator(spec.config, spec.split, table)
-    with storage.writing(spec.path) as file:
+
+    def blocks() -> Iterator[Examples]:
         for examples in simulator.examples(range(spec.start, spec.stop)):
-            for piece in tfrecord.encode(examples):
-                file.write(piece)
-                crc = google_crc32c.extend(crc, piece)
-                num_bytes += len(piece)
+            yield examples
             if on_examples is not None:
                 on_examples(len(examples["index"]))
+
+    with storage.writing(spec.path) as file:
+        for piece in spec.container.stretches(blocks()):
+            file.write(piece)
+            crc = google_crc32c.extend(crc, piece)
+            num_bytes += len(piece)
     write_seal(spec, crc, num_bytes)
     return result(num_bytes, reused=False)
 
@@ -95,13 +100,13 @@ def read_shard(
     refuse_other_examples(spec, remedy)
     expected = spec.start
     with storage.reading(spec.path) as file:
-        records = tfrecord.records(file)
+        records = spec.container.records(file)
         while True:
             try:
                 record = next(records, None)
                 if record is None:
                     break
-                index, maps = tfrecord.decode(record, shapes)
+                index, maps = decode(record, shapes)
             except ValueError as error:
                 if isinstance(error, LensingError):
                     raise

@@ -2,8 +2,8 @@
 
 The place of every example in a shard that `shards.write_shard` wrote is known: what is read there
 must be that example's frame, byte for byte but for the maps, and its checksum must agree. Whatever
-is not so is damaged, and named, or was written by other software: then the shard is read as any
-TFRecord file of `tf.train.Example`s.
+is not so is damaged, and named, or was written by other software: then a shard is read as any
+TFRecord file of `tf.train.Example`s, and refused if it is an ArrayRecord file.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records import storage, tfrecord
+from lensing_tfds.records.example_records import Layout, decode
+from lensing_tfds.records.file_formats import TFRECORD, format_of
 from lensing_tfds.records.shard_plans import ShardSpec, SplitPlan
 from lensing_tfds.records.shard_seals import refuse_other_examples
 from lensing_tfds.records.shards import read_shard
@@ -39,13 +41,13 @@ class _Block(NamedTuple):
     Attributes:
       spec: the shard.
       indices: of the examples, whose frames are alike.
-      frame: theirs, as `tfrecord.encode` writes them.
+      frame: theirs, as the shard's format has them.
       rows: of the arrays that they are read into.
     """
 
     spec: ShardSpec
     indices: range
-    frame: tfrecord.Frame
+    frame: Layout
     rows: slice
 
 
@@ -118,7 +120,7 @@ class SplitReader:
             with ThreadPoolExecutor(_OBJECTS_AT_ONCE) as pool:
                 collections.deque(pool.map(lambda block: self._fill(rows, block), blocks), 0)
         else:
-            size = max((len(block.indices) * block.frame.size for block in blocks), default=0)
+            size = max((self._region(block)[1] for block in blocks), default=0)
             buffer = np.empty(size, np.uint8)
             for block in blocks:
                 self._fill(rows, block, buffer)
@@ -137,7 +139,7 @@ class SplitReader:
                 if spec.start >= wanted.stop:
                     break
                 start, stop = max(wanted.start, spec.start), min(wanted.stop, spec.stop)
-                for alike, frame in tfrecord.frames(map_bytes, start, stop):
+                for alike, frame in spec.container.frames(map_bytes, start, stop):
                     step = max(1, at_once // frame.size)
                     for begin in range(alike.start, alike.stop, step):
                         indices = range(begin, min(begin + step, alike.stop))
@@ -153,11 +155,10 @@ class SplitReader:
         """Reads a block into its rows, through a buffer that is large enough."""
         spec, indices, frame, place = block
         if spec.path not in self._places:
-            size = len(indices) * frame.size
+            begin, size = self._region(block)
             content = np.empty(size, np.uint8) if buffer is None else buffer[:size]
-            begin = tfrecord.num_bytes(self._map_bytes, spec.start, indices.start)
             if storage.read_into(spec.path, begin, content) == size:
-                frames = content.reshape(len(indices), frame.size)
+                frames = spec.container.frames_in(content, begin, len(indices))
                 if frame.fits(frames, indices):
                     for name in self._names:
                         rows[name][place] = frames[:, frame.maps[name]]
@@ -167,13 +168,22 @@ class SplitReader:
             for name in self._names:
                 rows[name][row] = maps[name].reshape(-1).view(np.uint8)
 
+    def _region(self, block: _Block) -> tuple[int, int]:
+        """Returns place and size of a block in its file."""
+        return block.spec.container.region(self._map_bytes, block.spec.start, block.indices)
+
     def _places_in(self, spec: ShardSpec) -> NDArray[np.int64]:
         """Places at which the examples of a shard begin, and of its end, if it is intact.
 
         Raises:
-          LensingError: it is damaged, or cannot be read.
+          LensingError: it is damaged, cannot be read, or is no TFRecord file.
         """
         collections.deque(read_shard(spec, self._remedy), maxlen=0)
+        if format_of(spec.path) != TFRECORD:
+            raise LensingError(
+                f"shard {spec.path} is intact, but written by other software than lensing_tfds: "
+                f"read it by tfds.data_source, or delete it and run: {self._remedy}"
+            )
         with storage.reading(spec.path) as file:
             sizes = (len(record) + tfrecord.FRAME_BYTES for record in tfrecord.records(file))
             return np.array(list(itertools.accumulate(sizes, initial=0)), np.int64)
@@ -188,7 +198,7 @@ class SplitReader:
         records = tfrecord.records(io.BytesIO(content[:count].tobytes()))
         try:
             for index in indices:
-                found, maps = tfrecord.decode(next(records, b""), self._shapes)
+                found, maps = decode(next(records, b""), self._shapes)
                 if found != index:
                     raise ValueError(f"example {found} in place of {index}")
                 yield maps

@@ -14,6 +14,7 @@ from lensing_tfds.configs import DATASET_VERSION, KAPPA, LENSED, SPLITS, Lensing
 from lensing_tfds.cosmology import spectra_of
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records import seals, storage
+from lensing_tfds.records.file_formats import FILE_FORMATS, TFRECORD, format_of
 from lensing_tfds.records.shard_plans import SplitPlan
 from lensing_tfds.records.shard_seals import read_seal
 from lensing_tfds.records.stored_config import refuse_misplaced
@@ -53,6 +54,11 @@ class StoredDataset:
     def data_dir(self) -> str:
         """The folder that holds the folder `lensing`."""
         return _place(self.data_path)[0]
+
+    @property
+    def file_format(self) -> str:
+        """Name of its shards' format: "tfrecord" or "array_record"."""
+        return format_of(next(iter(self.plans.values())).prefix)
 
     @property
     def task(self) -> Task:
@@ -139,8 +145,11 @@ def _agreeing(
     if set(lengths) != set(SPLITS):
         raise unreadable(folder, f"splits: {', '.join(lengths) or 'none'}")
     plans = {}
+    file_format = dataset_info.get("fileFormat", TFRECORD)
+    if file_format not in FILE_FORMATS:
+        raise unreadable(folder, f"file format: {file_format}")
     for split in lengths:
-        prefix = f"{folder}/{_FAMILY}-{split}.tfrecord"
+        prefix = f"{folder}/{_FAMILY}-{split}.{file_format}"
         plan = plans[split] = SplitPlan(config, split, len(lengths[split]), prefix)
         if lengths[split] != plan.shard_lengths:
             raise LensingError(
@@ -160,6 +169,7 @@ def _agreeing(
             "features": (_features(features), maps | {"index": ((), "int64", "none")}),
             "supervised keys": (keys, [LENSED, KAPPA]),
             "num_shards": (metadata.get("num_shards", counts), counts),
+            "file format": (metadata.get("file_format", TFRECORD), file_format),
         }
         for what, (found, implied) in pairs.items():
             if found != implied:
@@ -218,7 +228,9 @@ def mending_command(folder: str) -> str:
 
 def _is_of_shards(folder: str) -> bool:
     """Says whether a config that no checksum vouches for is the one that the first shard has."""
-    shard = re.compile(rf"(.+-(\w+)\.tfrecord)-(\d+)-of-(\d+){re.escape(seals.SHARD_SEAL)}")
+    formats = "|".join(FILE_FORMATS)
+    seal_name = rf"(.+-(\w+)\.(?:{formats}))-(\d+)-of-(\d+){re.escape(seals.SHARD_SEAL)}"
+    shard = re.compile(seal_name)
     with contextlib.suppress(LensingError, KeyError, seals.DamagedSealError):
         config = LensingConfig.from_json(strict_json.read(f"{folder}/{METADATA}")["config"])
         for match in filter(None, map(shard.fullmatch, sorted(storage.sizes(folder)))):

@@ -122,7 +122,7 @@ def test_a_json_after_a_short_flag_is_a_name():
     [
         (["--config", ""], "error: which version?"),
         (["--config", "v7", "--config_idx", "3"], "error: Config should only be defined once"),
-        (["--config", "v7", "--file_format", "array_record"], "error: file format array_record: "),
+        (["--config", "v7", "--file_format", "parquet"], "error: file format parquet: "),
     ],
 )
 def test_what_tfds_cannot_do_is_one_line(tmp_path, arguments, line):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tensorflow.core.example import example_pb2
 
 from lensing_tfds import simulate
-from lensing_tfds.records import tfrecord
+from lensing_tfds.records import example_records, tfrecord
 
 
 def encoded(examples):
@@ -88,7 +88,7 @@ def test_decoding_is_the_inverse_of_encoding(shapes, indices, seed):
     maps = {name: np.stack([m] * len(indices)) for name, m in maps_of(shapes, seed).items()}
     content = encoded(maps | {"index": np.array(indices)})
     for record, index in zip(tfrecord.records(io.BytesIO(content)), indices, strict=True):
-        found, decoded = tfrecord.decode(record, shapes)
+        found, decoded = example_records.decode(record, shapes)
         assert found == index and decoded.keys() == maps.keys()
         for name, values in decoded.items():
             assert values.dtype == np.float32
@@ -106,13 +106,13 @@ def test_what_any_protobuf_wrote_is_decoded(shapes, index, seed, packed):
         record.features.feature["index"].int64_list.value.append(index)
         content = record.SerializeToString()
     else:  # field 1 of an Int64List, in its old form
-        varint = tfrecord._varint(index % 2**64)
+        varint = example_records.varint(index % 2**64)
         feature = b"\x1a" + bytes([1 + len(varint)]) + b"\x08" + varint
         entry = b"\x0a\x05index\x12" + bytes([len(feature)]) + feature
         features = record.features.SerializeToString() + b"\x0a" + bytes([len(entry)]) + entry
-        content = tfrecord._field(1, len(features)) + features
+        content = example_records.field(1, len(features)) + features
         assert example_pb2.Example.FromString(content).features.feature["index"].int64_list.value
-    found, decoded = tfrecord.decode(content, shapes)
+    found, decoded = example_records.decode(content, shapes)
     assert found == index
     for name, values in maps.items():
         np.testing.assert_array_equal(decoded[name], values)
@@ -141,20 +141,20 @@ def test_records_of_another_kind_are_refused(change, message):
         content = np.zeros(shape, np.float32).tobytes()
         record.features.feature[name].bytes_list.value.append(content)
     record.features.feature["index"].int64_list.value.append(7)
-    assert tfrecord.decode(record.SerializeToString(), SHAPES)[0] == 7
+    assert example_records.decode(record.SerializeToString(), SHAPES)[0] == 7
     change(record.features.feature)
     with pytest.raises(ValueError, match=message):
-        tfrecord.decode(record.SerializeToString(), SHAPES)
+        example_records.decode(record.SerializeToString(), SHAPES)
 
 
 def test_a_map_of_another_size_and_a_feature_twice_are_refused():
     maps = {name: np.zeros((1, *shape), np.float32) for name, shape in SHAPES.items()}
     (record,) = tfrecord.records(io.BytesIO(encoded(maps | {"index": np.array([7])})))
     with pytest.raises(ValueError, match=r"'kappa' has 16 bytes, not \(3, 3, 1\)"):
-        tfrecord.decode(record, SHAPES | {"kappa": (3, 3, 1)})
-    features = record[tfrecord._read_varint(memoryview(record), 1)[1] :]
+        example_records.decode(record, SHAPES | {"kappa": (3, 3, 1)})
+    features = record[example_records._read_varint(memoryview(record), 1)[1] :]
     with pytest.raises(ValueError, match="'index' is there twice"):
-        tfrecord.decode(tfrecord._field(1, 2 * len(features)) + 2 * features, SHAPES)
+        example_records.decode(example_records.field(1, 2 * len(features)) + 2 * features, SHAPES)
 
 
 def test_whatever_the_bytes_are_decoding_gives_an_example_or_a_value_error():
@@ -169,7 +169,7 @@ def test_whatever_the_bytes_are_decoding_gives_an_example_or_a_value_error():
         ]
     for piece in pieces:
         try:
-            _, decoded = tfrecord.decode(piece, SHAPES)
+            _, decoded = example_records.decode(piece, SHAPES)
         except ValueError:
             refused += 1
         else:
