@@ -15,12 +15,13 @@ per cent only.
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lensing_tfds.sky.fiducial import COLUMNS, COSMOLOGY, LMAX
 
@@ -175,13 +176,8 @@ def compute(parameters: Mapping[str, Any] | None = None, accuracy: Accuracy = FI
       ImportError: CAMB is not installed (`pip install lensing-tfds[camb]`).
       camb.CAMBError: an impossible value.
     """
-    import camb
-
     cosmology = cosmology_of(parameters or {})
-    model = model_of(parameters or {})
-    settings = {name: v for name, v in accuracy.settings.items() if _set(model, name, v)}
-    with _global_settings(camb) as global_settings:
-        results = camb.get_results(model)
+    with _results(parameters or {}, accuracy) as (results, settings):
         options = {"lmax": accuracy.lmax, "CMB_unit": "muK", "raw_cl": True}
         unlensed = results.get_unlensed_scalar_cls(**options)
         lensed = results.get_lensed_scalar_cls(**options)
@@ -203,16 +199,59 @@ def compute(parameters: Mapping[str, Any] | None = None, accuracy: Accuracy = FI
         f"{title}: raw C_l, no l(l+1)/2pi.",
         "T, E, B in muK^2; kappa dimensionless, kappa = -1/2 laplacian(phi).",
         f"{source}: {cosmology}",
-        f"CAMB {camb.__version__}, settings: {settings | global_settings}",
+        settings,
         f"address: {address(parameters or {}, accuracy)}",
         again,
         "ell " + " ".join(COLUMNS),
     ]
-    lines = [f"# {line}" for line in header]
     table = np.column_stack(
         [unlensed[:, [0, 1, 3]], lensed, kappa, gradient[:, [0, 1, 4]]]  # TT, EE, TE
     )
-    for ell in range(2, accuracy.lmax + 1):
+    return _text(header, table)
+
+
+def compute_kappa_correlations() -> str:
+    """Computes the correlation of κ with T and E in the fiducial cosmology; the table's text.
+
+    The unlensed T is correlated with κ by the integrated Sachs-Wolfe effect, and E by the
+    scattering at reionization.
+
+    Raises:
+      ImportError: CAMB is not installed (`pip install lensing-tfds[camb]`).
+    """
+    accuracy = TIERS[0]
+    with _results({}, accuracy) as (results, settings):
+        potential = results.get_lens_potential_cls(lmax=accuracy.lmax, CMB_unit="muK")
+    ell = np.maximum(np.arange(accuracy.lmax + 1), 1)
+    # CAMB's columns are [l(l+1)]^1.5 C_Tφ / 2π, and the same of E.
+    table = potential[:, 1:] * np.pi / np.sqrt(ell * (ell + 1))[:, None]
+    header = [
+        "Correlation of kappa with T and E of lensing-tfds: raw C_l, no l(l+1)/2pi, muK.",
+        f"cosmology (flat LambdaCDM, Planck 2018 arXiv:1807.06209): {COSMOLOGY}",
+        settings,
+        "regenerate: python -m lensing_tfds.sky.kappa_correlations "
+        "--output lensing_tfds/sky/kappa_correlations.dat",
+        "ell T_kappa E_kappa",
+    ]
+    return _text(header, table)
+
+
+@contextmanager
+def _results(parameters: Mapping[str, Any], accuracy: Accuracy) -> Iterator[tuple[Any, str]]:
+    """Yields what CAMB found of a cosmology, and its release and settings in words."""
+    import camb
+
+    model = model_of(parameters)
+    settings = {name: v for name, v in accuracy.settings.items() if _set(model, name, v)}
+    with _global_settings(camb) as global_settings:
+        words = f"CAMB {camb.__version__}, settings: {settings | global_settings}"
+        yield camb.get_results(model), words
+
+
+def _text(header: Sequence[str], table: NDArray[np.float64]) -> str:
+    """A table, a row for each l from 2 on, under its header."""
+    lines = [f"# {line}" for line in header]
+    for ell in range(2, len(table)):
         lines.append(f"{ell} " + " ".join(f"{value:.8e}" for value in table[ell]))
     return "\n".join(lines) + "\n"
 
