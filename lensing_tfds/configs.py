@@ -12,13 +12,15 @@ from numpy.typing import NDArray
 
 from lensing_tfds.config_fields.cosmology import CosmologyField
 from lensing_tfds.config_fields.features import Feature
+from lensing_tfds.config_fields.foregrounds import Foregrounds
 from lensing_tfds.config_fields.hits import Hits
+from lensing_tfds.config_fields.kappa_distribution import KappaDistribution
 from lensing_tfds.config_fields.mask import Mask
 from lensing_tfds.config_fields.nested import check_nested, nested, nested_fields, objects_of
 from lensing_tfds.config_fields.one_over_f import OneOverF, noise_power
 from lensing_tfds.config_fields.patch import Patch
 from lensing_tfds.errors import LensingError
-from lensing_tfds.sky import lensing, spectra
+from lensing_tfds.sky import foreground_spectra, lensing, spectra
 
 DATASET_VERSION = "2.0.0"
 """Version of the *data*: any change of an example's values changes it, and the random streams."""
@@ -101,6 +103,10 @@ class LensingConfig(CosmologyField, Patch):
         {"contrast": 4}. Default null: it does not.
       mask: border and holes, an object of `Mask`'s fields, e.g. {"border": 0.4, "edge": 0.6}.
         Default null: none.
+      foregrounds: of the temperature at 150 GHz, an object of `Foregrounds`' fields, e.g. {} for
+        all of them, {"ksz": 0} for all but one. Default null: none.
+      kappa: how κ is distributed, an object of `KappaDistribution`'s fields, e.g.
+        {"skewness": 0.05}. Default null: it is Gaussian, and independent of the unlensed sky.
       splits: maps of independent noise whose mean the lensed map is, 1 to 64. Default 1.
       seed: seed of all random streams, a non-negative integer. Default 0.
       num_examples: examples of each of the splits train, validation, test. Default 20,000,
@@ -134,6 +140,8 @@ class LensingConfig(CosmologyField, Patch):
     one_over_f: OneOverF | None = nested(OneOverF)
     hits: Hits | None = nested(Hits)
     mask: Mask | None = nested(Mask)
+    foregrounds: Foregrounds | None = nested(Foregrounds)
+    kappa: KappaDistribution | None = nested(KappaDistribution)
     splits: int = 1
     seed: int = 0
     num_examples: Mapping[str, int] = dataclasses.field(
@@ -286,6 +294,17 @@ class LensingConfig(CosmologyField, Patch):
           ell: multipoles, any shape, which the result has too.
         """
         return noise_power(self.noise_uK_arcmin, self.one_over_f, channel, ell)
+
+    def foreground_power(self, channel: str, ell: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Returns the spectrum of a channel's foregrounds, before the beam, µK² sr.
+
+        Args:
+          channel: "T", "Q", "U", "E" or "B"; only T has any.
+          ell: multipoles, any shape, which the result has too.
+        """
+        if self.foregrounds is None or channel != "T":
+            return np.zeros(np.shape(ell))
+        return foreground_spectra.total(self.foregrounds.amplitudes, ell)
 
     @property
     def features(self) -> tuple[Feature, ...]:

@@ -16,6 +16,8 @@ TENSOR_RATIO, TENSOR_E, TENSOR_T, TENSOR_B = 7, 8, 9, 10
 ROTATION, OPTICAL_DEPTH = 11, 12
 """Fields by which the sky is modulated."""
 
+FOREGROUNDS = {"radio": 16, "dusty": 17, "cib": 18, "tsz": 19, "ksz": 20}
+
 _FIELDS_OF_A_SPLIT = 2**8
 _FIELDS_OF_A_LOOK = 2**16
 

@@ -181,18 +181,11 @@ def idealisations(config: LensingConfig) -> tuple[Idealisation, ...]:
         noise = "; noise is white, with no 1/f and no scan pattern"
     edges = " and periodic: a real survey has edges and masks" if config.padding == 1 else ""
     flat = ("the patch is periodic",) * (config.padding == 1) + ("the sky is flat",)
+    foregrounds, clause = _foregrounds(config)
     found = [
+        _kappa(config),
         Idealisation(
-            "Non-Gaussian κ",
-            "κ is a Gaussian field: it has the non-linear power spectrum, but no bispectrum, no "
-            "clusters, no post-Born corrections; and it is not correlated with T or E (no ISW–κ "
-            "correlation).",
-            ("κ is Gaussian",),
-        ),
-        Idealisation(
-            "Foregrounds and instruments",
-            f"No dust, no point sources, no SZ effect{noise}.",
-            (*instrument, "there are no foregrounds"),
+            "Foregrounds and instruments", f"{foregrounds}{noise}.", (*instrument, clause)
         ),
         Idealisation("Large scales", f"The patch is flat{edges}.", flat),
     ]
@@ -205,6 +198,39 @@ def idealisations(config: LensingConfig) -> tuple[Idealisation, ...]:
             )
         )
     return tuple(found)
+
+
+def _kappa(config: LensingConfig) -> Idealisation:
+    """Says what κ's distribution leaves out."""
+    kappa = config.kappa
+    if kappa is None or not kappa.skewness:
+        text = (
+            "κ is a Gaussian field: it has the non-linear power spectrum, but no bispectrum, no "
+            "clusters, no post-Born corrections"
+        )
+        clause = "κ is Gaussian"
+    else:
+        text = (
+            f"κ is a lognormal field with a skewness of {kappa.skewness:g} when smoothed by "
+            f"{kappa.smoothing_arcmin:g}′: its bispectrum has another shape than that of cosmic "
+            "structure, and it has no clusters"
+        )
+        clause = "κ is lognormal"
+    if kappa is None or not kappa.correlated:
+        text += "; and it is not correlated with T or E (no ISW–κ correlation)"
+    return Idealisation("Non-Gaussian κ", f"{text}.", (clause,))
+
+
+def _foregrounds(config: LensingConfig) -> tuple[str, str]:
+    """Says what is left out of foregrounds, in a sentence without its end and in a clause."""
+    if config.foregrounds is None:
+        return "No dust, no point sources, no SZ effect", "there are no foregrounds"
+    text = (
+        "Foregrounds are those of one frequency, unpolarized and not lensed; sources are placed at "
+        "random, clustered galaxies and the thermal SZ effect are lognormal fields with no "
+        "profiles of clusters, the kinetic SZ effect is Gaussian; there is no dust of the Galaxy"
+    )
+    return text, "foregrounds are simple random fields"
 
 
 def _masked(mask: Mask) -> str:

@@ -11,19 +11,23 @@ import dataclasses
 import functools
 import operator
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lensing_tfds.config_fields.foregrounds import FOREGROUNDS
 from lensing_tfds.configs import DATASET_VERSION, SPLITS, LensingConfig
 from lensing_tfds.cosmology import spectra_of
 from lensing_tfds.errors import LensingError
 from lensing_tfds.field_numbers import E_MODE, KAPPA, TEMPERATURE
+from lensing_tfds.field_numbers import FOREGROUNDS as FOREGROUND_FIELDS
+from lensing_tfds.kappa_fields import KappaField
 from lensing_tfds.records.stored_config import meant_config
 from lensing_tfds.sky import instrument
 from lensing_tfds.sky.flat_sky import as_pairs, pairs_of
+from lensing_tfds.sky.foregrounds import Foregrounds
 from lensing_tfds.sky.lensing import Lens
 from lensing_tfds.sky.spectra import PowerSpectra
 from lensing_tfds.telescope import Telescope
@@ -31,7 +35,8 @@ from lensing_tfds.unlensed_fields import UnlensedFields
 
 Examples = dict[str, NDArray[Any]]
 """`lensed`, `unlensed` (µK): float32 of shape (batch, npix, npix, channels); `kappa`, and
-`unlensed_E` (µK) if the config has it: float32 of shape (batch, npix, npix, 1); `index`: int64."""
+`unlensed_E` and `foregrounds` (µK) if the config has them: float32 of shape (batch, npix, npix, 1);
+`index`: int64."""
 
 _SHARED_STREAM = len(SPLITS)  # the unlensed map of `fixed_unlensed` belongs to no split
 
@@ -76,11 +81,13 @@ class _Noiseless(NamedTuple):
       lensed: a field for each channel, µK.
       unlensed: the same; none where it is not wanted.
       labels: κ, and unlensed E if the config has it and it is wanted.
+      foregrounds: their sum, which T of the lensed maps holds, µK; none if the config has none.
     """
 
     lensed: NDArray[np.float32]
     unlensed: NDArray[np.float32]
     labels: NDArray[np.float32]
+    foregrounds: NDArray[np.float32]
 
 
 class Simulator:
@@ -106,7 +113,16 @@ class Simulator:
         self.block_size = block_size(self.internal.npix)
         table = table or spectra_of(config)
         config.check_deflection(table)
-        self._fields = UnlensedFields(config, table)
+        self._kappa = KappaField(config, table)
+        self._fields = UnlensedFields(config, table, self._kappa)
+        self._foregrounds = None
+        if config.foregrounds is not None:
+            self._foregrounds = Foregrounds(
+                config.foregrounds.amplitudes,
+                self._kappa.seed_power,
+                self._kappa.scale,
+                self.internal,
+            )
         version = tuple(int(part) for part in DATASET_VERSION.split("."))
         self._stream = NormalStream((config.seed, *version, SPLITS.index(split)))
         self._shared_stream = NormalStream((config.seed, *version, _SHARED_STREAM))
@@ -187,6 +203,8 @@ class Simulator:
         }
         if self.config.unlensed_E:
             examples["unlensed_E"] = _channels_last(maps.labels[1:])
+        if self._foregrounds is not None:
+            examples[FOREGROUNDS] = _channels_last(maps.foregrounds)
         return examples | observed | {"index": np.array(indices, np.int64)}
 
     def _noiseless(
@@ -202,11 +220,15 @@ class Simulator:
         config, channels = self.config, self.config.channels
         # One allocation, which the next block gets again, if this one is dropped: fresh memory
         # takes as long to come by as a Fourier transform.
-        counts = len(channels), len(channels) * unlensed, 1 + (config.unlensed_E and unlensed)
+        counts = (
+            *(len(channels), len(channels) * unlensed, 1 + (config.unlensed_E and unlensed)),
+            int(self._foregrounds is not None),
+        )
         maps = np.empty((sum(counts), len(indices), config.npix, config.npix), np.float32)
         found = _Noiseless(*np.split(maps, np.cumsum(counts)[:-1]))
 
-        kappa, fields = self._draw(indices, scratch)
+        seed, fields = self._draw(indices, scratch)
+        kappa = self._kappa.kappa(seed)
         self._to_patch(kappa, found.labels[0])
         if len(found.labels) > 1:
             self._to_patch(fields["E"], found.labels[1], self._beam)
@@ -219,19 +241,29 @@ class Simulator:
             columns = config.box.npix // 2 + 1
             for internal_map, out in zip(internal_maps, found.lensed, strict=True):
                 self._to_patch(self.internal.to_modes(internal_map, columns), out, self._beam)
+        if self._foregrounds is not None:
+            modes = self._foregrounds.modes(self._fill_foreground(indices), seed)
+            self._to_patch(modes, found.foregrounds[0], self._beam)
+            found.lensed[channels.index("T")] += found.foregrounds[0]
         return found
+
+    def _fill_foreground(
+        self, indices: Sequence[int]
+    ) -> Callable[[str, NDArray[np.float32]], None]:
+        """Gives the random numbers of a component of the foregrounds."""
+        return lambda name, numbers: self._stream.fill(indices, FOREGROUND_FIELDS[name], numbers)
 
     def _draw(
         self, indices: Sequence[int], scratch: _Scratch
     ) -> tuple[NDArray[np.complex64], dict[str, NDArray[np.complex64]]]:
-        """Draws κ, and whichever of T, E, Q and U the config has."""
+        """Draws the seed of κ, and whichever of T, E, Q and U the config has."""
         self._stream.fill(indices, KAPPA, scratch.normals[0])
-        kappa = self._fields.kappa(scratch.normals[0])
+        seed = self._kappa.seed(scratch.normals[0])
         if self.config.fixed_unlensed:
-            return kappa, self._fixed_unlensed
+            return seed, self._fixed_unlensed
         for row, field in enumerate((TEMPERATURE, E_MODE)[: len(scratch.normals) - 1], start=1):
             self._stream.fill(indices, field, scratch.normals[row])
-        return kappa, self._fields.unlensed(scratch.normals[1:], scratch.polarization)
+        return seed, self._fields.unlensed(scratch.normals[1:], scratch.polarization, seed)
 
     def _to_patch(
         self,
@@ -301,8 +333,8 @@ def simulate(
     Returns:
       `lensed` and `unlensed` (µK), float32 of shape (len(indices), npix, npix, channels), with a
       channel for each letter of the config's `stokes`; `kappa` (dimensionless) and, if the config
-      has it, `unlensed_E` (µK), float32 of shape (len(indices), npix, npix, 1); and `index`, int64
-      of shape (len(indices),).
+      has them, `unlensed_E` and `foregrounds` (µK), float32 of shape (len(indices), npix, npix, 1);
+      and `index`, int64 of shape (len(indices),).
 
     Raises:
       LensingError: unknown version, dataset or split, an impossible config, or a bad index.

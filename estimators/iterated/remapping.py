@@ -231,7 +231,9 @@ def unlensed_power(config: LensingConfig, table: PowerSpectra) -> NDArray[np.flo
 
 def expected_power(config: LensingConfig, table: PowerSpectra) -> NDArray[np.float64]:
     """Returns the power of a map that is delensed perfectly, noise and all, µK², half plane."""
-    return unlensed_power(config, table) + config.noise_power("T", config.sky.ell)
+    ell = config.sky.ell
+    foregrounds = config.foreground_power("T", ell) * instrument.beam(ell, config.beam_arcmin) ** 2
+    return unlensed_power(config, table) + foregrounds + config.noise_power("T", ell)
 
 
 def step_of_least(

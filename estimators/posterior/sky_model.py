@@ -92,6 +92,7 @@ class SkyModel:
                 config.one_over_f is not None or config.hits is not None,
                 "its noise has 1/f or varies over the patch, and must be white and even",
             ),
+            (config.foregrounds is not None, "its T has foregrounds, and must have none"),
             (config.fixed_unlensed, "all its examples have one unlensed sky"),
         ):
             if wrong:

@@ -7,10 +7,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from lensing_tfds.config_fields.foregrounds import Foregrounds
 from lensing_tfds.config_fields.one_over_f import OneOverF, noise_power
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
-from lensing_tfds.sky import instrument, spectra
+from lensing_tfds.sky import foreground_spectra, instrument, spectra
 from lensing_tfds.sky.flat_sky import FlatSky
 from lensing_tfds.sky.spectra import PowerSpectra
 
@@ -33,6 +34,7 @@ class Observation:
         lensed on the grid itself has lensing's signal there as well, because what lensing moves
         across the Nyquist frequency comes back aliased; a real sky does not.
       one_over_f: noise that grows towards large scales. None: it is white.
+      foregrounds: of T, which count as noise that has passed the beam. None: there are none.
 
     Raises:
       LensingError: a value is impossible, or no mode is left.
@@ -46,6 +48,7 @@ class Observation:
     lmax: float | None = None
     wrapped: bool = False
     one_over_f: OneOverF | None = None
+    foregrounds: Foregrounds | None = None
 
     def __post_init__(self) -> None:
         for name in ("beam_arcmin", "noise_uK_arcmin", "lmin"):
@@ -85,6 +88,7 @@ class Observation:
             config.noise_uK_arcmin,
             lmax=min(limits, default=None),
             one_over_f=config.one_over_f,
+            foregrounds=config.foregrounds,
             **fields,
         )
 
@@ -119,11 +123,17 @@ class Observation:
         return self._spectrum("gradient", x, y)
 
     def total(self, x: str, y: str) -> NDArray[np.float64]:
-        """Returns the observed spectrum, b_l² C̃_l^xy plus noise if x is y, of the modes used."""
+        """Returns the observed spectrum, b_l² C̃_l^xy plus noise if x is y, of the modes used.
+
+        T has that of foregrounds too.
+        """
         power = self.beam**2 * self.signal(x, y)
         if x == y:
             noise = noise_power(self.noise_uK_arcmin, self.one_over_f, x, self.sky.ell)
             power += np.where(self.used, noise, 0.0)
+        if x == y == "T" and self.foregrounds is not None:
+            of_sky = foreground_spectra.total(self.foregrounds.amplitudes, self.sky.ell)
+            power += self.beam**2 * of_sky
         return power
 
     def inverse(self, x: str) -> NDArray[np.float64]:

@@ -1,6 +1,8 @@
 """A config's patch: its pixels, the box that is simulated, and their bounds."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +28,9 @@ class Patch(Checked):
     oversampling: int
     padding: float
     noise_uK_arcmin: float
+    fixed_unlensed: bool
+    cosmology: Mapping[str, Any] | None
+    kappa_exaggeration_factor: float
 
     @property
     def title(self) -> str:

@@ -22,7 +22,8 @@ class Field:
     """One real field of an example.
 
     Attributes:
-      feature: `lensed`, `unlensed`, `kappa` or `unlensed_E`: the maps it is measured on.
+      feature: `lensed`, `unlensed`, `kappa`, `unlensed_E` or `foregrounds`: the maps it is
+        measured on.
       component: T, Q, U, E, B or κ.
     """
 
@@ -67,6 +68,7 @@ class Spectrum:
 
 KAPPA = Field("kappa", "κ")
 LABEL_E = Field("unlensed_E", "E")
+FOREGROUNDS = Field("foregrounds", "T")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -109,7 +111,8 @@ class Observables:
         """Every channel of every map."""
         config = self.config
         maps = [Field(name, c) for name in ("lensed", "unlensed") for c in config.channels]
-        return (*maps, KAPPA, *((LABEL_E,) if config.unlensed_E else ()))
+        labels = (LABEL_E,) if config.unlensed_E else ()
+        return (*maps, KAPPA, *labels, *((FOREGROUNDS,) if config.foregrounds else ()))
 
     def is_one_sky(self, spectrum: Spectrum) -> bool:
         """Says whether a spectrum is that of the one unlensed sky which all examples have."""
@@ -154,6 +157,12 @@ class Observables:
             found.append(Spectrum(LABEL_E, LABEL_E))
             found.append(Spectrum(LABEL_E, unlensed["E"]))
             found.append(Spectrum(LABEL_E, KAPPA))
+        if config.kappa is not None and config.kappa.correlated:
+            found += [Spectrum(field, KAPPA) for field in unlensed.values()]
+        if config.foregrounds is not None:
+            found.append(Spectrum(FOREGROUNDS, FOREGROUNDS))
+            found.append(Spectrum(FOREGROUNDS, KAPPA))
+            found.append(Spectrum(FOREGROUNDS, lensed["T"]))
         if self.nyquist_lines is not None:
             found += [Spectrum(field, field, nyquist=True) for field in self.channels]
         return tuple(found)

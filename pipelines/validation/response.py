@@ -23,7 +23,7 @@ from lensing_tfds.sky import instrument, polarization
 from lensing_tfds.sky.binning import Bins
 from lensing_tfds.sky.spectra import PowerSpectra
 from pipelines.validation.bins import compact
-from pipelines.validation.observables import KAPPA, Field
+from pipelines.validation.observables import FOREGROUNDS, KAPPA, Field
 
 TOLERANCE = 0.05
 """Of the response, around 1: what the estimator leaves out of it changes it by a per cent or so.
@@ -125,6 +125,8 @@ class Responses:
         fields = {}
         for channel in self.config.channels:
             image = maps[Field("lensed", channel)]
+            if channel == "T" and FOREGROUNDS in maps and is_periodic(self.config):
+                image = image - maps[FOREGROUNDS]  # which bias the estimate, and are known
             fields[channel] = sky.to_modes(image if of_lensed is None else image * of_lensed)[None]
         if "Q" in fields:
             fields["E"], fields["B"] = polarization.to_eb(fields["Q"], fields["U"], sky)

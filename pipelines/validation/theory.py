@@ -28,12 +28,25 @@ from numpy.typing import NDArray
 
 from lensing_tfds.cosmology import kappa_power
 from lensing_tfds.realism import follows_camb, is_periodic
-from lensing_tfds.sky import instrument, polarization, spectra
+from lensing_tfds.sky import (
+    foreground_spectra,
+    instrument,
+    kappa_correlations,
+    polarization,
+    spectra,
+)
 from lensing_tfds.sky.flat_sky import FlatSky
 from lensing_tfds.sky.spectra import PowerSpectra
 from pipelines.validation import lensed_box
 from pipelines.validation.finite_box import in_box
-from pipelines.validation.observables import Field, Observables, Spectrum
+from pipelines.validation.observables import (
+    FOREGROUNDS,
+    KAPPA,
+    Field,
+    Observables,
+    Spectrum,
+)
+from pipelines.validation.skewness import third_moment
 
 Plane = NDArray[np.float64]
 """Half plane of a power, shape (npix, npix // 2 + 1)."""
@@ -51,6 +64,11 @@ _ERROR = 1e-4
 _CAMB_ERROR = dict.fromkeys(("TT", "EE", "TE", "QQ", "UU"), 5e-4) | {"BB": 4e-3}
 """The same of CAMB's on larger grids: what the sphere differs from a plane; that of TE is relative
 to sqrt(TT EE)."""
+
+_SKEWED_ERROR = {"TT": 0.02, "EE": 0.05, "BB": 0.1, "TE": 0.02, "QQ": 0.05, "UU": 0.05}
+"""The same of what a κ that is not Gaussian changes, per unit of its skewness: its bispectrum
+changes EE and BB by 0.3 % (Lewis & Pratten 2016, arXiv:1608.01263), with a skewness of 0.05 to
+0.08."""
 
 _PAIRS = {"T": ("TT",), "QU": ("QQ", "UU", "QU"), "TQU": ("TT", "QQ", "UU", "QU", "QT", "TU")}
 
@@ -141,7 +159,29 @@ class Theory:
         """Returns what theory leaves open of the lensed power of two components, relative to it."""
         if pair not in _CAMB_ERROR:
             return 0.0
-        return _ERROR if self.is_exact else _CAMB_ERROR[pair]
+        error = _ERROR if self.is_exact else _CAMB_ERROR[pair]
+        return math.hypot(error, _SKEWED_ERROR.get(pair, 0.0) * self._skewness)
+
+    def mean(self, field: Field) -> float:
+        """Returns the expected mean of a map's pixels.
+
+        Of the lensed T it is 2 ⟨Tκ⟩: as ⟨∇(T ∇φ)⟩ is zero, ⟨∇T ∇φ⟩ = −⟨T ∇²φ⟩.
+        """
+        unlensed = Field("unlensed", field.component)
+        if field != Field("lensed", "T") or (cross := self._kappa_cross(unlensed)) is None:
+            return 0.0
+        total = float(2 * np.sum(cross * self._box.mode_counts) / self._box.area)
+        return total * float(np.mean(self._window("lensed")))
+
+    @property
+    def _skewness(self) -> float:
+        return 0.0 if self.config.kappa is None else self.config.kappa.skewness
+
+    @functools.cache  # noqa: B019  # a theory lives as long as its use
+    def third_moment(self, field: Field) -> float:
+        """Returns the mean cube of the pixels of κ or the foregrounds; zero of Gaussian fields."""
+        is_skewed = (field == KAPPA and self._skewness > 0) or field == FOREGROUNDS
+        return third_moment(field.feature, self.config, self._table) if is_skewed else 0.0
 
     def variance(self, field: Field) -> float:
         """Returns the expected variance of a map's pixels, the mean over the patch."""
@@ -208,6 +248,8 @@ class Theory:
         if features == {"kappa"}:
             return kappa_power(self.config, self._table, self._box.ell)
         lensed = features == {"lensed"}
+        if "kappa" in features or "foregrounds" in features:
+            return self._cross(*((first, second) if second == KAPPA else (second, first)))
         if not lensed and not features <= {"unlensed", "unlensed_E"}:
             return None
         pair = "".join(sorted(first.component + second.component))
@@ -215,6 +257,45 @@ class Theory:
         power = (self._lensed[pair] if lensed else self._unlensed(pair)) * beam**2
         if lensed and first == second:
             power += self._noise(first.component)
+        if lensed and pair == "TT" and self.config.foregrounds is not None:
+            power = power + self._foregrounds() * beam**2
+        return power
+
+    def _cross(self, first: Field, second: Field) -> Plane | None:
+        """Power of a field and κ, or of a field and the foregrounds."""
+        beam = instrument.beam(self._box.ell, self.config.beam_arcmin)
+        if second == KAPPA:
+            power = self._kappa_cross(first)
+            return None if power is None else power * beam
+        if {first.component, second.component} != {"T"} or self.config.foregrounds is None:
+            return None
+        if "unlensed" in (first.feature, second.feature):
+            return None
+        return self._foregrounds() * beam**2
+
+    def _foregrounds(self) -> Plane:
+        assert self.config.foregrounds is not None
+        return foreground_spectra.total(self.config.foregrounds.amplitudes, self._box.ell)
+
+    def _kappa_cross(self, field: Field) -> Plane | None:
+        """Power of a field and κ on the box, before the beam.
+
+        Lensing changes that of the unlensed T and E, of degrees, by less than any test sees.
+        """
+        config, ell = self.config, self._box.ell
+        power: Plane | None = None
+        if config.kappa is not None and config.kappa.correlated and field.feature != "foregrounds":
+            tables, factor = kappa_correlations.fiducial(), config.kappa_exaggeration_factor
+            lmax = min(filter(None, (config.T_lmax, config.kappa_lmax)), default=None)
+            of_t, of_e = (factor * self._at(c_ell, self._box, lmax) for c_ell in tables)
+            cosine, sine = polarization.angles(self._box)
+            power = {"T": of_t, "E": of_e, "Q": of_e * cosine, "U": of_e * sine}[field.component]
+        has_foregrounds = field.feature == "foregrounds" or field == Field("lensed", "T")
+        if has_foregrounds and config.foregrounds is not None:
+            kappa = kappa_power(config, self._table, ell)
+            amplitudes = config.foregrounds.amplitudes
+            cross = foreground_spectra.total_kappa_cross(amplitudes, ell, kappa)
+            power = cross if power is None else power + cross
         return power
 
     def _unlensed(self, pair: str) -> Plane:

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from lensing_tfds import LensingConfig, simulate
+from lensing_tfds.config_fields.foregrounds import Foregrounds
+from lensing_tfds.config_fields.kappa_distribution import KappaDistribution
 from lensing_tfds.configs import SPLITS
 from lensing_tfds.cosmology import spectra_of
 from lensing_tfds.records import tfrecord
@@ -27,6 +29,26 @@ CONFIGS = {
     ),
     "own": LensingConfig("own", **GRID, noise_uK_arcmin=1.0, T_lmax=2000),
     "one-sky": LensingConfig("one-sky", **GRID, fixed_unlensed=True),
+    "foregrounds": LensingConfig(
+        "foregrounds", **SURVEY, noise_uK_arcmin=1.0, foregrounds=Foregrounds()
+    ),
+    "skewed": LensingConfig(
+        "skewed",
+        **SURVEY,
+        noise_uK_arcmin=1.0,
+        stokes="TQU",
+        unlensed_E=True,
+        kappa=KappaDistribution(skewness=0.3, correlated=True),
+    ),
+    "wide": LensingConfig(
+        "wide",
+        npix=32,
+        lx=60.0,
+        kappa_lmax=100,
+        noise_uK_arcmin=1.0,
+        num_examples=COUNTS,
+        kappa=KappaDistribution(correlated=True),
+    ),
     "odd": LensingConfig("odd", **SURVEY | {"npix": 63, "lx": 63 * 4 / 60}),
 }
 """A config of each kind."""

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from lensing_tfds import LensingError, simulate
+from lensing_tfds.config_fields.kappa_distribution import KappaDistribution
 from lensing_tfds.configs import SPLITS
 from pipelines.validation import completeness
 from pipelines.validation.statistics import ADDRESS, Statistics
@@ -31,7 +32,7 @@ def test_a_right_dataset_passes(name, simulated, judged):
     assert ("lensed TT" in tested) == ("T" in CONFIGS[name].stokes and name != "one-sky")
     # Lensed on its own pixels: not CAMB's spectra, and said so.
     numbers = dict(verdict.numbers)
-    assert ("lensed spectra" in numbers) == (name in ("own", "one-sky"))
+    assert ("lensed spectra" in numbers) == (name in ("own", "one-sky", "wide"))
     if name == "own":
         assert "oversampling 1" in numbers["lensed spectra"]
         assert "from CAMB's, mean over bins" in numbers["lensed TT"]
@@ -118,6 +119,69 @@ def test_a_field_that_is_not_gaussian(altered, judged):
 
     found = words(judged(CONFIGS["T"], altered("T", "kappa", skewed)))
     assert any(text.startswith("the skewness of κ is ") for text in found)
+
+
+def test_foregrounds_three_per_cent_strong(altered, judged):
+    found = words(
+        judged(CONFIGS["foregrounds"], altered("foregrounds", "foregrounds", lambda f: 1.03 * f))
+    )
+    (text,) = [text for text in found if text.startswith("foregrounds TT: ")]
+    assert "above theory" in text
+
+
+def test_foregrounds_of_the_other_sign(altered, judged):
+    """Their power is right, their correlation with κ and with the lensed map is not."""
+    found = words(
+        judged(CONFIGS["foregrounds"], altered("foregrounds", "foregrounds", lambda f: -f))
+    )
+    for name in ("foregrounds T × κ: ", "foregrounds T × lensed T: "):
+        assert any(text.startswith(name) for text in found)
+    assert not any(text.startswith("foregrounds TT") for text in found)
+
+
+def test_foregrounds_that_are_gaussian(altered, judged):
+    """Random phases: the power of each map stays."""
+    sky, rng = CONFIGS["foregrounds"].sky, np.random.default_rng(6)
+
+    def scrambled(maps):
+        modes = sky.to_modes(maps[..., 0].astype(np.float64))
+        white = sky.to_modes(rng.standard_normal(maps[..., 0].shape))
+        return sky.to_map(np.abs(modes) * white / np.abs(white))[..., None]
+
+    found = words(judged(CONFIGS["foregrounds"], altered("foregrounds", "foregrounds", scrambled)))
+    assert any(text.startswith("the skewness of foregrounds T is ") for text in found)
+    assert not any(text.startswith("foregrounds TT: ") for text in found)
+
+
+def test_foregrounds_that_are_not_in_the_map(simulated, judged):
+    """Those of an amplitude of 1, said to be: the map has none."""
+    plain = dataclasses.replace(CONFIGS["foregrounds"], foregrounds=None)
+    examples = {
+        split: maps | {"lensed": simulate(plain, split, range(COUNTS[split]))["lensed"]}
+        for split, maps in simulated("foregrounds").items()
+    }
+    found = words(judged(CONFIGS["foregrounds"], examples))
+    assert any(text.startswith("foregrounds T × lensed T: ") for text in found)
+    assert any(text.startswith("lensed TT: ") and "below theory" in text for text in found)
+
+
+def test_a_kappa_that_is_gaussian_and_should_not_be(judged):
+    config = CONFIGS["skewed"]
+    gaussian = dataclasses.replace(config, kappa=KappaDistribution(correlated=True))
+    examples = {split: simulate(gaussian, split, range(COUNTS[split])) for split in SPLITS}
+    found = words(judged(config, examples))
+    (text,) = found
+    assert text.startswith("the skewness of κ is ") and "should be 0.4" in text
+
+
+def test_a_skewed_kappa_of_other_power(altered, judged):
+    found = words(judged(CONFIGS["skewed"], altered("skewed", "kappa", lambda maps: 1.03 * maps)))
+    assert any(text.startswith("κκ: ") and "above theory" in text for text in found)
+
+
+def test_a_correlation_with_kappa_of_the_other_sign(altered, judged):
+    found = words(judged(CONFIGS["wide"], altered("wide", "unlensed", lambda maps: -maps)))
+    assert any(text.startswith("unlensed T × κ: the correlation is -0.") for text in found)
 
 
 def test_the_same_example_twice_in_a_split_and_across_splits(simulated, judged):

@@ -1,0 +1,61 @@
+"""Random numbers -> the modes of κ, as a config has it: Gaussian or lognormal."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lensing_tfds.configs import LensingConfig
+from lensing_tfds.cosmology import kappa_power
+from lensing_tfds.sky import lognormal_fields
+from lensing_tfds.sky.gaussian_fields import GaussianField
+from lensing_tfds.sky.spectra import PowerSpectra
+
+
+class KappaField:
+    """Makes κ on the internal grid.
+
+    κ is made of a Gaussian field, its seed, with which other fields are correlated. A Gaussian κ
+    is its own seed.
+
+    Args:
+      config: the version.
+      table: the spectra.
+
+    Attributes:
+      seed_power: ⟨|a_l|²⟩ of the seed, half plane.
+      scale: of the lognormal field; infinite where κ is Gaussian.
+      size: how many normal numbers make one seed.
+
+    Raises:
+      LensingError: no lognormal field has the skewness with the spectrum.
+    """
+
+    def __init__(self, config: LensingConfig, table: PowerSpectra):
+        self._sky = config.internal
+        self._cut: NDArray[np.bool_] | None = None
+        self._lognormal = None
+        if config.kappa is not None:
+            self._lognormal = config.kappa.lognormal(config, table.kappa)
+        self.seed_power = kappa_power(config, table, self._sky.ell) / self._sky.area
+        self.scale = np.inf
+        if self._lognormal is not None:
+            self.seed_power, self.scale = self._lognormal.gaussian, self._lognormal.scale
+            if config.kappa_lmax is not None:
+                self._cut = self._sky.ell > config.kappa_lmax
+        self._seed = GaussianField(self.seed_power)
+        self.size = self._seed.size
+
+    def seed(self, normals: NDArray[np.float32]) -> NDArray[np.complex64]:
+        """Returns the seed's modes, in the memory of the numbers."""
+        return self._seed.modes(normals)
+
+    def kappa(self, seed: NDArray[np.complex64]) -> NDArray[np.complex64]:
+        """Returns the modes of κ, which has no mean: the seed itself where κ is Gaussian."""
+        if self._lognormal is None:
+            return seed
+        scale, variance = self._lognormal.scale, self._lognormal.variance
+        maps = lognormal_fields.exponentiate(self._sky.to_map(seed), scale, variance)
+        modes = self._sky.to_modes(maps)
+        modes[:, 0, 0] = 0
+        if self._cut is not None:
+            modes[:, self._cut] = 0
+        return np.asarray(modes, np.complex64)
