@@ -30,6 +30,7 @@ from lensing_tfds.sky.binning import Bins
 _ARROWS = 12  # pixels between two
 _LARGE_SCALES = 1000  # κ below this multipole is shown: most of its variance is far above
 _POLARIZATION = 12.0  # µK, the colours' end, of E; B is ten times weaker
+_ROOM = 100.0  # by which the spectra' axis goes on below, for the legend
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -88,7 +89,9 @@ def lensing_figure(config: LensingConfig, skies: int) -> Figure:
                 axes[1, 2].loglog(bands.ell, scaled, line, color=colour, label=label)
     axes[1, 2].set(xlabel="multipole l", title="l(l+1) C_l / 2π, through the beam, µK²")
     axes[1, 2].set_box_aspect(1)
-    style.legend(axes[1, 2], fontsize=8, loc="lower left")
+    low, high = axes[1, 2].get_ylim()
+    axes[1, 2].set_ylim(low / _ROOM, high)
+    style.legend(axes[1, 2], fontsize=8, loc="lower left", ncols=2)
     return figure
 
 

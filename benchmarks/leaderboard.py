@@ -52,8 +52,8 @@ the maps. [How to add a line](benchmark.md#how-to-add-a-line).
 0.630(1) is 0.630 ± 0.001, a standard error from a bootstrap over test examples. Lines of fewer
 examples than the test split has are of its first ones: they scatter together with others of the
 same examples, and less together with those of all. {dash} was not submitted, or is not defined.
-Networks of this package that were trained for some minutes are in [Results](results.md); the
-`iterated` network is the line of the iterated estimator.
+This package's own networks were trained for a few minutes of a core; [Results](results.md) has
+more of them, and its `iterated` network is the iterated estimator here.
 """
 
 
@@ -285,7 +285,7 @@ def _interval_score(frozen: Protocol, line: Submission, band: NamedBand) -> str:
 
 def _signed(measured: Measured | None) -> str:
     text = _short(measured)
-    return text if text.startswith(("-", _UNKNOWN)) else f"+{text}"
+    return text.replace("-", "−") if text.startswith(("-", _UNKNOWN)) else f"+{text}"
 
 
 def _short(measured: Measured | None) -> str:

@@ -1,6 +1,7 @@
-"""Submissions of this package's own estimators, for the benchmark's leaderboard.
+"""Submissions of this package's own estimators and networks, for the benchmark's leaderboard.
 
     python -m benchmarks.reference_submissions --versions v11 v12 --output docs/submissions
+    python -m benchmarks.reference_submissions --runs runs/v11-unrolled --output docs/submissions
 
 Each is judged as another group's would be, by the protocol of docs/benchmark.md; intervals are
 measured on validation examples, as a run's are. The iterated estimator on v9 and v10, and the
@@ -33,6 +34,7 @@ from lensing_tfds.configs import KAPPA, LENSED
 from lensing_tfds.records.datasets import absolute_data_dir
 from lensing_tfds.records.storage import make_folder
 from lensing_tfds.versions import VERSIONS
+from trainer.runs.run import Run, load_run
 
 _MEASURED = 200  # validation examples of which the errors of intervals are measured
 
@@ -170,19 +172,47 @@ def submit(name: str, dataset: Dataset, folder: Path, max_examples: int | None) 
     return scoring.write(scoring.score(subject, description, None, max_examples), folder)
 
 
+def submit_run(workdir: str, folder: Path, max_examples: int | None) -> Path:
+    """Judges a trained network, and writes its submission, as `submit` does."""
+    run = load_run(workdir)
+    scored = scoring.score(run, description_of(run), None, max_examples)
+    return scoring.write(scored, folder)
+
+
+def description_of(run: Run) -> Description:
+    """Says of a run what it was trained on, and for how long."""
+    config, history = run.config, run.history
+    number = config.max_examples or run.lensing.num_examples["train"]
+    pool = "fresh skies" if config.fresh else f"the {number:,} training examples"
+    epochs = int(history["epoch"].max())
+    length = f"{epochs} passes through {pool}"
+    if run.plan is not None:
+        steps = epochs * run.plan.steps_per_epoch
+        length = f"{steps:,} steps of {config.batch_size} of {pool}"
+    minutes = float(np.nansum(history["seconds"])) / 60
+    return Description(
+        f"{run.name} network", _OURS, None, None, f"{length}, in {minutes:.0f} minutes"
+    )
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Writes the submissions that are asked for."""
     parser = CommandParser("benchmarks.reference_submissions", str(main.__doc__))
-    parser.add_argument("--versions", nargs="+", required=True, choices=[*protocol().splits])
+    parser.add_argument("--versions", nargs="+", default=[], choices=[*protocol().splits])
     parser.add_argument(
         "--estimators", nargs="+", choices=[*ESTIMATORS], default=["zero", "quadratic", "iterated"]
     )
+    parser.add_argument("--runs", nargs="+", default=[], help="folders of trained networks")
     parser.add_shared("--data_dir")
     parser.add_shared("--max_examples", otherwise="all")
     parser.add_shared("--output", type=Path, default=Path("docs/submissions"))
     flags = parser.parse_args(argv)
+    if not flags.versions and not flags.runs:
+        parser.error("give --versions or --runs")
     with command(flags.verbose, extra="trainer"):
         make_folder(flags.output)
+        for workdir in flags.runs:
+            print(submit_run(workdir, flags.output, flags.max_examples), flush=True)
         for version in flags.versions:
             data_dir = absolute_data_dir(flags.data_dir)
             dataset = Dataset.open(VERSIONS[version], data_dir, None, "the version")

@@ -49,8 +49,8 @@ def score(
       max_examples: judge the first ones only; None judges all.
 
     Raises:
-      LensingError: its maps are recognised as a mistake, or its dataset is not the protocol's; or
-        whatever `judge` raises.
+      LensingError: its maps are recognised as a mistake, or change meanwhile; its dataset is not
+        the protocol's; or whatever `judge` raises.
     """
     frozen = protocol()
     if split not in (None, frozen.split):
@@ -61,6 +61,7 @@ def score(
     expected.refuse_other_bands(dataset.ensemble.bands.edges)
     number = number_of_examples(subject, frozen.split, max_examples)
     estimator = subject.estimator(frozen.split, number)
+    before = subject.fingerprint
     others = _on_other_skies(frozen, subject, estimator, number)
     _refuse_unfit(subject, estimator, expected, number)
     if not subject.estimates_any_map:
@@ -72,13 +73,19 @@ def score(
     scored = None
     if others is not None:
         scored = scores_of_kinds(others, few, np.random.default_rng(0), frozen.split)
+    b_modes_left = _b_modes_left(subject, evaluation, min(number, NUM_DELENSED))
+    # Maps are read again for each of these; a run's network is in memory.
+    if not subject.estimates_any_map and subject.fingerprint != before:
+        raise LensingError(
+            f"{subject.workdir}: the maps changed while they were judged: judge again"
+        )
     return Submission(
         protocol_version=frozen.version,
         dataset_version=frozen.dataset_version,
         description=description,
         named_bands=_named_bands(frozen, evaluation.skill),
         other_skies=scored,
-        b_modes_left=_b_modes_left(subject, evaluation, min(number, NUM_DELENSED)),
+        b_modes_left=b_modes_left,
         metrics=Metrics.of(dataset.name, description.name, evaluation),
     )
 

@@ -17,6 +17,14 @@ def test_lensing_moves_power_to_small_scales_and_makes_b():
     # Without noise, which would be hundreds of times more at the last band.
     assert 1.05 < lines["TT, lensed"][-1] / lines["TT, unlensed"][-1] < 100
     assert np.all(lines["BB, lensed"] < lines["EE, lensed"])
+    figure.draw_without_rendering()
+    legend = figure.axes[5].get_legend().get_window_extent()
+    for line in figure.axes[5].get_lines():
+        assert (
+            not line.get_transform()
+            .transform_path(line.get_path())
+            .intersects_bbox(legend, filled=False)
+        )
 
 
 def test_the_iterated_estimator_is_above_the_quadratic_one():

@@ -13,11 +13,22 @@ from estimators.benchmark.other_skies import write_maps
 from estimators.benchmark.protocol import protocol
 from estimators.benchmark.submission_reading import read_submission
 from estimators.ensemble import SkyEnsemble
+from estimators.judge import judge
 from estimators.predictions import Predictions
 from estimators.uncertainty import measured_uncertainty
+from lensing_tfds.configs import DATASET_VERSION
 from lensing_tfds.records.locks import alone_in
+from lensing_tfds.task import Task
 from tests.estimators.benchmark import estimates
+from tests.trainer.tasks import statistics
 from trainer.evaluate import main
+from trainer.networks import families
+from trainer.networks.scaling import Scaling
+from trainer.runs.checkpoints import BEST, Record, save
+from trainer.runs.history import COLUMNS, row_of
+from trainer.runs.run import Run, load_run
+from trainer.runs.run_config import RunConfig, write_config
+from trainer.settings.config import resolve
 
 DESCRIPTION = {
     "name": "theirs",
@@ -181,6 +192,50 @@ def test_two_judges_at_once_do_not_write_one_folder(folder, capsys):
     assert f"another process is judging a submission in {folder} (process {os.getpid()}" in line
     main(flags_of(folder))
     assert not list(folder.glob(".*"))
+
+
+def test_maps_that_change_while_they_are_judged_are_not_scored(folder, capsys, monkeypatch):
+    def judging(subject, *arguments, **options):
+        evaluation = judge(subject, *arguments, **options)
+        np.save(folder / "kappa.npy", estimates.unbiased())
+        return evaluation
+
+    monkeypatch.setattr("estimators.benchmark.scoring.judge", judging)
+    assert f"{folder}: the maps changed while they were judged" in error_line(capsys, folder)
+
+
+@pytest.fixture(name="run")
+def run_fixture(tmp_path, monkeypatch):
+    """A run on v11 of the least network, with its first weights."""
+    workdir = tmp_path / "run"
+    workdir.mkdir()
+    task = Task(estimates.CONFIG, DATASET_VERSION)
+    settings = resolve("lensing/v11", "/data", estimates.CONFIG, model="1x2-3", epochs=1)
+    config = RunConfig(settings, estimates.CONFIG, DATASET_VERSION)
+    write_config(workdir, config)
+    scaling = Scaling((0.0, 0.0), (4.0, 4.0), (0.0,), (0.1,))
+    model = families.build("1x2-3", task, statistics(task, scaling), seed=0)
+    row = row_of(1, dict.fromkeys(COLUMNS, 0.5))
+    save(model, workdir / BEST, Record(config.to_json(), (row,)))
+    monkeypatch.setattr(Run, "dataset", Predictions.dataset)
+    return workdir
+
+
+def test_a_network_is_submitted_as_maps_are(run, folder, capsys):
+    flags = ["--workdir", str(run), "--submission", "--max_examples", "8"]
+    with pytest.raises(SystemExit):
+        main(flags)
+    assert f"{run} has no submission.json that says whose" in capsys.readouterr().err
+    description = DESCRIPTION | {"name": "least network"}
+    (run / "submission.json").write_text(json.dumps(description))
+    main(flags)
+    found = read_submission(run / "v11-least-network.json")
+    assert sorted(found.metrics.fingerprint) == ["best.keras"]
+    assert found.other_skies.num_examples == found.b_modes_left.num_examples == 8
+    # The same numbers as of the same maps from files.
+    estimate = load_run(run).predict(estimates.examples()["lensed"])[..., 0]
+    rho = np.corrcoef(estimate[:8].ravel(), estimates.kappa()[:8].ravel())[0, 1]
+    assert float(found.metrics.measured["map_correlation"].value) == pytest.approx(rho, abs=1e-5)
 
 
 def test_maps_of_one_kind_of_other_skies_alone_are_refused(folder, capsys):
