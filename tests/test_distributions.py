@@ -12,6 +12,8 @@ import pytest
 
 import lensing_tfds
 from tests.distributions import ROOT, built
+from tests.installs.extras import EXTRAS, NOT_HERE
+from tests.test_commands import COMMANDS
 
 PACKAGES = ("lensing_tfds", "estimators", "trainer", "pipelines", "tuning")
 DATA = {
@@ -80,3 +82,15 @@ def test_no_extra_for_users_asks_for_what_has_no_wheel():
     asking = {name for name, text in extras.items() if "pymaster" in text or "namaster" in text}
     assert asking == {"namaster", "test"}
     assert "pymaster" not in setup["options"]["install_requires"]
+
+
+def test_every_command_is_run_by_the_extra_that_it_asks_for():
+    run = {extra: {c[2] for c in commands if c[1] == "-m"} for extra, commands in EXTRAS.items()}
+    for module, (extra, _) in COMMANDS.items():
+        assert module in run[extra]
+
+
+def test_every_extra_is_here_or_it_is_said_why_not():
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    assert EXTRAS.keys() | NOT_HERE.keys() == {"", *setup["options.extras_require"]}
