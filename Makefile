@@ -50,7 +50,8 @@ test-torch: $(VENV)-torch/.installed  ## the same on PyTorch, which this install
 
 test-backends: $(STAMP)  ## run the networks on JAX and PyTorch, which this installs (5 GB)
 	PIP_CONSTRAINT=requirements.lock $(RUN) -m pip install -q --disable-pip-version-check torch
-	$(RUN) -m pytest tests/backends $(TEST_FLAGS)
+	$(RUN) -m pytest tests/backends tests/lensing_tfds/test_frameworks.py $(TEST_FLAGS)
+	$(RUN) -m pytest tests/test_pages.py -k frameworks
 	$(RUN) -m pytest tests/notebooks -k own_network
 
 test-engines: $(STAMP)  ## run the builds on Beam, Dask and, with Java and Maven, Flink

@@ -8,6 +8,7 @@
 
     versions    `VERSIONS`: each a `LensingConfig`, as one's own
     maps        `simulate`: a version's examples; `lens`: maps of one's own, lensed
+    sources     `StoredSource`, `SimulatedSource`: examples by their place, for PyTorch and Grain
     datasets    `lensing_tfds.records.datasets.open_built` and `.reading.evaluation_batches` read
                 what `tfds build` wrote, without TFDS
     errors      `LensingError`: bad input, in one line
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from lensing_tfds.errors import LensingError
     from lensing_tfds.own_maps import lens
     from lensing_tfds.simulation import simulate
+    from lensing_tfds.sources import SimulatedSource, StoredSource
     from lensing_tfds.versions import VERSIONS
 
 __version__ = "0.1.0"
@@ -36,6 +38,8 @@ __version__ = "0.1.0"
 __all__ = [
     "LensingConfig",
     "LensingError",
+    "SimulatedSource",
+    "StoredSource",
     "VERSIONS",
     "lens",
     "simulate",
@@ -46,6 +50,8 @@ __getattr__, __dir__ = imported_when_used(
     {
         "LensingConfig": "configs",
         "LensingError": "errors",
+        "SimulatedSource": "sources",
+        "StoredSource": "sources",
         "VERSIONS": "versions",
         "lens": "own_maps",
         "simulate": "simulation",

@@ -6,7 +6,7 @@ The file names every shard with its SHA-256, and for each split a record set: in
 their shapes, units and meaning. Uses and limits come from the dataset's card. It follows Croissant
 1.1 and its vocabulary for responsible AI, and is written only if mlcroissant finds no error in it.
 
-mlcroissant has no reader of TFRecord files: it loads the records of
+mlcroissant has no reader of TFRecord or ArrayRecord files: it loads the records of
 `python -m pipelines.export --format parquet`, which come with a `croissant.json` of their own.
 """
 

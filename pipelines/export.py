@@ -1,4 +1,4 @@
-"""Writes a built dataset in another format: NumPy, FITS or Parquet.
+"""Writes a built dataset in another format: NumPy, FITS, Parquet or ArrayRecord.
 
     python -m pipelines.export --dataset lensing/v11 --format parquet --output v11_parquet
 
@@ -33,7 +33,8 @@ CONTENT = "export.json"
 
 _SEAL = ".sha256"  # what the name of a file's checksum ends in
 
-_FORMATS = ("npz", "fits", "parquet")  # as of export_formats.WRITERS, which is slow to import
+# As of export_formats.WRITERS, which is slow to import.
+_FORMATS = ("npz", "fits", "parquet", "array_record")
 
 
 def export(stored: StoredDataset, form: str, folder: Path, splits: Sequence[str]) -> int:
@@ -41,7 +42,7 @@ def export(stored: StoredDataset, form: str, folder: Path, splits: Sequence[str]
 
     Args:
       stored: the dataset.
-      form: "npz", "fits" or "parquet".
+      form: "npz", "fits", "parquet" or "array_record".
       folder: to write to.
       splits: which.
 
@@ -150,7 +151,7 @@ def _write(stored: StoredDataset, spec: ShardSpec, form: str, path: Path) -> Non
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Writes a built dataset as files of NumPy, FITS or Parquet; goes on where it was stopped."""
+    """Writes a built dataset as NumPy, FITS, Parquet or ArrayRecord files; goes on if stopped."""
     parser = CommandParser("pipelines.export", str(main.__doc__))
     parser.add_shared("--dataset", required=True)
     parser.add_argument("--format", required=True, choices=_FORMATS)

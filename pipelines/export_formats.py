@@ -13,6 +13,8 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from lensing_tfds.records import array_record
+
 Writer = Callable[[Path, Mapping[str, NDArray[Any]], Mapping[str, str]], None]
 """A function that writes arrays to a path; the last argument is the maps' units, by name."""
 
@@ -58,9 +60,23 @@ def write_parquet(path: Path, arrays: Mapping[str, NDArray[Any]], units: Mapping
     parquet.write_table(table, path, row_group_size=_ROWS)
 
 
+def write_array_record(
+    path: Path, arrays: Mapping[str, NDArray[Any]], units: Mapping[str, str]
+) -> None:
+    """Writes a record for each example, the one that TFDS has, which has no place for units.
+
+    It is a `tf.train.Example`: maps are raw little-endian float32, in C order.
+    """
+    del units
+    with open(path, "wb") as file:
+        for piece in array_record.stretches([dict(arrays)]):
+            file.write(piece)
+
+
 WRITERS: Mapping[str, Writer] = {
     "npz": write_npz,
     "fits": write_fits,
     "parquet": write_parquet,
+    "array_record": write_array_record,
 }
 """By the name of the format, which is the ending of its files."""

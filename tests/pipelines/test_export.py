@@ -8,6 +8,7 @@ import mlcroissant as mlc
 import numpy as np
 import pytest
 
+from lensing_tfds.records.example_records import decode
 from lensing_tfds.records.locks import alone_in
 from lensing_tfds.records.reading import evaluation_batches
 from lensing_tfds.records.stored_dataset import read_dataset
@@ -70,7 +71,20 @@ def read_parquet(path):
     return arrays
 
 
-READERS = {"npz": read_npz, "fits": read_fits, "parquet": read_parquet}
+def read_array_record(path):
+    module = pytest.importorskip("array_record.python.array_record_module")
+    shapes = dict.fromkeys(("lensed", "unlensed", "kappa"), (16, 16, 1))
+    records = module.ArrayRecordReader(str(path)).read_all()
+    examples = [dict(maps, index=i) for i, maps in (decode(r, shapes) for r in records)]
+    return {name: np.array([example[name] for example in examples]) for name in examples[0]}
+
+
+READERS = {
+    "npz": read_npz,
+    "fits": read_fits,
+    "parquet": read_parquet,
+    "array_record": read_array_record,
+}
 
 
 @pytest.mark.parametrize("form", export._FORMATS)
