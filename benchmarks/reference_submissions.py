@@ -4,8 +4,8 @@
     python -m benchmarks.reference_submissions --runs runs/v11-unrolled --output docs/submissions
 
 Each is judged as another group's would be, by the protocol of docs/benchmark.md; intervals are
-measured on validation examples, as a run's are. The iterated estimator on v9 and v10, and the
-maximum a posteriori (`map`), take seconds an example: judge fewer of them, by --max_examples.
+measured on validation examples, as a run's are. The maximum a posteriori (`map`) takes seconds an
+example: judge fewer of them, by --max_examples.
 """
 
 from __future__ import annotations

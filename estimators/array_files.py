@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import warnings
 import zipfile
 from collections.abc import Iterator
@@ -38,13 +39,20 @@ def read_npy(path: Path) -> NDArray:
     """Maps a .npy file into memory.
 
     Raises:
-      LensingError: it is none, or cannot be read.
+      LensingError: it is none, cannot be read, or goes on after its array.
     """
     with naming(path):
         with open(path, "rb") as file:
             if file.read(len(np.lib.format.MAGIC_PREFIX)) != np.lib.format.MAGIC_PREFIX:
                 raise LensingError(f"cannot read {path}: it is not a .npy file")
-        return np.load(path, mmap_mode="r", allow_pickle=False)
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        further = os.path.getsize(path) - (array.offset + array.nbytes)
+        if further > 0:
+            raise LensingError(
+                f"{path} goes on for {further:,} bytes after its array of shape {array.shape}: "
+                "write one array, by one np.save"
+            )
+        return array
 
 
 def named_array(path: Path, names: tuple[str, ...]) -> NDArray:

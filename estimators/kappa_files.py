@@ -21,7 +21,7 @@ from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
 
 _INDEX_HDU = "INDEX"
-_LARGEST = float(np.finfo(np.float32).max)
+_LARGEST = np.float64(np.finfo(np.float32).max)  # a number of NumPy's: half precision has none such
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

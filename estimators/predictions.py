@@ -20,6 +20,7 @@ from lensing_tfds import strict_json
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records.datasets import absolute_data_dir, find_config
+from lensing_tfds.records.storage import is_remote
 
 UNCERTAINTY = "uncertainty.json"
 """The file in which another group says how large its maps' errors are: `Uncertainty.to_json`."""
@@ -129,6 +130,8 @@ def open_predictions(
       LensingError: there are no predictions, they are not in the format or not what their
         description says, their dataset is not known, or they are of another one.
     """
+    if is_remote(str(folder)):
+        raise LensingError(f"{folder}: predictions are read from a disk: copy them there")
     folder = Path(folder)
     maps = open_kappa_maps(folder)
     if not (folder / DESCRIPTION).exists():

@@ -191,3 +191,18 @@ def test_an_example_that_is_twice_in_one_file_is_named(tmp_path, kappa):
     write_npy(tmp_path, kappa, [3, 1, 3])
     with pytest.raises(LensingError, match=r"example 3 more than once: in kappa.npy itself$"):
         open_kappa_maps(tmp_path)
+
+
+@pytest.mark.filterwarnings("error")
+def test_maps_of_half_precision_are_read(tmp_path, kappa):
+    write_npy(tmp_path, kappa, [*range(20)], dtype=np.float16)
+    found = open_kappa_maps(tmp_path).estimate(np.arange(20))[..., 0]
+    np.testing.assert_array_equal(found, kappa.astype(np.float16))
+
+
+@pytest.mark.parametrize("name", ["kappa-a.npy", "index-a.npy"])
+def test_arrays_after_the_first_one_are_not_left_out_in_silence(folder, kappa, name):
+    with open(folder / name, "ab") as file:
+        np.save(file, kappa)  # as of somebody who adds batch after batch
+    with pytest.raises(LensingError, match=f"{name} goes on for .* bytes after its array of shape"):
+        open_kappa_maps(folder)

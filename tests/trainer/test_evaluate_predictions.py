@@ -218,6 +218,12 @@ def test_a_run_has_its_own_dataset(trained, capsys):
     assert "--dataset is for --predictions" in capsys.readouterr().err
 
 
+def test_a_bucket_is_not_taken_for_a_folder(capsys):
+    with pytest.raises(SystemExit):
+        main(["--predictions", "s3://theirs/maps", "--dataset", "lensing/v8"])
+    assert "s3://theirs/maps: predictions are read from a disk" in capsys.readouterr().err
+
+
 def test_checks_are_for_runs(theirs, data_dir, capsys):
     flags = ("--dataset", "lensing/tiny", "--data_dir", data_dir)
     line = error_line(theirs, capsys, "--checks", *flags)
