@@ -8,6 +8,8 @@ from typing import Any
 
 from lensing_tfds import strict_json
 from lensing_tfds.config_differences import differences
+from lensing_tfds.config_fields.foregrounds import Foregrounds
+from lensing_tfds.config_fields.kappa_distribution import KappaDistribution
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
 
@@ -30,6 +32,13 @@ _SURVEY: dict[str, Any] = {
     "lx": 256 * 2.0 / 60,
     "oversampling": 2,
     "num_examples": {"train": 4_000, "validation": 500, "test": 500},
+}
+
+_V10: dict[str, Any] = {
+    "stokes": "TQU",
+    "beam_arcmin": 1.4,
+    "noise_uK_arcmin": 1.0,
+    "unlensed_E": True,
 }
 
 _VERSION_LIST = (
@@ -77,10 +86,7 @@ _VERSION_LIST = (
     LensingConfig(
         name="v10",
         **_SURVEY,
-        stokes="TQU",
-        beam_arcmin=1.4,
-        noise_uK_arcmin=1.0,
-        unlensed_E=True,
+        **_V10,
         description="Temperature and polarization as CMB-S4's wide survey would see them.",
     ),
     LensingConfig(
@@ -101,6 +107,21 @@ _VERSION_LIST = (
         noise_uK_arcmin=1.0,
         description="Polarization, after the set-up of the published score-based model, without "
         "its mask, 1/f noise and r.",
+    ),
+    LensingConfig(
+        name="v16",
+        **_SURVEY,
+        **_V10,
+        foregrounds=Foregrounds(),
+        description="As v10, with foregrounds at 150 GHz in temperature: what they bias lensing "
+        "by.",
+    ),
+    LensingConfig(
+        name="v17",
+        **_SURVEY,
+        **_V10,
+        kappa=KappaDistribution(skewness=0.046, smoothing_arcmin=10.0, correlated=True),
+        description="As v10, with a κ that is not Gaussian, and correlated with T and E.",
     ),
 )
 

@@ -12,6 +12,8 @@ _OF_VERSION = {
     "v10": ("abazajian2016cmbs4",),
     "v11": ("caldeira2019deepcmb", "guzman2021reconstructing"),
     "v12": ("floss2024denoising",),
+    "v16": ("choi2020atacama", "reichardt2021improved", "planck2013cib", "hill2014detection"),
+    "v17": ("xavier2016improving", "pratten2016impact", "barthelemy2020post"),
 }
 
 _ESCAPES = {"\\&": "&", "``": "“", "''": "”", '\\"o': "ö", "\\v{s}": "š", "\\~{a}": "ã"}

@@ -52,6 +52,8 @@ def test_survey_versions_are_those_of_the_table():
         "v10": ("TQU", 256, 2.0, 1.0, 1.4, 1.0, True),
         "v11": ("QU", 128, 2.34375, 1.171875, 1.0, 1.0, True),
         "v12": ("QU", 256, 2.0, 1.0, 2.0, 1.0, False),
+        "v16": ("TQU", 256, 2.0, 1.0, 1.4, 1.0, True),
+        "v17": ("TQU", 256, 2.0, 1.0, 1.4, 1.0, True),
     }
     for name, row in table.items():
         c = VERSIONS[name]

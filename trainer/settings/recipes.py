@@ -134,6 +134,8 @@ _TRAINED: dict[str, tuple[Recipe, ...]] = {
     "v10": (_UNET_SURVEY, _SURVEY),
     "v11": (_UNET, dataclasses.replace(_SURVEY, model="6x64-9", batch_size=32)),
     "v12": (_UNET_SURVEY, _SURVEY),
+    "v16": (_UNET_SURVEY, _SURVEY),
+    "v17": (_UNET_SURVEY, _SURVEY),
 }
 
 # At the optimum of Gaussian skies but for a percent or two, in minutes, and on v1-v8 above
@@ -153,7 +155,7 @@ def recipe_for(version: str, model: str | None = None, npix: int = 0) -> Recipe:
     """Finds the settings that a version's study used.
 
     Args:
-      version: "v1" ... "v12", or a custom config's name.
+      version: "v1" ... "v17", or a custom config's name.
       model: a network; None for the version's default. One that the study never trained on this
         version is trained like the version's first network of its family; one that is fitted has
         no settings.

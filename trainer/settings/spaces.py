@@ -34,6 +34,8 @@ SPACES: dict[str, Space] = {
     "v10": _SURVEY,
     "v11": dataclasses.replace(_SURVEY, batch_size=Choice((16, 32, 64)), width=Choice((32, 64))),
     "v12": _SURVEY,
+    "v16": _SURVEY,
+    "v17": _SURVEY,
 }
 
 
@@ -41,7 +43,7 @@ def space_for(version: str) -> Space:
     """Finds what a search may try on a version; a custom config gets the widest of one family.
 
     Args:
-      version: "v1" ... "v12", or a custom config's name.
+      version: "v1" ... "v17", or a custom config's name.
     """
     return SPACES.get(version, StackSpace())
 

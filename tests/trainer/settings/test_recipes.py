@@ -12,7 +12,7 @@ from trainer.settings.config import resolve
 from trainer.settings.recipes import RECIPES, Recipe, recipe_for, trained_recipe
 from trainer.settings.spaces import space_for
 
-SURVEYS = ["v9", "v10", "v11", "v12"]
+SURVEYS = ["v9", "v10", "v11", "v12", "v16", "v17"]
 
 
 def test_every_version_has_recipes_each_found_by_its_network():
