@@ -37,12 +37,12 @@ from numpy.typing import NDArray
 
 from estimators.quadratic import kernels
 from estimators.quadratic.convolution import ProductGrid
+from estimators.quadratic.coupling import coupling_of
 from estimators.quadratic.kernels import Kernel, Plane, Term
 from estimators.quadratic.legs import Factors, Filter, Legs, blocks
 from estimators.quadratic.observation import Observation
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
-from lensing_tfds.sky import polarization
 from lensing_tfds.sky.flat_sky import FlatSky
 
 PAIRS = ("TT", "EE", "EB", "TE", "TB")
@@ -98,8 +98,8 @@ class QuadraticEstimator:
         self.grid = ProductGrid(sky, observation.used, observation.wrapped)
         self._ell = _vector(sky)
         self._along = (self._ell[1], -self._ell[0]) if curl else self._ell
-        coupling = _coupling(pair, observation)
         x, y = pair[0], pair[1]
+        coupling = coupling_of(x, y, observation)
         kept = [t for t in coupling if x != y or t.gradient == "left"]
         self.weights = kernels.times(tuple(kept), observation.inverse(x), observation.inverse(y))
         norm = 2 / (sky.area * np.where(sky.ell > 0, sky.ell, np.inf) ** 2)
@@ -221,23 +221,3 @@ class QuadraticEstimator:
 def _vector(sky: FlatSky) -> tuple[Plane, Plane]:
     y, x = np.broadcast_arrays(sky.ly, sky.lx)
     return y, x
-
-
-def _coupling(pair: str, observation: Observation) -> Kernel:
-    """f(l₁, l₂) of the observed fields (Hu & Okamoto 2002, table 1), times b(l₁) b(l₂).
-
-    cos and sin of 2(φ_l₁ − φ_l₂) are expanded into products. The unlensed B is zero.
-    """
-    sky, b = observation.sky, observation.beam
-    cos, sin = polarization.angles(sky)
-    first, second = pair[0], pair[1]
-    spectrum = b * observation.gradient(first, "E" if second == "B" else second)
-    if pair == "TT":
-        return Term(spectrum, b, "left"), Term(b, spectrum, "right")
-    if second == "B":  # sin 2(φ₁ − φ₂) = sin₁ cos₂ − cos₁ sin₂
-        # The sign is in B's leg, so that E's is the one that EE has.
-        return Term(spectrum * sin, b * cos, "left"), Term(spectrum * cos, -b * sin, "left")
-    rotated = Term(spectrum * cos, b * cos, "left"), Term(spectrum * sin, b * sin, "left")
-    if pair == "TE":  # T is not rotated
-        return *rotated, Term(b, spectrum, "right")
-    return *rotated, *kernels.swapped(rotated)

@@ -1,0 +1,7 @@
+"""What the power of quadratic estimates of κ holds beside κ's own: N1, and the sum of all parts.
+
+    n1.n1             N1_L of an estimator, on the patch's own modes
+    pair_sums         the sums that it consists of
+
+NumPy, SciPy and ducc0: no TensorFlow.
+"""
