@@ -5,7 +5,8 @@ To first order in C_φφ (Kesden, Cooray & Kamionkowski 2003, astro-ph/0302536; 
 arXiv:1008.4403), and in this project's normalisation of modes (see `quadratic_estimator`),
 
     N1_L = 1/(area² R_L R'_L) Σ W(l₁, l₂) W'(l₁', l₂') [
-        f_xx'(l₁, −l₁') f_yy'(l₂, −l₂') C_φφ(l₁ − l₁') + f_xy'(l₁, −l₂') f_yx'(l₂, −l₁') C_φφ(l₁ − l₂')]
+        f_xx'(l₁, −l₁') f_yy'(l₂, −l₂') C_φφ(l₁ − l₁')
+        + f_xy'(l₁, −l₂') f_yx'(l₂, −l₁') C_φφ(l₁ − l₂')]
 
 over all modes of the patch with l₁ + l₂ = l₁' + l₂' = L: a sum, not an integral. W, f and R are the
 estimators' own, f with the spectra of lensed gradients, so that what further orders in φ do to the
