@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from estimators.iterated.filtered_template import ByFilteredTemplate
 from estimators.iterated.iterated_estimator import (
     ByTemplate,
     Combination,
@@ -38,12 +39,15 @@ from lensing_tfds.configs import KAPPA, LENSED, LensingConfig
 from lensing_tfds.errors import TooFewExamplesError
 from lensing_tfds.sky import spectra
 from lensing_tfds.sky.binning import Bins
+from lensing_tfds.sky.flat_sky import FlatSky
 from lensing_tfds.sky.spectra import PowerSpectra
 
 Modes = NDArray[np.complexfloating]
 
 Examples = Callable[[], Iterable[Mapping[str, NDArray]]]
 """A function that streams examples with "lensed" and "kappa", from the first on, each time."""
+
+ToFields = Callable[[Mapping[str, NDArray]], Mapping[str, Modes]]
 
 _FEWEST_SKIES = 16
 
@@ -206,11 +210,16 @@ def _each_stage(
     threads: int | None,
 ) -> Iterator[tuple[Stage, float]]:
     sky = config.sky
+    window = None
+    to_fields: ToFields = functools.partial(_fields_of, config)
+    if isinstance(method, ByFilteredTemplate):
+        window, to_fields = method.patch.interior, method.fields
     rings = rings_of(sky)
     steps = [method.features(stage, number) for number, stage in enumerate(stages)]
     combinations = [Combination(stage, sky) for stage in stages]
     few, most = method.counts
-    skies = _Skies(config, examples, memory, block_size(method.grid), most)
+    has_mean = window is not None or realism.has_mean_field(config)
+    skies = _Skies(sky, to_fields, examples, memory, block_size(method.grid), most)
 
     def estimated(part: _Part) -> tuple[list[Modes], Modes]:
         """The features of the last stage, and its estimate."""
@@ -244,9 +253,7 @@ def _each_stage(
             parts = in_threads(left, skies, threads)
             weighed = method.weighed_by(_mean_power(parts, rings, method.power_modes))
         steps.append(method.features(weighed, len(combinations)))
-        regression = RingRegression(
-            rings, most if combinations else few, realism.has_mean_field(config)
-        )
+        regression = RingRegression(rings, most if combinations else few, has_mean, window)
         for some in in_threads(functools.partial(sums, regression), skies, threads):
             regression.add_sums(some)
         stage = dataclasses.replace(
@@ -299,11 +306,16 @@ class _Part:
     estimate: Modes | None = None
 
 
+def _fields_of(config: LensingConfig, batch: Mapping[str, NDArray]) -> Mapping[str, Modes]:
+    return fields_of(batch[LENSED], config.channels, config.sky)
+
+
 class _Skies:
     """The training skies, a few after the other, from the first on each time.
 
     Args:
-      config: the version.
+      sky: the patch.
+      to_fields: what is estimated from, of a batch.
       examples: streams them.
       memory: bytes; the first skies are kept, with their features, as long as they fit into it.
       together: how many skies are estimated together.
@@ -311,10 +323,16 @@ class _Skies:
     """
 
     def __init__(
-        self, config: LensingConfig, examples: Examples, memory: int, together: int, features: int
+        self,
+        sky: FlatSky,
+        to_fields: ToFields,
+        examples: Examples,
+        memory: int,
+        together: int,
+        features: int,
     ):
-        self._config, self._examples, self._together = config, examples, together
-        self._features = features
+        self._sky, self._to_fields = sky, to_fields
+        self._examples, self._together, self._features = examples, together, features
         self._kept: list[_Part] = []
         self._left = memory
         self._all_kept = False
@@ -326,20 +344,20 @@ class _Skies:
         to_skip = sum(len(part.kappa) for part in self._kept)
         all_kept = True
         for batch in self._examples():
-            maps, kappa = batch[LENSED][to_skip:], batch[KAPPA][to_skip:]
-            to_skip = max(0, to_skip - len(batch[LENSED]))
-            for start in range(0, len(maps), self._together):
+            number = len(batch[LENSED])
+            for start in range(to_skip, number, self._together):
                 few = slice(start, start + self._together)
-                part = self._part(maps[few], kappa[few])
+                part = self._part({name: values[few] for name, values in batch.items()})
                 all_kept &= part.kept
                 yield part
+            to_skip = max(0, to_skip - number)
         self._all_kept = all_kept
 
-    def _part(self, maps: NDArray, kappa: NDArray) -> _Part:
-        config = self._config
-        fields = fields_of(maps, config.channels, config.sky)
-        modes = config.sky.to_modes(np.ascontiguousarray(kappa[..., 0]))
-        size = modes.nbytes * (len(fields) + 2 + self._features)
+    def _part(self, batch: Mapping[str, NDArray]) -> _Part:
+        fields = self._to_fields(batch)
+        modes = self._sky.to_modes(np.ascontiguousarray(batch[KAPPA][..., 0]))
+        size = sum(values.nbytes for values in fields.values())
+        size += modes.nbytes * (2 + self._features)
         part = _Part(fields, modes, kept=size <= self._left)
         if part.kept:
             self._kept.append(part)

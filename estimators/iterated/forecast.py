@@ -13,13 +13,13 @@ counted as noise, so that simulated skies, which have N1 too, come out a little 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from estimators.quadratic import wiener
+from estimators.quadratic import measured, wiener
 from estimators.quadratic.convolution import ProductGrid
-from estimators.quadratic.measured import MeasuredObservation
 from estimators.quadratic.minimum_variance import MinimumVariance
 from estimators.quadratic.observation import Observation
 from estimators.quadratic.quadratic_estimator import pairs_of
@@ -57,11 +57,23 @@ def forecasts(config: LensingConfig, table: PowerSpectra, iterations: int = 4) -
       table: the spectra of its cosmology.
       iterations: how many; without Q and U nothing is won by them, and there are none.
     """
-    sky = config.sky
-    observation = Observation.of(config, table)
-    kappa = kappa_power(config, table, sky.ell)
+    kappa = kappa_power(config, table, config.sky.ell)
+    return forecasts_of(Observation.of(config, table), pairs_of(config), kappa, iterations)
+
+
+def forecasts_of(
+    observation: Observation, pairs: Sequence[str], kappa: Plane, iterations: int = 4
+) -> list[Forecast]:
+    """Returns the same of any observation.
+
+    Args:
+      observation: beam, noise and modes of the maps.
+      pairs: of fields that are observed.
+      kappa: C_l^κκ, half plane.
+      iterations: as of `forecasts`.
+    """
+    sky, table = observation.sky, observation.spectra
     b_modes = spectra.at_multipoles(table.lensed_BB, sky.ell)
-    pairs = pairs_of(config)
     names = {name for pair in pairs for name in (pair, pair[0] * 2, pair[1] * 2)}
     totals = {name: observation.total(*name) for name in names - {"EB", "TB"}}
     rings = Bins.fundamental(sky)
@@ -71,8 +83,7 @@ def forecasts(config: LensingConfig, table: PowerSpectra, iterations: int = 4) -
             residual = np.where(observation.used, observation.beam**2 * found[-1].residual_b, 0.0)
             signal = observation.beam**2 * observation.signal("B", "B")
             totals["BB"] = observation.total("B", "B") - signal + residual
-        weighed = MeasuredObservation.of(config, table, power=totals)
-        noise = MinimumVariance(pairs, weighed).noise
+        noise = MinimumVariance(pairs, measured.weighed(observation, totals)).noise
         shared = wiener.wiener_filter(kappa, noise)
         shared = rings.spread(rings.mean(shared))  # isotropic but for the grid's corners
         removed = template_power(observation, kappa * shared) if "BB" in totals else 0.0

@@ -31,7 +31,7 @@ from estimators.iterated.threads import in_threads
 from estimators.lensing_template import LensingTemplate
 from estimators.quadratic.convolution import ProductGrid
 from estimators.quadratic.legs import Factors, Legs, as_legs, blocks
-from estimators.quadratic.measured import MeasuredObservation
+from estimators.quadratic.measured import MeasuredObservation, weighed
 from estimators.quadratic.observation import Observation
 from estimators.quadratic.quadratic_estimator import QuadraticEstimator
 from lensing_tfds.sky import spectra
@@ -322,11 +322,11 @@ class StageFeatures:
                 pair: QuadraticEstimator(pair, observation, kappa_power=kappa) for pair in pairs
             }
             return
-        weighed = observation
+        delensed = observation
         if len(residual_b):
-            weighed = with_residual_b(observation, residual_b)
+            delensed = with_residual_b(observation, residual_b)
         self.estimators = {
-            pair: QuadraticEstimator(pair, weighed, kappa_power=kappa)
+            pair: QuadraticEstimator(pair, delensed, kappa_power=kappa)
             for pair in AGAIN
             if pair in pairs
         }
@@ -390,12 +390,4 @@ def with_residual_b(
     else:
         power = {name: observation.total(*name) for name in ("TT", "EE", "TE")}
     power["BB"] = rings_of(observation.sky).spread(residual_b)
-    return MeasuredObservation(
-        observation.sky,
-        observation.spectra,
-        observation.beam_arcmin,
-        lmin=observation.lmin,
-        lmax=observation.lmax,
-        wrapped=observation.wrapped,
-        power=power,
-    )
+    return weighed(observation, power)

@@ -51,10 +51,18 @@ class RingRegression:
       features: how many.
       mean_field: whether the features have means to be subtracted: a patch that is not periodic, or
         one unlensed sky in all examples. Elsewhere their measured means are noise.
+      window: (npix, npix), inside which gains are fitted; None is the whole patch.
     """
 
-    def __init__(self, rings: Bins, features: int, mean_field: bool = False):
+    def __init__(
+        self,
+        rings: Bins,
+        features: int,
+        mean_field: bool = False,
+        window: NDArray[np.floating] | None = None,
+    ):
         self._rings = rings
+        self._window = window
         self._has_mean = mean_field
         shape = rings.sky.ell.shape if mean_field else ()
         self._sums = Sums(
@@ -87,6 +95,9 @@ class RingRegression:
 
     def _products(self, planes: Modes) -> NDArray[np.float64]:
         """The sums over examples of products, averaged over each ring's modes."""
+        if self._window is not None:
+            sky = self._rings.sky
+            planes = sky.to_modes(sky.to_map(planes) * self._window.astype(planes.real.dtype))
         ordered = np.moveaxis(self._rings.gather(planes), 1, 2).astype(np.complex128, order="C")
         numbers = ordered.view(np.float64)  # (features + 1, modes, 2 n)
         numbers *= self._weights

@@ -49,6 +49,19 @@ class MeasuredObservation(Observation):
         return np.where(self.used, self.power[name], 0.0)
 
 
+def weighed(
+    observation: Observation, power: Mapping[str, NDArray[np.float64]]
+) -> MeasuredObservation:
+    """Returns an observation of the same beam, modes and signal, with other observed spectra.
+
+    Args:
+      observation: whose own noise is not used.
+      power: as of `MeasuredObservation`.
+    """
+    own = {f.name: getattr(observation, f.name) for f in dataclasses.fields(Observation)}
+    return MeasuredObservation(**own | {"power": power})
+
+
 def measure_power(batches: Iterable[_Fields], sky: FlatSky) -> dict[str, NDArray[np.float64]]:
     """Measures the spectra of fields, averaged over rings and examples.
 

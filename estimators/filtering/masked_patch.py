@@ -1,0 +1,203 @@
+"""What stands between the sky and maps of a patch with edges: mask and uneven noise.
+
+Maps of a field f, that is T or Q or U, with beam b, are
+
+    d = m (b f) + σ n     (the signal is masked), or    d = m (b f + σ n)     (the maps are),
+
+m the mask, from 0 to 1, n noise of spectrum N_l, which need not be white, and σ² its variance in
+units of N_l, pixel by pixel. Both are A (b f) + noise once the second is divided by m where it is
+not zero: with A = m in the first case, 1 in the second.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from estimators.quadratic.measured import MeasuredObservation, weighed
+from estimators.quadratic.observation import Observation
+from lensing_tfds.errors import LensingError
+from lensing_tfds.sky.flat_sky import FlatSky
+
+_LEAST = 1e-3  # of the mask, where maps that are masked with their noise still say something
+_INSIDE = 0.5  # of the mask
+_HOLE_DEGREES = 0.25  # radius of a hole across which κ is estimated from its surroundings
+_EDGE_DEGREES = 0.6  # over which an interior window rises
+
+SPECTRUM_OF = {"T": "T", "Q": "P", "U": "P"}
+"""The noise spectrum that a Stokes parameter has: that of T, or of polarization."""
+
+
+class Seen(NamedTuple):
+    """Factors of pixels, each (npix, npix), or (n, npix, npix) where maps have their own masks.
+
+    Attributes:
+      signal: A / σ: of the sky in weighted maps.
+      data: of observed maps, to be weighted: 1 / σ, and by the mask.
+    """
+
+    signal: NDArray[np.floating]
+    data: NDArray[np.floating]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class MaskedPatch:
+    """A patch, its mask, and its noise.
+
+    Attributes:
+      sky: the patch.
+      mask: (npix, npix), 0 to 1: of all maps but those that have their own, which differ from it by
+        small holes.
+      noise: "T", "P" (those observed) to N_l of T, of Q and U, half planes, µK² steradian, above
+        zero.
+      variance: (npix, npix), of the noise in units of N_l: above zero, infinite where nothing was
+        measured. None is 1.
+      masked: "signal" if the noise is in the map whole, "maps" if it is masked too.
+
+    Raises:
+      LensingError: mask, variance or noise have another shape or impossible values, or nothing is
+        left of the patch.
+    """
+
+    sky: FlatSky
+    mask: NDArray[np.floating]
+    noise: Mapping[str, NDArray[np.floating]]
+    variance: NDArray[np.floating] | None = None
+    masked: Literal["signal", "maps"] = "signal"
+
+    def __post_init__(self) -> None:
+        shape = (self.sky.npix, self.sky.npix)
+        mask = checked_mask(self.mask, self.sky)
+        if self.variance is not None:
+            variance = np.asarray(self.variance, np.float64)
+            if variance.shape != shape:
+                raise LensingError(
+                    f"the noise variance has shape {variance.shape}: must be that of the maps, "
+                    f"{shape}"
+                )
+            if not np.all(variance > 0):
+                raise LensingError(
+                    f"the noise variance is {variance[~(variance > 0)][0]:g} in a pixel: must be "
+                    "above zero, and infinite where nothing was measured"
+                )
+            object.__setattr__(self, "variance", variance)
+        for name, spectrum in self.noise.items():
+            if name not in ("T", "P"):
+                raise LensingError(f"noise of {name!r}: must be of 'T' or of 'P'")
+            if np.shape(spectrum) != self.sky.ell.shape:
+                raise LensingError(
+                    f"the noise spectrum of {name} has shape {np.shape(spectrum)}: must be a half "
+                    f"plane, {self.sky.ell.shape}"
+                )
+            if not np.all((spectrum > 0) & np.isfinite(spectrum)):
+                raise LensingError(f"the noise spectrum of {name} must be finite and above zero")
+        if self.masked not in ("signal", "maps"):
+            raise LensingError(f"masked is {self.masked!r}: must be 'signal' or 'maps'")
+        object.__setattr__(self, "mask", mask)
+        if not np.any(self.seen().signal > 0):
+            raise LensingError("mask and noise variance leave no pixel: nothing was observed")
+
+    def seen(self, masks: NDArray[np.floating] | None = None) -> Seen:
+        """Returns what multiplies signal and data.
+
+        Args:
+          masks: (n, npix, npix), of maps that have their own; None is the patch's.
+        """
+        mask = self.mask if masks is None else masks
+        inverse = 1.0 if self.variance is None else 1 / np.sqrt(self.variance)
+        if self.masked == "signal":
+            return Seen(mask * inverse, np.broadcast_to(inverse, mask.shape))
+        weight = np.where(mask >= _LEAST, inverse, 0.0)
+        return Seen(weight, np.divide(weight, mask, out=np.zeros_like(weight), where=weight > 0))
+
+    @functools.cached_property
+    def interior(self) -> NDArray[np.float64]:
+        """A smooth window of what is well observed, (npix, npix); see `interior_window`."""
+        return interior_window(self.mask, self.sky)
+
+    def observation(self, observation: Observation) -> MeasuredObservation:
+        """Returns what a periodic patch with the interior's mean noise would hold.
+
+        Args:
+          observation: beam, modes and signal of the maps; its noise is not used.
+        """
+        weight = 1.0 if self.variance is None else 1 / self.variance
+        inverse = np.sum(self.interior * weight) / np.sum(self.interior)
+        noise = {name: values / inverse for name, values in self.noise.items()}
+        totals = {"TT": noise.get("T"), "EE": noise.get("P"), "BB": noise.get("P")}
+        power = {
+            name: observation.beam**2 * observation.signal(*name)
+            + np.where(observation.used, of_noise, 0.0)
+            for name, of_noise in totals.items()
+            if of_noise is not None
+        }
+        if len(power) == 3:
+            power["TE"] = observation.beam**2 * observation.signal("T", "E")
+        return weighed(observation, power)
+
+
+def checked_mask(mask: NDArray, sky: FlatSky, several: bool = False) -> NDArray[np.float64]:
+    """Returns a mask in double precision.
+
+    Args:
+      mask: (npix, npix), or (n, npix, npix).
+      sky: the patch.
+      several: whether it is of several maps, each its own.
+
+    Raises:
+      LensingError: it has another shape, is not within 0 and 1, or leaves no pixel.
+    """
+    mask = np.asarray(mask)
+    shape = (sky.npix, sky.npix)
+    if mask.shape[several:] != shape:
+        raise LensingError(f"the mask has shape {mask.shape}: must be that of the maps, {shape}")
+    if mask.dtype.kind not in "biuf":
+        raise LensingError(f"the mask is of {mask.dtype}: must be of numbers from 0 to 1")
+    mask = mask.astype(np.float64)
+    outside = ~((mask >= 0) & (mask <= 1))
+    if outside.any():
+        raise LensingError(
+            f"the mask is {mask[outside][0]:g} in a pixel: must be from 0, masked, to 1"
+        )
+    if not mask.any(axis=(-2, -1)).all():
+        raise LensingError("the mask leaves no pixel: it is zero everywhere")
+    return mask
+
+
+def interior_window(
+    mask: NDArray[np.floating], sky: FlatSky, edge_degrees: float = _EDGE_DEGREES
+) -> NDArray[np.float64]:
+    """Returns a window of the inside of a mask, with cosine edges: 1 where there is no mask at all.
+
+    It rises with the distance from where the mask is below a half. Holes of less than a quarter of
+    a degree's radius belong to the inside: κ there is estimated from around them.
+
+    Args:
+      mask: (npix, npix), 0 to 1.
+      sky: the patch, periodic.
+      edge_degrees: over which it rises.
+
+    Raises:
+      LensingError: the mask has no inside.
+    """
+    inside = mask >= _INSIDE
+    if inside.all():
+        return np.ones((sky.npix, sky.npix))
+    pixel = np.degrees(sky.pixel)
+    tiled = np.tile(inside, (3, 3))  # a hole may lie across the border
+    holes, number = ndimage.label(~tiled)
+    pixels = np.bincount(holes.ravel(), minlength=number + 1)
+    small = pixels * pixel**2 < np.pi * _HOLE_DEGREES**2
+    small[0] = False
+    distance = ndimage.distance_transform_edt(tiled | small[holes]) - 0.5
+    middle = slice(sky.npix, 2 * sky.npix)
+    distance = distance[middle, middle] * pixel
+    if not np.any(distance > 0):
+        raise LensingError("the mask leaves no pixel inside: it is below a half everywhere")
+    return np.sin(np.pi / 2 * np.clip(distance / edge_degrees, 0, 1)) ** 2
