@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from estimators import power_spectra
+from estimators.filtering.masked_patch import interior_window, is_masked, window_of
 from estimators.iterated.forecast import Forecast, forecasts
 from estimators.power_spectra import Bands
 from lensing_tfds import realism
@@ -62,6 +63,17 @@ class SkyEnsemble:
           LensingError: κ has too few modes for a spectrum.
         """
         return bands_of(self.config)
+
+    @functools.cached_property
+    def window(self) -> NDArray[np.float64] | None:
+        """The smooth window of what is well observed, (npix, npix); None of a patch without mask.
+
+        Raises:
+          LensingError: the mask has no inside.
+        """
+        if not is_masked(self.config):
+            return None
+        return interior_window(window_of(self.config), self.config.sky)
 
     @functools.cached_property
     def kappa_power(self) -> NDArray[np.float64]:

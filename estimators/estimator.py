@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from lensing_tfds.config_fields.mask import MASK
 from lensing_tfds.configs import LENSED
 from lensing_tfds.errors import LensingError
 
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from estimators.uncertainty import Uncertainty
 
 Observed = Mapping[str, NDArray]
-"""A batch as an estimator sees it: "lensed" (n, npix, npix, channels) µK, "index" (n,)."""
+"""A batch as an estimator sees it: "lensed" (n, npix, npix, channels) µK, "index" (n,), and "mask"
+(n, npix, npix, 1), 0 to 1, where maps have one."""
 
 
 _NORMALISED = 0.5  # least share of κ's power
@@ -55,12 +57,18 @@ class Estimator:
         """Says whether most of κ's power was normalised; if not, it is nearly zero by default."""
         return is_normalised(self.normalised_share)
 
-    def kappa(self, lensed: NDArray[np.float32], index: NDArray[np.int64]) -> NDArray[np.floating]:
+    def kappa(
+        self,
+        lensed: NDArray[np.float32],
+        index: NDArray[np.int64],
+        mask: NDArray[np.float32] | None = None,
+    ) -> NDArray[np.floating]:
         """Estimates κ, and refuses estimates that cannot be judged.
 
         Args:
           lensed: (n, npix, npix, channels) float32, µK.
           index: (n,), of the examples.
+          mask: (n, npix, npix, 1), what was seen of each; None where nothing says.
 
         Returns:
           κ̂ without its channel axis, (n, npix, npix), dimensionless.
@@ -68,7 +76,10 @@ class Estimator:
         Raises:
           LensingError: the estimates have another shape, or one is not finite.
         """
-        estimates = np.asarray(self.predict({LENSED: lensed, "index": index}))
+        batch: dict[str, NDArray] = {LENSED: lensed, "index": index}
+        if mask is not None:
+            batch[MASK] = mask
+        estimates = np.asarray(self.predict(batch))
         expected = (*lensed.shape[:3], 1)
         if estimates.shape != expected:
             raise LensingError(

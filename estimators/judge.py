@@ -23,6 +23,7 @@ from estimators.fingerprints import Fingerprint
 from estimators.references import references
 from estimators.skill import Skill, SkillMeter
 from estimators.subject import Subject
+from lensing_tfds.config_fields.mask import MASK
 from lensing_tfds.configs import KAPPA, LENSED
 from lensing_tfds.errors import LensingError, TooFewExamplesError
 from lensing_tfds.sky.spectra import PowerSpectra
@@ -33,6 +34,7 @@ _SECONDS_BETWEEN_LINES = 10
 _GALLERY_SIZE = 4
 _HISTOGRAM_BINS = 81  # odd: one is centred at zero
 _HISTOGRAM_SIGMAS = 4.5
+_INSIDE = 0.5  # of the window, for a pixel to be in the histogram
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -97,7 +99,7 @@ class Evaluation:
         them. The first is the one that is judged, and that gallery and histogram show; the others
         are what it is judged beside.
       gallery: a few examples.
-      histogram: all pixels.
+      histogram: all pixels, of a masked patch those inside.
       ensemble: what the skies were drawn from.
       fingerprint: of the files that the first one's estimates were made from.
     """
@@ -118,6 +120,12 @@ class Evaluation:
     def theory(self) -> PowerSpectra:
         """The spectra that the skies were drawn from."""
         return self.ensemble.theory
+
+    @property
+    def share(self) -> float:
+        """The share of the map that counts: the mean of the squared window inside the mask."""
+        window = self.ensemble.window
+        return 1.0 if window is None else float(np.mean(window**2))
 
     @property
     def skill(self) -> Skill:
@@ -222,7 +230,8 @@ def judge_estimators(
     names = [estimator.name for estimator in estimators]
     if len(set(names)) < len(names):
         raise ValueError(f"estimators must have different names, these have {', '.join(names)}")
-    meters = [SkillMeter(ensemble.bands) for _ in estimators]
+    meters = [SkillMeter(ensemble.bands, ensemble.window) for _ in estimators]
+    inside = ... if ensemble.window is None else ensemble.window >= _INSIDE
     coverages = [
         None
         if (errors := estimator.uncertainty) is None
@@ -236,7 +245,7 @@ def judge_estimators(
     for batch in batches:
         kappa = batch[KAPPA][..., 0]
         for meter, coverage, estimator in zip(meters, coverages, estimators, strict=True):
-            estimate = estimator.kappa(batch[LENSED], batch["index"])
+            estimate = estimator.kappa(batch[LENSED], batch["index"], batch.get(MASK))
             meter.add(kappa, estimate)
             if coverage is not None:
                 coverage.add(kappa, estimate)
@@ -247,7 +256,7 @@ def judge_estimators(
             if edges.size == 0:
                 limit = _HISTOGRAM_SIGMAS * float(kappa.std())
                 edges = np.linspace(-limit, limit, _HISTOGRAM_BINS + 1)
-            pixels = (kappa.ravel(), estimate.ravel())
+            pixels = (kappa[:, inside].ravel(), estimate[:, inside].ravel())
             counts += np.histogram2d(*pixels, bins=(edges, edges))[0]
             if len(first) < _GALLERY_SIZE:
                 first += zip(batch["index"], batch[LENSED][..., 0], kappa, strict=True)

@@ -199,9 +199,9 @@ def null_tests(
     squares, differences = np.zeros(_SYMMETRIES), np.zeros(_SYMMETRIES)
     done = 0
     for batch in batches:
-        lensed, index = batch[LENSED], batch["index"]
-        kappa, guess = batch[KAPPA][..., 0], estimator.kappa(lensed, index)
-        unlensed.add(kappa, estimator.kappa(observed_unlensed(batch, lensing), index))
+        lensed, index, mask = batch[LENSED], batch["index"], batch.get(MASK)
+        kappa, guess = batch[KAPPA][..., 0], estimator.kappa(lensed, index, mask)
+        unlensed.add(kappa, estimator.kappa(observed_unlensed(batch, lensing), index, mask))
         for one_kappa, one_guess in zip(kappa, guess, strict=True):
             if first is None:
                 first = one_guess.copy()
@@ -211,7 +211,11 @@ def null_tests(
         if curl is not None:
             rotation.add(kappa, curl.estimator.kappa(lensed, index))
         elements = 1 + (done + np.arange(len(index))) % _SYMMETRIES
-        turned = estimator.kappa(transform(lensed, lensing.channels, elements), index)
+        turned = estimator.kappa(
+            transform(lensed, lensing.channels, elements),
+            index,
+            None if mask is None else transform(mask, (MASK,), elements),
+        )
         expected = transform(guess[..., None], (KAPPA,), elements)[..., 0]
         np.add.at(squares, elements - 1, np.sum(np.square(guess, dtype=np.float64), axis=(1, 2)))
         np.add.at(

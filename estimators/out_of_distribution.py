@@ -20,6 +20,7 @@ from estimators.estimator import Estimator
 from estimators.metrics_numbers import measured_scalar, typed, with_errors
 from estimators.resampling import ExampleMeans, Measured
 from estimators.skill import NUM_MOMENTS, map_correlation, moments
+from lensing_tfds.config_fields.mask import MASK
 from lensing_tfds.configs import KAPPA, LENSED
 from lensing_tfds.simulation import Examples, Simulator
 from lensing_tfds.sky.spectra import PowerSpectra
@@ -238,8 +239,8 @@ def _moments(
     """Estimates κ of examples and returns their `moments`, (n, 5)."""
     rows = [np.empty((0, NUM_MOMENTS))]
     for batch in _batches(kind, split, indices):
-        estimates = estimator.kappa(batch[LENSED], batch["index"])
-        rows.append(moments(batch[KAPPA][..., 0], estimates))
+        estimates = estimator.kappa(batch[LENSED], batch["index"], batch.get(MASK))
+        rows.append(moments(batch[KAPPA][..., 0], estimates, kind.ensemble.window))
     return np.concatenate(rows)
 
 

@@ -24,6 +24,8 @@ from numpy.typing import NDArray
 
 from estimators.ensemble import SkyEnsemble
 from estimators.estimator import Estimator, Observed
+from estimators.filtering.masked_patch import MaskedPatch, is_filtered
+from estimators.iterated.filtered_template import ByFilteredTemplate
 from estimators.iterated.fitting import fit
 from estimators.iterated.iterated_estimator import StagedEstimator
 from estimators.quadratic.fields import fields_of
@@ -41,6 +43,7 @@ from lensing_tfds import realism
 from lensing_tfds.configs import KAPPA, LENSED, LensingConfig
 from lensing_tfds.errors import TooFewExamplesError
 from lensing_tfds.sky.binning import Bins
+from lensing_tfds.sky.flat_sky import FlatSky
 
 _COMPLETE = 0.99  # the share of κ's power from which on it is not worth a word
 
@@ -49,6 +52,8 @@ ITERATED = "iterated QE"
 
 _FEWEST_FITTED, _FITTED_PIXELS = 64, 2**21
 """Examples on which the iterated estimator is fitted, of which small maps have less to tell."""
+
+ToFields = Callable[[Observed], Mapping[str, NDArray[np.complexfloating]]]
 
 HeldOut = Callable[[], Iterable[Mapping[str, NDArray]]]
 """A function that streams examples with "lensed" and "kappa", from the first on, each time."""
@@ -92,19 +97,22 @@ def quadratic_references(
         by_theory: list[Estimator] = []
         for combination in _combinations(lensing, {"": observation}):
             wiener = wiener_filter(ensemble.kappa_power, combination.quadratic.noise)
-            estimate = _QuadraticEstimate(combination, lensing, np.zeros(()))
+            to_fields = _fields_of(ensemble)
+            estimate = _QuadraticEstimate(combination, to_fields, lensing.sky, np.zeros(()))
             by_theory += estimate.estimators(
                 None, wiener, "normalised by theory", "filtered by theory, C/(C + N0)"
             )
         return by_theory
-    sky, spectra = lensing.sky, measured_power(lensing, held_out())
-    combinations = _combinations(lensing, measured_observations(lensing, theory, spectra))
-    calibrations = _calibrate(
-        combinations, lensing, Bins.between([0, *ensemble.bands.edges, np.inf], sky), held_out
-    )
+    sky, to_fields = lensing.sky, _fields_of(ensemble)
+    if is_filtered(lensing):
+        combinations = _filtered_combinations(ensemble)
+    else:
+        spectra = measured_power(lensing, held_out())
+        combinations = _combinations(lensing, measured_observations(lensing, theory, spectra))
+    calibrations = _calibrate(combinations, ensemble, to_fields, held_out)
     measured: list[Estimator] = []
     for combination, calibration in zip(combinations, calibrations, strict=True):
-        estimate = _QuadraticEstimate(combination, lensing, calibration.mean_field)
+        estimate = _QuadraticEstimate(combination, to_fields, sky, calibration.mean_field)
         power = sky.mode_counts * ensemble.kappa_power
         share = float(np.sum(power * (calibration.response > 0)) / np.sum(power))
         source = f"measured on {held_out_name}"
@@ -143,7 +151,8 @@ def fitted_iterated(ensemble: SkyEnsemble, held_out: HeldOut, held_out_name: str
             if number == most:
                 return
 
-    fitted = fit(config, ensemble.theory, examples)
+    method = ByFilteredTemplate.of(config, ensemble.theory) if is_filtered(config) else None
+    fitted = fit(config, ensemble.theory, examples, method=method)
     basis = f"gains of {len(fitted.stages)} stages fitted on {number} of {held_out_name}"
     return iterated(config, fitted, basis)
 
@@ -158,7 +167,10 @@ def iterated(config: LensingConfig, fitted: StagedEstimator, basis: str) -> Esti
     """
 
     def predict(batch: Observed) -> NDArray[np.floating]:
-        fields = fields_of(batch[LENSED], config.channels, config.sky)
+        if isinstance(fitted.method, ByFilteredTemplate):
+            fields = fitted.method.fields(batch)
+        else:
+            fields = fields_of(batch[LENSED], config.channels, config.sky)
         return config.sky.to_map(fitted.kappa(fields))[..., None]
 
     return Estimator("qe_iterated_wiener", ITERATED, predict, basis)
@@ -170,6 +182,12 @@ class _Combination(NamedTuple):
     name: str
     label: str
     quadratic: MinimumVariance
+    factor: NDArray[np.float64] | None = None
+
+    def kappa(self, fields: Mapping[str, NDArray[np.complexfloating]]) -> NDArray:
+        """The estimate, as of `QuadraticEstimator.kappa`, times the factor of its modes."""
+        modes = self.quadratic.kappa(fields)
+        return modes if self.factor is None else modes * self.factor.astype(modes.real.dtype)
 
 
 def _combinations(
@@ -196,24 +214,77 @@ def _short(pairs: tuple[str, ...]) -> str:
     return pairs[0] if len(pairs) == 1 else "MV"
 
 
+def _filtered_combinations(ensemble: SkyEnsemble) -> list[_Combination]:
+    """The combinations of the fields of filtered maps.
+
+    They are Wiener-filtered before they are normalised: what a window moves from one L to another
+    is then little against what is there.
+    """
+    config, power = ensemble.config, ensemble.kappa_power
+    observation = MaskedPatch.of(config).observation(Observation.of(config, ensemble.theory))
+    return [
+        found._replace(factor=wiener_filter(power, found.quadratic.noise))
+        for found in _combinations(config, {"": observation})
+    ]
+
+
+def _fields_of(ensemble: SkyEnsemble) -> ToFields:
+    """The function that makes fields of a batch of maps."""
+    config = ensemble.config
+    if is_filtered(config):
+        return _Filtered(ByFilteredTemplate.of(config, ensemble.theory))
+
+    def to_fields(batch: Observed) -> dict[str, NDArray[np.complexfloating]]:
+        return fields_of(batch[LENSED], config.channels, config.sky)
+
+    return to_fields
+
+
+class _Filtered:
+    """Filters maps, once a batch for all estimators.
+
+    Args:
+      method: whose filter.
+    """
+
+    def __init__(self, method: ByFilteredTemplate):
+        self._method = method
+        self._lensed: NDArray | None = None
+        self._fields: dict[str, NDArray[np.complexfloating]] = {}
+
+    def __call__(self, batch: Observed) -> Mapping[str, NDArray[np.complexfloating]]:
+        if batch[LENSED] is not self._lensed:
+            self._fields, self._lensed = self._method.filtered(batch), batch[LENSED]
+        return self._fields
+
+
 def _calibrate(
-    combinations: list[_Combination], lensing: LensingConfig, rings: Bins, held_out: HeldOut
+    combinations: list[_Combination],
+    ensemble: SkyEnsemble,
+    to_fields: ToFields,
+    held_out: HeldOut,
 ) -> list[Calibration]:
-    calibrators = [Calibrator(rings, realism.has_mean_field(lensing)) for _ in combinations]
+    lensing, window = ensemble.config, None
+    rings = Bins.between([0, *ensemble.bands.edges, np.inf], lensing.sky)
+    if is_filtered(lensing):
+        window = ensemble.window
+    calibrators = [Calibrator(rings, realism.has_mean_field(lensing), window) for _ in combinations]
     for batch in held_out():
-        fields = fields_of(batch[LENSED], lensing.channels, lensing.sky)
+        fields = to_fields(batch)
         kappa = lensing.sky.to_modes(np.ascontiguousarray(batch[KAPPA][..., 0]))
         for combination, calibrator in zip(combinations, calibrators, strict=True):
-            calibrator.add(kappa, combination.quadratic.kappa(fields))
+            calibrator.add(kappa, combination.kappa(fields))
     return [calibrator.result() for calibrator in calibrators]
 
 
 class _QuadraticEstimate:
     """The modes of one quadratic estimate, computed once a batch for all that are made of it."""
 
-    def __init__(self, combination: _Combination, lensing: LensingConfig, mean_field: NDArray):
+    def __init__(
+        self, combination: _Combination, to_fields: ToFields, sky: FlatSky, mean_field: NDArray
+    ):
         self._combination = combination
-        self._lensing = lensing
+        self._to_fields, self._sky = to_fields, sky
         self._mean_field = mean_field
         self._lensed: NDArray | None = None
         self._modes = np.empty(0, np.complex64)
@@ -226,27 +297,26 @@ class _QuadraticEstimate:
         filtered: str,
     ) -> list[Estimator]:
         """The estimate with either factor of its modes; None is 1."""
-        name, label, _ = self._combination
+        name, label = self._combination.name, self._combination.label
         return [
             Estimator(name, label, self._times(unbiased), normalised),
             Estimator(f"{name}_wiener", f"{label}, Wiener", self._times(wiener), filtered),
         ]
 
     def _times(self, factor: NDArray[np.float64] | None) -> Callable[[Observed], NDArray]:
-        sky = self._lensing.sky
+        sky = self._sky
 
         def predict(batch: Observed) -> NDArray[np.float32]:
-            modes = self._estimate(batch[LENSED])
+            modes = self._estimate(batch)
             if factor is not None:
                 modes = modes * factor.astype(modes.real.dtype)
             return sky.to_map(modes)[..., None]
 
         return predict
 
-    def _estimate(self, lensed: NDArray) -> NDArray:
-        if lensed is not self._lensed:
-            fields = fields_of(lensed, self._lensing.channels, self._lensing.sky)
-            modes = self._combination.quadratic.kappa(fields)
+    def _estimate(self, batch: Observed) -> NDArray:
+        if batch[LENSED] is not self._lensed:
+            modes = self._combination.kappa(self._to_fields(batch))
             self._modes = modes - self._mean_field.astype(modes.dtype)
-            self._lensed = lensed
+            self._lensed = batch[LENSED]
         return self._modes

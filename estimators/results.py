@@ -67,6 +67,8 @@ def summary(subject: Subject, evaluation: Evaluation) -> str:
         f"{remaining:.1%} of the zero estimate's",
         "     L     rho_L              transfer",
     ]
+    if evaluation.share < 1:
+        lines.insert(1, f"judged inside the mask: {evaluation.share:.0%} of the map counts")
     if subject.caution:
         lines.insert(1, subject.caution)
     for ell, rho, rho_error, transfer, transfer_error in zip(

@@ -75,15 +75,24 @@ class Skill:
 class SkillMeter:
     """Takes pairs of maps batch by batch and keeps a few numbers of each, never the maps."""
 
-    def __init__(self, bands: Bands):
+    def __init__(self, bands: Bands, window: NDArray[np.floating] | None = None):
+        """Starts without any pairs.
+
+        Args:
+          bands: of the spectra.
+          window: (npix, npix), what maps are multiplied by before anything is measured; all is
+            then per unit of the mean of its square. None is 1.
+        """
         self._bands = bands
+        self._window = None if window is None else window / np.sqrt(np.mean(window**2))
         self._means = ExampleMeans()
 
     def add(self, kappa: NDArray[np.floating], estimate: NDArray[np.floating]) -> None:
         """Adds true maps and their estimates, both (n, npix, npix), dimensionless."""
-        self._means.add(
-            moments(kappa, estimate), *power_spectra.measure(kappa, estimate, self._bands)
-        )
+        of_pixels = moments(kappa, estimate, self._window)
+        if self._window is not None:
+            kappa, estimate = kappa * self._window, estimate * self._window
+        self._means.add(of_pixels, *power_spectra.measure(kappa, estimate, self._bands))
 
     def result(self, generator: np.random.Generator) -> Skill:
         """Judges all that was added.
@@ -129,19 +138,25 @@ def difference_ell(one: Skill, other: Skill) -> Measured:
     )
 
 
-def moments(kappa: NDArray[np.floating], estimate: NDArray[np.floating]) -> NDArray[np.float64]:
+def moments(
+    kappa: NDArray[np.floating],
+    estimate: NDArray[np.floating],
+    window: NDArray[np.floating] | None = None,
+) -> NDArray[np.float64]:
     """Returns each example's means of κ, κ̂, κ², κκ̂ and κ̂² over its pixels.
 
     Args:
       kappa: (n, npix, npix), true maps.
       estimate: their estimates, same shape.
+      window: (npix, npix), whose square weighs the pixels; None weighs all alike.
 
     Returns:
       (n, 5), of whose means over examples `map_correlation` and squared errors are functions.
     """
     kappa, estimate = kappa.astype(np.float64), estimate.astype(np.float64)
     products = (kappa, estimate, kappa**2, kappa * estimate, estimate**2)
-    return np.stack([maps.mean(axis=(1, 2)) for maps in products], axis=-1)
+    weight = 1.0 if window is None else window**2 / np.mean(window**2)
+    return np.stack([(maps * weight).mean(axis=(1, 2)) for maps in products], axis=-1)
 
 
 def map_correlation(means: NDArray[np.float64]) -> NDArray[np.float64]:

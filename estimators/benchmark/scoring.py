@@ -26,6 +26,7 @@ from estimators.skill import Skill
 from estimators.subject import Subject
 from estimators.uncertainty import LEVELS, name_of
 from lensing_tfds import strict_json
+from lensing_tfds.config_fields.mask import MASK
 from lensing_tfds.configs import KAPPA, LENSED, SPLITS
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records.storage import replacing
@@ -176,7 +177,11 @@ def _refuse_unfit(
     if subject.estimates_any_map:  # it is given these very maps: there is nothing to mistake
         return
     parts = (
-        (batch["index"], batch[KAPPA][..., 0], estimator.kappa(batch[LENSED], batch["index"]))
+        (
+            batch["index"],
+            batch[KAPPA][..., 0],
+            estimator.kappa(batch[LENSED], batch["index"], batch.get(MASK)),
+        )
         for batch in dataset.batches(split, number)
     )
     maps = CoarseMaps.of(dataset.ensemble.bands.sky, parts)
@@ -188,7 +193,11 @@ def _refuse_mistaken_kind(kind: ChangedSkies, estimator: Estimator, folder: Path
     frozen, ensemble = protocol(), kind.ensemble
     simulator = Simulator(ensemble.config, frozen.split, ensemble.theory)
     parts = (
-        (block["index"], block[KAPPA][..., 0], estimator.kappa(block[LENSED], block["index"]))
+        (
+            block["index"],
+            block[KAPPA][..., 0],
+            estimator.kappa(block[LENSED], block["index"], block.get(MASK)),
+        )
         for block in simulator.examples(range(frozen.num_other_skies))
     )
     maps = CoarseMaps.of(ensemble.bands.sky, parts)

@@ -1,4 +1,4 @@
-"""What stands between the sky and maps of a patch with edges: mask and uneven noise.
+"""Mask and uneven noise: all that stands between the sky and maps of a patch with edges.
 
 Maps of a field f, that is T or Q or U, with beam b, are
 
@@ -22,7 +22,11 @@ from scipy import ndimage
 
 from estimators.quadratic.measured import MeasuredObservation, weighed
 from estimators.quadratic.observation import Observation
+from lensing_tfds import realism
+from lensing_tfds.config_fields.mask import SIGNAL
+from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
+from lensing_tfds.sky import instrument
 from lensing_tfds.sky.flat_sky import FlatSky
 
 _LEAST = 1e-3  # of the mask, where maps that are masked with their noise still say something
@@ -32,6 +36,33 @@ _EDGE_DEGREES = 0.6  # over which an interior window rises
 
 SPECTRUM_OF = {"T": "T", "Q": "P", "U": "P"}
 """The noise spectrum that a Stokes parameter has: that of T, or of polarization."""
+
+
+def is_masked(config: LensingConfig) -> bool:
+    """Says whether a config's maps have a mask or a taper."""
+    return config.mask is not None or config.taper > 0
+
+
+def is_filtered(config: LensingConfig) -> bool:
+    """Says whether maps are masked, and theory describes them but for that.
+
+    Their estimators then filter by mask and noise. Exaggerated, aliased or cut skies, or maps
+    without noise, have no such filter.
+    """
+    return (
+        is_masked(config)
+        and config.noise_uK_arcmin > 0
+        and config.kappa_exaggeration_factor == 1
+        and not (config.fixed_unlensed or realism.is_cut(config) or realism.is_aliased(config))
+    )
+
+
+def window_of(config: LensingConfig) -> NDArray[np.float64]:
+    """Returns a config's mask and taper, (npix, npix), 0 to 1, without holes."""
+    window = instrument.taper_window(config.sky, config.taper)
+    if config.mask is not None:
+        window = window * instrument.taper_window(config.sky, config.mask.edge, config.mask.border)
+    return window
 
 
 class Seen(NamedTuple):
@@ -115,6 +146,32 @@ class MaskedPatch:
             return Seen(mask * inverse, np.broadcast_to(inverse, mask.shape))
         weight = np.where(mask >= _LEAST, inverse, 0.0)
         return Seen(weight, np.divide(weight, mask, out=np.zeros_like(weight), where=weight > 0))
+
+    @classmethod
+    def of(cls, config: LensingConfig) -> MaskedPatch:
+        """Returns the patch of a config: without its holes, which differ from map to map.
+
+        Raises:
+          LensingError: the config masks its signal and tapers the masked maps, which is neither.
+        """
+        sky, mask = config.sky, config.mask
+        if mask is not None and mask.multiplies == SIGNAL and config.taper > 0:
+            raise LensingError(
+                f"{config.name!r} masks the signal and tapers signal and noise: no filter of maps "
+                "masked twice is there; use one of mask and taper"
+            )
+        variance = None
+        if config.hits is not None:
+            variance = instrument.relative_noise_variance(sky, config.hits.contrast)
+        ell = np.maximum(sky.ell, sky.fundamental)  # the mean of the map says nothing of κ
+        names = {SPECTRUM_OF[channel]: channel for channel in config.channels}
+        return cls(
+            sky,
+            window_of(config),
+            {name: config.noise_power(channel, ell) for name, channel in names.items()},
+            variance,
+            "signal" if mask is not None and mask.multiplies == SIGNAL else "maps",
+        )
 
     @functools.cached_property
     def interior(self) -> NDArray[np.float64]:

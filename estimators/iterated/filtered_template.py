@@ -27,7 +27,6 @@ from estimators.iterated.iterated_estimator import (
     Fields,
     Modes,
     Stage,
-    StagedEstimator,
     estimated_from,
     most_features,
 )
@@ -36,9 +35,13 @@ from estimators.quadratic.convolution import ProductGrid
 from estimators.quadratic.legs import Legs, as_legs
 from estimators.quadratic.measured import MeasuredObservation, weighed
 from estimators.quadratic.observation import Observation
-from estimators.quadratic.quadratic_estimator import QuadraticEstimator
-from lensing_tfds.configs import LENSED
+from estimators.quadratic.quadratic_estimator import QuadraticEstimator, pairs_of
+from lensing_tfds.config_fields.mask import MASK
+from lensing_tfds.configs import LENSED, LensingConfig
+from lensing_tfds.cosmology import kappa_power
+from lensing_tfds.errors import LensingError
 from lensing_tfds.sky.flat_sky import FlatSky
+from lensing_tfds.sky.spectra import PowerSpectra
 
 _SIGNAL = "signal"
 _TOGETHER = 2  # maps that are filtered at a time: they stay in the cache
@@ -55,6 +58,7 @@ class ByFilteredTemplate:
       kappa_power: C_κκ, half plane, that estimates are filtered by.
       channels: of the maps.
       tolerance: of the Wiener filters.
+      has_holes: whether every map must come with a mask of its own.
     """
 
     patch: MaskedPatch
@@ -63,6 +67,24 @@ class ByFilteredTemplate:
     kappa_power: NDArray[np.float64]
     channels: tuple[str, ...]
     tolerance: float = TOLERANCE
+    has_holes: bool = False
+
+    @classmethod
+    def of(cls, config: LensingConfig, table: PowerSpectra) -> ByFilteredTemplate:
+        """Returns the method of a config whose maps are filtered, see `masked_patch.is_filtered`.
+
+        Args:
+          config: the version.
+          table: the spectra of its cosmology.
+        """
+        return cls(
+            MaskedPatch.of(config),
+            Observation.of(config, table),
+            pairs_of(config),
+            kappa_power(config, table, config.sky.ell),
+            config.channels,
+            has_holes=config.mask is not None and config.mask.holes > 0,
+        )
 
     @property
     def sky(self) -> FlatSky:
@@ -147,12 +169,24 @@ class ByFilteredTemplate:
 
         Returns:
           Fields, and what later stages need of the maps.
+
+        Raises:
+          LensingError: the maps have holes, and there is no mask that says where.
         """
+        if self.has_holes and MASK not in batch:
+            raise LensingError(
+                "these maps have holes, each in other places: give their masks with them"
+            )
         parts = [self._fields(few) for few in _few(batch)]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
+    def filtered(self, batch: Mapping[str, NDArray]) -> dict[str, Modes]:
+        """Filters maps, for estimators that do not go on; arguments and errors as of `fields`."""
+        found = self.fields(batch)
+        return {name: found[name] for name in "TEB" if name in found}
+
     def _fields(self, batch: Mapping[str, NDArray]) -> Mapping[str, NDArray]:
-        masks = batch["mask"][..., 0] if "mask" in batch else None
+        masks = batch[MASK][..., 0] if MASK in batch else None
         weighted = self.filter.weighted(batch[LENSED], masks)
         found: dict[str, NDArray] = {**self.filter.of_weighted(weighted)}
         found |= {_of_map(name): values for name, values in weighted.maps.items()}
@@ -224,28 +258,8 @@ class FilteredFeatures:
         return new
 
 
-def kappa_of_maps(
-    fitted: StagedEstimator,
-    method: ByFilteredTemplate,
-    batch: Mapping[str, NDArray],
-    threads: int | None = None,
-) -> Modes:
-    """Estimates κ of maps, a few after the other.
-
-    Args:
-      fitted: by the method.
-      method: of the maps.
-      batch: as of `ByFilteredTemplate.fields`.
-      threads: as of `StagedEstimator.kappa`.
-
-    Returns:
-      Half planes, (n, npix, npix // 2 + 1).
-    """
-    return fitted.kappa(method.fields(batch), threads)
-
-
 def _few(batch: Mapping[str, NDArray]) -> Iterator[dict[str, NDArray]]:
-    names = [name for name in (LENSED, "mask") if name in batch]
+    names = [name for name in (LENSED, MASK) if name in batch]
     for start in range(0, len(batch[LENSED]), _TOGETHER):
         yield {name: batch[name][start : start + _TOGETHER] for name in names}
 

@@ -65,6 +65,7 @@ def fit(
     report: Callable[[int, float], object] = lambda stage, rho: None,
     memory: int = MEMORY,
     threads: int | None = None,
+    method: Method | None = None,
 ) -> StagedEstimator:
     """Fits stages until one adds less than `least_gain` to the correlation with κ.
 
@@ -81,13 +82,14 @@ def fit(
       memory: bytes for what is kept of examples, however many there are.
       threads: each of them estimates a few examples; None is one for each core. Neither this nor
         the memory changes what is fitted.
+      method: how maps are delensed and estimated; None is `method_of` the config.
 
     Raises:
       TooFewExamplesError: there are too few examples for the gains.
     """
     stages: list[Stage] = []
     correlations: list[float] = []
-    method = method_of(config, table, examples)
+    method = method or method_of(config, table, examples)
     if most_stages is None:
         most_stages = most_stages_of(config)
     for stage, rho in _each_stage(method, config, examples, (), memory, threads):

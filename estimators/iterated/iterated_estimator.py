@@ -156,10 +156,12 @@ class StagedEstimator:
 
     Attributes:
       stages: as given.
+      method: as given.
       sky: the patch.
     """
 
     def __init__(self, method: Method, stages: Sequence[Stage]):
+        self.method = method
         self.stages = tuple(stages)
         self.sky = method.sky
         self._grid = method.grid

@@ -98,6 +98,7 @@ class RingRegression:
         if self._window is not None:
             sky = self._rings.sky
             planes = sky.to_modes(sky.to_map(planes) * self._window.astype(planes.real.dtype))
+            planes[..., 0, 0] = 0  # of the window's making: no estimate has a mean
         ordered = np.moveaxis(self._rings.gather(planes), 1, 2).astype(np.complex128, order="C")
         numbers = ordered.view(np.float64)  # (features + 1, modes, 2 n)
         numbers *= self._weights

@@ -157,10 +157,12 @@ class Calibrator:
       rings: where the gain is taken to be one number each.
       mean_field: whether the estimate has a mean to be subtracted: a patch that is not periodic, or
         the same unlensed sky in every example. Elsewhere its measured mean is noise.
+      window: (npix, npix), inside which gains are measured; None is the whole patch.
     """
 
-    def __init__(self, rings: Bins, mean_field: bool):
+    def __init__(self, rings: Bins, mean_field: bool, window: NDArray[np.floating] | None = None):
         shape = rings.sky.ell.shape
+        self._window = window
         self._rings = rings
         self._has_mean = mean_field
         self._mean = np.zeros(shape, np.complex128)
@@ -171,10 +173,17 @@ class Calibrator:
         self, kappa: NDArray[np.complexfloating], estimate: NDArray[np.complexfloating]
     ) -> None:
         """Adds half planes of true and estimated κ, both (n, npix, npix // 2 + 1)."""
-        for row, (a, b) in enumerate(((kappa, kappa), (kappa, estimate), (estimate, estimate))):
-            self._powers[row] += (a * b.conj()).real.sum(axis=0, dtype=np.float64)
         self._mean += estimate.sum(axis=0, dtype=np.complex128)
         self._n += len(kappa)
+        kappa, estimate = self._inside(kappa), self._inside(estimate)
+        for row, (a, b) in enumerate(((kappa, kappa), (kappa, estimate), (estimate, estimate))):
+            self._powers[row] += (a * b.conj()).real.sum(axis=0, dtype=np.float64)
+
+    def _inside(self, modes: NDArray[np.complexfloating]) -> NDArray[np.complexfloating]:
+        if self._window is None:
+            return modes
+        sky = self._rings.sky
+        return sky.to_modes(sky.to_map(modes) * self._window.astype(modes.real.dtype))
 
     def result(self) -> Calibration:
         """Returns the calibration.
@@ -187,7 +196,9 @@ class Calibrator:
         if not self._has_mean:
             mean[:] = 0
         powers = self._powers / self._n
-        powers[2] -= np.abs(mean) ** 2  # κ has no mean: its cross-spectrum needs no correction
+        powers[2] -= (
+            np.abs(self._inside(mean)) ** 2
+        )  # κ has no mean: its cross-spectrum needs no correction
         true, cross, estimate = (self._rings.mean(power) for power in powers)
         norm = np.sqrt(true * np.maximum(estimate, 0))
         rho = np.divide(cross, norm, out=np.zeros_like(cross), where=norm > 0)

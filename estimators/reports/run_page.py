@@ -165,6 +165,10 @@ def _page(
         (_relative_mse(skill), "mean squared error, relative to estimating zero everywhere"),
         (f"{skill.num_examples:,}", f"{evaluation.split} examples judged"),
     ]
+    if evaluation.share < 1:
+        tiles.append(
+            (f"{evaluation.share:.0%}", "of the map counts: all is judged inside the mask")
+        )
     tiles += description.tiles
     maps_caption = f"Examples {', '.join(map(str, evaluation.gallery.index))}: {_MAPS}"
     if len(lensing.channels) > 1:

@@ -13,6 +13,7 @@ from estimators.quadratic.measured import MIN_EXAMPLES
 from estimators.reach import leading
 from estimators.resampling import ExampleMeans, Measured
 from estimators.skill import NUM_MOMENTS, map_correlation, moments
+from lensing_tfds.config_fields.mask import MASK
 from lensing_tfds.configs import KAPPA, LENSED
 from lensing_tfds.sky.binning import Bins
 
@@ -57,12 +58,16 @@ def measured(dataset: Dataset, rings: Bins) -> list[MeasuredReach]:
     groups = leading(found)
     estimators = [found[name] for name in groups.values()]
     means = [ExampleMeans() for _ in estimators]
-    sky = dataset.config.sky
+    sky, inside = dataset.config.sky, dataset.ensemble.window
+    window: NDArray[np.floating] = np.ones((sky.npix, sky.npix), np.float32)
+    if inside is not None:
+        window = inside.astype(np.float32)
     for batch in dataset.batches("test", number):
-        kappa = batch[KAPPA][..., 0]
+        kappa = batch[KAPPA][..., 0] * window
         true = sky.to_modes(np.ascontiguousarray(kappa))
         for estimator, rows in zip(estimators, means, strict=True):
-            estimate = np.ascontiguousarray(estimator.kappa(batch[LENSED], batch["index"]))
+            maps = estimator.kappa(batch[LENSED], batch["index"], batch.get(MASK))
+            estimate = np.ascontiguousarray(maps * window)
             guess = sky.to_modes(estimate.astype(kappa.dtype, copy=False))
             products = (np.abs(true) ** 2, (guess * true.conj()).real, np.abs(guess) ** 2)
             rows.add(moments(kappa, estimate), *(rings.mean(product) for product in products))

@@ -35,6 +35,38 @@ def test_the_estimate_is_compared_with_its_own_example(kappa):
     assert judged(kappa, kappa).skill.num_examples == 70
 
 
+def test_a_masked_patch_is_judged_inside_its_mask(kappa):
+    """Whatever an estimate is in the border, and the share of the map that counts is told."""
+    masked = dataclasses.replace(skies.CONFIG, name="masked", mask={"border": 1.0})
+    window = SkyEnsemble.of(masked).window
+    estimate = np.where(window > 0, kappa, 1.0)
+    found = judged(kappa, estimate, masked)
+    assert found.skill.map_correlation.value == pytest.approx(1)
+    assert found.share == pytest.approx(np.mean(window**2)) and 0 < found.share < 1
+    assert np.trace(found.histogram.counts) == np.sum(window >= 0.5) * len(kappa)
+    whole = judged(kappa, estimate)
+    assert whole.share == 1 and whole.skill.map_correlation.value < 0.9
+
+
+def test_estimators_are_told_the_mask_of_each_map(kappa):
+    seen = []
+
+    def predict(batch):
+        seen.append(batch["mask"])
+        return batch["lensed"]
+
+    masks = np.random.default_rng(1).random((len(kappa), *kappa.shape[1:], 1))
+    batches = ({**batch, "mask": masks[batch["index"]]} for batch in skies.batches(kappa))
+    judge_estimators(
+        batches,
+        [Estimator("one", "one", predict)],
+        skies.ENSEMBLE,
+        "test",
+        np.random.default_rng(0),
+    )
+    np.testing.assert_array_equal(np.concatenate(seen), masks)
+
+
 def test_the_gallery_shows_the_first_examples(kappa):
     gallery = judged(kappa, 0.5 * kappa).gallery
     assert gallery.index.tolist() == [0, 1, 2, 3]

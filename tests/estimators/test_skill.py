@@ -27,6 +27,25 @@ def kappa_fixture():
     return skies.kappa_maps(400, np.random.default_rng(0))
 
 
+def test_what_is_outside_a_window_counts_for_nothing():
+    """Of an estimate that is right inside and anything outside, ρ is 1 and so is the response."""
+    rng = np.random.default_rng(11)
+    sky = BANDS.sky
+    window = np.zeros((sky.npix, sky.npix))
+    window[2:-2, 2:-2] = 1
+    kappa = rng.standard_normal((8, sky.npix, sky.npix))
+    estimate = np.where(window > 0, kappa, 100.0)
+    meter = SkillMeter(BANDS, window)
+    meter.add(kappa, estimate)
+    found = meter.result(np.random.default_rng(0))
+    assert found.map_correlation.value == pytest.approx(1)
+    np.testing.assert_allclose(found.transfer_ell.value, 1)
+    assert found.zero_mse.value == pytest.approx(1, rel=0.2)  # per pixel that counts
+    blind = SkillMeter(BANDS)
+    blind.add(kappa, estimate)
+    assert blind.result(np.random.default_rng(0)).map_correlation.value < 0.5
+
+
 def test_a_filtered_noisy_estimate_has_the_skill_that_theory_gives(kappa):
     """κ̂ = w κ + noise: T = <wC>/<C>, ρ = <wC>/sqrt(<C><w²C + N>), within errors."""
     gain = 1 / (1 + (ELL / 60) ** 2)

@@ -49,6 +49,16 @@ def calibrated(kappa, estimate, mean_field=True):
     return calibrator.result()
 
 
+def test_gains_are_measured_inside_a_window(kappa):
+    """An estimate that is half of κ inside the window, and nonsense outside."""
+    window = np.zeros((16, 16))
+    window[3:13, 3:13] = 1
+    maps = np.where(window > 0, 0.5 * SKY.to_map(kappa), 1e3 * SKY.to_map(kappa[::-1].copy()))
+    calibrator = Calibrator(RINGS, False, window)
+    calibrator.add(kappa, SKY.to_modes(maps))
+    np.testing.assert_allclose(calibrator.result().unbiased[SKY.ell < 200], 2)
+
+
 def test_gain_filter_and_mean_field_are_found(kappa):
     rng = np.random.default_rng(2)
     mean = skies.gaussian(POWER, rng, 1)[0]

@@ -1,0 +1,171 @@
+"""Estimators of κ inside a mask: response, correlation and time, on simulated skies.
+
+    python -m benchmarks.masked_estimators v13                        # minutes of a core
+    python -m benchmarks.masked_estimators v13 --train 128 --test 64
+    python -m benchmarks.masked_estimators v13 --unmasked             # the same skies without mask
+
+Gains are measured on training examples, all else on test examples, inside the judge's window. The
+response is that of the quadratic estimate that is normalised, the cross-spectrum with κ over κ's
+own, which must be 1; errors are those of the test skies and, as many as were trained on being
+as good, of the training skies. ρ is pooled over all modes below L; times are of one core, that of
+the first quadratic estimate with the filter, which the others share.
+"""
+
+import argparse
+import dataclasses
+import time
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from estimators.ensemble import SkyEnsemble
+from estimators.estimator import Estimator
+from estimators.judge import Judged, judge_estimators
+from estimators.references import fitted_iterated, quadratic_references
+from lensing_tfds import LensingConfig, simulate
+from lensing_tfds.versions import get_config
+
+LIMITS = (1000, 2000, 3000)
+RESPONSE_RANGE = (100, 2000)
+BATCH = 8
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Prints the tables of a version."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.masked_estimators")
+    parser.add_argument("config", help="a version, or a config as JSON")
+    parser.add_argument("--train", type=int, default=256, help="skies that gains are measured on")
+    parser.add_argument("--test", type=int, default=256, help="skies that are judged")
+    parser.add_argument("--unmasked", action="store_true", help="without mask, taper and hits")
+    parser.add_argument("--quadratic", action="store_true", help="no iterated estimator")
+    arguments = parser.parse_args(argv)
+    config = get_config(arguments.config)
+    if arguments.unmasked:
+        config = unmasked(config)
+    judged, seconds, share = measure(
+        config, arguments.train, arguments.test, not arguments.quadratic
+    )
+    print(
+        f"{config.name}: {arguments.train} skies fitted, {arguments.test} judged, {share:.0%} of "
+        f"the map counts\n\n{correlation_table(judged, seconds)}\n"
+    )
+    print(response_table(judged, arguments.test / arguments.train))
+
+
+def unmasked(config: LensingConfig) -> LensingConfig:
+    """Returns the config of the same skies, seen whole."""
+    return dataclasses.replace(
+        config, name=f"{config.name}-unmasked", mask=None, taper=0.0, hits=None
+    )
+
+
+def measure(
+    config: LensingConfig, train: int, test: int, is_iterated: bool = True
+) -> tuple[tuple[Judged, ...], dict[str, float], float]:
+    """Fits and judges the estimators of a config.
+
+    Args:
+      config: the version.
+      train: skies that gains are measured on.
+      test: skies that are judged.
+      is_iterated: whether the iterated estimator is among them.
+
+    Returns:
+      What each is worth, seconds of a core that a map took by its name, and the share of the map
+      that counts.
+    """
+    ensemble = SkyEnsemble.of(config)
+
+    def skies(split: str, number: int) -> Iterator[Mapping[str, NDArray]]:
+        for start in range(0, number, BATCH):
+            yield simulate(config, split, range(start, min(start + BATCH, number)))
+
+    def held_out() -> Iterator[Mapping[str, NDArray]]:
+        return skies("train", train)
+
+    estimators = quadratic_references(ensemble, held_out, "training examples")
+    if is_iterated:
+        estimators.append(fitted_iterated(ensemble, held_out, "training examples"))
+    seconds = dict.fromkeys((estimator.name for estimator in estimators), 0.0)
+    timed = [_timed(estimator, seconds) for estimator in estimators]
+    evaluation = judge_estimators(
+        skies("test", test), timed, ensemble, "test", np.random.default_rng(0)
+    )
+    return (
+        evaluation.judged,
+        {name: total / test for name, total in seconds.items()},
+        evaluation.share,
+    )
+
+
+def _timed(estimator: Estimator, seconds: dict[str, float]) -> Estimator:
+    def predict(batch: Mapping[str, NDArray]) -> NDArray[np.floating]:
+        start = time.process_time()
+        found = estimator.predict(batch)
+        seconds[estimator.name] += time.process_time() - start
+        return found
+
+    return dataclasses.replace(estimator, predict=predict)
+
+
+def correlation_table(judged: Sequence[Judged], seconds: Mapping[str, float]) -> str:
+    """Returns ρ pooled below each limit, of the estimates that are Wiener-filtered."""
+    head = "".join(f"   ρ, L < {limit:,}" for limit in LIMITS)
+    lines = [f"{'':22}{head}     all modes        ms a map"]
+    for one in judged:
+        if not one.estimator.name.endswith("_wiener"):
+            continue
+        skill = one.skill
+        found = "".join(f"{pooled_correlation(one, limit):14.4f}" for limit in LIMITS)
+        rho = f"{float(skill.map_correlation.value):.4f} ± {float(skill.map_correlation.error):.4f}"
+        # What is filtered by Wiener is the estimate that was made just before.
+        took = 1e3 * sum(
+            seconds.get(name, 0.0)
+            for name in (one.estimator.name, one.estimator.name.removesuffix("_wiener"))
+        )
+        lines.append(f"{one.estimator.label:22}{found}   {rho:>15}{took:9.0f}")
+    return "\n".join(lines)
+
+
+def pooled_correlation(judged: Judged, limit: float) -> float:
+    """Returns ρ of all modes of the bands that end below a multipole."""
+    skill = judged.skill
+    counts = np.where(skill.bands.edges[1:] <= limit * 1.02, skill.bands.num_modes, 0)
+    cross, true, estimate = (
+        np.sum(counts * cl.value) for cl in (skill.cross_cl, skill.true_cl, skill.estimate_cl)
+    )
+    return float(cross / np.sqrt(true * estimate))
+
+
+def response_table(judged: Sequence[Judged], test_per_train: float) -> str:
+    """Returns the response of the estimates that are normalised, band by band, with errors."""
+    normalised = [one for one in judged if not one.estimator.name.endswith("_wiener")]
+    low, high = RESPONSE_RANGE
+    lines = [f"{'L':>8}" + "".join(f"{one.estimator.label:>20}" for one in normalised)]
+    for band, ell in enumerate(normalised[0].skill.bands.ell):
+        if low < ell < high:
+            cells = (
+                f"{one.skill.transfer_ell.value[band]:.4f} ± "
+                f"{one.skill.transfer_ell.error[band] * np.sqrt(1 + test_per_train):.4f}"
+                for one in normalised
+            )
+            lines.append(f"{ell:8.0f}" + "".join(f"{cell:>20}" for cell in cells))
+    worst = []
+    for one in normalised:
+        ell = one.skill.bands.ell
+        here = (ell > low) & (ell < high)
+        off = np.abs(one.skill.transfer_ell.value[here] - 1)
+        error = one.skill.transfer_ell.error[here] * np.sqrt(1 + test_per_train)
+        weight = error**-2
+        mean = np.sum(one.skill.transfer_ell.value[here] * weight) / weight.sum()
+        worst.append(
+            f"{one.estimator.label}: response {mean:.4f} ± {weight.sum() ** -0.5:.4f} at "
+            f"{low} < L < {high:,}, furthest band {off.max():.4f} from 1, "
+            f"{np.max(off / error):.1f} σ"
+        )
+    return "\n".join([*lines, *worst])
+
+
+if __name__ == "__main__":
+    main()
