@@ -52,7 +52,7 @@ WITHOUT_FRAMEWORKS = (
         f"estimators.{name}"
         for name in (
             *("quadratic", "iterated", "posterior", "lensing_template", "estimator", "resampling"),
-            *("array_files", "kappa_files", "own_maps", "sealed_predictions"),
+            *("kappa_files", "own_maps", "sealed_predictions"),
         )
     ),
     *("pipelines.validation.observables", "pipelines.validation.statistics"),

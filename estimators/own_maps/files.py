@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from estimators.array_files import fits_of, named_array, named_image, naming, open_fits
+from lensing_tfds.array_files import fits_of, named_array, named_image, naming, open_fits
 from estimators.own_maps.sky_frame import CONVENTIONS, SkyFrame, frame_of
 from estimators.own_maps.units import MICROKELVIN, microkelvin_per
 from estimators.uncertainty import Uncertainty, rings_of
