@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lensing_tfds.array_files import naming, open_fits, read_npy
 from estimators.estimator import refuse_not_finite
+from lensing_tfds.array_files import naming, open_fits, read_npy
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
 

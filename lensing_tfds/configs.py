@@ -15,6 +15,7 @@ from lensing_tfds.config_fields.features import Feature
 from lensing_tfds.config_fields.foregrounds import Foregrounds
 from lensing_tfds.config_fields.hits import Hits
 from lensing_tfds.config_fields.kappa_distribution import KappaDistribution
+from lensing_tfds.config_fields.kappa_files import KappaFiles
 from lensing_tfds.config_fields.mask import Mask
 from lensing_tfds.config_fields.nested import check_nested, nested, nested_fields, objects_of
 from lensing_tfds.config_fields.one_over_f import OneOverF, noise_power
@@ -107,6 +108,8 @@ class LensingConfig(CosmologyField, Patch):
         all of them, {"ksz": 0} for all but one. Default null: none.
       kappa: how κ is distributed, an object of `KappaDistribution`'s fields, e.g.
         {"skewness": 0.05}. Default null: it is Gaussian, and independent of the unlensed sky.
+      kappa_files: κ maps of your own in place of drawn ones, an object of `KappaFiles`' fields:
+        a list of files for each split. Default null: κ is drawn.
       splits: maps of independent noise whose mean the lensed map is, 1 to 64. Default 1.
       seed: seed of all random streams, a non-negative integer. Default 0.
       num_examples: examples of each of the splits train, validation, test. Default 20,000,
@@ -142,6 +145,7 @@ class LensingConfig(CosmologyField, Patch):
     mask: Mask | None = nested(Mask)
     foregrounds: Foregrounds | None = nested(Foregrounds)
     kappa: KappaDistribution | None = nested(KappaDistribution)
+    kappa_files: KappaFiles | None = nested(KappaFiles)
     splits: int = 1
     seed: int = 0
     num_examples: Mapping[str, int] = dataclasses.field(

@@ -1,10 +1,13 @@
-"""Random numbers -> the modes of κ, as a config has it: Gaussian or lognormal."""
+"""Random numbers, or files -> the modes of κ, as a config has it."""
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.cosmology import kappa_power
+from lensing_tfds.own_kappa import load
 from lensing_tfds.sky import lognormal_fields
 from lensing_tfds.sky.gaussian_fields import GaussianField
 from lensing_tfds.sky.spectra import PowerSpectra
@@ -59,3 +62,39 @@ class KappaField:
         if self._cut is not None:
             modes[:, self._cut] = 0
         return np.asarray(modes, np.complex64)
+
+
+class KappaMaps:
+    """Gives the κ of a config's files, on the internal grid.
+
+    Args:
+      config: the version, with `kappa_files`.
+      split: `train`, `validation` or `test`.
+
+    Raises:
+      LensingError: a file cannot be read, or is not the one that the config was made with.
+    """
+
+    def __init__(self, config: LensingConfig, split: str):
+        assert config.kappa_files is not None
+        self._sky = config.internal
+        self._factor = np.float32(config.kappa_exaggeration_factor)
+        self._cut = None if config.kappa_lmax is None else self._sky.ell > config.kappa_lmax
+        files = config.kappa_files.of(split)
+        self._files = [load(file, self._sky.npix) for file in files]
+        self._ends = np.cumsum([len(maps) for maps in self._files])
+
+    def modes(self, indices: Sequence[int]) -> NDArray[np.complex64]:
+        """Returns the modes of the examples' maps, which have no mean: (batch, npix, ...)."""
+        maps = np.empty((len(indices), self._sky.npix, self._sky.npix), np.float32)
+        for row, index in enumerate(indices):
+            number = index % int(self._ends[-1])
+            file = int(np.searchsorted(self._ends, number, side="right"))
+            within = number - int(self._ends[file])
+            maps[row] = self._files[file][within]  # counted from the file's end
+        maps *= self._factor
+        modes = np.asarray(self._sky.to_modes(maps), np.complex64)
+        modes[:, 0, 0] = 0
+        if self._cut is not None:
+            modes[:, self._cut] = 0
+        return modes

@@ -141,6 +141,16 @@ def departures(config: LensingConfig) -> tuple[Departure, ...]:
                 f"kappa_lmax {config.kappa_lmax} cuts κ",
             )
         )
+    if config.kappa_files is not None:
+        number = sum(file.maps for file in config.kappa_files.of("train"))
+        found.append(
+            Departure(
+                "What κ is",
+                f"κ is that of {number:,} maps from files, again and again in the training split: "
+                "its statistics are theirs.",
+                "κ is that of files",
+            )
+        )
     has = {"beam": config.beam_arcmin, "noise": config.noise_uK_arcmin}
     if missing := [f"no {name}" for name, value in has.items() if not value]:
         text = f"There is {' and '.join(missing)}."
@@ -203,6 +213,9 @@ def idealisations(config: LensingConfig) -> tuple[Idealisation, ...]:
 def _kappa(config: LensingConfig) -> Idealisation:
     """Says what κ's distribution leaves out."""
     kappa = config.kappa
+    if config.kappa_files is not None:
+        text = "κ is that of files, and not correlated with T or E (no ISW–κ correlation)."
+        return Idealisation("Non-Gaussian κ", text, ("κ is that of files",))
     if kappa is None or not kappa.skewness:
         text = (
             "κ is a Gaussian field: it has the non-linear power spectrum, but no bispectrum, no "

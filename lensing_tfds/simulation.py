@@ -23,7 +23,7 @@ from lensing_tfds.cosmology import spectra_of
 from lensing_tfds.errors import LensingError
 from lensing_tfds.field_numbers import E_MODE, KAPPA, TEMPERATURE
 from lensing_tfds.field_numbers import FOREGROUNDS as FOREGROUND_FIELDS
-from lensing_tfds.kappa_fields import KappaField
+from lensing_tfds.kappa_fields import KappaField, KappaMaps
 from lensing_tfds.records.stored_config import meant_config
 from lensing_tfds.sky import instrument
 from lensing_tfds.sky.flat_sky import as_pairs, pairs_of
@@ -114,6 +114,7 @@ class Simulator:
         table = table or spectra_of(config)
         config.check_deflection(table)
         self._kappa = KappaField(config, table)
+        self._own_kappa = None if config.kappa_files is None else KappaMaps(config, split)
         self._fields = UnlensedFields(config, table, self._kappa)
         self._foregrounds = None
         if config.foregrounds is not None:
@@ -257,8 +258,11 @@ class Simulator:
         self, indices: Sequence[int], scratch: _Scratch
     ) -> tuple[NDArray[np.complex64], dict[str, NDArray[np.complex64]]]:
         """Draws the seed of κ, and whichever of T, E, Q and U the config has."""
-        self._stream.fill(indices, KAPPA, scratch.normals[0])
-        seed = self._kappa.seed(scratch.normals[0])
+        if self._own_kappa is not None:
+            seed = self._own_kappa.modes(indices)
+        else:
+            self._stream.fill(indices, KAPPA, scratch.normals[0])
+            seed = self._kappa.seed(scratch.normals[0])
         if self.config.fixed_unlensed:
             return seed, self._fixed_unlensed
         for row, field in enumerate((TEMPERATURE, E_MODE)[: len(scratch.normals) - 1], start=1):

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lensing_tfds.array_files import fits_of, named_array, named_image, naming, open_fits
 from estimators.own_maps.sky_frame import CONVENTIONS, SkyFrame, frame_of
 from estimators.own_maps.units import MICROKELVIN, microkelvin_per
 from estimators.uncertainty import Uncertainty, rings_of
 from lensing_tfds import __version__
+from lensing_tfds.array_files import fits_of, named_array, named_image, naming, open_fits
 from lensing_tfds.configs import LENSED, LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records.storage import replacing

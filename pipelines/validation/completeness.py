@@ -64,8 +64,8 @@ def _duplicates(statistics: Statistics) -> Test:
         groups[int(row["hash"])].append(f"{SPLITS[row['split']]} {row['index']}")
     if groups:
         named = _listed([" and ".join(group[:_SHOWN]) for group in groups.values()])
-        return Test("duplicates", False, f"examples {named} are the same: they have the same κ")
-    return Test("duplicates", True, "no two examples have the same κ")
+        return Test("duplicates", False, f"examples {named} are the same")
+    return Test("duplicates", True, "no two examples are the same")
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -72,6 +72,8 @@ def trials(field: Field, moments: Moments, theory: Theory) -> Iterator[Trial]:
     lensed, count = field.feature == "lensed", moments.count
     if theory.config.fixed_unlensed and field.feature != "kappa":
         return  # the pixels of one sky are those of its few waves
+    if field.feature == "kappa" and not theory.knows_kappa:
+        return
     variance = theory.variance(field)
     if variance < FAINTEST:
         return  # a beam as wide as the patch leaves nothing

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from lensing_tfds.realism import is_periodic
-from pipelines.validation.observables import Field, Observables, Spectrum
+from pipelines.validation.observables import KAPPA, Field, Observables, Spectrum
 from pipelines.validation.outcome import Curve, Test, Trial
 from pipelines.validation.statistics import Moments, Statistics
 from pipelines.validation.theory import FAINTEST, Theory
@@ -131,6 +131,8 @@ def _is_known(spectrum: Spectrum, theory: Theory) -> bool:
 
     One unlensed sky that is seen in a window is correlated with κ: the window mixes modes.
     """
+    if spectrum.first == spectrum.second == KAPPA:
+        return theory.knows_kappa
     lensed = [field for field in (spectrum.first, spectrum.second) if field.feature == "lensed"]
     if len(lensed) == 2:
         return theory.knows_lensed

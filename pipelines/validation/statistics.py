@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lensing_tfds.configs import SPLITS, LensingConfig
+from lensing_tfds.configs import KAPPA, LENSED, SPLITS, LensingConfig
 from lensing_tfds.records.shard_plans import ShardSpec
 from lensing_tfds.records.shards import read_shard
 from lensing_tfds.sky import polarization
@@ -23,7 +23,7 @@ from pipelines.validation.response import Responses
 _HASH_BYTES = 8
 
 ADDRESS = np.dtype([("split", "u1"), ("index", "<i8"), ("hash", "<u8")])
-"""Place of an example, by the split's place in `SPLITS`, and a hash of its κ."""
+"""Place of an example, by the split's place in `SPLITS`, and a hash of its κ, or lensed map."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -136,8 +136,10 @@ def measure_shard(spec: ShardSpec, measurement: Measurement) -> Statistics:
     addresses = []
     moments: dict[str, Moments] = {}
     not_finite: list[tuple[str, int, str]] = []
+    # κ maps of files come again and again.
+    hashed = KAPPA if spec.config.kappa_files is None else LENSED
     for index, example in read_shard(spec):
-        addresses.append((SPLITS.index(spec.split), index, content_hash(example["kappa"])))
+        addresses.append((SPLITS.index(spec.split), index, content_hash(example[hashed])))
         bad = [name for name, maps in example.items() if not np.isfinite(maps).all()]
         not_finite += [(spec.split, index, name) for name in bad]
         if bad:

@@ -133,7 +133,12 @@ class Theory:
         The mean over skies of those of one unlensed sky is not.
         """
         known = self.is_exact or follows_camb(self.config)
-        return known and not self.config.fixed_unlensed
+        return known and not self.config.fixed_unlensed and self.knows_kappa
+
+    @property
+    def knows_kappa(self) -> bool:
+        """Says whether κ should have the expected spectrum: not that of somebody's files."""
+        return self.config.kappa_files is None
 
     def scale(self, spectrum: Spectrum) -> NDArray[np.float64]:
         """Returns sqrt(C₁₁ C₂₂), what a cross-spectrum is at most; C of an auto-spectrum."""

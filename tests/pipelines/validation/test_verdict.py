@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from lensing_tfds import LensingError, simulate
+from lensing_tfds import LensingConfig, LensingError, simulate
 from lensing_tfds.config_fields.kappa_distribution import KappaDistribution
 from lensing_tfds.configs import SPLITS
 from pipelines.validation import completeness
@@ -182,6 +182,27 @@ def test_a_skewed_kappa_of_other_power(altered, judged):
 def test_a_correlation_with_kappa_of_the_other_sign(altered, judged):
     found = words(judged(CONFIGS["wide"], altered("wide", "unlensed", lambda maps: -maps)))
     assert any(text.startswith("unlensed T × κ: the correlation is -0.") for text in found)
+
+
+def test_a_kappa_from_files_comes_again_and_has_any_power(tmp_path, judged):
+    config = dataclasses.replace(CONFIGS["own"], name="files", T_lmax=None)
+    paths = {}
+    for number, split in enumerate(SPLITS):
+        paths[split] = [f"{tmp_path}/{split}.npy"]
+        drawn = simulate(CONFIGS["own"], split, range(3))["kappa"][..., 0]
+        np.save(paths[split][0], 0.5 * np.roll(drawn, number, 1))
+    config = LensingConfig.from_json(config.to_json() | {"kappa_files": paths})
+    examples = {split: simulate(config, split, range(COUNTS[split])) for split in SPLITS}
+    verdict = judged(config, examples)
+    assert not words(verdict)
+    tested = {test.name for test in verdict.tests}
+    assert {"unlensed TT", "lensed T × κ", "TT response to κ", "duplicates"} <= tested
+    assert not {"κκ", "lensed TT", "κ: variance"} & tested
+    for name, maps in examples["train"].items():
+        if name != "index":
+            maps[7] = maps[2]
+    (found,) = [text for text in words(judged(config, examples)) if "the same" in text]
+    assert found.startswith("examples train 2 and train 7 are the same")
 
 
 def test_the_same_example_twice_in_a_split_and_across_splits(simulated, judged):
