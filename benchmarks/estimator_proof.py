@@ -59,7 +59,7 @@ class PairedSimulator(Simulator):
     ) -> tuple[NDArray[np.complex64], dict[str, NDArray[np.complex64]]]:
         _, fields = super()._draw(indices, scratch)
         self._stream.fill([index // 2 for index in indices], KAPPA, scratch.normals[0])
-        return self._fields.kappa(scratch.normals[0]), fields
+        return self._kappa.seed(scratch.normals[0]), fields
 
 
 @dataclasses.dataclass(frozen=True)

@@ -129,19 +129,22 @@ class QuadraticEstimator:
             below = above * self.response + self.observation.sky.ell**2 / 2
         return np.divide(above, below, out=np.zeros_like(below), where=self.response > 0)
 
-    def noise_covariance(self, other: "QuadraticEstimator") -> Plane:
+    def noise_covariance(
+        self, other: "QuadraticEstimator", seen: Observation | None = None
+    ) -> Plane:
         """Returns the N0 cross-spectrum of two estimators' noise.
 
         Zero between EB or TB and the others, by parity.
 
         Args:
           other: an estimator from the same observation, or this one.
+          seen: what the fields hold instead, of which the weights know nothing.
 
         Returns:
           Half plane, float64; infinite for modes that either does not estimate.
         """
         x, y, v, w = (*self.pair, *other.pair)
-        ours, total = self.weights, self.observation.total
+        ours, total = self.weights, (seen or self.observation).total
         direct = kernels.times(other.weights, total(x, v), total(y, w))
         crossed = kernels.times(kernels.swapped(other.weights), total(x, w), total(y, v))
         power = self._sum(ours, direct) + self._sum(ours, crossed)
