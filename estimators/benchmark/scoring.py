@@ -27,7 +27,7 @@ from estimators.subject import Subject
 from estimators.uncertainty import LEVELS, name_of
 from lensing_tfds import strict_json
 from lensing_tfds.config_fields.mask import MASK
-from lensing_tfds.configs import KAPPA, LENSED, SPLITS
+from lensing_tfds.configs import KAPPA, LENSED, SPLITS, LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records.storage import replacing
 from lensing_tfds.simulation import Simulator
@@ -67,7 +67,7 @@ def score(
     _refuse_unfit(subject, estimator, expected, number)
     if not subject.estimates_any_map:
         for kind, other in (others or [])[1:]:
-            _refuse_mistaken_kind(kind, other, subject.workdir)
+            _refuse_mistaken_kind(kind, other, estimator, subject.workdir)
     evaluation = judge(subject, frozen.split, max_examples, baselines=False)
     _refuse_other_errors(estimator, evaluation.skill, subject.workdir)
     few = range(min(number, frozen.num_other_skies))
@@ -188,9 +188,13 @@ def _refuse_unfit(
     refuse_mistaken(maps, subject.workdir, lambda i: _other_kappa(dataset.ensemble, split, i))
 
 
-def _refuse_mistaken_kind(kind: ChangedSkies, estimator: Estimator, folder: Path) -> None:
+def _refuse_mistaken_kind(
+    kind: ChangedSkies, estimator: Estimator, unchanged: Estimator, folder: Path
+) -> None:
     """Refuses estimates of a kind of other skies that are recognised as a mistake."""
     frozen, ensemble = protocol(), kind.ensemble
+    place = folder / folder_of(kind.name)
+    _refuse_copies(estimator, unchanged, ensemble.config, place)
     simulator = Simulator(ensemble.config, frozen.split, ensemble.theory)
     parts = (
         (
@@ -201,8 +205,23 @@ def _refuse_mistaken_kind(kind: ChangedSkies, estimator: Estimator, folder: Path
         for block in simulator.examples(range(frozen.num_other_skies))
     )
     maps = CoarseMaps.of(ensemble.bands.sky, parts)
-    place = folder / folder_of(kind.name)
     refuse_mistaken(maps, place, lambda i: _other_kappa(ensemble, frozen.split, i))
+
+
+def _refuse_copies(
+    estimator: Estimator, unchanged: Estimator, config: LensingConfig, place: Path
+) -> None:
+    """Refuses estimates of other skies that are those of the unchanged ones: files in two folders.
+
+    Both are looked up by their index alone.
+    """
+    first = np.zeros((1, config.npix, config.npix, len(config.channels)), np.float32)
+    found, other = (e.kappa(first, np.zeros(1, np.int64)) for e in (estimator, unchanged))
+    if np.array_equal(found, other) and np.ptp(found):
+        raise LensingError(
+            f"{place}: the maps are those of the unchanged skies: estimate κ of the maps that "
+            "python -m pipelines.protocol --other_skies writes"
+        )
 
 
 def _refuse_other_errors(estimator: Estimator, skill: Skill, folder: Path) -> None:

@@ -9,7 +9,7 @@ import types
 import numpy as np
 import pytest
 
-from estimators.benchmark.other_skies import write_maps
+from estimators.benchmark.other_skies import folder_of, write_maps
 from estimators.benchmark.protocol import protocol
 from estimators.benchmark.submission_reading import read_submission
 from estimators.ensemble import SkyEnsemble
@@ -146,7 +146,7 @@ def test_other_skies_are_scored(folder, ensemble, monkeypatch):
     monkeypatch.setattr("estimators.benchmark.scoring.protocol", lambda: few)
     for place in write_maps(few, ensemble, folder):
         assert np.load(place / "lensed.npy").shape == (8, 128, 128, 2)
-        send(place, estimates.wiener()[:8])
+        send(place, 1.01 * estimates.wiener()[:8])
     assert {p.name for p in folder.iterdir() if p.is_dir()} == {
         *("kappa-x-1.2", "noise-x-1.5", "n_s-minus-0.05")
     }
@@ -154,9 +154,20 @@ def test_other_skies_are_scored(folder, ensemble, monkeypatch):
     # Read as text: eight examples are fewer than the protocol's.
     rows = json.loads((folder / "v11-theirs.json").read_text())["other_skies"]["rows"]
     assert [row["name"] for row in rows] == ["unchanged", *protocol().other_skies]
-    # The estimates did not change with the sky, nor does a correlation with a rescaled κ.
+    # But for 1 % the estimates did not change with the sky; a correlation knows no factors.
     assert rows[1]["correlation_change"] == pytest.approx(0, abs=1e-6)
-    assert rows[1]["response_change"] == pytest.approx(-rows[0]["response"] / 6, rel=1e-5)
+    assert rows[1]["response_change"] == pytest.approx((1.01 / 1.2 - 1) * rows[0]["response"])
+
+
+def test_copies_of_the_unchanged_maps_are_no_estimates_of_other_skies(
+    folder, ensemble, monkeypatch, capsys
+):
+    few = dataclasses.replace(protocol(), num_other_skies=8)
+    monkeypatch.setattr("estimators.benchmark.scoring.protocol", lambda: few)
+    for kind in protocol().other_skies:
+        send(folder / folder_of(kind), estimates.wiener()[:8])
+    line = error_line(capsys, folder)
+    assert f"{folder}/kappa-x-1.2: the maps are those of the unchanged skies" in line
 
 
 def test_a_mistake_in_other_skies_is_named_with_its_folder(folder, ensemble, monkeypatch, capsys):
@@ -164,7 +175,7 @@ def test_a_mistake_in_other_skies_is_named_with_its_folder(folder, ensemble, mon
     monkeypatch.setattr("estimators.benchmark.scoring.protocol", lambda: few)
     for place in write_maps(few, ensemble, folder):
         turned = -1000 * estimates.wiener()[:8, ::-1] if "noise" in place.name else None
-        send(place, estimates.wiener()[:8] if turned is None else turned)
+        send(place, 1.01 * estimates.wiener()[:8] if turned is None else turned)
     line = error_line(capsys, folder)
     assert f"{folder}/noise-x-1.5: the maps" in line and "they are −κ" in line
 
