@@ -3,6 +3,7 @@
     observation.Observation                   what the maps hold, and which modes are used
     quadratic_estimator.QuadraticEstimator    from one pair of fields: TT, EE, EB, TE or TB
     minimum_variance.MinimumVariance          from several pairs, combined
+    splits                                    from maps of independent noise, never one twice
     legs.Legs                                 fields whose maps several estimators share
     references.references                     those that a version's networks are judged beside
     measured                                  spectra and gains from examples, where theory fails
