@@ -33,7 +33,7 @@ from estimators.filtering.masked_patch import SPECTRUM_OF, MaskedPatch, checked_
 from estimators.quadratic.observation import Observation
 from lensing_tfds.errors import LensingError
 from lensing_tfds.sky import polarization
-from lensing_tfds.sky.flat_sky import FlatSky
+from lensing_tfds.sky.flat_sky import FlatSky, as_pairs
 
 Modes = NDArray[np.complexfloating]
 
@@ -220,16 +220,28 @@ class _System:
                 )
             )
         real = np.dtype(dtype)
-        self._roots = np.stack(roots)[:, None].astype(real)
-        self._to_fields = np.stack(to_fields)[:, None].astype(real)
-        self._beam = beam.astype(real)
-        self._inverse_noise = (sky.area / noise).astype(real)
+
+        def of_pairs(plane: NDArray[np.floating]) -> NDArray[np.floating]:
+            return np.repeat(plane.astype(real), 2, axis=-1)
+
+        turn = [[np.ones(sky.ell.shape)]]
+        if names == "EB":
+            cosine, sine = polarization.angles(sky)
+            turn = [[cosine, -sine], [sine, cosine]]
+        self._turn = np.array([[of_pairs(factor * beam) for factor in row] for row in turn])
+        self._into = np.array(
+            [
+                [of_pairs(factor * root) for factor, root in zip(row, roots, strict=True)]
+                for row in turn
+            ]
+        )
+        self._to_fields = np.stack([of_pairs(factor) for factor in to_fields])[:, None]
+        self._inverse_noise = of_pairs(sky.area / noise)
         self._is_white = bool(np.ptp(noise) == 0)
         share = np.mean(patch.seen().signal ** 2)
-        on_diagonal = 1 + share * self._roots**2 * self._inverse_noise
-        self._preconditioner = 1 / on_diagonal
-        self._counts = sky.mode_counts.astype(real)
-        self._angles = tuple(angle.astype(real) for angle in polarization.angles(sky))
+        on_diagonal = [1 + share * root**2 * sky.area / noise for root in roots]
+        self._preconditioner = np.stack([of_pairs(1 / value) for value in on_diagonal])[:, None]
+        self._counts = of_pairs(sky.mode_counts)
 
     def solve(
         self,
@@ -238,19 +250,24 @@ class _System:
         tolerance: float,
         most_steps: int,
     ) -> Solution:
-        """Solves for white y, (fields, n, npix, npix // 2 + 1)."""
+        """Solves for white y, (fields, n, npix, 2 (npix // 2 + 1)): real and imaginary parts."""
         maps = np.stack([weighted.maps[name] for name in self._channels])
-        signal = weighted.signal
-        first = None
+        signal, first = weighted.signal, None
         if start is not None:
             fields = np.stack([start[name] for name in self._names])
             first = np.divide(
-                fields, self._to_fields, out=np.zeros_like(fields), where=self._to_fields > 0
+                as_pairs(fields),
+                self._to_fields,
+                out=np.zeros_like(as_pairs(fields)),
+                where=self._to_fields > 0,
             )
 
-        def operator(y: Modes) -> Modes:
-            seen = self._sky.to_map(self._turned(self._roots * y)) * signal
-            return y + self._gathered(seen, signal)
+        def operator(y: NDArray[np.floating]) -> NDArray[np.floating]:
+            seen = self._maps(_mixed(self._into, y))
+            seen *= signal
+            result = self._gathered(seen, signal)
+            result += y
+            return result
 
         return solve(
             operator,
@@ -262,40 +279,52 @@ class _System:
             first,
         )
 
-    def fields(self, y: Modes) -> dict[str, Modes]:
+    def fields(self, y: NDArray[np.floating]) -> dict[str, Modes]:
         """The fields of a periodic patch that would have been filtered to y."""
-        return dict(zip(self._names, self._to_fields * y, strict=True))
+        return dict(zip(self._names, _modes(self._to_fields * y), strict=True))
 
     def observed(
         self, fields: Mapping[str, Modes], signal: NDArray[np.floating]
     ) -> dict[str, NDArray[np.floating]]:
         """Weighted maps of fields of the sky."""
-        seen = self._turned(np.stack([self._beam * fields[name] for name in self._names]))
-        return dict(zip(self._channels, self._sky.to_map(seen) * signal, strict=True))
+        stacked = as_pairs(np.stack([fields[name] for name in self._names]))
+        seen = self._maps(_mixed(self._turn, stacked)) * signal
+        return dict(zip(self._channels, seen, strict=True))
 
-    def _gathered(self, maps: NDArray[np.floating], signal: NDArray[np.floating]) -> Modes:
+    def _maps(self, pairs: NDArray[np.floating]) -> NDArray[np.floating]:
+        return self._sky.to_map(_modes(pairs))
+
+    def _gathered(
+        self, maps: NDArray[np.floating], signal: NDArray[np.floating]
+    ) -> NDArray[np.floating]:
         """Gᵗ N⁻¹ of weighted maps."""
         if self._is_white:
             maps = maps * self._inverse_noise[0, 0]
         else:
-            maps = self._sky.to_map(self._inverse_noise * self._sky.to_modes(maps))
-        return self._roots * self._turned_back(self._sky.to_modes(maps * signal))
+            pairs = as_pairs(self._sky.to_modes(maps))
+            pairs *= self._inverse_noise
+            maps = self._maps(pairs)
+        maps *= signal
+        return _mixed(self._into.swapaxes(0, 1), as_pairs(self._sky.to_modes(maps)))
 
-    def _turned(self, fields: Modes) -> Modes:
-        """Q and U of E and B; T as it is."""
-        if self._names == "T":
-            return fields
-        cosine, sine = self._angles
-        e, b = fields
-        return np.stack([cosine * e - sine * b, sine * e + cosine * b])
+    def _dot(self, one: NDArray[np.floating], other: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Sums over the whole plane: in blocks, so that float32 will do."""
+        counted = one * self._counts
+        found = [
+            [np.dot(a.ravel(), b.ravel()) for a, b in zip(*fields, strict=True)]
+            for fields in zip(counted, other, strict=True)
+        ]
+        return np.sum(found, axis=0, dtype=np.float64)
 
-    def _turned_back(self, stokes: Modes) -> Modes:
-        if self._names == "T":
-            return stokes
-        cosine, sine = self._angles
-        q, u = stokes
-        return np.stack([cosine * q + sine * u, cosine * u - sine * q])
 
-    def _dot(self, one: Modes, other: Modes) -> NDArray[np.float64]:
-        products = (one.real * other.real + one.imag * other.imag) * self._counts
-        return products.sum(axis=(0, 2, 3), dtype=np.float64)
+def _mixed(matrix: NDArray[np.floating], pairs: NDArray[np.floating]) -> NDArray[np.floating]:
+    """A matrix of each mode times fields: (i, j, rows, columns), (j, n, ...) -> (i, n, ...)."""
+    mixed = matrix[:, 0, None] * pairs[0]
+    for column, field in enumerate(pairs[1:], start=1):
+        mixed += matrix[:, column, None] * field
+    return mixed
+
+
+def _modes(pairs: NDArray[np.floating]) -> Modes:
+    """The inverse of `as_pairs`."""
+    return pairs.view(np.result_type(pairs.dtype, 1j))
