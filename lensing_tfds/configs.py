@@ -19,7 +19,10 @@ from lensing_tfds.config_fields.kappa_files import KappaFiles
 from lensing_tfds.config_fields.mask import Mask
 from lensing_tfds.config_fields.nested import check_nested, nested, nested_fields, objects_of
 from lensing_tfds.config_fields.one_over_f import OneOverF, noise_power
+from lensing_tfds.config_fields.optical_depth import OpticalDepth
 from lensing_tfds.config_fields.patch import Patch
+from lensing_tfds.config_fields.rotation import Rotation
+from lensing_tfds.config_fields.tensors import Tensors
 from lensing_tfds.errors import LensingError
 from lensing_tfds.sky import foreground_spectra, lensing, spectra
 
@@ -110,6 +113,12 @@ class LensingConfig(CosmologyField, Patch):
         {"skewness": 0.05}. Default null: it is Gaussian, and independent of the unlensed sky.
       kappa_files: κ maps of your own in place of drawn ones, an object of `KappaFiles`' fields:
         a list of files for each split. Default null: κ is drawn.
+      tensors: primordial gravitational waves, an object of `Tensors`' fields, e.g.
+        {"r_min": 1e-6, "r_max": 0.1}. Default null: none.
+      rotation: a random rotation of polarization, an object of `Rotation`'s fields, e.g.
+        {"amplitude": 1e-6}. Default null: none.
+      optical_depth: a random modulation of the sky, an object of `OpticalDepth`'s fields, e.g.
+        {"rms": 0.01, "L_c": 500}. Default null: none.
       splits: maps of independent noise whose mean the lensed map is, 1 to 64. Default 1.
       seed: seed of all random streams, a non-negative integer. Default 0.
       num_examples: examples of each of the splits train, validation, test. Default 20,000,
@@ -146,6 +155,9 @@ class LensingConfig(CosmologyField, Patch):
     foregrounds: Foregrounds | None = nested(Foregrounds)
     kappa: KappaDistribution | None = nested(KappaDistribution)
     kappa_files: KappaFiles | None = nested(KappaFiles)
+    tensors: Tensors | None = nested(Tensors)
+    rotation: Rotation | None = nested(Rotation)
+    optical_depth: OpticalDepth | None = nested(OpticalDepth)
     splits: int = 1
     seed: int = 0
     num_examples: Mapping[str, int] = dataclasses.field(

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records import storage
-from lensing_tfds.sky import camb_spectra, spectra
+from lensing_tfds.sky import camb_spectra, spectra, tensor_spectra
 from lensing_tfds.sky.spectra import PowerSpectra
 
 FILE = "spectra.dat"
@@ -48,7 +48,7 @@ def spectra_of(config: LensingConfig, folder: str | None = None) -> PowerSpectra
         there or damaged.
     """
     if config.cosmology is None:
-        return spectra.fiducial()
+        return spectra.fiducial() if config.tensors is None else spectra.fiducial_with_tensors()
     if folder is None:
         return spectra.parse(table_of(config))
     path = _path(folder)
@@ -113,7 +113,8 @@ def table_of(config: LensingConfig) -> str:
       LensingError: CAMB is not installed or refuses the cosmology.
     """
     corner = math.sqrt(2) * config.internal.nyquist  # the grid's largest multipole
-    return _computed(json.dumps(config.cosmology), camb_spectra.accuracy_for(corner).lmax)
+    lmax = camb_spectra.accuracy_for(corner).lmax
+    return _computed(json.dumps(config.cosmology), lmax, config.tensors is not None)
 
 
 def kappa_power(
@@ -143,16 +144,17 @@ _ONE_THREAD = threading.Lock()
 
 
 @functools.lru_cache(maxsize=4)
-def _computed(cosmology: str, lmax: int) -> str:
+def _computed(cosmology: str, lmax: int, tensors: bool = False) -> str:
     with _ONE_THREAD:
-        return _kept_or_computed(cosmology, lmax)
+        return _kept_or_computed(cosmology, lmax, tensors)
 
 
-def _kept_or_computed(cosmology: str, lmax: int) -> str:
+def _kept_or_computed(cosmology: str, lmax: int, tensors: bool) -> str:
     parameters: Mapping[str, Any] = json.loads(cosmology)
     accuracy = camb_spectra.accuracy_for(lmax)
     try:
-        entry = _cache_entry(camb_spectra.address(parameters, accuracy))
+        address = camb_spectra.address(parameters, accuracy)
+        entry = _cache_entry(f"{address}-tensors" if tensors else address)
     except ImportError as error:
         raise LensingError(
             f"cosmology {cosmology}: its spectra need CAMB: pip install 'lensing-tfds[camb]'"
@@ -172,6 +174,8 @@ def _kept_or_computed(cosmology: str, lmax: int) -> str:
     began = time.monotonic()
     with _refused_by_camb(cosmology), _saying_how_long(began):
         text = camb_spectra.compute(parameters, accuracy)
+        if tensors:
+            text += tensor_spectra.compute(parameters)
     try:
         spectra.parse(text)
     except ValueError as error:

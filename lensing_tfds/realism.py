@@ -74,6 +74,12 @@ def has_excess_power(config: LensingConfig) -> bool:
     return has_filled_modes(config) or is_aliased(config)
 
 
+def is_step_of_a_study(config: LensingConfig) -> bool:
+    """Says whether maps are made to see what a network can learn: no telescope could see them."""
+    exaggerated = config.kappa_exaggeration_factor != 1
+    return config.fixed_unlensed or exaggerated or is_cut(config) or is_aliased(config)
+
+
 def is_periodic(config: LensingConfig) -> bool:
     """Says whether the lensed map goes on at the opposite edge: not cut out, tapered or masked."""
     return config.padding == 1 and config.taper == 0 and config.mask is None
@@ -81,12 +87,13 @@ def is_periodic(config: LensingConfig) -> bool:
 
 def b_is_lensings(config: LensingConfig) -> bool:
     """Says whether all B of the sky is made by lensing, and mixed with E by no edge."""
-    return "Q" in config.channels and is_periodic(config)
+    modulated = config.rotation is not None or config.optical_depth is not None
+    return "Q" in config.channels and is_periodic(config) and not (config.tensors or modulated)
 
 
 def has_mean_field(config: LensingConfig) -> bool:
-    """Says whether quadratic estimates have a mean: of edges, or of one unlensed sky in all."""
-    return config.fixed_unlensed or not is_periodic(config)
+    """Says whether quadratic estimates have a mean: of edges, uneven noise, or one unlensed sky."""
+    return config.fixed_unlensed or config.hits is not None or not is_periodic(config)
 
 
 def why_not_camb(config: LensingConfig) -> str:
@@ -103,9 +110,10 @@ def estimator_theory_holds(config: LensingConfig) -> bool:
     """Says whether theory's spectra make a quadratic estimator's weights, response and noise right.
 
     They must be those of the maps; without noise there is no end to the modes used, and a patch
-    with edges has a mean field.
+    with edges or uneven noise has a mean field.
     """
-    return follows_camb(config) and is_periodic(config) and config.noise_uK_arcmin > 0
+    even = is_periodic(config) and config.hits is None
+    return follows_camb(config) and even and config.noise_uK_arcmin > 0
 
 
 def departures(config: LensingConfig) -> tuple[Departure, ...]:
@@ -160,6 +168,7 @@ def departures(config: LensingConfig) -> tuple[Departure, ...]:
                 "principle gives κ away exactly."
             )
         found.append(Departure("What a telescope sees", text))
+    found += _modulated(config)
     if config.taper > 0:
         found.append(
             Departure(
@@ -199,7 +208,7 @@ def idealisations(config: LensingConfig) -> tuple[Idealisation, ...]:
         ),
         Idealisation("Large scales", f"The patch is flat{edges}.", flat),
     ]
-    if "Q" in config.channels:
+    if "Q" in config.channels and config.tensors is None:
         found.append(
             Idealisation(
                 "Primordial B modes",
@@ -244,6 +253,32 @@ def _foregrounds(config: LensingConfig) -> tuple[str, str]:
         "profiles of clusters, the kinetic SZ effect is Gaussian; there is no dust of the Galaxy"
     )
     return text, "foregrounds are simple random fields"
+
+
+def _modulated(config: LensingConfig) -> list[Departure]:
+    """Returns what rotation and optical depth do to the maps."""
+    found = []
+    if config.rotation is not None:
+        found.append(
+            Departure(
+                "A sky without rotation",
+                "Polarization is turned by a random field of angles, of scale-invariant power "
+                f"{config.rotation.amplitude:g} rad², before it is lensed: B is not lensing's "
+                "alone.",
+                "polarization is turned",
+            )
+        )
+    if config.optical_depth is not None:
+        found.append(
+            Departure(
+                "A sky without patchy reionization",
+                "The sky is multiplied by e^{−τ} before it is lensed, τ random with an rms of "
+                f"{config.optical_depth.rms:g} in bubbles of one size; the new polarization that "
+                "real patches make is left out.",
+                "the sky is dimmed by patches",
+            )
+        )
+    return found
 
 
 def _masked(mask: Mask) -> str:

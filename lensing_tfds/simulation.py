@@ -18,12 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lensing_tfds.config_fields.foregrounds import FOREGROUNDS
+from lensing_tfds.config_fields.tensors import RATIO
 from lensing_tfds.configs import DATASET_VERSION, SPLITS, LensingConfig
 from lensing_tfds.cosmology import spectra_of
 from lensing_tfds.errors import LensingError
 from lensing_tfds.field_numbers import E_MODE, KAPPA, TEMPERATURE
 from lensing_tfds.field_numbers import FOREGROUNDS as FOREGROUND_FIELDS
 from lensing_tfds.kappa_fields import KappaField, KappaMaps
+from lensing_tfds.modulation import Modulation
 from lensing_tfds.records.stored_config import meant_config
 from lensing_tfds.sky import instrument
 from lensing_tfds.sky.flat_sky import as_pairs, pairs_of
@@ -31,6 +33,7 @@ from lensing_tfds.sky.foregrounds import Foregrounds
 from lensing_tfds.sky.lensing import Lens
 from lensing_tfds.sky.spectra import PowerSpectra
 from lensing_tfds.telescope import Telescope
+from lensing_tfds.tensor_fields import TensorFields
 from lensing_tfds.unlensed_fields import UnlensedFields
 
 Examples = dict[str, NDArray[Any]]
@@ -82,12 +85,14 @@ class _Noiseless(NamedTuple):
       unlensed: the same; none where it is not wanted.
       labels: κ, and unlensed E if the config has it and it is wanted.
       foregrounds: their sum, which T of the lensed maps holds, µK; none if the config has none.
+      modulating: the modulating fields, if they are wanted.
     """
 
     lensed: NDArray[np.float32]
     unlensed: NDArray[np.float32]
     labels: NDArray[np.float32]
     foregrounds: NDArray[np.float32]
+    modulating: NDArray[np.float32]
 
 
 class Simulator:
@@ -124,10 +129,12 @@ class Simulator:
                 self._kappa.scale,
                 self.internal,
             )
+        self._tensors = None if config.tensors is None else TensorFields(config, table)
         version = tuple(int(part) for part in DATASET_VERSION.split("."))
         self._stream = NormalStream((config.seed, *version, SPLITS.index(split)))
         self._shared_stream = NormalStream((config.seed, *version, _SHARED_STREAM))
         self._beam = pairs_of(instrument.beam(config.box.ell, config.beam_arcmin))
+        self._modulation = Modulation(config)
         self._telescope = Telescope(config, self._stream)
 
     def examples(self, indices: Sequence[int] | range) -> Iterator[Examples]:
@@ -206,6 +213,10 @@ class Simulator:
             examples["unlensed_E"] = _channels_last(maps.labels[1:])
         if self._foregrounds is not None:
             examples[FOREGROUNDS] = _channels_last(maps.foregrounds)
+        for name, modulating in zip(self._modulation.features, maps.modulating, strict=True):
+            examples[name] = modulating[..., None]
+        if self._tensors is not None:
+            examples[RATIO] = self._tensors.ratios(self._stream, indices)
         return examples | observed | {"index": np.array(indices, np.int64)}
 
     def _noiseless(
@@ -223,7 +234,7 @@ class Simulator:
         # takes as long to come by as a Fourier transform.
         counts = (
             *(len(channels), len(channels) * unlensed, 1 + (config.unlensed_E and unlensed)),
-            int(self._foregrounds is not None),
+            *(int(self._foregrounds is not None), len(self._modulation.features) * unlensed),
         )
         maps = np.empty((sum(counts), len(indices), config.npix, config.npix), np.float32)
         found = _Noiseless(*np.split(maps, np.cumsum(counts)[:-1]))
@@ -236,6 +247,12 @@ class Simulator:
         observed = [fields[channel] for channel in channels]
         for modes, out in zip(observed, found.unlensed, strict=False):
             self._to_patch(modes, out, self._beam)
+        if self._modulation.features:
+            drawn = self._modulation.draw(self._stream, indices)
+            for modes, out in zip(drawn.values(), found.modulating, strict=unlensed):
+                self._to_patch(modes, out)
+            sky = dict(zip(channels, observed, strict=True))
+            observed = list(self._modulation.apply(sky, drawn).values())
         internal_maps = found.lensed if self._as_lensed else scratch.lensed
         scratch.lens.remap(observed, kappa, internal_maps)
         if not self._as_lensed:
@@ -267,7 +284,9 @@ class Simulator:
             return seed, self._fixed_unlensed
         for row, field in enumerate((TEMPERATURE, E_MODE)[: len(scratch.normals) - 1], start=1):
             self._stream.fill(indices, field, scratch.normals[row])
-        return seed, self._fields.unlensed(scratch.normals[1:], scratch.polarization, seed)
+        tensors = None if self._tensors is None else self._tensors.draw(self._stream, indices)
+        numbers, room = scratch.normals[1:], scratch.polarization
+        return seed, self._fields.unlensed(numbers, room, seed, tensors)
 
     def _to_patch(
         self,

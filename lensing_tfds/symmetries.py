@@ -12,7 +12,8 @@ equation 2). Then
     transposing, x <-> y               ψ -> π/2 - ψ     Q -> -Q    U ->  U
 
 With these signs E moves as a scalar under all eight, and B too but for a change of its sign under
-the four that mirror: E has even parity, B odd. No other signs keep a pure E map one of pure E.
+the four that mirror: E has even parity, B odd, as has an angle that polarization is turned by. No
+other signs keep a pure E map one of pure E.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ ORDER = 8
 """Elements of the group."""
 
 _POLARIZATION = ("Q", "U")
+_PSEUDOSCALARS = ("B", "rotation")  # of odd parity
 
 
 def spin(channel: str) -> int:
@@ -40,7 +42,8 @@ def transform(
 
     Args:
       maps: (batch, npix, npix, channels).
-      channels: the channels' names; "Q" and "U" are polarization, all others scalars.
+      channels: the channels' names; "Q" and "U" are polarization, "B" and "rotation"
+        pseudoscalars, all others scalars.
       elements: (batch,) integers in [0, 8): bit 0 mirrors the rows, bit 1 the columns, and bit 2
         transposes afterwards. All eight combinations differ, and together they are the group.
 
@@ -60,6 +63,7 @@ def transform(
         if transposed:
             x = x.transpose(0, 2, 1, 3)
         changes_sign = dict(zip(_POLARIZATION, (transposed, rows ^ columns), strict=True))
+        changes_sign |= dict.fromkeys(_PSEUDOSCALARS, rows ^ columns ^ transposed)
         for channel, name in enumerate(channels):
             if changes_sign.get(name):
                 x[..., channel] *= -1  # np.negative in place is wrong in NumPy 2.4, with AVX-512

@@ -9,6 +9,7 @@ from lensing_tfds.sky import kappa_correlations, polarization, spectra
 from lensing_tfds.sky.flat_sky import as_pairs, pairs_of
 from lensing_tfds.sky.gaussian_fields import GaussianField
 from lensing_tfds.sky.spectra import PowerSpectra
+from lensing_tfds.tensor_fields import TensorModes, add_coarse
 
 
 class UnlensedFields:
@@ -66,25 +67,37 @@ class UnlensedFields:
         normals: NDArray[np.float32],
         polarization: NDArray[np.complex64],
         seed: NDArray[np.complex64] | None = None,
+        tensors: TensorModes | None = None,
     ) -> dict[str, NDArray[np.complex64]]:
-        """The modes of the unlensed sky, whose B is zero.
+        """The modes of the unlensed sky, whose B is that of tensors.
 
         Args:
           normals: the numbers of T and, with polarization, of E: shape (1 or 2, batch, size);
             overwritten by the modes of T and E.
           polarization: where the modes of Q and U go, shape (2, batch, ...), or of no size.
           seed: the modes that κ is made of, which those of T and E may be correlated with.
+          tensors: what is added to them; None is nothing.
         """
         t = self._temperature.modes(normals[0])
         if not self.polarized:
-            return {"T": self._with_seed(t, seed, "T")}
+            t = self._with_seed(t, seed, "T")
+            if tensors is not None:
+                add_coarse(t, tensors.t)
+            return {"T": t}
         e = self._e_given_t.modes(normals[1])
         q, u = polarization
         np.multiply(as_pairs(t), self._e_per_t, out=as_pairs(q))  # q's memory, before it is q
         e += q
         t, e = self._with_seed(t, seed, "T"), self._with_seed(e, seed, "E")
+        if tensors is not None:
+            add_coarse(e, tensors.e)
+            if tensors.t.size:
+                add_coarse(t, tensors.t)
         np.multiply(as_pairs(e), self._cosine, out=as_pairs(q))
         np.multiply(as_pairs(e), self._sine, out=as_pairs(u))
+        if tensors is not None:
+            add_coarse(q, tensors.q_of_b)
+            add_coarse(u, tensors.u_of_b)
         return {"T": t, "E": e, "Q": q, "U": u}
 
     def _with_seed(

@@ -9,7 +9,13 @@ from typing import Any
 from lensing_tfds import strict_json
 from lensing_tfds.config_differences import differences
 from lensing_tfds.config_fields.foregrounds import Foregrounds
+from lensing_tfds.config_fields.hits import Hits
 from lensing_tfds.config_fields.kappa_distribution import KappaDistribution
+from lensing_tfds.config_fields.mask import Mask
+from lensing_tfds.config_fields.one_over_f import OneOverF
+from lensing_tfds.config_fields.optical_depth import OpticalDepth
+from lensing_tfds.config_fields.rotation import Rotation
+from lensing_tfds.config_fields.tensors import Tensors
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
 
@@ -107,6 +113,45 @@ _VERSION_LIST = (
         noise_uK_arcmin=1.0,
         description="Polarization, after the set-up of the published score-based model, without "
         "its mask, 1/f noise and r.",
+    ),
+    LensingConfig(
+        name="v13",
+        **_SURVEY,
+        stokes="QU",
+        beam_arcmin=2.0,
+        noise_uK_arcmin=1.0,
+        kappa_lmax=3000,
+        one_over_f=OneOverF(P_knee=100.0),
+        mask=Mask(border=0.4, edge=0.6, multiplies="signal"),
+        tensors=Tensors(r_min=1e-6, r_max=0.1),
+        description="Polarization, after the set-up of the published score-based model, with its "
+        "mask, 1/f noise and r.",
+    ),
+    LensingConfig(
+        name="v14",
+        **_SURVEY | {"npix": 128, "lx": 5.0},
+        stokes="QU",
+        beam_arcmin=1.0,
+        noise_uK_arcmin=1.0,
+        taper=1.5,
+        unlensed_E=True,
+        rotation=Rotation(amplitude=1e-6),
+        optical_depth=OpticalDepth(rms=5e-3, L_c=400.0),
+        description="Polarization, after the set-up of the published residual U-Nets, with their "
+        "taper, rotation and modulation.",
+    ),
+    LensingConfig(
+        name="v15",
+        **_SURVEY,
+        stokes="TQU",
+        beam_arcmin=1.4,
+        noise_uK_arcmin=6.0,
+        one_over_f=OneOverF(T_knee=1000.0, P_knee=700.0),
+        hits=Hits(contrast=4.0),
+        mask=Mask(border=0.4, edge=0.6, holes=30, hole_radius_arcmin=5.0),
+        splits=2,
+        description="Temperature and polarization as a wide survey of a large telescope sees "
+        "them: masked sources, uneven depth, 1/f noise, two splits.",
     ),
     LensingConfig(
         name="v16",

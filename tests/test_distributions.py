@@ -21,6 +21,7 @@ DATA = {
     "lensing_tfds/CITATIONS.bib",
     "lensing_tfds/TAGS.txt",
     "lensing_tfds/sky/fiducial_spectra.dat",
+    "lensing_tfds/sky/fiducial_tensors.dat",
     "estimators/benchmark/protocol.json",
     "estimators/posterior/measured.json",
 }

@@ -35,6 +35,8 @@ class Observation:
         across the Nyquist frequency comes back aliased; a real sky does not.
       one_over_f: noise that grows towards large scales. None: it is white.
       foregrounds: of T, which count as noise that has passed the beam. None: there are none.
+      r: tensor-to-scalar ratio, of skies of several ratios the mean: what the tensors add to T, E
+        and B, here as it is before lensing, is in `signal`.
 
     Raises:
       LensingError: a value is impossible, or no mode is left.
@@ -49,6 +51,7 @@ class Observation:
     wrapped: bool = False
     one_over_f: OneOverF | None = None
     foregrounds: Foregrounds | None = None
+    r: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("beam_arcmin", "noise_uK_arcmin", "lmin"):
@@ -89,6 +92,7 @@ class Observation:
             lmax=min(limits, default=None),
             one_over_f=config.one_over_f,
             foregrounds=config.foregrounds,
+            r=0.0 if config.tensors is None else config.tensors.mean_ratio,
             **fields,
         )
 
@@ -111,7 +115,13 @@ class Observation:
           x: "T", "E" or "B".
           y: likewise. Parity makes TB and EB zero.
         """
-        return self._spectrum("lensed", x, y)
+        power, tensors = self._spectrum("lensed", x, y), self.spectra.tensors
+        if self.r > 0 and tensors is not None:
+            pair = "".join(sorted(x + y, key="TEB".index))
+            if pair not in ("TB", "EB"):
+                added = spectra.at_multipoles(getattr(tensors, pair), self.sky.ell)
+                power = power + self.r * np.where(self.used, added, 0.0)
+        return power
 
     def gradient(self, x: str, y: str) -> NDArray[np.float64]:
         """Returns the spectrum of the lensed x with the lensed gradient of y, of the modes used.

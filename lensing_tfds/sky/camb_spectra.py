@@ -242,7 +242,7 @@ def _results(parameters: Mapping[str, Any], accuracy: Accuracy) -> Iterator[tupl
     import camb
 
     model = model_of(parameters)
-    settings = {name: v for name, v in accuracy.settings.items() if _set(model, name, v)}
+    settings = {name: v for name, v in accuracy.settings.items() if set_parameter(model, name, v)}
     with _global_settings(camb) as global_settings:
         words = f"CAMB {camb.__version__}, settings: {settings | global_settings}"
         yield camb.get_results(model), words
@@ -256,8 +256,8 @@ def _text(header: Sequence[str], table: NDArray[np.float64]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _set(model: Any, name: str, value: Any) -> bool:
-    """Sets a parameter of CAMB by its dotted name; whether this release of CAMB has it."""
+def set_parameter(model: Any, name: str, value: Any) -> bool:
+    """Sets a parameter of CAMB's model by its dotted name; whether this release has it."""
     *path, last = name.split(".")
     for part in path:
         model = getattr(model, part)

@@ -20,9 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
+from lensing_tfds.sky import tensor_spectra
 from lensing_tfds.sky.fiducial import COLUMNS as COLUMNS
 from lensing_tfds.sky.fiducial import COSMOLOGY as COSMOLOGY
 from lensing_tfds.sky.fiducial import LMAX as LMAX
+from lensing_tfds.sky.tensor_spectra import TensorSpectra
 
 TABLE = "fiducial_spectra.dat"
 
@@ -38,7 +40,7 @@ class PowerSpectra:
       TE: their cross-spectrum, µK².
       lensed_TT: lensed temperature, µK².
       lensed_EE: lensed E, µK².
-      lensed_BB: lensed B (the unlensed B is zero: no tensors), µK².
+      lensed_BB: lensed B (the unlensed B is zero: without tensors), µK².
       lensed_TE: lensed cross-spectrum, µK².
       kappa: convergence, [l(l+1)]²/4 of the lensing potential's spectrum, dimensionless.
       gradient_TT: lensed temperature with its lensed gradient, µK²: what a small further deflection
@@ -46,6 +48,7 @@ class PowerSpectra:
         Like `lensed_TT` where lensing is weak, a third of it at ell = 5,000.
       gradient_EE: the same of E.
       gradient_TE: the same of T and E.
+      tensors: what gravitational waves add at r = 1, before lensing; None where it is not known.
     """
 
     TT: NDArray[np.float64]
@@ -59,11 +62,18 @@ class PowerSpectra:
     gradient_TT: NDArray[np.float64]
     gradient_EE: NDArray[np.float64]
     gradient_TE: NDArray[np.float64]
+    tensors: TensorSpectra | None = None
 
     @property
     def lmax(self) -> int:
         """The largest multipole in the table."""
         return len(self.TT) - 1
+
+
+@functools.cache
+def fiducial_with_tensors() -> PowerSpectra:
+    """Returns the packaged fiducial spectra, and those of tensors."""
+    return dataclasses.replace(fiducial(), tensors=tensor_spectra.fiducial())
 
 
 @functools.cache
@@ -73,11 +83,13 @@ def fiducial() -> PowerSpectra:
 
 
 def parse(text: str) -> PowerSpectra:
-    """Reads a table as `camb_spectra.compute` writes it.
+    """Reads a table as `camb_spectra.compute` writes it, and one of tensors if it stands behind it.
 
     Raises:
       ValueError: it is no such table, or not the whole of one, or no fields have such spectra.
     """
+    text, title, of_tensors = text.partition(f"# {tensor_spectra.TITLE}")
+    tensors = tensor_spectra.parse(title + of_tensors) if title else None
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
     rows = np.loadtxt(lines or ["0"], ndmin=2)
     ell = np.arange(2, len(rows) + 2)
@@ -88,7 +100,7 @@ def parse(text: str) -> PowerSpectra:
     columns = np.zeros((len(COLUMNS), len(rows) + 2))
     columns[:, 2:] = rows[:, 1:].T
     columns.flags.writeable = False  # one copy is shared by everybody
-    table = PowerSpectra(*columns)
+    table = dataclasses.replace(PowerSpectra(*columns), tensors=tensors)
     powers = np.minimum(np.minimum(table.TT, table.EE), table.kappa)[2:]
     impossible = (powers <= 0) | (table.TE**2 > table.TT * table.EE)[2:]
     if impossible.any():

@@ -12,6 +12,9 @@ _OF_VERSION = {
     "v10": ("abazajian2016cmbs4",),
     "v11": ("caldeira2019deepcmb", "guzman2021reconstructing"),
     "v12": ("floss2024denoising",),
+    "v13": ("floss2024denoising",),
+    "v14": ("guzman2021reconstructing", "guzman2022reconstructing", "gluscevic2013patchy"),
+    "v15": ("ade2019simons",),
     "v16": ("choi2020atacama", "reichardt2021improved", "planck2013cib", "hill2014detection"),
     "v17": ("xavier2016improving", "pratten2016impact", "barthelemy2020post"),
 }

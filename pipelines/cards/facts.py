@@ -7,6 +7,7 @@ import math
 import numpy as np
 import tensorflow_datasets as tfds
 
+from lensing_tfds.config_fields.mask import SIGNAL, Mask
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.sky import instrument
 
@@ -33,7 +34,22 @@ def specification(config: LensingConfig) -> Rows:
     if config.beam_arcmin:
         rows.append(("beam", f"Gaussian, {config.beam_arcmin:g}′ FWHM"))
     if config.noise_uK_arcmin:
-        rows.append(("noise", f"white, {_depths(config)}"))
+        rows.append(("noise", f"{_spectrum(config)}, {_depths(config)}"))
+    if config.hits is not None:
+        contrast = f"{config.hits.contrast:g}"
+        rows.append(("hits", f"{contrast} times as many in the middle as at the corners"))
+    if config.splits > 1:
+        rows.append(("splits", f"{config.splits} of independent noise, whose mean `lensed` is"))
+    if config.tensors is not None:
+        low, high = config.tensors.r_min, config.tensors.r_max
+        rows.append(("tensors", f"r from {low:g} to {high:g}, √r uniform, another in each example"))
+    if config.rotation is not None:
+        rows.append(("rotation", f"L(L+1)C_L/2π = {config.rotation.amplitude:g} rad²"))
+    if config.optical_depth is not None:
+        depth = config.optical_depth
+        rows.append(("optical depth", f"τ of rms {depth.rms:g} in bubbles of L = {depth.L_c:g}"))
+    if config.mask is not None:
+        rows.append(("mask", _mask(config.mask)))
     if config.T_lmax is not None:
         field = " and E" if "Q" in config.channels else ""
         rows.append(("unlensed band", f"T{field} ≤ {config.T_lmax:,}"))
@@ -116,6 +132,29 @@ def _lensed_on(config: LensingConfig) -> str:
         return "its own pixels"
     fine = config.pixel_arcmin / config.oversampling
     return f"pixels of {fine:.4g}′, then cut in Fourier space to its own"
+
+
+def _spectrum(config: LensingConfig) -> str:
+    """Says what spectrum the noise has."""
+    if (extra := config.one_over_f) is None:
+        return "white"
+    knees = [
+        f"{knee:g} in {name}"
+        for knee, name in ((extra.T_knee, "T"), (extra.P_knee, "Q and U"))
+        if knee is not None
+    ]
+    return f"N(l) = N [1 + (l / l_knee)^{extra.slope:g}] with l_knee {', '.join(knees)}"
+
+
+def _mask(mask: Mask) -> str:
+    """Says what is masked."""
+    parts = []
+    if mask.border or mask.edge:
+        parts.append(f"{mask.border:g}° of zeros and {mask.edge:g}° of cosine along the edges")
+    if mask.holes:
+        parts.append(f"{mask.holes} holes of {mask.hole_radius_arcmin:g}′")
+    on = "the signal only" if mask.multiplies == SIGNAL else "signal and noise"
+    return f"{'; '.join(parts)}; on {on}"
 
 
 def _depths(config: LensingConfig) -> str:

@@ -13,28 +13,38 @@ from pipelines.cards.measured import MeasuredReach
 
 def purpose(config: LensingConfig) -> str:
     """Says what it is for."""
-    if follows_camb(config):
-        seen = [
-            what
-            for what, there in (
-                ("through a beam", config.beam_arcmin),
-                ("with noise", config.noise_uK_arcmin),
-            )
-            if there
-        ]
-        aim = (
-            "Train and compare estimators of κ on it: the statistics of its maps are those of the "
-            f"lensed sky{', ' * bool(seen)}{' and '.join(seen)}."
-        )
-        if config.unlensed_E:
-            aim += " The unlensed E is a second label, for delensing."
-    else:
+    if realism.is_step_of_a_study(config):
         aim = (
             "A step of a study, to see what a network can learn and from what: quick to build, "
             "and not a sky that a telescope could see."
         )
+    else:
+        aim = _survey(config)
     description = VERSIONS[config.name].description if config.name in VERSIONS else ""
     return f"{description} {aim}".strip()
+
+
+def _survey(config: LensingConfig) -> str:
+    """Says what skies that a telescope could see are for."""
+    seen = [
+        what
+        for what, there in (
+            ("through a beam", config.beam_arcmin),
+            ("with noise", config.noise_uK_arcmin),
+            ("behind a mask", config.mask),
+        )
+        if there
+    ]
+    sky = "the lensed sky" if follows_camb(config) else "a lensed sky"
+    aim = (
+        "Train and compare estimators of κ on it: the statistics of its maps are those of "
+        f"{sky}{', ' * bool(seen)}{' and '.join(seen)}."
+    )
+    if reason := realism.why_not_camb(config):
+        aim += f" It is not quite the real one: {reason}."
+    if config.unlensed_E:
+        aim += " The unlensed E is a second label, for delensing."
+    return aim
 
 
 def not_for(config: LensingConfig) -> list[str]:

@@ -15,6 +15,7 @@ what is said of CAMB's spectra: a flat box differs from the sphere by more, in B
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +35,7 @@ def in_box(table: PowerSpectra, box: FlatSky) -> PowerSpectra:
     ell = np.arange(max(box.fundamental, 2.0), highest + _SPACING, _SPACING)
     missing = _missing(table, box, ell)
     everywhere = np.arange(table.lmax + 1.0)
-    corrected = {
+    corrected: dict[str, Any] = {
         name: np.where(
             everywhere >= 2, getattr(table, name) - np.interp(everywhere, ell, delta), 0.0
         )

@@ -6,9 +6,12 @@ import dataclasses
 import functools
 import math
 
+from lensing_tfds.config_fields.optical_depth import TAU
+from lensing_tfds.config_fields.rotation import ROTATION
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.sky.binning import Bins
 from pipelines.validation import bins
+from pipelines.validation.windows import Windows
 
 MOST_BINS = 24
 EXAMPLES_PER_BIN = 8
@@ -33,7 +36,15 @@ class Field:
     @property
     def name(self) -> str:
         """Its name in tables."""
-        prefix = {"kappa": "", "unlensed_E": "label "}.get(self.feature, f"{self.feature} ")
+        prefixes = {
+            "kappa": "",
+            "unlensed_E": "label ",
+            BORDER: "noise in the border, ",
+            DIFFERENCE: "noise between splits, ",
+            ROTATION: "",
+            TAU: "",
+        }
+        prefix = prefixes.get(self.feature, f"{self.feature} ")
         return prefix + self.component
 
 
@@ -66,9 +77,15 @@ class Spectrum:
         return self.first == self.second
 
 
+BORDER, DIFFERENCE = "border", "split"
+NOISE_FEATURES = (BORDER, DIFFERENCE)
+"""Maps of noise alone: of the border that a mask hides the signal in; half the difference of the
+first two splits, scaled so that it has the noise of the lensed maps."""
+
 KAPPA = Field("kappa", "κ")
 LABEL_E = Field("unlensed_E", "E")
 FOREGROUNDS = Field("foregrounds", "T")
+ALPHA, DEPTH = Field(ROTATION, "α"), Field(TAU, "τ")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -111,8 +128,24 @@ class Observables:
         """Every channel of every map."""
         config = self.config
         maps = [Field(name, c) for name in ("lensed", "unlensed") for c in config.channels]
-        labels = (LABEL_E,) if config.unlensed_E else ()
-        return (*maps, KAPPA, *labels, *((FOREGROUNDS,) if config.foregrounds else ()))
+        maps += [KAPPA, *((LABEL_E,) if config.unlensed_E else ()), *self.modulating]
+        return (*maps, *((FOREGROUNDS,) if config.foregrounds else ()))
+
+    @functools.cached_property
+    def modulating(self) -> tuple[Field, ...]:
+        """The fields by which the sky is modulated."""
+        config = self.config
+        fields = ((config.rotation, ALPHA), (config.optical_depth, DEPTH))
+        return tuple(field for part, field in fields if part is not None)
+
+    @functools.cached_property
+    def noises(self) -> tuple[Field, ...]:
+        """The maps of noise alone, if there are any."""
+        if self.config.splits > 1:
+            return tuple(Field(DIFFERENCE, channel) for channel in self.config.channels)
+        if Windows(self.config).only_noise is not None:
+            return tuple(Field(BORDER, channel) for channel in self.config.channels)
+        return ()
 
     def is_one_sky(self, spectrum: Spectrum) -> bool:
         """Says whether a spectrum is that of the one unlensed sky which all examples have."""
@@ -163,6 +196,8 @@ class Observables:
             found.append(Spectrum(FOREGROUNDS, FOREGROUNDS))
             found.append(Spectrum(FOREGROUNDS, KAPPA))
             found.append(Spectrum(FOREGROUNDS, lensed["T"]))
+        found += [Spectrum(field, field) for field in (*self.modulating, *self.noises)]
+        found += [Spectrum(field, KAPPA) for field in self.modulating]
         if self.nyquist_lines is not None:
             found += [Spectrum(field, field, nyquist=True) for field in self.channels]
         return tuple(found)

@@ -14,10 +14,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
+from pipelines.validation.moments import Moments
 from pipelines.validation.observables import Field
 from pipelines.validation.outcome import Trial
 from pipelines.validation.skewness import ERROR as SKEWNESS_ERROR
-from pipelines.validation.statistics import Moments
 from pipelines.validation.theory import FAINTEST, Theory
 
 _ROUNDING = 1e-6  # of a mean, relative to the rms: a box's modes have none at l = 0

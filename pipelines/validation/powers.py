@@ -10,9 +10,16 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from lensing_tfds.realism import is_periodic
-from pipelines.validation.observables import KAPPA, Field, Observables, Spectrum
+from pipelines.validation.moments import Moments
+from pipelines.validation.observables import (
+    KAPPA,
+    NOISE_FEATURES,
+    Field,
+    Observables,
+    Spectrum,
+)
 from pipelines.validation.outcome import Curve, Test, Trial
-from pipelines.validation.statistics import Moments, Statistics
+from pipelines.validation.statistics import Statistics
 from pipelines.validation.theory import FAINTEST, Theory
 
 ROUNDING = 3e-7
@@ -104,7 +111,7 @@ def trials(
 def empty_bins(curve: Curve, statistics: Statistics, theory: Theory) -> Iterator[Test]:
     """Yields a test of the bins where nothing should be, if there are any, without lensing."""
     field = curve.spectrum.first
-    if not curve.spectrum.is_auto or field.feature == "lensed":
+    if not curve.spectrum.is_auto or field.feature in ("lensed", *NOISE_FEATURES):
         return
     floor = np.broadcast_to(_floor(field, theory), curve.ell.shape)
     empty = curve.expected <= _NONE * floor

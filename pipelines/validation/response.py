@@ -24,6 +24,7 @@ from lensing_tfds.sky.binning import Bins
 from lensing_tfds.sky.spectra import PowerSpectra
 from pipelines.validation.bins import compact
 from pipelines.validation.observables import FOREGROUNDS, KAPPA, Field
+from pipelines.validation.windows import Windows
 
 TOLERANCE = 0.05
 """Of the response, around 1: what the estimator leaves out of it changes it by a per cent or so.
@@ -103,7 +104,10 @@ class Responses:
         """
         config = self.config
         if config.taper > 0:
-            return None, instrument.taper_window(config.sky, config.taper) ** 2
+            return None, Windows(config).signal ** 2
+        if config.mask is not None:
+            window = Windows(config).border
+            return window, window**4
         if config.padding > 1:
             window = instrument.taper_window(config.sky, _EDGE * math.degrees(config.side))
             return window, window**2

@@ -17,6 +17,8 @@ from lensing_tfds.records.shards import read_shard
 from lensing_tfds.sky import polarization
 from lensing_tfds.sky.binning import Bins
 from lensing_tfds.sky.spectra import PowerSpectra
+from pipelines.validation.effects import Effects
+from pipelines.validation.moments import Moments
 from pipelines.validation.observables import Field, Observables
 from pipelines.validation.response import Responses
 
@@ -24,45 +26,6 @@ _HASH_BYTES = 8
 
 ADDRESS = np.dtype([("split", "u1"), ("index", "<i8"), ("hash", "<u8")])
 """Place of an example, by the split's place in `SPLITS`, and a hash of its κ, or lensed map."""
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Moments:
-    """Sum and outer-product sum of vectors, one an example.
-
-    Attributes:
-      count: how many.
-      total: their sum, float64 of shape (p,).
-      outer: the sum of their outer products, shape (p, p).
-    """
-
-    count: int
-    total: NDArray[np.float64]
-    outer: NDArray[np.float64]
-
-    @classmethod
-    def of(cls, row: NDArray[np.float64]) -> Moments:
-        """Those of one vector."""
-        return cls(1, row, np.outer(row, row))
-
-    def __add__(self, other: Moments) -> Moments:
-        return Moments(self.count + other.count, self.total + other.total, self.outer + other.outer)
-
-    @property
-    def mean(self) -> NDArray[np.float64]:
-        """Mean over examples, shape (p,)."""
-        return self.total / self.count
-
-    @property
-    def covariance(self) -> NDArray[np.float64]:
-        """Covariance of the mean, shape (p, p); from two examples on."""
-        scatter = self.outer - np.outer(self.total, self.mean)
-        return scatter / (self.count - 1) / self.count
-
-    @property
-    def error(self) -> NDArray[np.float64]:
-        """Standard errors of the mean, shape (p,)."""
-        return np.sqrt(np.maximum(np.diag(self.covariance), 0))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -167,6 +130,7 @@ class Measurement:
     def __init__(self, observables: Observables, table: PowerSpectra):
         self._observables = observables
         self._responses = Responses(observables.config, table)
+        self._effects = Effects(observables, table)
 
     def rows(self, example: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float64]]:
         """Measures one example.
@@ -183,7 +147,10 @@ class Measurement:
             for field in self._observables.channels
         }
         rows = {f"pixels {field.name}": _pixel_moments(image) for field, image in maps.items()}
-        return rows | self._spectra(maps) | self._responses.measure(maps)
+        noises = self._effects.noise_maps(example)
+        spectra = self._spectra(maps | noises)
+        rows |= spectra | self._responses.measure(maps)
+        return rows | self._effects.rows(example, noises, spectra)
 
     def _spectra(self, maps: Mapping[Field, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
         observables, sky = self._observables, self._observables.config.sky

@@ -21,11 +21,15 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lensing_tfds.config_fields.mask import OBSERVED
+from lensing_tfds.config_fields.optical_depth import TAU
+from lensing_tfds.config_fields.rotation import ROTATION
 from lensing_tfds.cosmology import kappa_power
 from lensing_tfds.realism import follows_camb, is_periodic
 from lensing_tfds.sky import (
@@ -39,14 +43,18 @@ from lensing_tfds.sky.flat_sky import FlatSky
 from lensing_tfds.sky.spectra import PowerSpectra
 from pipelines.validation import lensed_box
 from pipelines.validation.finite_box import in_box
+from pipelines.validation.modulated import modulated
 from pipelines.validation.observables import (
+    BORDER,
     FOREGROUNDS,
     KAPPA,
+    NOISE_FEATURES,
     Field,
     Observables,
     Spectrum,
 )
 from pipelines.validation.skewness import third_moment
+from pipelines.validation.windows import Windows
 
 Plane = NDArray[np.float64]
 """Half plane of a power, shape (npix, npix // 2 + 1)."""
@@ -102,6 +110,7 @@ class Theory:
         self._box = observables.config.box
         self._table = table
         self._expected: dict[Spectrum, NDArray[np.float64]] = {}
+        self._windows = Windows(self.config)
         self._patch_powers: dict[tuple[Field, Field], Plane] = {}
 
     def expected(self, spectrum: Spectrum) -> NDArray[np.float64]:
@@ -154,10 +163,11 @@ class Theory:
         relative = self.relative_error(pair)
         if spectrum.first.feature != "lensed" or spectrum.second.feature != "lensed":
             relative = 0.0
-        noise = 0.0
+        noise: NDArray[np.float64] | float = 0.0
         if spectrum.is_auto and relative:
-            window = self._window("lensed")
-            noise = self._noise(spectrum.first.component) * float(np.mean(window**2))
+            bins = self._observables.bins_of(spectrum)
+            of_noise = self._power(spectrum.first, spectrum.second, self._noise_power)
+            noise = bins.average(bins.gather(of_noise))
         return relative * (self.scale(spectrum) - noise)
 
     def relative_error(self, pair: str) -> float:
@@ -176,7 +186,7 @@ class Theory:
         if field != Field("lensed", "T") or (cross := self._kappa_cross(unlensed)) is None:
             return 0.0
         total = float(2 * np.sum(cross * self._box.mode_counts) / self._box.area)
-        return total * float(np.mean(self._window("lensed")))
+        return total * float(np.mean(self._windows.signal)) * self._windows.seen_share
 
     @property
     def _skewness(self) -> float:
@@ -190,11 +200,8 @@ class Theory:
 
     def variance(self, field: Field) -> float:
         """Returns the expected variance of a map's pixels, the mean over the patch."""
-        power = self._box_power(field, field)
-        assert power is not None
-        window = self._window(field.feature)
-        total = np.sum(power * self._box.mode_counts) / self._box.area
-        return float(total * np.mean(window**2))
+        sky = self.config.sky
+        return float(np.sum(self._patch_power(field, field) * sky.mode_counts) / sky.area)
 
     def correlation(self, field: Field, order: int) -> float:
         """Returns the mean of ρ^order over all pairs of a map's pixels, ρ their correlation.
@@ -204,18 +211,21 @@ class Theory:
         """
         power, npix, box = self._box_power(field, field), self.config.npix, self._box
         assert power is not None
-        rho = box.to_map(power.astype(np.complex128)) / (box.area * self.variance(field))
+        correlation = box.to_map(power.astype(np.complex128))
+        rho = correlation / correlation[0, 0]
         lags = np.arange(1 - npix, npix)
         pairs = npix - abs(lags)
         rho = rho[np.ix_(lags % box.npix, lags % box.npix)]
         return float((pairs @ rho**order @ pairs) / npix**4)
 
-    def _power(self, first: Field, second: Field) -> Plane:
+    def _power(
+        self, first: Field, second: Field, of_maps: Callable[[Field, Field], Plane] | None = None
+    ) -> Plane:
         """Expected power of the patch's modes."""
         total: Plane = np.zeros(self.config.sky.ell.shape)
         for a, factor_a in self._parts(first):
             for b, factor_b in self._parts(second):
-                total = total + factor_a * factor_b * self._patch_power(a, b)
+                total = total + factor_a * factor_b * (of_maps or self._patch_power)(a, b)
         return total
 
     def _parts(self, field: Field) -> list[tuple[Field, Plane | float]]:
@@ -232,26 +242,46 @@ class Theory:
             if power is None:
                 power = np.zeros(sky.ell.shape)
             elif not is_periodic(self.config):
-                windows = self._window(first.feature), self._window(second.feature)
-                power = windowed(power, self._box, sky, *windows)
-            self._patch_powers[first, second] = power
+                of_first, of_second = map(self._signal_window, (first.feature, second.feature))
+                of_lensed = [field.feature == "lensed" for field in (first, second)]
+                holes = self._windows.seen if all(of_lensed) else None
+                power = windowed(power, self._box, sky, of_first, of_second, holes)
+                if any(of_lensed) and not all(of_lensed):
+                    power = power * self._windows.seen_share
+            self._patch_powers[first, second] = power + self._noise_power(first, second)
         return self._patch_powers[first, second]
 
-    def _window(self, feature: str) -> NDArray[np.float64]:
-        return instrument.taper_window(
-            self.config.sky, self.config.taper if feature == "lensed" else 0.0
-        )
+    def _signal_window(self, feature: str) -> NDArray[np.float64]:
+        """The window of a signal, but for holes."""
+        if feature != "lensed":
+            return np.ones((self.config.npix, self.config.npix))
+        return self._windows.signal
 
-    def _noise(self, component: str) -> float:
-        channel = "T" if component == "T" else "Q"
-        depth = instrument.channel_noise(self.config.noise_uK_arcmin, channel)
-        return math.radians(depth / 60) ** 2
+    def _noise_power(self, first: Field, second: Field) -> Plane:
+        """Expected power of the noise in the modes of a map."""
+        sky, config, windows = self.config.sky, self.config, self._windows
+        if first != second or first.feature not in ("lensed", *NOISE_FEATURES):
+            return np.zeros(sky.ell.shape)
+        power = config.noise_power(first.component, sky.ell)
+        window, holes = windows.noise, None
+        if first.feature == BORDER:
+            assert windows.only_noise is not None
+            window = windows.noise * windows.only_noise
+        if config.mask is not None and config.mask.multiplies == OBSERVED:
+            holes = windows.seen
+        if np.all(window == 1) and holes is None:
+            return power
+        return windowed(power, sky, sky, window, window, holes)
 
     def _box_power(self, first: Field, second: Field) -> Plane | None:
         """Power of two homogeneous fields on the box; None if it is zero."""
         features = {first.feature, second.feature}
         if features == {"kappa"}:
             return kappa_power(self.config, self._table, self._box.ell)
+        modulating = {ROTATION: self.config.rotation, TAU: self.config.optical_depth}
+        for name, part in modulating.items():
+            if features == {name} and part is not None:
+                return part.power(self._box.ell)
         lensed = features == {"lensed"}
         if "kappa" in features or "foregrounds" in features:
             return self._cross(*((first, second) if second == KAPPA else (second, first)))
@@ -260,8 +290,6 @@ class Theory:
         pair = "".join(sorted(first.component + second.component))
         beam = instrument.beam(self._box.ell, self.config.beam_arcmin)
         power = (self._lensed[pair] if lensed else self._unlensed(pair)) * beam**2
-        if lensed and first == second:
-            power += self._noise(first.component)
         if lensed and pair == "TT" and self.config.foregrounds is not None:
             power = power + self._foregrounds() * beam**2
         return power
@@ -314,12 +342,14 @@ class Theory:
         if not self.is_exact:
             table = in_box(self._table, self._box)
             spectra_of_sky = table.lensed_TT, table.lensed_EE, table.lensed_TE, table.lensed_BB
-            sky = _Sky(*(self._at(c_ell, self._box) for c_ell in spectra_of_sky))
+            without = _Sky(*(self._at(c_ell, self._box) for c_ell in spectra_of_sky))
+            sky = self._with_tensors(without, self._box)
             return {pair: self._of_stokes(pair, sky) for pair in pairs}
         internal = self.config.internal
         angles = polarization.angles(internal)
         drawn = self._drawn(internal)
         unlensed = {pair: _stokes(pair, drawn, angles, angles) for pair in pairs}
+        unlensed = modulated(unlensed, self.config, internal)
         kappa = kappa_power(self.config, self._table, internal.ell)
         found = lensed_box.lensed(unlensed, kappa, internal)
         return {pair: _truncated(power, self._box.npix) for pair, power in found.items()}
@@ -328,7 +358,21 @@ class Theory:
         """The unlensed powers that skies are drawn with."""
         lmax, table = self.config.T_lmax, self._table
         tt, ee, te = (self._at(c_ell, grid, lmax) for c_ell in (table.TT, table.EE, table.TE))
-        return _Sky(tt, ee, te, 0.0)
+        return self._with_tensors(_Sky(tt, ee, te, 0.0), grid)
+
+    def _with_tensors(self, sky: _Sky, grid: FlatSky) -> _Sky:
+        """Adds what tensors of the mean r have, before lensing."""
+        tensors, found = self.config.tensors, self._table.tensors
+        if tensors is None or found is None:
+            return sky
+        added = (found.TT, found.EE, found.TE, found.BB)
+        ratio, lmax = tensors.mean_ratio, self.config.T_lmax
+        return _Sky(
+            *(
+                power + ratio * self._at(c_ell, grid, lmax)
+                for power, c_ell in zip(sky, added, strict=True)
+            )
+        )
 
     def _of_stokes(self, pair: str, sky: _Sky) -> Plane:
         """Power of two of T, Q, U and the label E on the box, before the beam.
@@ -382,7 +426,18 @@ def _truncated(power: Plane, npix: int) -> Plane:
     return cut
 
 
-def windowed(power: Plane, box: FlatSky, patch: FlatSky, first: NDArray, second: NDArray) -> Plane:
+SeenOf = Callable[[NDArray[np.integer]], NDArray[np.float64]]
+"""Distances of pixels along an axis -> probability that holes leave both of two pixels."""
+
+
+def windowed(
+    power: Plane,
+    box: FlatSky,
+    patch: FlatSky,
+    first: NDArray,
+    second: NDArray,
+    seen: SeenOf | None = None,
+) -> Plane:
     """Returns the expected power of the modes of a patch, cut from a box and multiplied by windows.
 
     Args:
@@ -391,6 +446,7 @@ def windowed(power: Plane, box: FlatSky, patch: FlatSky, first: NDArray, second:
       patch: a part of it, with the same pixels.
       first: window of the one field, shape (npix, npix).
       second: window of the other.
+      seen: what random holes leave of both, see `Windows.seen`.
 
     Returns:
       Half plane of the patch; the mean of Re(a₁ a₂*) times the patch's area.
@@ -401,5 +457,7 @@ def windowed(power: Plane, box: FlatSky, patch: FlatSky, first: NDArray, second:
     padded = [np.fft.rfft2(window, (2 * npix, 2 * npix)) for window in (first, second)]
     overlaps = np.fft.irfft2(padded[0] * padded[1].conj(), (2 * npix, 2 * npix))
     product = correlation[np.ix_(lags % box.npix, lags % box.npix)] * overlaps
+    if seen is not None:
+        product *= seen(lags)
     folded = product.reshape(2, npix, 2, npix).sum(axis=(0, 2))
     return np.asarray(patch.to_modes(folded).real * (patch.area / npix**2), np.float64)

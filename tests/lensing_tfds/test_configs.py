@@ -65,6 +65,21 @@ def test_survey_versions_are_those_of_the_table():
         assert (c.padding, c.taper, c.T_lmax, c.kappa_lmax) == (1, 0, None, None)
 
 
+def test_versions_where_theory_gives_up_are_those_of_the_table():
+    v13, v14, v15 = (VERSIONS[name] for name in ("v13", "v14", "v15"))
+    assert (v13.stokes, v13.npix, v13.beam_arcmin, v13.noise_uK_arcmin) == ("QU", 256, 2.0, 1.0)
+    assert (v13.one_over_f.P_knee, v13.one_over_f.slope, v13.kappa_lmax) == (100, -3, 3000)
+    assert (v13.mask.border, v13.mask.edge, v13.mask.multiplies) == (0.4, 0.6, "signal")
+    assert (v13.tensors.r_min, v13.tensors.r_max) == (1e-6, 0.1)
+    assert (v14.stokes, v14.npix, v14.beam_arcmin, v14.taper) == ("QU", 128, 1.0, 1.5)
+    assert {"rotation", "tau", "unlensed_E"} <= v14.map_features.keys()
+    assert (v15.stokes, v15.npix, v15.beam_arcmin, v15.noise_uK_arcmin) == ("TQU", 256, 1.4, 6)
+    assert (v15.one_over_f.T_knee, v15.one_over_f.P_knee, v15.hits.contrast) == (1000, 700, 4)
+    assert (v15.mask.holes, v15.mask.hole_radius_arcmin, v15.splits) == (30, 5, 2)
+    assert v15.map_features["splits"] == 6
+    assert all(c.oversampling == 2 and c.pixel_arcmin <= 2.35 for c in (v13, v14, v15))
+
+
 def test_the_simulated_box():
     config = get_config(GOOD | {"padding": 1.5, "oversampling": 3, "stokes": "TQU"})
     assert (config.sky.npix, config.box.npix, config.internal.npix) == (192, 288, 864)

@@ -34,6 +34,9 @@ SPACES: dict[str, Space] = {
     "v10": _SURVEY,
     "v11": dataclasses.replace(_SURVEY, batch_size=Choice((16, 32, 64)), width=Choice((32, 64))),
     "v12": _SURVEY,
+    "v13": _SURVEY,
+    "v14": dataclasses.replace(_SURVEY, batch_size=Choice((16, 32, 64)), width=Choice((32, 64))),
+    "v15": _SURVEY,
     "v16": _SURVEY,
     "v17": _SURVEY,
 }

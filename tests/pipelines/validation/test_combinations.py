@@ -14,8 +14,9 @@ import pytest
 from lensing_tfds import LensingConfig, realism, simulate
 from lensing_tfds.cosmology import spectra_of
 from lensing_tfds.errors import LensingError
+from pipelines.validation.moments import Moments
 from pipelines.validation.observables import Observables
-from pipelines.validation.statistics import ADDRESS, Measurement, Moments, Statistics, content_hash
+from pipelines.validation.statistics import ADDRESS, Measurement, Statistics, content_hash
 from pipelines.validation.verdict import judge
 
 NAMED = {
