@@ -50,9 +50,13 @@ def export(stored: StoredDataset, form: str, folder: Path, splits: Sequence[str]
       How many files were written.
 
     Raises:
-      LensingError: the folder holds the export of another dataset or format, or another process
-        writes one there, a shard is damaged, or a file cannot be written.
+      LensingError: the folder holds the export of another dataset or format, or a dataset itself;
+        another process writes there, a shard is damaged, or a file cannot be written.
     """
+    from lensing_tfds.records.stored_dataset import PREPARED
+
+    if (folder / PREPARED).exists():  # whose croissant.json would be written over, too
+        raise LensingError(f"{folder} is the folder of a dataset: give another one for its export")
     make_folder(folder)
     with alone_in(folder, "exporting"):
         _claim(stored, form, folder)

@@ -120,6 +120,15 @@ def test_a_folder_of_something_else_is_refused(command, tmp_path, capsys):
     assert "holds an export of another format ('npz', not 'fits'): give another folder" in line
 
 
+def test_a_dataset_s_own_folder_is_left_alone(command, stored, capsys):
+    folder = pathlib.Path(stored.data_path)
+    before = sorted(folder.iterdir())
+    with pytest.raises(SystemExit):
+        command(export, "--format", "parquet", "--output", str(folder))
+    assert "is the folder of a dataset: give another one" in capsys.readouterr().err
+    assert sorted(folder.iterdir()) == before
+
+
 def test_files_that_nothing_says_what_they_are_of_are_refused(command, tmp_path, capsys):
     (exported(command, tmp_path, "npz", "--splits", "test") / export.CONTENT).unlink()
     line = error_line(capsys, command, tmp_path, "npz")
