@@ -91,6 +91,7 @@ def residual_b_modes(
     generator: np.random.Generator,
     split: str = "test",
     l_range: tuple[float, float] = L_RANGE,
+    remapped: bool = False,
 ) -> Delensing:
     """Delenses examples with several estimates of κ, in one pass; keeps a few numbers of each.
 
@@ -102,6 +103,7 @@ def residual_b_modes(
       generator: draws the bootstrap's resamples.
       split: the examples'.
       l_range: lowest and highest multipole of the B modes.
+      remapped: make the templates by remapping back, not of first order.
 
     Raises:
       LensingError: the version has no polarization, or edges, which mix E and B; the range holds no
@@ -134,7 +136,8 @@ def residual_b_modes(
             for estimator in estimators
         ]
         kappas = [true, *guesses, *(_with_moved_noise(guess, true, sky) for guess in guesses)]
-        templates = (template.polarization(e, modes)[1] for modes in kappas)
+        make = template.remapped if remapped else template.polarization
+        templates = (make(e, modes)[1] for modes in kappas)
         remaining = [true_b, *(true_b - b for b in templates)]
         # Parseval: the squares of a map's pixels count each mode, and its conjugate, once.
         left = (sky.to_map(b * in_range) for b in remaining)

@@ -19,9 +19,11 @@ from estimators.quadratic.convolution import ProductGrid
 from estimators.quadratic.legs import Factors, Filter, Legs
 from estimators.quadratic.observation import Observation
 from lensing_tfds.sky import polarization
-from lensing_tfds.sky.lensing import phi_from_kappa
+from lensing_tfds.sky.lensing import phi_from_kappa, remap
 
 Modes = NDArray[np.complexfloating]
+
+_INVERSE_STEPS = 3  # each leaves a few per cent, the shear, of what the one before left
 
 
 class LensingTemplate:
@@ -66,6 +68,29 @@ class LensingTemplate:
         """
         templates = self.of(Legs({"E": e}), kappa)
         return templates["E"], templates["B"]
+
+    def remapped(self, e: Modes, kappa: Modes) -> tuple[Modes, Modes]:
+        """Returns δE and δB by remapping the filtered E back, to all orders of κ.
+
+        The field at x is taken to where it was before it was lensed, by the inverse of the
+        deflection, x + β with β(x) = −∇φ̂(x + β), and δX is what that changes. On the lensed field
+        this leaves more than the gradient does (Baleato Lizancos, Challinor & Carron 2021).
+
+        Args:
+          e: half planes of the observed E, as of `polarization`.
+          kappa: half planes of κ, or of its estimate, same shape.
+        """
+        sky = self._observation.sky
+        filtered = e * self.wiener("E").astype(e.real.dtype)
+        potential = kappa * phi_from_kappa(np.ones(sky.ell.shape, complex), sky).real
+        slopes = [(potential * factor).astype(e.dtype) for factor in sky.gradient]
+        back = tuple(-sky.to_map(slope) for slope in slopes)
+        for _ in range(_INVERSE_STEPS):
+            back = tuple(-remap(slope, back, sky) for slope in slopes)
+        lensed = polarization.to_qu(filtered, np.zeros_like(filtered), sky)
+        before = [sky.to_modes(remap(field, back, sky)) for field in lensed]
+        e_before, b_before = polarization.to_eb(*before, sky)
+        return filtered - e_before, -b_before
 
     def of(self, fields: Legs, kappa: Modes) -> dict[str, Modes]:
         """Returns δT, or δE and δB, or all, of the sky, without a beam.
