@@ -17,6 +17,7 @@ from string import Template
 import numpy as np
 from numpy.typing import NDArray
 
+from estimators.benchmark.beyond_theory import above_forecast
 from estimators.benchmark.other_skies import folder_of
 from estimators.benchmark.protocol import NamedBand, Protocol, named_weights, protocol
 from estimators.benchmark.submission import Submission
@@ -32,9 +33,6 @@ from lensing_tfds.records.storage import replacing
 TEMPLATE = Path(__file__).with_name("benchmark_page.md")
 
 _UNKNOWN = "–"
-_ABOVE = 5.0  # sigma above the forecast, and 5 %: theory leaves that to nobody
-_ABOVE_SHARE = 1.05
-
 _SAME = 1e-6  # processors of other types round otherwise
 
 _MARKUP = re.compile(r"[\\`*_\[\](){}|<>&$#~!:]")
@@ -250,15 +248,11 @@ def _methods(lines: Sequence[Submission]) -> str:
 
 def _beyond(line: Submission) -> str:
     """A warning of a score that theory leaves to nobody; empty if it is none."""
-    forecast, rho = line.metrics.forecast, line.metrics.measured["map_correlation"]
-    if forecast is None:
-        return ""
-    limit = float(forecast.iterated.map_correlation)
-    value, error = float(rho.value), float(rho.error)
-    if value < max(_ABOVE_SHARE * limit, limit + _ABOVE * error):
+    share = above_forecast(line.metrics)
+    if share is None:
         return ""
     return (
-        f"**{_plain(line.description.name)}** is {value / limit - 1:.0%} above the forecast: what "
+        f"**{_plain(line.description.name)}** is {share:.0%} above the forecast: what "
         "it was given should be looked at."
     )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from estimators.benchmark.beyond_theory import above_forecast
 from estimators.benchmark.coarse_maps import CoarseMaps
 from estimators.benchmark.delensed import NUM_DELENSED, BModesLeft, has_b_modes
 from estimators.benchmark.digests import Agreement, Digest, digests
@@ -162,6 +163,12 @@ def summary(submission: Submission) -> str:
             lines.append(f"{row.name:20} {float(row.map_correlation.value):.4f}")
     if submission.b_modes_left is not None:
         lines.append(f"lensing B left       {float(submission.b_modes_left.residual.value):.4f}")
+    if (share := above_forecast(metrics)) is not None:
+        lines.append(
+            f"rho is {share:.0%} above what theory forecasts for {metrics.dataset}, and the "
+            "leaderboard will say so: are these estimates of its maps alone, and not of another "
+            "version's with the same κ?"
+        )
     return "\n".join(lines)
 
 

@@ -275,6 +275,16 @@ def test_a_mistake_is_named_in_one_line(folder, capsys, mistake, message):
     assert message in line and str(folder) in line
 
 
+def test_a_score_that_theory_leaves_to_nobody_is_said(folder, capsys):
+    main(flags_of(folder))
+    assert "above what theory forecasts" not in capsys.readouterr().out
+    kappa = estimates.kappa()
+    noise = 0.5 * kappa.std() * np.random.default_rng(0).standard_normal(kappa.shape)
+    send(folder, (kappa + noise).astype(np.float32))
+    main(flags_of(folder))
+    assert "rho is 41% above what theory forecasts for lensing/v11" in capsys.readouterr().out
+
+
 def test_other_data_are_refused(folder, capsys, monkeypatch):
     changed = {**estimates.examples(), "lensed": estimates.examples()["lensed"] * 1.001}
     monkeypatch.setattr(
