@@ -2,6 +2,7 @@
 
     observation.Observation                   what the maps hold, and which modes are used
     quadratic_estimator.QuadraticEstimator    from one pair of fields: TT, EE, EB, TE or TB
+    hardened.HardenedEstimator                from TT, blind to sources of one profile
     minimum_variance.MinimumVariance          from several pairs, combined
     splits                                    from maps of independent noise, never one twice
     legs.Legs                                 fields whose maps several estimators share
