@@ -102,18 +102,28 @@ class Simulator:
       config: the version.
       split: `train`, `validation` or `test`.
       table: the spectra to draw from; None is what `cosmology.spectra_of` says.
+      kappa_shift: an example's κ is that of the index so much further on. Two simulators that
+        differ in it alone give skies that share all but κ; with their
+        indices shifted by as much the other way, nothing but κ.
 
     Raises:
       LensingError: no such split, no spectra for the config's cosmology, or they deflect further
         than single precision resolves.
     """
 
-    def __init__(self, config: LensingConfig, split: str, table: PowerSpectra | None = None):
+    def __init__(
+        self,
+        config: LensingConfig,
+        split: str,
+        table: PowerSpectra | None = None,
+        kappa_shift: int = 0,
+    ):
         if split not in SPLITS:
             raise LensingError(f"unknown split {split!r}; the splits are {', '.join(SPLITS)}")
         from lensing_tfds.sky.random_numbers import NormalStream  # numba is slow to import
 
         self.config = config
+        self._kappa_shift = kappa_shift
         self.internal = config.internal
         self.block_size = block_size(self.internal.npix)
         table = table or spectra_of(config)
@@ -275,10 +285,11 @@ class Simulator:
         self, indices: Sequence[int], scratch: _Scratch
     ) -> tuple[NDArray[np.complex64], dict[str, NDArray[np.complex64]]]:
         """Draws the seed of κ, and whichever of T, E, Q and U the config has."""
+        of_kappa = [index + self._kappa_shift for index in indices]
         if self._own_kappa is not None:
-            seed = self._own_kappa.modes(indices)
+            seed = self._own_kappa.modes(of_kappa)
         else:
-            self._stream.fill(indices, KAPPA, scratch.normals[0])
+            self._stream.fill(of_kappa, KAPPA, scratch.normals[0])
             seed = self._kappa.seed(scratch.normals[0])
         if self.config.fixed_unlensed:
             return seed, self._fixed_unlensed

@@ -18,6 +18,10 @@ COMMANDS = {
     "trainer.models": ("trainer", []),
     "trainer.export": ("trainer", ["--workdir", "run", "--output", "out"]),
     "trainer.reconstruct": ("trainer", ["--model", "run", "--maps", "a.npy", "--output", "b.npz"]),
+    "trainer.bandpowers": (
+        "sacc",
+        ["--estimator", "qe", "--dataset", "lensing/v11", "--output", "out"],
+    ),
     "tuning": ("tuning", []),
     "tuning.report": ("tuning", ["--workdir", "search"]),
     "lensing_tfds.build": ("worker", ["--config", "v7"]),

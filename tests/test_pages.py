@@ -134,6 +134,7 @@ def test_the_table_of_survey_versions_says_what_the_configs_say(version):
 
 SUMMED_UP = {
     "benchmark",
+    "bandpowers",
     "quadratic",
     "iterated",
     "posterior",

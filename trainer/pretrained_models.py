@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -179,6 +180,11 @@ def pretrained(dataset: str) -> Pretrained:
     if changed := differences(found.task.lensing.to_json(), VERSIONS[name].to_json()):
         raise LensingError(f"{path} is of another sky than lensing/{name} is now: {changed}")
     return found
+
+
+def stages_digest(name: str) -> str:
+    """Returns the SHA-256 of the gains of a version, for which `has_pretrained` says yes."""
+    return hashlib.sha256((FOLDER / f"{name}.json").read_bytes()).hexdigest()
 
 
 def has_pretrained(lensing: LensingConfig) -> bool:

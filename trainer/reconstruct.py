@@ -81,7 +81,7 @@ def _quadratic(ensemble: SkyEnsemble) -> Estimator:
     """The best Wiener-filtered quadratic estimator, of the modes that a real sky has."""
     from estimators.references import quadratic_references
 
-    found = quadratic_references(ensemble, lambda: _training_skies(ensemble), "simulated skies")
+    found = quadratic_references(ensemble, lambda: training_skies(ensemble), "simulated skies")
     return next(estimator for estimator in found if estimator.name.endswith("_wiener"))
 
 
@@ -93,7 +93,7 @@ def _iterated(ensemble: SkyEnsemble) -> Estimator:
     if has_pretrained(ensemble.config):
         return _fitted(ensemble.config.name)
     print(f"fitting {_ITERATED} to simulated skies of lensing/{ensemble.config.name}")
-    return fitted_iterated(ensemble, lambda: _training_skies(ensemble), "simulated skies")
+    return fitted_iterated(ensemble, lambda: training_skies(ensemble), "simulated skies")
 
 
 def _fitted(name: str) -> Estimator:
@@ -107,7 +107,8 @@ def _fitted(name: str) -> Estimator:
     return dataclasses.replace(estimator, uncertainty=model.uncertainty)
 
 
-def _training_skies(ensemble: SkyEnsemble) -> Iterator[Observed]:
+def training_skies(ensemble: SkyEnsemble) -> Iterator[Observed]:
+    """Simulates the training skies that an estimator's gains are fitted to, some at a time."""
     from estimators.own_maps.reconstruction import simulated_skies
     from trainer.networks.iterated import examples_wanted
 

@@ -72,6 +72,11 @@ EXTRAS = {
     ],
     "buckets": [["python", "-c", "import gcsfs, lensing_tfds, s3fs"]],
     "fits": [["python", "-c", "import astropy.io.fits, lensing_tfds"]],
+    "sacc": [
+        ["python", "-m", "trainer.bandpowers", "--estimator", "qe", "--dataset", CONFIG]
+        + ["--output", "bandpowers", "--bands", "100,500", "--simulations", "16"]
+        + ["--scaled_simulations", "2", "--rdn0_simulations", "2", "--max_examples", "2"]
+    ],
     "camb": [["python", "-c", OWN_COSMOLOGY]],
     "dask": [[*GENERATE, "--runner", "DaskRunner"]],
     "gcp": [["python", "-c", "import apache_beam.runners.dataflow.internal.apiclient"]],
