@@ -127,7 +127,7 @@ def refuse_too_few(simulations: int, bands: int) -> None:
 
 
 def _target(correlations: Array, bands: int) -> Array:
-    """What correlations are shrunk towards: of one band they stay, of others they are the mean."""
+    """Target of correlations: of one band they stay, of others it is the mean."""
     p = len(correlations)
     of_others = np.arange(p)[:, None] % bands != np.arange(p) % bands
     target = correlations.copy()

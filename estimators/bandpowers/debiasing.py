@@ -42,7 +42,7 @@ _SIGNIFICANT = 5.0  # sigma
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Biases:
-    """What simulations say of an estimate, ring by ring.
+    """Response and noise bias of an estimate, ring by ring, from simulations.
 
     Attributes:
       bands: the bands.

@@ -97,7 +97,9 @@ def basis(powers: BandPowers) -> list[str]:
             f"response where C_L is 0.8 times as large: {change[0].min():+.1%} to "
             f"{change[0].max():+.1%}, 1.2 times: {change[1].min():+.1%} to {change[1].max():+.1%}"
         )
-    if (amplitude := powers.amplitude) is not None:
+    if (amplitude := powers.amplitude) is not None and not amplitude.error < 1:
+        lines.append("A_L: not measured, its error is above 1")
+    elif amplitude is not None:
         lines.append(
             f"A_L = {amplitude.value:.4f} ± {amplitude.error:.4f}, χ² = {amplitude.chi2:.1f} for "
             f"{amplitude.degrees} degrees of freedom (p = {amplitude.probability:.2f})"

@@ -74,7 +74,7 @@ EXTRAS = {
     "fits": [["python", "-c", "import astropy.io.fits, lensing_tfds"]],
     "sacc": [
         ["python", "-m", "trainer.bandpowers", "--estimator", "qe", "--dataset", CONFIG]
-        + ["--output", "bandpowers", "--bands", "100,500", "--simulations", "16"]
+        + ["--output", "bandpowers", "--bands", "100,1000", "--simulations", "64"]
         + ["--scaled_simulations", "2", "--rdn0_simulations", "2", "--max_examples", "2"]
     ],
     "camb": [["python", "-c", OWN_COSMOLOGY]],
