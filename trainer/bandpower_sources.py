@@ -67,7 +67,7 @@ class NamedSource:
     @property
     def digest(self) -> str:
         """Hash of all that estimates depend on."""
-        content = [__version__, DATASET_VERSION, self.name, self.config.to_json()]
+        content = [__version__, DATASET_VERSION, self.name, self.config.to_json_of_examples()]
         if self.name == ITERATED and has_pretrained(self.config):
             content.append(stages_digest(self.config.name))
         return strict_json.digest(content)

@@ -76,8 +76,12 @@ class SpectraShard:
 
     @property
     def path(self) -> str:
-        """The file of spectra."""
-        return f"{self.spec.path}.npy"
+        """The file of spectra, of a name that does not say how many others there are.
+
+        So a command that is asked for more skies finds the ones there were.
+        """
+        folder = self.spec.path.rpartition("/")[0]
+        return f"{folder}/{self.skies.name}-{self.spec.start:06}-{self.spec.stop:06}.npy"
 
     @property
     def seal_path(self) -> str:
