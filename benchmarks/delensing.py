@@ -1,6 +1,7 @@
 """Delensing with quadratic and iterated estimates of κ: what is left of B, and what it does to r.
 
     python -m benchmarks.delensing v11 v12 [--skies 128] [--lmax 300] [--r 0.05]
+    python -m benchmarks.delensing v11 --skies 400 --lmax 400 --figure docs/delensing.png
 
 First table, the share of the lensing B modes at l < --lmax that is left, without noise, when a
 template of κ̂ and the observed E is subtracted: of first order, and by remapping back. The estimate
@@ -11,19 +12,24 @@ l >= --lmax alone.
 Second table, r̂ from band powers of B, observed with noise: its mean of skies without tensors; the
 share of tensors of --r that is in it; Fisher's error, and the scatter of r̂. Half of
 the skies say what band powers are without tensors, the other half are fitted. A network's run is
-delensed by `python -m trainer.evaluate --workdir RUN --checks`.
+delensed by `python -m trainer.evaluate --workdir RUN --checks`. The figure has the band powers, of
+the last version.
 """
 
 import argparse
+import pathlib
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
-from estimators.delensed_skies import delensed_skies
+from estimators.delensed_skies import UNDELENSED, DelensedSkies, delensed_skies
 from estimators.delensing import TRUE_KAPPA, residual_b_modes
 from estimators.ensemble import SkyEnsemble
 from estimators.references import fitted_iterated
-from estimators.split_b_modes import quadratic_estimators
+from estimators.reports import style
+from estimators.split_b_modes import SHARED, SPLIT, quadratic_estimators
 from estimators.tensor_ratio import RatioLikelihood
 from lensing_tfds import VERSIONS, simulate
 from lensing_tfds.sky import spectra, tensor_spectra
@@ -41,13 +47,19 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--lmax", type=float, default=300.0, help="B modes below it are delensed [300]"
     )
     parser.add_argument("--r", type=float, default=0.05, help="of the tensors [0.05]")
+    parser.add_argument("--figure", type=pathlib.Path, help="where to draw the band powers")
     arguments = parser.parse_args(argv)
     for version in arguments.versions:
         ensemble = SkyEnsemble.of(VERSIONS[version])
         print(f"\n{version}: {arguments.skies} skies, B at l < {arguments.lmax:g}\n")
         print_residuals(ensemble, arguments.skies, arguments.lmax)
         print()
-        print_ratios(ensemble, arguments.skies, arguments.lmax, arguments.r)
+        bands = _bands(ensemble, arguments.lmax)
+        found = _delensed(ensemble, bands, arguments.skies, arguments.lmax, arguments.r)
+        print_ratios(ensemble, bands, found)
+    if arguments.figure:
+        drawn = figure(ensemble, bands, found, arguments.r)
+        arguments.figure.write_bytes(style.save(drawn, "png", dpi=90))
 
 
 def print_residuals(ensemble: SkyEnsemble, skies: int, lmax: float) -> None:
@@ -85,20 +97,33 @@ def print_residuals(ensemble: SkyEnsemble, skies: int, lmax: float) -> None:
         )
 
 
-def print_ratios(ensemble: SkyEnsemble, skies: int, lmax: float, ratio: float) -> None:
+def _bands(ensemble: SkyEnsemble, lmax: float) -> Bins:
+    sky = ensemble.config.sky
+    return Bins.between(np.linspace(sky.fundamental, lmax, BANDS + 1), sky)
+
+
+def _tensors(ensemble: SkyEnsemble) -> NDArray[np.float64]:
+    """C_BB of tensors at r = 1."""
+    return spectra.at_multipoles(tensor_spectra.fiducial().BB, ensemble.config.sky.ell)
+
+
+def _delensed(
+    ensemble: SkyEnsemble, bands: Bins, skies: int, lmax: float, ratio: float
+) -> DelensedSkies:
+    power = ratio * _tensors(ensemble)
+    return delensed_skies(ensemble.config, power, bands, lmax, skies, np.random.default_rng(1))
+
+
+def print_ratios(ensemble: SkyEnsemble, bands: Bins, found: DelensedSkies) -> None:
     """Prints r̂ and its errors, delensed or not."""
-    config = ensemble.config
-    sky = config.sky
-    bands = Bins.between(np.linspace(sky.fundamental, lmax, BANDS + 1), sky)
-    tensors = spectra.at_multipoles(tensor_spectra.fiducial().BB, sky.ell)
-    found = delensed_skies(config, ratio * tensors, bands, lmax, skies, np.random.default_rng(1))
+    tensors = bands.mean(_tensors(ensemble))
     print(
         "| | r̂ without tensors | share of the tensors left | Fisher's error | scatter |\n"
         "| --- |" + " ---: |" * 4
     )
-    half = skies // 2
+    half = len(found.own) // 2
     for name, without in found.without.items():
-        likelihood = RatioLikelihood.of(bands.mean(tensors), without[:half])
+        likelihood = RatioLikelihood.of(tensors, without[:half])
         of_lensing = likelihood.ratio(without[half:])
         # What is left of the tensors there are, and not of those that there are on average.
         own, added = (b[half:] @ likelihood.weights for b in (found.own, found.tensors[name]))
@@ -110,6 +135,34 @@ def print_ratios(ensemble: SkyEnsemble, skies: int, lmax: float, ratio: float) -
             f"{kept:.3f} ± {kept_error:.3f} | "
             f"{likelihood.error:.4f} | {of_lensing.std():.4f} |"
         )
+
+
+@style.styled
+def figure(ensemble: SkyEnsemble, bands: Bins, found: DelensedSkies, ratio: float) -> Figure:
+    """Draws band powers of B with noise, and the tensors' beside what delensing leaves of them."""
+    drawn = Figure(figsize=(9.6, 3.8), layout="constrained")
+    left, right = drawn.subplots(1, 2)
+    labels = {
+        UNDELENSED: "not delensed",
+        SHARED: "κ̂ from all B",
+        SPLIT: "κ̂ from other B",
+    }
+    scale = bands.ell**2 / (2 * np.pi)
+    for name, label in labels.items():
+        without, added = scale * found.without[name], scale * found.tensors[name]
+        error = without.std(axis=0) / np.sqrt(len(without))
+        left.errorbar(bands.ell, without.mean(axis=0), error, marker="o", label=label)
+        share = found.tensors[name].mean(axis=0) / found.own.mean(axis=0)
+        scatter = (found.tensors[name] - share * found.own).std(axis=0)
+        error = scatter / np.sqrt(len(added)) / found.own.mean(axis=0)
+        right.errorbar(bands.ell, share, error, marker="o", label=label)
+    own = scale * bands.mean(ratio * _tensors(ensemble))
+    left.plot(bands.ell, own, "k--", label=f"tensors, r = {ratio:g}")
+    left.set(xlabel="ℓ", ylabel="ℓ² C_BB / 2π, µK²", yscale="log", title="B modes, with noise")
+    right.set(xlabel="ℓ", ylabel="share left", title="Tensors after delensing")
+    left.legend()
+    right.legend()
+    return drawn
 
 
 if __name__ == "__main__":

@@ -80,8 +80,10 @@ def delensed_skies(
     def powers(modes: NDArray[np.complexfloating]) -> NDArray[np.float64]:
         return bands.mean(np.abs(modes).astype(np.float64) ** 2) * sky.area
 
+    deconvolve = np.where(bands.index >= 0, 1 / beam, 0.0).astype(complex)
+
     def left(fields: Mapping[str, NDArray]) -> dict[str, NDArray[np.float64]]:
-        b = fields["B"] / np.where(bands.index >= 0, beam, np.inf)
+        b = deconvolve * fields["B"]
         found = {UNDELENSED: powers(b)}
         for name, (combined, wiener) in estimators.items():
             kappa = (combined.kappa(fields) * wiener).astype(fields["E"].dtype)

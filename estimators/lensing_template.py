@@ -83,13 +83,13 @@ class LensingTemplate:
         sky = self._observation.sky
         filtered = e * self.wiener("E").astype(e.real.dtype)
         potential = kappa * phi_from_kappa(np.ones(sky.ell.shape, complex), sky).real
-        slopes = [(potential * factor).astype(e.dtype) for factor in sky.gradient]
-        back = tuple(-sky.to_map(slope) for slope in slopes)
+        d_y, d_x = ((potential * factor).astype(e.dtype) for factor in sky.gradient)
+        back = -sky.to_map(d_y), -sky.to_map(d_x)
         for _ in range(_INVERSE_STEPS):
-            back = tuple(-remap(slope, back, sky) for slope in slopes)
-        lensed = polarization.to_qu(filtered, np.zeros_like(filtered), sky)
-        before = [sky.to_modes(remap(field, back, sky)) for field in lensed]
-        e_before, b_before = polarization.to_eb(*before, sky)
+            back = -remap(d_y, back, sky), -remap(d_x, back, sky)
+        q, u = polarization.to_qu(filtered, np.zeros_like(filtered), sky)
+        q_before, u_before = (sky.to_modes(remap(field, back, sky)) for field in (q, u))
+        e_before, b_before = polarization.to_eb(q_before, u_before, sky)
         return filtered - e_before, -b_before
 
     def of(self, fields: Legs, kappa: Modes) -> dict[str, Modes]:

@@ -92,7 +92,7 @@ def quadratic_estimators(ensemble: SkyEnsemble, B_lmin: float) -> list[Estimator
             wiener: NDArray[np.float64] = wiener,
         ) -> NDArray[np.floating]:
             fields = fields_of(batch[LENSED].astype(np.float64), config.channels, sky)
-            return sky.to_map(combined.kappa(fields) * wiener)[..., None]
+            return sky.to_map(wiener.astype(complex) * combined.kappa(fields))[..., None]
 
         label = f"QE from B at l >= {lowest:g}" if lowest else "QE from all B"
         found.append(Estimator(name, label, predict))
