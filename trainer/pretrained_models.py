@@ -7,6 +7,8 @@ They are made by
     python -m trainer --dataset lensing/v11 --model iterated --workdir RUN --uncertainty
     python -m trainer.evaluate --workdir RUN
     python -c "from trainer.pretrained_models import keep; keep('RUN')"
+
+and `keep_errors("lensing/v4")` measures the errors of one that came without, and stays as it is.
 """
 
 from __future__ import annotations
@@ -23,10 +25,10 @@ from numpy.typing import NDArray
 
 from estimators.compared_runs import judged_metrics
 from estimators.iterated.fitting import as_fitted, method_by_theory
-from estimators.iterated.iterated_estimator import Stage, StagedEstimator
+from estimators.iterated.iterated_estimator import Method, Stage, StagedEstimator
 from estimators.power_spectra import NAMASTER
 from estimators.resampling import Measured, with_error
-from estimators.uncertainty import LEVELS, Uncertainty
+from estimators.uncertainty import LEVELS, MEASURED_ON, Uncertainty
 from lensing_tfds.config_differences import differences
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.cosmology import spectra_of
@@ -34,6 +36,7 @@ from lensing_tfds.errors import LensingError
 from lensing_tfds.records.seals import DamagedSealError, sealed, unsealed
 from lensing_tfds.records.storage import replacing
 from lensing_tfds.release import stamped
+from lensing_tfds.simulation import simulate
 from lensing_tfds.task import Task
 from lensing_tfds.versions import VERSIONS, dataset_name
 from trainer.networks import iterated
@@ -49,6 +52,8 @@ _ROUNDING = 1e-6  # of the largest mode of a mean
 
 # Their error of a correlation is a thousandth or two at most. A sky of v10 takes seconds to judge.
 _FEWEST_JUDGED = 100
+
+_PIXELS_AT_ONCE = 2**19  # that errors are measured on
 
 _MARKS = ("map_correlation", "mse", "rho_ell")
 
@@ -102,9 +107,14 @@ class Pretrained:
     @functools.cached_property
     def staged(self) -> StagedEstimator:
         """The same estimator of modes in NumPy, without Keras."""
+        return StagedEstimator(self.method, self.stages)
+
+    @property
+    def method(self) -> Method:
+        """The method of its stages."""
         method = method_by_theory(self.task.lensing, spectra_of(self.task.lensing))
         assert method is not None, "iterated refuses the maps that have none"
-        return StagedEstimator(as_fitted(method, self.stages), self.stages)
+        return as_fitted(method, self.stages)
 
     def intervals(
         self, lensed: NDArray[np.floating], level: float = 0.68
@@ -166,7 +176,7 @@ def pretrained(dataset: str) -> Pretrained:
       LensingError: there is none; its file is damaged, or of another sky than the version's.
     """
     name = dataset_name(dataset)
-    path = FOLDER / f"{name}.json"
+    path = _path(name)
     if not path.exists():
         there = sorted((p.stem for p in FOLDER.glob("*.json")), key=lambda v: (len(v), v))
         raise LensingError(
@@ -190,7 +200,7 @@ def stages_digest(name: str) -> str:
 def has_pretrained(lensing: LensingConfig) -> bool:
     """Says whether a network comes with the package for just these maps."""
     name = lensing.name
-    return (FOLDER / f"{name}.json").exists() and lensing == VERSIONS.get(name)
+    return _path(name).exists() and lensing == VERSIONS.get(name)
 
 
 def keep(workdir: str | Path) -> Path:
@@ -234,8 +244,45 @@ def keep(workdir: str | Path) -> Path:
         },
         "uncertainty": errors,
     }
-    path = FOLDER / f"{name}.json"
     FOLDER.mkdir(exist_ok=True)
+    return _write(name, fields)
+
+
+def keep_errors(dataset: str) -> Path:
+    """Measures the errors of a network that came without, as a run's are, and puts them with it.
+
+    Args:
+      dataset: "lensing/v4".
+
+    Returns:
+      The file, in which nothing else is changed.
+
+    Raises:
+      LensingError: there is none.
+    """
+    from trainer.loop.errors import errors_of, examples_of
+
+    found = pretrained(dataset)
+    lensing = found.task.lensing
+    indices, size = range(examples_of(lensing)), max(1, _PIXELS_AT_ONCE // lensing.npix**2)
+    errors = errors_of(
+        lambda maps: found.model.predict(maps, verbose=0),
+        (
+            simulate(lensing, MEASURED_ON, indices[start : start + size])
+            for start in indices[::size]
+        ),
+        lensing,
+    )
+    fields = unsealed(_path(lensing.name).read_bytes())
+    return _write(lensing.name, fields | {"uncertainty": errors.to_json()})
+
+
+def _path(name: str) -> Path:
+    return FOLDER / f"{name}.json"
+
+
+def _write(name: str, fields: Mapping[str, Any]) -> Path:
+    path = _path(name)
     with replacing(path) as temporary:
         temporary.write_bytes(sealed(stamped(fields)) + b"\n")
     return path

@@ -187,6 +187,21 @@ def test_a_network_without_errors_says_so_in_a_line(folder, monkeypatch, run):
         found.intervals(run.maps)
 
 
+def test_errors_are_measured_of_a_network_that_came_without_and_stays_as_it_is(folder, monkeypatch):
+    path = folder / "v8.json"
+    fields = unsealed(path.read_bytes())
+    known = trainer.pretrained("lensing/v8").uncertainty  # of a run, on the whole split
+    path.write_bytes(sealed(fields | {"uncertainty": None}))
+    monkeypatch.setattr("trainer.loop.errors._MOST_PIXELS", 100 * 50**2)
+    pretrained_models.keep_errors("lensing/v8")
+    found = unsealed(path.read_bytes())
+    assert found | {"uncertainty": None} == fields | {"uncertainty": None}
+    measured = trainer.pretrained("lensing/v8").uncertainty
+    for level in (0.68, 0.95):
+        width, expected = (errors.pixel_half_width(level) for errors in (measured, known))
+        assert width == pytest.approx(expected, rel=0.05)  # a hundred skies, a tenth of them
+
+
 def test_files_of_an_earlier_release_have_no_errors(folder):
     path = folder / "v8.json"
     fields = unsealed(path.read_bytes())

@@ -9,15 +9,16 @@ has them by running its command again. They are kept in best.keras, with the net
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
 from estimators.ensemble import bands_of
-from estimators.uncertainty import LEVELS, MEASURED_ON, measured_uncertainty
+from estimators.uncertainty import LEVELS, MEASURED_ON, Uncertainty, measured_uncertainty
 from estimators.uncertainty import refuse_too_few as _refuse_too_few
 from lensing_tfds.configs import KAPPA, LENSED, LensingConfig
+from trainer.data.source import Maps
 from trainer.loop.interruption import signals_held
 from trainer.runs import checkpoints
 from trainer.runs.run import Run, load_run
@@ -31,7 +32,7 @@ def refuse_too_few(lensing: LensingConfig) -> None:
     Raises:
       LensingError: they do not, or κ has too few modes for a spectrum.
     """
-    _refuse_too_few(_examples(lensing), bands_of(lensing))
+    _refuse_too_few(examples_of(lensing), bands_of(lensing))
 
 
 def with_uncertainty(run: Run, report: Callable[[str], None]) -> Run:
@@ -49,16 +50,16 @@ def with_uncertainty(run: Run, report: Callable[[str], None]) -> Run:
     """
     if run.uncertainty is not None:
         return run
-    number = _examples(run.lensing)
+    number = examples_of(run.lensing)
     report(f"measuring the estimates' errors on {number:,} validation examples")
     with signals_held() as signals:
 
-        def pairs() -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        def batches() -> Iterator[Maps]:
             for batch in run.dataset.batches(MEASURED_ON, number):
                 signals.obey()
-                yield batch[KAPPA][..., 0], run.predict(batch[LENSED])[..., 0]
+                yield batch
 
-        uncertainty = measured_uncertainty(pairs(), bands_of(run.lensing))
+        uncertainty = errors_of(run.predict, batches(), run.lensing)
     path = run.workdir / checkpoints.BEST
     record = checkpoints.read_record(path)
     assert record is not None, "its network was read"
@@ -71,5 +72,25 @@ def with_uncertainty(run: Run, report: Callable[[str], None]) -> Run:
     return load_run(run.workdir)
 
 
-def _examples(lensing: LensingConfig) -> int:
+def errors_of(
+    predict: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    batches: Iterable[Maps],
+    lensing: LensingConfig,
+) -> Uncertainty:
+    """Measures the errors of a network's estimates.
+
+    Args:
+      predict: from lensed maps, µK, to κ.
+      batches: of the first `examples_of` validation examples.
+      lensing: their config.
+
+    Raises:
+      LensingError: there are too few examples.
+    """
+    pairs = ((batch[KAPPA][..., 0], predict(batch[LENSED])[..., 0]) for batch in batches)
+    return measured_uncertainty(pairs, bands_of(lensing))
+
+
+def examples_of(lensing: LensingConfig) -> int:
+    """Returns how many validation examples the errors are measured on."""
     return min(lensing.num_examples[MEASURED_ON], max(1, _MOST_PIXELS // lensing.npix**2))
