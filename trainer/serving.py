@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lensing_tfds.errors import LensingError
+from lensing_tfds.records import unfinished
 from lensing_tfds.release import stamped
 from lensing_tfds.simulation import simulate
 from trainer.formats import BACKENDS
@@ -65,7 +65,8 @@ def export(run: Run, folder: Path, form: str = "saved_model", overwrite: bool = 
     write, read = _WRITTEN_AND_READ[form]
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as hidden:
+        unfinished.remove_abandoned(str(folder.parent))  # of exports that were killed
+        with unfinished.folder_beside(str(folder)) as hidden:
             written = Path(hidden) / "written"
             with keras_settings():
                 write(model, written)

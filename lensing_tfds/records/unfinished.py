@@ -1,4 +1,4 @@
-"""Files of a disk that are written under another name until they are whole."""
+"""Files and folders of a disk that are written under another name until they are whole."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import functools
 import hashlib
 import os
 import re
+import shutil
 import socket
+import stat
 import time
 import uuid
 from collections.abc import Iterator
@@ -47,9 +49,8 @@ def _unfinished(path: str) -> tuple[str, int]:
     Returns:
       Its name, and a descriptor that locks it while it is open.
     """
-    folder, name = os.path.split(path)
     while True:
-        temporary = os.path.join(folder, f".unfinished-{machine()}-{uuid.uuid4().hex[:12]}-{name}")
+        temporary = _name(path)
         lease = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         try:
             with contextlib.suppress(OSError):  # a file system without locks
@@ -64,6 +65,37 @@ def _unfinished(path: str) -> tuple[str, int]:
         os.close(lease)  # between creating and locking it was taken for abandoned, and removed
 
 
+@contextlib.contextmanager
+def folder_beside(path: str) -> Iterator[str]:
+    """Yields a new folder in that of `path`, locked, which is removed when the block ends.
+
+    Raises:
+      OSError: it cannot be made.
+    """
+    while True:
+        temporary = _name(path)
+        os.mkdir(temporary)
+        try:
+            lease = os.open(temporary, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:  # as below
+            continue
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(lease, fcntl.LOCK_EX)
+        if os.fstat(lease).st_nlink:
+            break
+        os.close(lease)  # between making and locking it was taken for abandoned, and removed
+    try:
+        yield temporary
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        os.close(lease)  # which also ends the lock
+
+
+def _name(path: str) -> str:
+    folder, name = os.path.split(path)
+    return os.path.join(folder, f".unfinished-{machine()}-{uuid.uuid4().hex[:12]}-{name}")
+
+
 def remove_abandoned(folder: str) -> None:
     """Removes what killed processes left half-written in a folder; others' work is left alone."""
     entries: list[os.DirEntry[str]] = []
@@ -76,10 +108,10 @@ def remove_abandoned(folder: str) -> None:
 
 
 def _remove_if_abandoned(path: str, writer: str) -> None:
-    """Removes a file whose writer is dead.
+    """Removes a file, or a folder, whose writer is dead.
 
     Args:
-      path: the file.
+      path: of it.
       writer: the machine that it was written on, see `machine`.
     """
     file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -91,7 +123,10 @@ def _remove_if_abandoned(path: str, writer: str) -> None:
         # systems lock for each machine by itself, and some not at all.
         silent = time.time() - os.fstat(file).st_mtime
         if (locked and writer == machine()) or silent > _ABANDONED_SECONDS:
-            os.unlink(path)
+            if stat.S_ISDIR(os.fstat(file).st_mode):
+                shutil.rmtree(path)
+            else:
+                os.unlink(path)
     finally:
         os.close(file)
 

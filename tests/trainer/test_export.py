@@ -13,6 +13,7 @@ import pytest
 import lensing_tfds
 from lensing_tfds import simulate
 from lensing_tfds.errors import LensingError
+from lensing_tfds.records import unfinished
 from trainer import serving
 from trainer.export import main
 from trainer.runs.run import load_run
@@ -146,8 +147,15 @@ serving.export(load_run(sys.argv[1]), Path(sys.argv[2]))
 """
 
 
-def test_a_kill_leaves_nothing_under_the_folders_name(workdir, tmp_path):
+def test_a_kill_leaves_nothing_under_the_folders_name_and_the_next_export_tidies(workdir, tmp_path):
     command = [sys.executable, "-c", KILLED, str(workdir), str(tmp_path / "out")]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
     assert ended.returncode == -9
-    assert all(path.name.startswith(".out-") for path in tmp_path.iterdir())
+    (left,) = tmp_path.iterdir()
+    assert left.name.startswith(".unfinished-") and left.is_dir()
+    (tmp_path / ".out-of-mine").mkdir()
+    with unfinished.folder_beside(str(tmp_path / "out")) as of_another:
+        export(load_run(workdir), tmp_path / "out")
+        assert pathlib.Path(of_another).is_dir()
+        assert not left.exists()
+    assert {path.name for path in tmp_path.iterdir()} == {"out", ".out-of-mine"}

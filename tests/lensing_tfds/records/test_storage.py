@@ -209,13 +209,22 @@ def another_machines(folder, name="shard"):
     return path
 
 
-def test_one_file_that_cannot_be_removed_does_not_keep_the_others(tmp_path):
+def test_one_file_that_cannot_be_removed_does_not_keep_the_others(tmp_path, monkeypatch):
     for number in range(9):
         path = another_machines(tmp_path, f"shard{number}")
-        if number == 1:
+        if number == 2:  # a folder that an export left
             path.unlink()
             path.mkdir()
+            (path / "within").touch()
         os.utime(path, (time.time() - 7200,) * 2)
+    unlink = os.unlink
+
+    def refusing(path, **options):
+        if str(path).endswith("shard1"):
+            raise PermissionError(errno.EPERM, "not yours", path)
+        unlink(path, **options)
+
+    monkeypatch.setattr(os, "unlink", refusing)
     storage.remove_abandoned(str(tmp_path))
     assert [path.name[-6:] for path in tmp_path.iterdir()] == ["shard1"]
 
