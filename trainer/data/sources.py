@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records.stored_dataset import StoredDataset
@@ -37,7 +35,7 @@ def refuse_impossible(
         if simulators is not None:
             raise LensingError(f"simulators is {simulators}: is for skies that are --fresh")
         return
-    cores = _cores()
+    cores = devices.cores()
     if simulators is not None and not 1 <= simulators <= cores:
         raise LensingError(
             f"simulators is {simulators}: must be from 1 to {cores}, the cores that this process "
@@ -84,11 +82,7 @@ def source_of(config: TrainerConfig, stored: StoredDataset, simulators: int | No
     return source
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0))
-
-
 def _usual_simulators() -> int:
     """The cores less what the backend needs, which on a CPU is as much as simulation does."""
-    left = _cores() - _BACKEND_CORES if devices.has_accelerator() else _cores() // 2
+    left = devices.cores() - _BACKEND_CORES if devices.has_accelerator() else devices.cores() // 2
     return max(1, left)

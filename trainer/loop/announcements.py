@@ -8,6 +8,7 @@ import time
 import keras
 
 from trainer.data.run_data import RunData
+from trainer.machine import devices
 from trainer.runs.plan import Pace, Plan, duration
 from trainer.settings.config import TrainerConfig, resumable
 
@@ -24,6 +25,21 @@ def training(model: keras.Model, data: RunData, kept: str = "") -> str:
     return (
         f"training {data.config.model} ({model.count_params():,} parameters) on "
         f"{data.source.description}{resuming}"
+    )
+
+
+def other_cores(begun: int | None) -> str:
+    """Says that a run goes on on another number of cores; nothing where it does not, or a GPU does.
+
+    Args:
+      begun: cores that computed its first step; None where that is not known.
+    """
+    cores = devices.cores()
+    if begun in (None, cores) or devices.has_accelerator():
+        return ""
+    return (
+        f"begun on {begun} core{'s'[: begun != 1]}, going on on {cores}: sums round otherwise, and "
+        "the run will equal one that was never stopped but for rounding, not to the bit"
     )
 
 

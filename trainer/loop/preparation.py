@@ -12,6 +12,7 @@ from trainer.loop import announcements
 from trainer.loop.interruption import signals_held
 from trainer.loop.planning import measured_pace, measured_plan
 from trainer.loop.session import Session
+from trainer.machine import devices
 from trainer.networks import families
 from trainer.networks.family import FittedNetwork
 from trainer.runs.checkpoints import Running
@@ -85,7 +86,9 @@ def begin(
     session.report(announcements.training(model, data))
     plan, pace = measured_plan(model, data, begun, network.starts_fitted)
     kept_plan = None if config.minutes is None else plan
-    run_config = RunConfig(config, session.lensing, data.stored.version, kept_plan)
+    run_config = RunConfig(
+        *(config, session.lensing, data.stored.version, kept_plan), cores=devices.cores()
+    )
     return Prepared(model, run_config, plan, pace, is_estimator=network.starts_fitted)
 
 
@@ -113,6 +116,8 @@ def resume(session: Session, data: RunData, stopped: Stopped) -> Prepared:
     else:
         refuse_other_stream(stopped)
         session.report(announcements.training(model, data, place(record)))
+        if other := announcements.other_cores(stopped.config.cores):
+            session.report(other)
         steps = plan.steps_per_epoch
         if record.epoch:
             pace = Pace.of(record.history[-1], data.examples_of(steps), steps)
@@ -120,6 +125,7 @@ def resume(session: Session, data: RunData, stopped: Stopped) -> Prepared:
             pace = measured_pace(model, data)
     kept_plan = None if config.minutes is None else plan
     run_config = RunConfig(
-        *(config, session.lensing, data.stored.version, kept_plan, stopped.config.stream)
+        *(config, session.lensing, data.stored.version, kept_plan),
+        *(stopped.config.stream, stopped.config.cores),
     )
     return Prepared(*(model, run_config, plan, pace, record.history, stopped.best, record.running))

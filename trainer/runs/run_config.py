@@ -28,7 +28,7 @@ SEARCH = "search.json"
 TRAIN_AGAIN = "run the command that trained it again, which repairs what can be repaired"
 """Advice for a damaged run's folder."""
 
-_BEFORE: dict[str, Any] = {**BEFORE, "plan": None, "stream": 1}  # see BEFORE
+_BEFORE: dict[str, Any] = {**BEFORE, "plan": None, "stream": 1, "cores": None}  # see BEFORE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +42,8 @@ class RunConfig:
       plan: the steps that the minutes of the settings were found to hold; None where epochs decide,
         and of a network that is fitted.
       stream: the definition of the order and the augmentation of its examples.
+      cores: that computed its first step, on others of which sums round otherwise; None of a run of
+        an earlier release, and of a network that is fitted.
     """
 
     trainer: TrainerConfig
@@ -49,6 +51,7 @@ class RunConfig:
     dataset_version: str
     plan: Plan | None = None
     stream: int = STREAM
+    cores: int | None = None
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -63,6 +66,7 @@ class RunConfig:
             "dataset_version": self.dataset_version,
             "plan": None if self.plan is None else dataclasses.asdict(self.plan),
             "stream": self.stream,
+            "cores": self.cores,
         }
 
     @classmethod
@@ -75,10 +79,10 @@ class RunConfig:
         try:
             settings = _BEFORE | unstamped(values)
             lensing, version = (settings.pop(name) for name in ("lensing", "dataset_version"))
-            found, stream = settings.pop("plan"), settings.pop("stream")
+            found, stream, cores = (settings.pop(name) for name in ("plan", "stream", "cores"))
             plan = None if found is None else Plan(**found)
             trainer = TrainerConfig.from_json(settings)
-            return cls(trainer, LensingConfig.from_json(lensing), version, plan, stream)
+            return cls(trainer, LensingConfig.from_json(lensing), version, plan, stream, cores)
         except KeyError as error:
             raise LensingError(f"{error} is missing") from error
         except (TypeError, AttributeError) as error:
@@ -96,7 +100,7 @@ def settings_changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
       A phrase for an error message, empty if they are one run's.
     """
     sides = [_BEFORE | unstamped(side) for side in (old, new)]
-    free = set(resumable(sides[0]))
+    free = {*resumable(sides[0]), "cores"}
     lensing = [side.pop("lensing", {}) for side in sides]
     plans = [side.pop("plan") or {} for side in sides]
     if len({side["minutes"] is None for side in sides}) > 1:

@@ -19,6 +19,7 @@ import trainer.loop.running
 from lensing_tfds.errors import LensingError
 from trainer.__main__ import main
 from trainer.loop.pace import measure_pace
+from trainer.machine import devices
 from trainer.runs.checkpoints import BEST, LAST, RUNNING, read_record
 from trainer.runs.run import load_run
 from trainer.train import train
@@ -117,6 +118,19 @@ def test_a_run_killed_within_an_epoch_equals_an_uninterrupted_one(
     train(overnight, workdir, lines.append)
     assert "resuming after step 4 of epoch 2" in lines[0]
     assert_equal_to_the_bit(workdir, uninterrupted)
+
+
+def test_a_run_that_goes_on_on_other_cores_says_so(overnight, workdir, monkeypatch):
+    begun = devices.cores()
+    assert json.loads((workdir / "config.json").read_text())["cores"] == begun
+    said: dict[int, list[str]] = {begun: [], begun + 1: []}
+    for cores, lines in said.items():
+        monkeypatch.setattr(devices, "cores", lambda cores=cores: cores)
+        with pytest.raises(Killed):
+            train(overnight, workdir, lines.append, callbacks=[KillAt(1)])
+    (line,) = set(said[begun + 1]) - set(said[begun])
+    assert f"going on on {begun + 1}: sums round otherwise" in line
+    assert json.loads((workdir / "config.json").read_text())["cores"] == begun
 
 
 def test_a_run_on_fresh_skies_killed_within_an_epoch_equals_an_uninterrupted_one(
