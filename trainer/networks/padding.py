@@ -7,6 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
+_SIDES = (1, 2)  # axes of (n, npix, npix, channels)
+
 
 @keras.saving.register_keras_serializable(package="lensing_tfds")
 class ActivateAndWrap(keras.layers.Layer):
@@ -27,14 +29,7 @@ class ActivateAndWrap(keras.layers.Layer):
         self.activation = activation
 
     def call(self, maps: Any) -> Any:
-        maps = keras.activations.get(self.activation)(maps)
-        for axis in (1, 2):
-            first, last = ([slice(None)] * 4 for _ in range(2))
-            first[axis] = slice(0, self.after)
-            last[axis] = slice(maps.shape[axis] - self.before, None)
-            parts = [maps[tuple(last)], maps, maps[tuple(first)]]
-            maps = ops.concatenate([part for part in parts if part.shape[axis]], axis=axis)
-        return maps
+        return _wrapped(keras.activations.get(self.activation)(maps), self.before, self.after)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         batch, *sides, channels = input_shape
@@ -44,3 +39,49 @@ class ActivateAndWrap(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         own = {"before": self.before, "after": self.after, "activation": self.activation}
         return super().get_config() | own
+
+
+def _wrapped(maps: Any, before: int, after: int) -> Any:
+    """Continues maps periodically, with a gradient that copies them once an axis.
+
+    That of slices, as a backend derives it, makes a map of zeros of each of them.
+    """
+    if min(maps.shape[axis] for axis in _SIDES) < before + after:  # what is added overlaps
+        return _continued(maps, before, after)
+
+    @ops.custom_gradient
+    def periodic(maps: Any) -> Any:
+        def gradient(*arguments: Any, upstream: Any = None) -> Any:  # by name or not: by backend
+            return _folded(arguments[0] if upstream is None else upstream, before, after)
+
+        return _continued(maps, before, after), gradient
+
+    return periodic(maps)
+
+
+def _continued(maps: Any, before: int, after: int) -> Any:
+    for axis in _SIDES:
+        side = maps.shape[axis]
+        parts = [_cut(maps, axis, side - before, side), maps, _cut(maps, axis, 0, after)]
+        maps = ops.concatenate([part for part in parts if part.shape[axis]], axis=axis)
+    return maps
+
+
+def _folded(maps: Any, before: int, after: int) -> Any:
+    """Adds what is beyond an edge to what it is a copy of: the transposed of `_continued`."""
+    for axis in reversed(_SIDES):
+        side = maps.shape[axis] - before - after
+        first, last = (before, before + after), (side, side + before)
+        parts = [
+            _cut(maps, axis, *first) + _cut(maps, axis, side + before, side + before + after),
+            _cut(maps, axis, first[1], last[0]),
+            _cut(maps, axis, *last) + _cut(maps, axis, 0, before),
+        ]
+        maps = ops.concatenate([part for part in parts if part.shape[axis]], axis=axis)
+    return maps
+
+
+def _cut(maps: Any, axis: int, start: int, stop: int) -> Any:
+    places = [slice(None)] * 4
+    places[axis] = slice(start, stop)
+    return maps[tuple(places)]

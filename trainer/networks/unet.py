@@ -35,6 +35,12 @@ GRAMMAR = (
     "levels, B residual blocks a level on the way down and up)"
 )
 
+_ONCE = 64
+"""Pixels on a side from which on a block's two convolutions continue a periodic map but once.
+
+The first then computes two more rows and columns, which saves a copy: `benchmarks.periodic_padding`.
+"""
+
 # Of as many digits as a network could have in a computer's memory.
 _NAME = re.compile(r"unet-([1-9][0-9]{0,5})x([1-9][0-9]?)x([1-9][0-9]{0,3})")
 
@@ -124,11 +130,12 @@ class UNet:
         Returns:
           Its parameters, and the numbers in one example's maps and in every layer's output.
         """
-        wrap = 2 if is_periodic(task.lensing) else 0
+        periodic = is_periodic(task.lensing)
+        wrap = 2 if periodic else 0
         (*_, labels), width = task.label_shape, self.filters
-        sides = [task.npix]
+        grids = [task.npix]
         for _ in range(self.levels - 1):
-            sides.append(-(-sides[-1] // 2))
+            grids.append(-(-grids[-1] // 2))
 
         parameters = (9 * channels + 1) * width + (9 * width + 1) * labels
         outputs = [task.npix**2 * channels]
@@ -139,18 +146,21 @@ class UNet:
         def add_blocks(side: int, width: int, blocks: int) -> None:
             nonlocal parameters
             parameters += blocks * 2 * (9 * width + 1) * width
-            one = [(side + wrap) ** 2 * width, side**2 * width]
-            outputs.extend(blocks * [*one, *one, side**2 * width])
+            if periodic and side >= _ONCE:
+                sides = [side + 4, side + 2, side + 2, side, side]
+            else:
+                sides = [side + wrap, side, side + wrap, side, side]
+            outputs.extend(blocks * [side**2 * width for side in sides])
 
-        for side, coarse in itertools.pairwise(sides):
+        for side, coarse in itertools.pairwise(grids):
             add_blocks(side, width, self.blocks)
             parameters += (4 * width + 1) * 2 * width
             if side % 2:
                 outputs.append((side + 1) ** 2 * width)
             outputs.append(coarse**2 * 2 * width)
             width *= 2
-        add_blocks(sides[-1], width, 2 * self.blocks)
-        for coarse, side in itertools.pairwise(reversed(sides)):
+        add_blocks(grids[-1], width, 2 * self.blocks)
+        for coarse, side in itertools.pairwise(reversed(grids)):
             width //= 2
             parameters += (4 * 2 * width + 1) * width
             outputs.append((2 * coarse) ** 2 * width)
@@ -241,14 +251,19 @@ class _Parts:
         activation: str | None = "silu",
         first: str | None = None,
         dtype: str | None = None,
+        margin: int = 1,
     ) -> Any:
-        """A 3x3 convolution of the activated maps, in float32 where that is asked for."""
+        """A 3x3 convolution of the activated maps, in float32 where that is asked for.
+
+        Periodic maps are continued by a margin first, of which the convolution takes one pixel:
+        with none, they have been, and become smaller.
+        """
         import keras
 
         from trainer.networks.padding import ActivateAndWrap
 
-        if self._periodic:
-            x = ActivateAndWrap(1, 1, activation)(x)
+        if self._periodic and margin:
+            x = ActivateAndWrap(margin, margin, activation)(x)
         elif activation:
             x = keras.layers.Activation(activation)(x)
         padding = "valid" if self._periodic else "same"
@@ -260,9 +275,11 @@ class _Parts:
         """Residual blocks, each of which starts as the identity."""
         import keras
 
+        margins = (2, 0) if x.shape[1] >= _ONCE else (1, 1)
         for _ in range(number):
-            y = self.convolution(x, x.shape[-1])
-            x = keras.layers.Add()([x, self.convolution(y, x.shape[-1], first="zeros")])
+            y = self.convolution(x, x.shape[-1], margin=margins[0])
+            y = self.convolution(y, x.shape[-1], first="zeros", margin=margins[1])
+            x = keras.layers.Add()([x, y])
         return x
 
     def halved(self, x: Any) -> Any:

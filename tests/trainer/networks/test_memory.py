@@ -5,6 +5,7 @@ import pytest
 
 from lensing_tfds.task import Task
 from tests.trainer.tasks import TRAINED, statistics, task
+from trainer.networks import unet
 from trainer.networks.families import memory, parse
 from trainer.networks.memory import Footprint
 
@@ -48,6 +49,12 @@ def test_what_is_counted_is_what_is_built(name, stokes):
         outputs = [math.prod(layer.output.shape[1:]) for layer in model.layers]
         expected = Footprint.of_chain(model.count_params(), outputs)
         assert parse(name).footprint(each) == expected
+
+
+@pytest.mark.parametrize("name", ["unet", "unet-4x3x1"])
+def test_maps_that_are_continued_once_a_block_are_counted_so(name, monkeypatch):
+    monkeypatch.setattr(unet, "_ONCE", 8)  # of the grids of 15, 8 and 4 pixels two
+    test_what_is_counted_is_what_is_built(name, "T")
 
 
 def test_a_network_that_no_machine_holds_is_counted_at_once():
