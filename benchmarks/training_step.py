@@ -9,6 +9,7 @@ lowest and highest of the rounds. An epoch's end, with its validation and checkp
 """
 
 import argparse
+import importlib.util
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -18,8 +19,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.bare_step import bare_step
 from lensing_tfds import VERSIONS
-from trainer.settings.config import resolve
+from trainer.data.source import Source
+from trainer.settings.config import TrainerConfig, resolve
+
+Clock = Callable[[], float]
 
 MODEL = "unet"
 ROUNDS = 5
@@ -29,20 +34,25 @@ FEWEST = 4  # steps that are timed
 
 
 class Turn:
-    """Counts the steps of a turn after its warm-up."""
+    """Counts the steps of a turn after its warm-up.
 
-    def __init__(self) -> None:
+    Args:
+      clock: returns seconds.
+    """
+
+    def __init__(self, clock: Clock = time.perf_counter) -> None:
         self.steps = -WARM_UP
         self.rate = 0.0
-        self._begun = time.perf_counter()
+        self._clock = clock
+        self._begun = clock()
 
     def is_over(self) -> bool:
         """Counts a step; whether it is the last one."""
         self.steps += 1
         if self.steps <= 0:
-            self._begun = time.perf_counter()
+            self._begun = self._clock()
             return False
-        seconds = time.perf_counter() - self._begun
+        seconds = self._clock() - self._begun
         self.rate = self.steps / seconds
         return seconds >= SECONDS and self.steps >= FEWEST
 
@@ -50,27 +60,46 @@ class Turn:
 def rates(version: str, data_dir: str, rounds: int = ROUNDS) -> NDArray[np.float64]:
     """Returns steps per second, (rounds, 2): the trainer's, and the bare ones."""
     from lensing_tfds.records.datasets import open_dataset
-    from trainer.data import stream
     from trainer.data.measured import measured_statistics
     from trainer.data.stored import StoredExamples
-    from trainer.loop.compiling import compile_network
     from trainer.networks import families
 
     lensing = VERSIONS[version]
     config = resolve(f"lensing/{version}", data_dir, lensing, model=MODEL)
-    stored = open_dataset(lensing, data_dir)
-    source = StoredExamples(stored)
+    source = StoredExamples(open_dataset(lensing, data_dir))
     model = families.build(MODEL, source.task, measured_statistics(source), 0)
+    return interleaved(model, source, config, rounds)
+
+
+def interleaved(
+    model: Any,
+    source: Source,
+    config: TrainerConfig,
+    rounds: int,
+    clock: Clock = time.perf_counter,
+) -> NDArray[np.float64]:
+    """Returns steps per second, (rounds, 2): the trainer's, and bare ones, of one network.
+
+    Args:
+      model: not compiled.
+      source: of its examples.
+      config: how it is trained.
+      rounds: of both.
+      clock: returns seconds.
+    """
+    from trainer.data import stream
+    from trainer.loop.compiling import compile_network
+
     endless = range(10**6)
     compile_network(model, config, len(endless))
     ((x, y),) = stream.training_batches(source, config, range(1))
     bare = bare_step(model, x, y)
 
     def trained() -> float:
-        return fitted(model, stream.training_batches(source, config, endless))
+        return fitted(model, stream.training_batches(source, config, endless), clock)
 
     def repeated() -> float:
-        turn = Turn()
+        turn = Turn(clock)
         bare()
         while not turn.is_over():
             bare()
@@ -79,8 +108,8 @@ def rates(version: str, data_dir: str, rounds: int = ROUNDS) -> NDArray[np.float
     return np.array([[trained(), repeated()] for _ in range(rounds)])
 
 
-def fitted(model: Any, batches: Any) -> float:
-    """Fits with what a run calls after each step; returns steps per second."""
+def fitted(model: Any, batches: Any, seconds: Clock = time.perf_counter) -> float:
+    """Fits with what a run calls after each step; returns steps per second of a clock."""
     import keras
 
     from trainer.data.batches import for_keras
@@ -89,11 +118,11 @@ def fitted(model: Any, batches: Any) -> float:
     from trainer.runs.averages import ValidateAverages
     from trainer.runs.plan import Plan
 
-    class Clock(keras.callbacks.Callback):
+    class Times(keras.callbacks.Callback):
         """Ends the epoch when the turn is over, as one that was validated."""
 
         def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-            self.turn = Turn()
+            self.turn = Turn(seconds)
 
         def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
             self.model.stop_training = self.turn.is_over()
@@ -102,35 +131,28 @@ def fitted(model: Any, batches: Any) -> float:
             logs |= {"seconds": 1.0, "examples_per_second": 1.0}
             logs |= {"val_loss": 1.0, "val_map_correlation": 0.0}
 
-    clock, plan = Clock(), Plan(1, len(batches))
+    times, plan = Times(), Plan(1, len(batches))
     with tempfile.TemporaryDirectory() as folder, ending_between_steps() as ending:
         called = [
-            clock,
+            times,
             ValidateAverages(),
             StopOnDivergence(),
-            keras.callbacks.TensorBoard(Path(folder), write_graph=False),
+            *_losses(Path(folder)),
             Progress(plan, 1.0, lambda line: None, live=False),
             ending,
         ]
         with for_keras(batches) as (pairs,):
             model.fit(pairs, shuffle=False, verbose=0, callbacks=called)
-    return clock.turn.rate
+    return times.turn.rate
 
 
-def bare_step(model: Any, x: Any, y: Any) -> Callable[[], float]:
-    """Makes a function that does one step on a batch and nothing else; it gives the loss."""
-    import tensorflow as tf
+def _losses(folder: Path) -> list[Any]:
+    """What writes them for TensorBoard in a run, where that can be."""
+    import keras
 
-    loss, optimizer, weights = model.loss, model.optimizer, model.trainable_variables
-
-    @tf.function
-    def step() -> Any:
-        with tf.GradientTape() as tape:
-            value = loss(y, model(x, training=True))
-        optimizer.apply(tape.gradient(value, [w.value for w in weights]), weights)
-        return value
-
-    return lambda: float(step())
+    if importlib.util.find_spec("tensorflow") is None:
+        return []
+    return [keras.callbacks.TensorBoard(folder, write_graph=False)]
 
 
 def main(versions: Sequence[str], data_dir: str) -> None:

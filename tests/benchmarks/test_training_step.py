@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks import training_step
+from benchmarks.bare_step import bare_step
 from tests.trainer.tasks import statistics, task
 from trainer.loop.compiling import compile_network
 from trainer.networks import families
@@ -20,15 +21,14 @@ def test_a_bare_step_is_a_step_of_the_trainer():
         compile_network(networks[-1], resolve("lensing/any", "", of.lensing, model="1x4-3"), 9)
     theirs, bare = networks
     loss = theirs.train_on_batch(x, y)[0]
-    assert training_step.bare_step(bare, x, y)() == pytest.approx(float(loss), rel=1e-5)
+    assert bare_step(bare, x, y)() == pytest.approx(float(loss), rel=1e-5)
     for one, other in zip(theirs.get_weights(), bare.get_weights(), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-6)
 
 
-def test_a_turn_times_the_steps_after_its_warm_up(monkeypatch):
+def test_a_turn_times_the_steps_after_its_warm_up():
     now = [0.0]
-    monkeypatch.setattr("benchmarks.training_step.time.perf_counter", lambda: now[0])
-    turn, steps = training_step.Turn(), 0
+    turn, steps = training_step.Turn(lambda: now[0]), 0
     while True:
         now[0] += 100.0 if steps < training_step.WARM_UP else 2.0
         steps += 1
