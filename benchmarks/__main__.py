@@ -20,6 +20,8 @@ NAMES = (
     "reading",
     "fresh_skies",
     "training_step",
+    "network_speed",
+    "periodic_padding",
     "quadratic_layer",
 )
 

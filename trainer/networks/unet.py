@@ -38,7 +38,8 @@ GRAMMAR = (
 _ONCE = 64
 """Pixels on a side from which on a block's two convolutions continue a periodic map but once.
 
-The first then computes two more rows and columns, which saves a copy: `benchmarks.periodic_padding`.
+The first then computes two more rows and columns, which saves a copy of the maps:
+`benchmarks.periodic_padding`.
 """
 
 # Of as many digits as a network could have in a computer's memory.
