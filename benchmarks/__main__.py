@@ -22,6 +22,7 @@ NAMES = (
     "training_step",
     "network_speed",
     "periodic_padding",
+    "batched_transforms",
     "quadratic_layer",
 )
 

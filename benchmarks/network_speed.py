@@ -14,19 +14,18 @@ multiplies large matrices, which are measured, and if all else took no time.
 
 import argparse
 import dataclasses
-import os
 import tempfile
-import time
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
-from benchmarks.network_work import Device, measured_device, parts_of
+from benchmarks.network_work import Device, clock_of_the_device, measured_device, parts_of
 from benchmarks.training_step import Clock, interleaved
 from lensing_tfds import VERSIONS
 from trainer.data.stored import StoredExamples
+from trainer.machine.devices import has_accelerator
 from trainer.networks import families
 from trainer.settings.config import resolve
 from trainer.settings.recipes import recipes_of
@@ -94,15 +93,6 @@ def compare(version: str, device: Device, clock: Clock, flags: Any) -> None:
             )
 
 
-def _keep_to_one_core() -> None:
-    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        tf.config.threading.set_intra_op_parallelism_threads(1)
-        tf.config.threading.set_inter_op_parallelism_threads(1)
-
-
 def main(argv: Sequence[str] | None = None) -> None:
     """Prints a table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -112,12 +102,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--batch_size", type=int, help="in place of the recipe's")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     flags = parser.parse_args(argv)
-    from trainer.machine import devices
-
-    on_cpu = not devices.has_accelerator()
-    if on_cpu:
-        _keep_to_one_core()
-    clock = time.process_time if on_cpu else time.perf_counter
+    on_cpu, clock = not has_accelerator(), clock_of_the_device()
     device = measured_device(clock) if on_cpu else measured_device(clock, 8192, 2**28)
     print(
         f"{keras.backend.backend()}, {'a core' if on_cpu else 'a GPU'}, {flags.precision}: "

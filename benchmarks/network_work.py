@@ -3,6 +3,8 @@
 import contextlib
 import dataclasses
 import math
+import os
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 from unittest import mock
@@ -10,6 +12,8 @@ from unittest import mock
 import keras
 import numpy as np
 from keras import ops
+
+from trainer.machine.devices import has_accelerator
 
 _WAYS = 3  # convolutions of a step: forward, and on the way back to the maps and to the weights
 _SECONDS = 0.5  # that a limit of the device is measured for
@@ -90,6 +94,23 @@ def parts_of(model: keras.Model, shape: tuple[int, ...]) -> list[Part]:
             stack.enter_context(mock.patch.object(ops, name, transform(getattr(ops, name))))
         model(np.zeros((1, *shape), np.float32))
     return parts
+
+
+def clock_of_the_device() -> Callable[[], float]:
+    """Returns the clock to time a device by.
+
+    On a CPU this process is kept to one core, and the clock is of the seconds that this works for
+    it: what else the machine does is left out.
+    """
+    if has_accelerator():
+        return time.perf_counter
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.threading.set_intra_op_parallelism_threads(1)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+    return time.process_time
 
 
 def measured_device(clock: Callable[[], float], side: int = 2048, numbers: int = 2**25) -> Device:

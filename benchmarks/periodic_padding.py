@@ -4,21 +4,20 @@
 
 "zeros" does not continue them, and computes what it costs none; "twice" continues them before each
 convolution, and "slices" has the backend derive the gradient besides, as a release before did. All
-are processor seconds of a step, in turns; the shares are of the step that is in use, and the
-difference is that of its output from the output of "twice", over the rms.
+are seconds of a step, on a CPU those of a core, in turns; the ratios are to the step that is in
+use, and the difference is that of its output from the output of "twice", over the rms.
 """
 
 import dataclasses
-import os
 import sys
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from unittest import mock
 
 import numpy as np
 
 from benchmarks.bare_step import bare_step
+from benchmarks.network_work import clock_of_the_device
 from lensing_tfds import VERSIONS
 from lensing_tfds.configs import DATASET_VERSION
 from lensing_tfds.task import Task
@@ -47,7 +46,7 @@ def network(version: str, way: str) -> Any:
     return model
 
 
-def compare(version: str) -> None:
+def compare(version: str, clock: Callable[[], float]) -> None:
     """Prints a row."""
     rng, npix = np.random.default_rng(1), VERSIONS[version].npix
     x, y = (rng.normal(size=(BATCH, npix, npix, n)).astype(np.float32) for n in (4, 1))
@@ -60,7 +59,7 @@ def compare(version: str) -> None:
         wrapped = padding._continued if way == "slices" else padding._wrapped
         with mock.patch.object(padding, "_wrapped", wrapped):
             steps[-1]()  # is traced
-    table = np.array([[_seconds(step) for step in steps] for _ in range(ROUNDS)])
+    table = np.array([[_seconds(step, clock) for step in steps] for _ in range(ROUNDS)])
     shares = " | ".join(_ratio(table[:, i] / table[:, 0]) for i in range(1, len(WAYS)))
     print(
         f"| {version} | {np.median(table[:, 0]) / BATCH:.3f} | {shares} | {difference:.0e} |",
@@ -68,10 +67,10 @@ def compare(version: str) -> None:
     )
 
 
-def _seconds(step: Any) -> float:
-    begun = time.process_time()
+def _seconds(step: Callable[[], float], clock: Callable[[], float]) -> float:
+    begun = clock()
     step()
-    return time.process_time() - begun
+    return clock() - begun
 
 
 def _ratio(rounds: Any) -> str:
@@ -80,11 +79,11 @@ def _ratio(rounds: Any) -> str:
 
 def main(versions: Sequence[str]) -> None:
     """Prints a table."""
-    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    clock = clock_of_the_device()
     print(f"| | s an example | {' | '.join(WAYS[1:])} | difference |")
     print("| --- |" + " ---: |" * (len(WAYS) + 1))
     for version in versions:
-        compare(version)
+        compare(version, clock)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,146 @@
+"""Options of a training beside the same one without them: half precision, averages, patience.
+
+    python -m benchmarks.training_options --page docs/training_options.md
+
+One network, one seed and one order of batches: an option is all that a run differs in. The runs
+that end early when validation does not fall any more see few skies again and again, as there it
+rises in the end. A run that was stopped goes on; the page is written from the runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from estimators.judge import judge_estimators
+from estimators.resampling import Measured
+from estimators.skill import Skill, difference
+from lensing_tfds import VERSIONS
+from lensing_tfds.command_line import CommandParser, command
+from lensing_tfds.records.datasets import absolute_data_dir, open_dataset
+from lensing_tfds.records.storage import replacing
+from trainer.runs.run import Run
+from trainer.settings.config import resolve
+
+VERSION, MODEL, JUDGED = "v2", "unet-16x2x1", 200
+
+MANY = {"max_examples": 1024, "epochs": 4}
+FEW = {"max_examples": 64, "epochs": 24, "schedule": "constant", "warmup_steps": 0}
+
+OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
+    "many skies": ("", MANY),
+    "bfloat16": ("many skies", MANY | {"precision": "bfloat16"}),
+    "averages": ("many skies", MANY | {"ema_momentum": 0.9}),
+    "few skies": ("", FEW),
+    "patience": ("few skies", FEW | {"patience": 4}),
+}
+"""By the name of a run: the run that it is compared with, and its settings."""
+
+_PAGE = """\
+# What options of a training are worth
+
+<!-- Written by python -m benchmarks.training_options --page; edit nothing here. -->
+
+`{model}` on `lensing/{version}` with the version's recipe, one seed and one order of batches; an option
+is all that a run differs in. ρ is the map-level correlation with the true κ of the epoch that is kept,
+the best on the validation split, on {judged} test examples; differences have the errors of pairs. What half
+precision takes off a step, `benchmarks.network_speed --precision bfloat16` says: on a CPU that is
+not made for it, nothing.
+
+```bash
+python -m benchmarks.training_options --page docs/training_options.md
+```
+
+{rows}
+"""
+
+_COLUMNS = (
+    *("run", "its settings", "epochs", "kept", "loss", "validation loss"),
+    *("ρ, test", "less the same without"),
+)
+
+
+def runs(data_dir: str, results: Path) -> dict[str, Run]:
+    """Trains what is not trained yet."""
+    from trainer.train import train
+
+    lensing = VERSIONS[VERSION]
+    open_dataset(lensing, data_dir, print)
+    found = {}
+    for name, (_, settings) in OPTIONS.items():
+        config = resolve(f"lensing/{VERSION}", data_dir, lensing, model=MODEL, **settings)
+        found[name] = train(config, results / name.replace(" ", "_"))
+    return found
+
+
+def skills(found: Mapping[str, Run]) -> dict[str, Skill]:
+    """Judges all of them on the same test examples."""
+    dataset = next(iter(found.values())).dataset
+    evaluation = judge_estimators(
+        dataset.batches("test", JUDGED),
+        [
+            dataclasses.replace(run.estimator("test", JUDGED), name=name, uncertainty=None)
+            for name, run in found.items()
+        ],
+        dataset.ensemble,
+        "test",
+        np.random.default_rng(0),
+    )
+    return {judged.estimator.name: judged.skill for judged in evaluation.judged}
+
+
+def page(found: Mapping[str, Run], judged: Mapping[str, Skill]) -> str:
+    """Writes the page in Markdown."""
+    rows = [f"| {' | '.join(_COLUMNS)} |", f"|{' --- |' * len(_COLUMNS)}"]
+    for name, (beside, settings) in OPTIONS.items():
+        run = found[name]
+        history, best = run.history, run.best_epoch()
+        base = OPTIONS[beside][1] if beside else {}
+        own = {key: value for key, value in settings.items() if base.get(key) != value}
+        less = difference(judged[name], judged[beside]) if beside else None
+        cells = [
+            name,
+            " ".join(f"`--{key} {value}`" for key, value in own.items()),
+            f"{history['epoch'][-1]:.0f}",
+            f"{best['epoch']:.0f}",
+            f"{history['loss'][-1]:.4f}",
+            f"{best['val_loss']:.4f}",
+            _precisely(judged[name].map_correlation),
+            "" if less is None else _precisely(less, "+"),
+        ]
+        rows.append(f"| {' | '.join(cells)} |")
+    return _PAGE.format(
+        model=MODEL,
+        version=VERSION,
+        judged=JUDGED,
+        rows="\n".join(rows),
+    )
+
+
+def _precisely(measured: Measured, sign: str = "") -> str:
+    return f"{float(measured.value):{sign}.4f} ± {float(measured.error):.4f}"
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Runs the command."""
+    parser = CommandParser("benchmarks.training_options", "Train with options and without them.")
+    parser.add_shared("--data_dir")
+    parser.add_argument("--results", type=Path, default=Path("runs/options"), help="where runs are")
+    parser.add_argument("--page", type=Path, help="a file.md to write")
+    flags: argparse.Namespace = parser.parse_args(argv)
+    with command(flags.verbose, extra="trainer"):
+        found = runs(absolute_data_dir(flags.data_dir), flags.results)
+        text = page(found, skills(found))
+        print(text)
+        if flags.page is not None:
+            with replacing(flags.page) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
