@@ -46,11 +46,10 @@ _PAGE = """\
 
 <!-- Written by python -m benchmarks.training_options --page; edit nothing here. -->
 
-`{model}` on `lensing/{version}` with the version's recipe, one seed and one order of batches; an option
-is all that a run differs in. ρ is the map-level correlation with the true κ of the epoch that is kept,
-the best on the validation split, on {judged} test examples; differences have the errors of pairs. What half
-precision takes off a step, `benchmarks.network_speed --precision bfloat16` says: on a CPU that is
-not made for it, nothing.
+`{model}` on `lensing/{version}` with the version's recipe, one seed and one order of batches; an
+option is all that a run differs in. ρ is the map-level correlation with the true κ of the epoch
+that is kept, the best on the validation split, on {judged} test examples; differences have the
+errors of pairs. What half precision takes off a step, `benchmarks.network_speed` says.
 
 ```bash
 python -m benchmarks.training_options --page docs/training_options.md
