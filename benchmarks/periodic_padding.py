@@ -36,8 +36,8 @@ def network(version: str, way: str) -> Any:
         lensing = dataclasses.replace(lensing, taper=np.degrees(lensing.side) / 10)
     task = Task(lensing, DATASET_VERSION)
     maps = keras.Input((task.npix, task.npix, 4))
-    once = unet._ONCE if way == "in use" else task.npix + 1
-    with mock.patch.object(unet, "_ONCE", once):
+    once = unet.ONCE_FROM if way == "in use" else task.npix + 1
+    with mock.patch.object(unet, "ONCE_FROM", once):
         model = keras.Model(maps, unet.parse(MODEL).of_maps(maps, task, 0))
     rng = np.random.default_rng(0)
     model.set_weights([rng.normal(size=w.shape) / 15 for w in model.get_weights()])
@@ -56,8 +56,8 @@ def compare(version: str, clock: Callable[[], float]) -> None:
     steps = []
     for way, model in models.items():
         steps.append(bare_step(model, x, y))
-        wrapped = padding._continued if way == "slices" else padding._wrapped
-        with mock.patch.object(padding, "_wrapped", wrapped):
+        continuing = padding.continued if way == "slices" else padding.wrapped
+        with mock.patch.object(padding, "wrapped", continuing):
             steps[-1]()  # is traced
     table = np.array([[_seconds(step, clock) for step in steps] for _ in range(ROUNDS)])
     shares = " | ".join(_ratio(table[:, i] / table[:, 0]) for i in range(1, len(WAYS)))

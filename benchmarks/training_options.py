@@ -27,17 +27,17 @@ from lensing_tfds.records.storage import replacing
 from trainer.runs.run import Run
 from trainer.settings.config import resolve
 
-VERSION, MODEL, JUDGED = "v2", "unet-16x2x1", 200
+VERSION, MODEL, JUDGED = "v2", "unet-8x2x1", 100
 
-MANY = {"max_examples": 1024, "epochs": 4}
-FEW = {"max_examples": 64, "epochs": 24, "schedule": "constant", "warmup_steps": 0}
+MANY = {"max_examples": 640, "epochs": 4}
+FEW = {"max_examples": 32, "epochs": 12, "schedule": "constant", "warmup_steps": 0}
 
 OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "many skies": ("", MANY),
     "bfloat16": ("many skies", MANY | {"precision": "bfloat16"}),
     "averages": ("many skies", MANY | {"ema_momentum": 0.9}),
     "few skies": ("", FEW),
-    "patience": ("few skies", FEW | {"patience": 4}),
+    "patience": ("few skies", FEW | {"patience": 2}),
 }
 """By the name of a run: the run that it is compared with, and its settings."""
 

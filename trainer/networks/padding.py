@@ -29,7 +29,7 @@ class ActivateAndWrap(keras.layers.Layer):
         self.activation = activation
 
     def call(self, maps: Any) -> Any:
-        return _wrapped(keras.activations.get(self.activation)(maps), self.before, self.after)
+        return wrapped(keras.activations.get(self.activation)(maps), self.before, self.after)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         batch, *sides, channels = input_shape
@@ -41,25 +41,31 @@ class ActivateAndWrap(keras.layers.Layer):
         return super().get_config() | own
 
 
-def _wrapped(maps: Any, before: int, after: int) -> Any:
+def wrapped(maps: Any, before: int, after: int) -> Any:
     """Continues maps periodically, with a gradient that copies them once an axis.
 
     That of slices, as a backend derives it, makes a map of zeros of each of them.
+
+    Args:
+      maps: (n, npix, npix, channels).
+      before: rows and columns added before the first.
+      after: rows and columns added behind the last.
     """
     if min(maps.shape[axis] for axis in _SIDES) < before + after:  # what is added overlaps
-        return _continued(maps, before, after)
+        return continued(maps, before, after)
 
     @ops.custom_gradient
     def periodic(maps: Any) -> Any:
         def gradient(*arguments: Any, upstream: Any = None) -> Any:  # by name or not: by backend
             return _folded(arguments[0] if upstream is None else upstream, before, after)
 
-        return _continued(maps, before, after), gradient
+        return continued(maps, before, after), gradient
 
     return periodic(maps)
 
 
-def _continued(maps: Any, before: int, after: int) -> Any:
+def continued(maps: Any, before: int, after: int) -> Any:
+    """Continues maps periodically; arguments as of `wrapped`."""
     for axis in _SIDES:
         side = maps.shape[axis]
         parts = [_cut(maps, axis, side - before, side), maps, _cut(maps, axis, 0, after)]
@@ -68,7 +74,7 @@ def _continued(maps: Any, before: int, after: int) -> Any:
 
 
 def _folded(maps: Any, before: int, after: int) -> Any:
-    """Adds what is beyond an edge to what it is a copy of: the transposed of `_continued`."""
+    """Adds what is beyond an edge to what it is a copy of: the transposed of `continued`."""
     for axis in reversed(_SIDES):
         side = maps.shape[axis] - before - after
         first, last = (before, before + after), (side, side + before)

@@ -35,7 +35,7 @@ GRAMMAR = (
     "levels, B residual blocks a level on the way down and up)"
 )
 
-_ONCE = 64
+ONCE_FROM = 64
 """Pixels on a side from which on a block's two convolutions continue a periodic map but once.
 
 The first then computes two more rows and columns, which saves a copy of the maps:
@@ -147,7 +147,7 @@ class UNet:
         def add_blocks(side: int, width: int, blocks: int) -> None:
             nonlocal parameters
             parameters += blocks * 2 * (9 * width + 1) * width
-            if periodic and side >= _ONCE:
+            if periodic and side >= ONCE_FROM:
                 sides = [side + 4, side + 2, side + 2, side, side]
             else:
                 sides = [side + wrap, side, side + wrap, side, side]
@@ -276,7 +276,7 @@ class _Parts:
         """Residual blocks, each of which starts as the identity."""
         import keras
 
-        margins = (2, 0) if x.shape[1] >= _ONCE else (1, 1)
+        margins = (2, 0) if x.shape[1] >= ONCE_FROM else (1, 1)
         for _ in range(number):
             y = self.convolution(x, x.shape[-1], margin=margins[0])
             y = self.convolution(y, x.shape[-1], first="zeros", margin=margins[1])

@@ -53,7 +53,7 @@ def test_what_is_counted_is_what_is_built(name, stokes):
 
 @pytest.mark.parametrize("name", ["unet", "unet-4x3x1"])
 def test_maps_that_are_continued_once_a_block_are_counted_so(name, monkeypatch):
-    monkeypatch.setattr(unet, "_ONCE", 8)  # of the grids of 15, 8 and 4 pixels two
+    monkeypatch.setattr(unet, "ONCE_FROM", 8)  # of the grids of 15, 8 and 4 pixels two
     test_what_is_counted_is_what_is_built(name, "T")
 
 

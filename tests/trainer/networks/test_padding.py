@@ -62,7 +62,7 @@ def test_a_block_that_continues_its_maps_once_is_the_one_that_does_it_twice(monk
     maps = rng.standard_normal((2, 50, 50, 2)).astype(np.float32)
     models = []
     for least in (4, 10**6):
-        monkeypatch.setattr(unet, "_ONCE", least)
+        monkeypatch.setattr(unet, "ONCE_FROM", least)
         inputs = keras.Input((50, 50, 2))
         outputs = unet.parse("unet-4x2x1").of_maps(inputs, task, 0)
         models.append(keras.Model(inputs, outputs))
