@@ -1,4 +1,4 @@
-"""What continuing periodic maps costs a training step of the U-Net, by three ways of doing it.
+"""Costs of continuing periodic maps in a training step of the U-Net, by three ways of doing it.
 
     python -m benchmarks.periodic_padding v11 v12 v7
 

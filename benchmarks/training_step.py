@@ -147,7 +147,7 @@ def fitted(model: Any, batches: Any, seconds: Clock = time.perf_counter) -> floa
 
 
 def _losses(folder: Path) -> list[Any]:
-    """What writes them for TensorBoard in a run, where that can be."""
+    """Returns what writes them for TensorBoard in a run, where that can be."""
     import keras
 
     if importlib.util.find_spec("tensorflow") is None:
