@@ -137,7 +137,9 @@ class WienerFilter:
                 raise LensingError(f"{len(masks)} masks of {len(maps)} maps: give one for each")
         seen = self.patch.seen(masks)
         signal, data = (factor.astype(self._dtype) for factor in seen)
-        found = {name: maps[..., i] * data for i, name in enumerate(self._channels)}
+        found = {
+            name: maps[..., i].astype(self._dtype) * data for i, name in enumerate(self._channels)
+        }
         if not all(np.isfinite(values).all() for values in found.values()):
             raise LensingError("maps to be filtered are not finite (NaN or infinite)")
         return Weighted(found, np.broadcast_to(signal, (len(maps), npix, npix)))
