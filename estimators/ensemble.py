@@ -9,7 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from estimators import power_spectra
-from estimators.filtering.masked_patch import interior_window, is_masked, window_of
+from estimators.filtering.masked_patch import (
+    MaskedPatch,
+    interior_window,
+    is_filtered,
+    is_masked,
+    window_of,
+)
 from estimators.iterated.forecast import Forecast, forecasts
 from estimators.power_spectra import Bands
 from lensing_tfds import realism
@@ -36,10 +42,13 @@ class SkyEnsemble:
     Attributes:
       config: the patch, and what is done to the sky.
       theory: the spectra that the skies are drawn from.
+      mask: (npix, npix), 0 to 1, that the maps are multiplied by beyond what the config says: of
+        somebody's own maps.
     """
 
     config: LensingConfig
     theory: PowerSpectra
+    mask: NDArray[np.float64] | None = None
 
     @classmethod
     def of(cls, config: LensingConfig, folder: str | None = None) -> SkyEnsemble:
@@ -71,9 +80,22 @@ class SkyEnsemble:
         Raises:
           LensingError: the mask has no inside.
         """
+        if self.mask is not None:
+            return interior_window(self.mask, self.config.sky)
         if not is_masked(self.config):
             return None
         return interior_window(window_of(self.config), self.config.sky)
+
+    @functools.cached_property
+    def patch(self) -> MaskedPatch | None:
+        """Mask and noise by which maps are filtered; None where they are not.
+
+        Raises:
+          LensingError: as of `MaskedPatch.of`.
+        """
+        if self.mask is not None:
+            return MaskedPatch.of(self.config, self.mask)
+        return MaskedPatch.of(self.config) if is_filtered(self.config) else None
 
     @functools.cached_property
     def kappa_power(self) -> NDArray[np.float64]:
@@ -91,6 +113,6 @@ class SkyEnsemble:
 
         There is none where theory does not hold, see `realism.estimator_theory_holds`.
         """
-        if not realism.estimator_theory_holds(self.config):
+        if self.mask is not None or not realism.estimator_theory_holds(self.config):
             return []
         return forecasts(self.config, self.theory)

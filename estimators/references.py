@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from estimators.ensemble import SkyEnsemble
 from estimators.estimator import Estimator, Observed
-from estimators.filtering.masked_patch import MaskedPatch, is_filtered
+from estimators.filtering.masked_patch import MaskedPatch
 from estimators.iterated.filtered_template import ByFilteredTemplate
 from estimators.iterated.fitting import fit
 from estimators.iterated.iterated_estimator import StagedEstimator
@@ -92,7 +92,7 @@ def quadratic_references(
     Arguments and errors are those of `references`.
     """
     lensing, theory = ensemble.config, ensemble.theory
-    if realism.estimator_theory_holds(lensing):
+    if ensemble.patch is None and realism.estimator_theory_holds(lensing):
         observation = Observation.of(lensing, theory)
         by_theory: list[Estimator] = []
         for combination in _combinations(lensing, {"": observation}):
@@ -104,8 +104,8 @@ def quadratic_references(
             )
         return by_theory
     sky, to_fields = lensing.sky, _fields_of(ensemble)
-    if is_filtered(lensing):
-        combinations = _filtered_combinations(ensemble)
+    if ensemble.patch is not None:
+        combinations = _filtered_combinations(ensemble, ensemble.patch)
     else:
         spectra = measured_power(lensing, held_out())
         combinations = _combinations(lensing, measured_observations(lensing, theory, spectra))
@@ -151,7 +151,9 @@ def fitted_iterated(ensemble: SkyEnsemble, held_out: HeldOut, held_out_name: str
             if number == most:
                 return
 
-    method = ByFilteredTemplate.of(config, ensemble.theory) if is_filtered(config) else None
+    method = None
+    if ensemble.patch is not None:
+        method = ByFilteredTemplate.of(config, ensemble.theory, ensemble.patch)
     fitted = fit(config, ensemble.theory, examples, method=method)
     basis = f"gains of {len(fitted.stages)} stages fitted on {number} of {held_out_name}"
     return iterated(config, fitted, basis)
@@ -214,14 +216,14 @@ def _short(pairs: tuple[str, ...]) -> str:
     return pairs[0] if len(pairs) == 1 else "MV"
 
 
-def _filtered_combinations(ensemble: SkyEnsemble) -> list[_Combination]:
+def _filtered_combinations(ensemble: SkyEnsemble, patch: MaskedPatch) -> list[_Combination]:
     """The combinations of the fields of filtered maps.
 
     They are Wiener-filtered before they are normalised: what a window moves from one L to another
     is then little against what is there.
     """
     config, power = ensemble.config, ensemble.kappa_power
-    observation = MaskedPatch.of(config).observation(Observation.of(config, ensemble.theory))
+    observation = patch.observation(Observation.of(config, ensemble.theory))
     return [
         found._replace(factor=wiener_filter(power, found.quadratic.noise))
         for found in _combinations(config, {"": observation})
@@ -231,8 +233,8 @@ def _filtered_combinations(ensemble: SkyEnsemble) -> list[_Combination]:
 def _fields_of(ensemble: SkyEnsemble) -> ToFields:
     """The function that makes fields of a batch of maps."""
     config = ensemble.config
-    if is_filtered(config):
-        return _Filtered(ByFilteredTemplate.of(config, ensemble.theory))
+    if ensemble.patch is not None:
+        return _Filtered(ByFilteredTemplate.of(config, ensemble.theory, ensemble.patch))
 
     def to_fields(batch: Observed) -> dict[str, NDArray[np.complexfloating]]:
         return fields_of(batch[LENSED], config.channels, config.sky)
@@ -264,11 +266,12 @@ def _calibrate(
     to_fields: ToFields,
     held_out: HeldOut,
 ) -> list[Calibration]:
-    lensing, window = ensemble.config, None
+    lensing = ensemble.config
     rings = Bins.between([0, *ensemble.bands.edges, np.inf], lensing.sky)
-    if is_filtered(lensing):
-        window = ensemble.window
-    calibrators = [Calibrator(rings, realism.has_mean_field(lensing), window) for _ in combinations]
+    window, has_mean = None, realism.has_mean_field(lensing)
+    if ensemble.patch is not None:
+        window, has_mean = ensemble.window, True
+    calibrators = [Calibrator(rings, has_mean, window) for _ in combinations]
     for batch in held_out():
         fields = to_fields(batch)
         kappa = lensing.sky.to_modes(np.ascontiguousarray(batch[KAPPA][..., 0]))

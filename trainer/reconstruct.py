@@ -23,6 +23,9 @@ from lensing_tfds.quiet import quiet_tensorflow
 from lensing_tfds.records.storage import expanded
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from estimators.ensemble import SkyEnsemble
     from estimators.estimator import Estimator, Observed
 
@@ -77,6 +80,39 @@ def open_model(
     return functools.partial(run.estimator, "test", 1), SkyEnsemble.of(run.lensing)
 
 
+def with_mask(
+    model: str, ensemble: SkyEnsemble, mask: NDArray[np.float64]
+) -> tuple[Callable[[], Estimator], SkyEnsemble]:
+    """Returns what `open_model` does, for maps that are multiplied by a mask.
+
+    Args:
+      model: "qe" or "iterated".
+      ensemble: of maps without a mask.
+      mask: (npix, npix), 0 to 1.
+
+    Raises:
+      LensingError: the model knows no mask, or the maps have one already, or no theory.
+    """
+    from estimators.filtering.masked_patch import can_be_filtered, is_masked
+    from lensing_tfds.errors import LensingError
+
+    config = ensemble.config
+    if model not in (_QUADRATIC, _ITERATED):
+        raise LensingError(
+            f"--mask is for --model {_ITERATED} and {_QUADRATIC}, which filter by it, with "
+            f"--dataset: {model} was made for maps without this mask"
+        )
+    if is_masked(config) or not can_be_filtered(config):
+        why = "has a mask or a taper of its own" if is_masked(config) else "has no filter by theory"
+        raise LensingError(
+            f"--mask with maps of lensing/{config.name}, which {why}: give a --dataset of noise, "
+            "lensed on fine pixels (oversampling), without mask and taper"
+        )
+    masked = dataclasses.replace(ensemble, mask=mask)
+    make = _quadratic if model == _QUADRATIC else _iterated
+    return functools.partial(make, masked), masked
+
+
 def _quadratic(ensemble: SkyEnsemble) -> Estimator:
     """The best Wiener-filtered quadratic estimator, of the modes that a real sky has."""
     from estimators.references import quadratic_references
@@ -90,7 +126,7 @@ def _iterated(ensemble: SkyEnsemble) -> Estimator:
     from estimators.references import fitted_iterated
     from trainer.pretrained_models import has_pretrained
 
-    if has_pretrained(ensemble.config):
+    if ensemble.mask is None and has_pretrained(ensemble.config):
         return _fitted(ensemble.config.name)
     print(f"fitting {_ITERATED} to simulated skies of lensing/{ensemble.config.name}")
     return fitted_iterated(ensemble, lambda: training_skies(ensemble), "simulated skies")
@@ -131,7 +167,9 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "--maps", type=expanded, required=True, help="observed maps: .npy, .npz (µK) or .fits"
     )
     parser.add_argument(
-        "--mask", type=expanded, help="1 where the sky is observed, as it must be everywhere"
+        "--mask",
+        type=expanded,
+        help="1 where the sky is observed, 0 where not: maps are multiplied by it",
     )
     parser.add_shared("--output", required=True, help="κ and its errors: .npz or .fits")
     parser.add_argument(
@@ -164,9 +202,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         mask = None if arguments.mask is None else Path(arguments.mask)
         files.refuse_output(output, path, mask)
         make, ensemble = open_model(arguments.model, arguments.dataset, arguments.data_dir)
-        if mask is not None:
-            files.refuse_mask(mask, ensemble.config)
         own = files.read_maps(path, ensemble.config, arguments.polarization)
+        if mask is not None and (seen := files.read_mask(mask, own, ensemble.config)) is not None:
+            make, ensemble = with_mask(arguments.model, ensemble, seen)
+            own = own.times(seen)
         make_folder(output.parent)
         found = reconstruct(make, ensemble, own)
         own_maps_page.remove(output)  # κ that is new beside a page that is not would mislead

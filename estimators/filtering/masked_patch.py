@@ -49,9 +49,13 @@ def is_filtered(config: LensingConfig) -> bool:
     Their estimators then filter by mask and noise. Exaggerated, aliased or cut skies, or maps
     without noise, have no such filter.
     """
+    return is_masked(config) and can_be_filtered(config)
+
+
+def can_be_filtered(config: LensingConfig) -> bool:
+    """Says whether theory describes the maps of a config but for a mask."""
     return (
-        is_masked(config)
-        and config.noise_uK_arcmin > 0
+        config.noise_uK_arcmin > 0
         and config.kappa_exaggeration_factor == 1
         and not (config.fixed_unlensed or realism.is_cut(config) or realism.is_aliased(config))
     )
@@ -148,14 +152,22 @@ class MaskedPatch:
         return Seen(weight, np.divide(weight, mask, out=np.zeros_like(weight), where=weight > 0))
 
     @classmethod
-    def of(cls, config: LensingConfig) -> MaskedPatch:
+    def of(cls, config: LensingConfig, mask: NDArray[np.floating] | None = None) -> MaskedPatch:
         """Returns the patch of a config: without its holes, which differ from map to map.
 
+        Args:
+          config: the version.
+          mask: (npix, npix), 0 to 1, that its maps are multiplied by, where it has none itself.
+
         Raises:
-          LensingError: the config masks its signal and tapers the masked maps, which is neither.
+          LensingError: the mask is impossible, or the config masks its signal and tapers the masked
+            maps, which is neither.
         """
-        sky, mask = config.sky, config.mask
-        if mask is not None and mask.multiplies == SIGNAL and config.taper > 0:
+        if mask is not None:
+            config = dataclasses.replace(config, mask=None, taper=0.0)
+        sky = config.sky
+        is_signal = config.mask is not None and config.mask.multiplies == SIGNAL
+        if is_signal and config.taper > 0:
             raise LensingError(
                 f"{config.name!r} masks the signal and tapers signal and noise: no filter of maps "
                 "masked twice is there; use one of mask and taper"
@@ -167,10 +179,10 @@ class MaskedPatch:
         names = {SPECTRUM_OF[channel]: channel for channel in config.channels}
         return cls(
             sky,
-            window_of(config),
+            window_of(config) if mask is None else mask,
             {name: config.noise_power(channel, ell) for name, channel in names.items()},
             variance,
-            "signal" if mask is not None and mask.multiplies == SIGNAL else "maps",
+            "signal" if is_signal else "maps",
         )
 
     @functools.cached_property

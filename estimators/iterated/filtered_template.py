@@ -70,15 +70,18 @@ class ByFilteredTemplate:
     has_holes: bool = False
 
     @classmethod
-    def of(cls, config: LensingConfig, table: PowerSpectra) -> ByFilteredTemplate:
+    def of(
+        cls, config: LensingConfig, table: PowerSpectra, patch: MaskedPatch | None = None
+    ) -> ByFilteredTemplate:
         """Returns the method of a config whose maps are filtered, see `masked_patch.is_filtered`.
 
         Args:
           config: the version.
           table: the spectra of its cosmology.
+          patch: with another mask than the config's; None is the config's.
         """
         return cls(
-            MaskedPatch.of(config),
+            patch or MaskedPatch.of(config),
             Observation.of(config, table),
             pairs_of(config),
             kappa_power(config, table, config.sky.ell),

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from estimators.filtering.masked_patch import checked_mask
 from estimators.own_maps.sky_frame import CONVENTIONS, SkyFrame, frame_of
 from estimators.own_maps.units import MICROKELVIN, microkelvin_per
 from estimators.uncertainty import Uncertainty, rings_of
@@ -46,6 +47,12 @@ class OwnMaps:
     frame: SkyFrame | None
     notes: tuple[tuple[str, str], ...]
     is_one: bool
+
+    def times(self, mask: NDArray[np.floating]) -> OwnMaps:
+        """Returns the maps times a mask, (npix, npix): zero where it is, whatever is there."""
+        seen = mask[..., None]
+        maps = np.where(seen > 0, self.maps, 0) * seen.astype(np.float32)
+        return dataclasses.replace(self, maps=maps)
 
     def in_file_order(self, maps: NDArray) -> NDArray:
         """Returns maps (..., npix, npix) in the file's own order of pixels."""
@@ -150,15 +157,20 @@ def refuse_output(path: Path, maps: Path, mask: Path | None = None) -> None:
         raise LensingError(f"--output {path} is a folder: name a file")
 
 
-def refuse_mask(path: Path, config: LensingConfig) -> None:
-    """Refuses a mask, unless every pixel is observed.
+def read_mask(path: Path, own: OwnMaps, config: LensingConfig) -> NDArray[np.float64] | None:
+    """Reads the mask of observed maps.
 
     Args:
-      path: a .npy, .npz or .fits file of (npix, npix) numbers: 1 where the sky is observed.
+      path: a .npy, .npz or .fits file of (npix, npix) numbers from 0, masked, to 1, in the order of
+        the maps' pixels.
+      own: the maps.
       config: of the maps.
 
+    Returns:
+      (npix, npix), as the maps were turned; None if every pixel is observed.
+
     Raises:
-      LensingError: there is a pixel that is not, or it is no mask.
+      LensingError: it cannot be read, has another shape, is not within 0 and 1, or leaves nothing.
     """
     if kind_of(path) == FITS:
         with naming(path), open_fits(path, memmap=False) as hdus:
@@ -170,11 +182,11 @@ def refuse_mask(path: Path, config: LensingConfig) -> None:
             f"{path} has shape {mask.shape}: a mask has that of a map, {config.npix} x "
             f"{config.npix}"
         )
-    if cut := float(np.mean(mask != 1)):
-        raise LensingError(
-            f"{path} has {cut:.1%} of the pixels not at 1, and no estimator here filters masked "
-            "maps yet: cut out a patch that is observed everywhere"
-        )
+    try:
+        mask = checked_mask(mask, config.sky)
+    except LensingError as error:
+        raise LensingError(f"{path}: {error}") from error
+    return None if np.all(mask == 1) else own.in_file_order(mask)
 
 
 def kind_of(path: Path) -> tuple[str, ...]:

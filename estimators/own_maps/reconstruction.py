@@ -19,6 +19,7 @@ from estimators.own_maps.files import OwnMaps
 from estimators.own_maps.likeness import Likeness, Statistics, refuse_unusable
 from estimators.power_spectra import choose_bands
 from estimators.uncertainty import MEASURED_ON, Uncertainty, measured_uncertainty
+from lensing_tfds.config_fields.mask import MASK
 from lensing_tfds.configs import KAPPA, LENSED
 from lensing_tfds.simulation import Simulator
 from lensing_tfds.sky.spectra import PowerSpectra
@@ -76,9 +77,12 @@ def reconstruct(
     estimator = make()
     kappa = _estimated(estimator, own, config.name)
     pairs, statistics = [], []
+    window = np.ones((config.npix, config.npix), np.float32)
+    if ensemble.window is not None:  # errors are those inside the mask
+        window = (ensemble.window / np.sqrt(np.mean(ensemble.window**2))).astype(np.float32)
     for sky in itertools.chain([first], skies):
-        estimate = estimator.kappa(sky[LENSED], sky["index"]).astype(np.float32)
-        pairs.append((sky[KAPPA][..., 0], estimate))
+        estimate = estimator.kappa(sky[LENSED], sky["index"], sky.get(MASK)).astype(np.float32)
+        pairs.append((sky[KAPPA][..., 0] * window, estimate * window))
         statistics.append(Statistics.of(sky[LENSED], estimate, config.channels, bands))
     errors, basis = estimator.uncertainty, f"measured on the {MEASURED_ON} split"
     if errors is None:
@@ -129,13 +133,15 @@ def simulated_skies(ensemble: SkyEnsemble, split: str, number: int) -> Iterator[
       number: how many.
 
     Yields:
-      Batches with "lensed", "kappa" and "index", as of `simulation.simulate`.
+      Batches with "lensed", "kappa" and "index", and "mask" if the config has one, as of
+      `simulation.simulate`; "lensed" times the ensemble's mask.
     """
     simulator = Simulator(ensemble.config, split, ensemble.theory)
     together = max(simulator.block_size, _together(ensemble.config.npix))
     for start in range(0, number, together):
         blocks = list(simulator.examples(range(start, min(start + together, number))))
-        yield {
-            name: np.concatenate([block[name] for block in blocks])
-            for name in (LENSED, KAPPA, "index")
-        }
+        names = [name for name in (LENSED, KAPPA, "index", MASK) if name in blocks[0]]
+        batch = {name: np.concatenate([block[name] for block in blocks]) for name in names}
+        if ensemble.mask is not None:
+            batch[LENSED] *= ensemble.mask[..., None].astype(np.float32)
+        yield batch

@@ -188,10 +188,37 @@ def test_an_earlier_page_does_not_outlive_its_kappa(folder, workdir, monkeypatch
     assert [path.name for path in folder.glob("kappa*")] == ["kappa.npz"]
 
 
-def test_a_mask_is_refused(folder, capsys):
-    np.save(folder / "mask.npy", np.eye(32))
-    line = refused(capsys, folder, "--model", "qe", *OWN, "--mask", str(folder / "mask.npy"))
-    assert "no estimator here filters masked maps yet" in line
+def bordered(folder, value=0.0):
+    """The file of a mask with a border of three pixels."""
+    mask = np.full((32, 32), value)
+    mask[3:-3, 3:-3] = 1
+    np.save(folder / "mask.npy", mask)
+    return mask, str(folder / "mask.npy")
+
+
+def test_masked_maps_are_filtered_whatever_is_in_the_mask(folder, skies, capsys):
+    mask, path = bordered(folder)
+    maps = np.load(folder / "maps.npy")
+    maps[:, mask == 0] = np.nan
+    np.save(folder / "maps.npy", maps)
+    run(folder, "--model", "qe", *OWN, "--mask", path)
+    assert "warning" not in capsys.readouterr().out
+    with np.load(folder / "kappa.npz") as found:
+        kappa = found["kappa"]
+    inside = kappa[:, 8:-8, 8:-8].ravel(), skies["kappa"][:, 8:-8, 8:-8].ravel()
+    assert np.corrcoef(*inside)[0, 1] > 0.3
+
+
+def test_a_mask_is_refused_by_models_that_know_none(folder, workdir, capsys):
+    _, path = bordered(folder)
+    line = refused(capsys, folder, "--model", str(workdir), "--mask", path)
+    assert "--mask is for --model iterated and qe" in line
+
+
+def test_a_mask_beyond_one_is_named(folder, capsys):
+    _, path = bordered(folder, 2.0)
+    line = refused(capsys, folder, "--model", "qe", *OWN, "--mask", path)
+    assert f"{path}: the mask is 2 in a pixel" in line
 
 
 @pytest.mark.filterwarnings("error")

@@ -1,12 +1,13 @@
 """Maps from files, κ into files; what is in no such file is named in one line."""
 
+import dataclasses
 import warnings
 
 import numpy as np
 import pytest
 
 from estimators.own_maps import files
-from estimators.own_maps.files import read_maps, refuse_mask, refuse_output, write_kappa
+from estimators.own_maps.files import OwnMaps, read_maps, read_mask, refuse_output, write_kappa
 from estimators.uncertainty import LEVELS, Uncertainty, rings_of
 from lensing_tfds import __version__
 from lensing_tfds.configs import LensingConfig
@@ -363,16 +364,30 @@ def test_a_folder_is_refused_before_an_estimate(tmp_path):
         refuse_output(tmp_path / "kappa.npz", tmp_path / "maps.npy")
 
 
-def test_only_masks_of_ones_pass(tmp_path):
-    refuse_mask(saved(tmp_path, np.ones((16, 16))), T)
-    refuse_mask(fits_file(tmp_path, np.ones((16, 16), np.uint8)), T)
+def test_a_mask_is_turned_as_its_maps_are(tmp_path):
     half = np.ones((16, 16))
-    half[:8] = 0
+    half[:8, :3] = 0
+    own = OwnMaps(tmp_path, np.full((1, 16, 16, 1), np.nan, np.float32), None, (), True)
     for path in (saved(tmp_path, half), fits_file(tmp_path, half, "half.fits")):
-        with pytest.raises(LensingError, match="50.0% of the pixels not at 1, and no estimator"):
-            refuse_mask(path, T)
+        np.testing.assert_array_equal(read_mask(path, own, T), half)
+    assert not own.times(half).maps[0, :8, :3].any()
+
+    class Frame:
+        def flipped(self, maps):
+            return maps[..., ::-1]
+
+    turned = dataclasses.replace(own, frame=Frame())
+    np.testing.assert_array_equal(read_mask(path, turned, T), half[:, ::-1])
+
+
+def test_impossible_masks_are_refused_and_masks_of_ones_are_none(tmp_path):
+    own = OwnMaps(tmp_path, np.zeros((1, 16, 16, 1), np.float32), None, (), True)
+    assert read_mask(saved(tmp_path, np.ones((16, 16))), own, T) is None
+    assert read_mask(fits_file(tmp_path, np.ones((16, 16), np.uint8)), own, T) is None
     with pytest.raises(LensingError, match=r"shape \(8, 16\): a mask has that of a map, 16 x 16"):
-        refuse_mask(saved(tmp_path, np.ones((8, 16))), T)
+        read_mask(saved(tmp_path, np.ones((8, 16))), own, T)
+    with pytest.raises(LensingError, match=r"npy: the mask leaves no pixel"):
+        read_mask(saved(tmp_path, np.zeros((16, 16))), own, T)
 
 
 def test_a_fits_file_without_astropy_says_what_to_install(tmp_path, monkeypatch):
