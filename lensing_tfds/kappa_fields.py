@@ -24,7 +24,8 @@ class KappaField:
       table: the spectra.
 
     Attributes:
-      seed_power: ⟨|a_l|²⟩ of the seed, half plane.
+      power: ⟨|a_l|²⟩ of κ, half plane; of a lognormal κ before any cut by `kappa_lmax`.
+      seed_power: the same of the seed.
       scale: of the lognormal field; infinite where κ is Gaussian.
       size: how many normal numbers make one seed.
 
@@ -38,10 +39,12 @@ class KappaField:
         self._lognormal = None
         if config.kappa is not None:
             self._lognormal = config.kappa.lognormal(config, table.kappa)
-        self.seed_power = kappa_power(config, table, self._sky.ell) / self._sky.area
+        self.power = kappa_power(config, table, self._sky.ell) / self._sky.area
+        self.seed_power = self.power
         self.scale = np.inf
         if self._lognormal is not None:
-            self.seed_power, self.scale = self._lognormal.gaussian, self._lognormal.scale
+            self.power, self.seed_power = self._lognormal.power, self._lognormal.gaussian
+            self.scale = self._lognormal.scale
             if config.kappa_lmax is not None:
                 self._cut = self._sky.ell > config.kappa_lmax
         self._seed = GaussianField(self.seed_power)

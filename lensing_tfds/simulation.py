@@ -135,6 +135,7 @@ class Simulator:
         if config.foregrounds is not None:
             self._foregrounds = Foregrounds(
                 config.foregrounds.amplitudes,
+                self._kappa.power,
                 self._kappa.seed_power,
                 self._kappa.scale,
                 self.internal,

@@ -33,7 +33,8 @@ class Foregrounds:
 
     Args:
       amplitudes: factor of each component's temperature; a component of 0, or none, is left out.
-      kappa: power of the Gaussian field that κ is made of, ⟨|a_l|²⟩ on the half plane.
+      kappa: power of κ, ⟨|a_l|²⟩ on the half plane.
+      seed: power of the Gaussian field that κ is made of, which is κ where that is Gaussian.
       kappa_scale: scale of the lognormal field κ; infinite where κ is Gaussian.
       sky: the grid.
 
@@ -45,6 +46,7 @@ class Foregrounds:
         self,
         amplitudes: Mapping[str, float],
         kappa: NDArray[np.float64],
+        seed: NDArray[np.float64],
         kappa_scale: float,
         sky: FlatSky,
     ):
@@ -56,13 +58,15 @@ class Foregrounds:
             if name in self._amplitudes
         }
         if any(name in self._amplitudes for name in _CLUSTERED):
-            self._prepare_clustered(kappa, kappa_scale)
+            self._prepare_clustered(kappa, seed, kappa_scale)
         self._kinetic = GaussianField(self._power("ksz"))
 
     def _power(self, component: str) -> NDArray[np.float64]:
         return foreground_spectra.spectrum(component, self._sky.ell) / self._sky.area
 
-    def _prepare_clustered(self, kappa: NDArray[np.float64], kappa_scale: float) -> None:
+    def _prepare_clustered(
+        self, kappa: NDArray[np.float64], seed: NDArray[np.float64], kappa_scale: float
+    ) -> None:
         """Finds what the two Gaussian fields are made of: κ's, and one of their own after another.
 
         The second has a part of the first's own.
@@ -70,7 +74,7 @@ class Foregrounds:
         sky = self._sky
         self._fields = {}
         kappa_of_sky = kappa * sky.area
-        per_kappa, own = {}, {}
+        per_seed, own = {}, {}
         for name in _CLUSTERED:
             scale = foreground_spectra.lognormal_scale(name)
             try:
@@ -79,8 +83,8 @@ class Foregrounds:
                 raise LensingError(f"foregrounds: {name} on these pixels: {error}") from error
             cross = foreground_spectra.kappa_cross(name, sky.ell, kappa_of_sky) / sky.area
             cross = lognormal_fields.gaussian_cross(cross, kappa_scale, field.scale, sky)
-            per_kappa[name] = np.divide(cross, kappa, out=np.zeros_like(cross), where=kappa > 0)
-            own[name] = field.gaussian - per_kappa[name] * cross
+            per_seed[name] = np.divide(cross, seed, out=np.zeros_like(cross), where=seed > 0)
+            own[name] = field.gaussian - per_seed[name] * cross
             self._fields[name] = field
         first, second = _CLUSTERED
         both = lognormal_fields.gaussian_cross(
@@ -89,7 +93,7 @@ class Foregrounds:
             self._fields[second].scale,
             sky,
         )
-        both -= per_kappa[first] * per_kappa[second] * kappa
+        both -= per_seed[first] * per_seed[second] * seed
         per_first = np.divide(both, own[first], out=np.zeros_like(both), where=own[first] > 0)
         own[second] -= per_first * both
         for name in _CLUSTERED:
@@ -100,24 +104,24 @@ class Foregrounds:
                     + (": give kappa a smaller skewness" if np.isfinite(kappa_scale) else "")
                 )
         self._own = {name: GaussianField(power) for name, power in own.items()}
-        self._per_kappa = {name: pairs_of(factor) for name, factor in per_kappa.items()}
+        self._per_seed = {name: pairs_of(factor) for name, factor in per_seed.items()}
         self._per_first = pairs_of(per_first)
 
-    def modes(self, fill: Fill, kappa: NDArray[np.complex64]) -> NDArray[np.complex64]:
+    def modes(self, fill: Fill, seed: NDArray[np.complex64]) -> NDArray[np.complex64]:
         """Returns the modes of the sum of all components, µK, with none at l = 0.
 
         Args:
           fill: gives the numbers of each component.
-          kappa: the Gaussian field that κ is made of: half planes, shape (batch, npix,
+          seed: the Gaussian field that κ is made of: half planes, shape (batch, npix,
             npix // 2 + 1); not changed.
         """
-        npix, batch = self._sky.npix, len(kappa)
+        npix, batch = self._sky.npix, len(seed)
         total = np.zeros((batch, npix, npix), np.float32)
         for name, sources in self._sources.items():
             pixels = np.empty((batch, npix**2), np.float32)
             fill(name, pixels)
             total += self._factor(name) * sources.maps(pixels).reshape(total.shape)
-        self._add_clustered(total, fill, kappa)
+        self._add_clustered(total, fill, seed)
         modes = self._sky.to_modes(total)
         if "ksz" in self._amplitudes:
             modes += self._factor("ksz") * self._drawn("ksz", self._kinetic, fill, batch)
@@ -125,24 +129,24 @@ class Foregrounds:
         return modes
 
     def _add_clustered(
-        self, total: NDArray[np.float32], fill: Fill, kappa: NDArray[np.complex64]
+        self, total: NDArray[np.float32], fill: Fill, seed: NDArray[np.complex64]
     ) -> None:
         first, second = _CLUSTERED
         if not (first in self._amplitudes or second in self._amplitudes):
             return
-        of_first = self._drawn(first, self._own[first], fill, len(kappa))
+        of_first = self._drawn(first, self._own[first], fill, len(seed))
         if second in self._amplitudes:
-            of_second = self._drawn(second, self._own[second], fill, len(kappa))
+            of_second = self._drawn(second, self._own[second], fill, len(seed))
             as_pairs(of_second)[...] += self._per_first * as_pairs(of_first)
-            total += self._lognormal(second, of_second, kappa)
+            total += self._lognormal(second, of_second, seed)
         if first in self._amplitudes:
-            total += self._lognormal(first, of_first, kappa)
+            total += self._lognormal(first, of_first, seed)
 
     def _lognormal(
-        self, name: str, own: NDArray[np.complex64], kappa: NDArray[np.complex64]
+        self, name: str, own: NDArray[np.complex64], seed: NDArray[np.complex64]
     ) -> NDArray[np.float32]:
         """The maps of a component, of whose Gaussian field its own part is given, overwritten."""
-        as_pairs(own)[...] += self._per_kappa[name] * as_pairs(kappa)
+        as_pairs(own)[...] += self._per_seed[name] * as_pairs(seed)
         field = self._fields[name]
         maps = self._sky.to_map(own)
         scale = self._amplitudes[name] * field.scale

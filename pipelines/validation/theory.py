@@ -291,7 +291,7 @@ class Theory:
         beam = instrument.beam(self._box.ell, self.config.beam_arcmin)
         power = (self._lensed[pair] if lensed else self._unlensed(pair)) * beam**2
         if lensed and pair == "TT" and self.config.foregrounds is not None:
-            power = power + self._foregrounds() * beam**2
+            power = power + (self._foregrounds() + 2 * self._t_with_foregrounds()) * beam**2
         return power
 
     def _cross(self, first: Field, second: Field) -> Plane | None:
@@ -304,7 +304,17 @@ class Theory:
             return None
         if "unlensed" in (first.feature, second.feature):
             return None
-        return self._foregrounds() * beam**2
+        through_kappa = 0.0 if first == second else self._t_with_foregrounds()
+        return (self._foregrounds() + through_kappa) * beam**2
+
+    def _t_with_foregrounds(self) -> Plane | float:
+        """Power of the CMB's T and the foregrounds: by κ, with which both are correlated."""
+        of_t, of_foregrounds = map(self._kappa_cross, (Field("unlensed", "T"), FOREGROUNDS))
+        if of_t is None or of_foregrounds is None:
+            return 0.0
+        kappa = kappa_power(self.config, self._table, self._box.ell)
+        product = of_t * of_foregrounds
+        return np.divide(product, kappa, out=np.zeros_like(product), where=kappa > 0)
 
     def _foregrounds(self) -> Plane:
         assert self.config.foregrounds is not None

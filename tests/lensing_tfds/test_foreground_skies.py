@@ -79,9 +79,11 @@ def modes_of(maps, sky):
 
 
 @pytest.mark.parametrize("name", foregrounds.COMPONENTS)
-def test_each_component_has_its_spectra_and_its_sign(name):
+@pytest.mark.parametrize("kappa", [None, KappaDistribution(skewness=0.1)])
+def test_each_component_has_its_spectra_and_its_sign(name, kappa):
     """200 skies: power to 1 % of the mean over modes, correlation with κ to 0.01."""
     config = with_foregrounds(LARGE, **only(**{name: 1.0}))
+    config = dataclasses.replace(config, kappa=kappa)
     maps = simulate(config, "train", range(200))
     sky = config.sky
     field, kappa = modes_of(maps["foregrounds"], sky), modes_of(maps["kappa"], sky)

@@ -30,7 +30,11 @@ CONFIGS = {
     "own": LensingConfig("own", **GRID, noise_uK_arcmin=1.0, T_lmax=2000),
     "one-sky": LensingConfig("one-sky", **GRID, fixed_unlensed=True),
     "foregrounds": LensingConfig(
-        "foregrounds", **SURVEY, noise_uK_arcmin=1.0, foregrounds=Foregrounds()
+        "foregrounds",
+        **SURVEY,
+        noise_uK_arcmin=1.0,
+        foregrounds=Foregrounds(),
+        kappa=KappaDistribution(skewness=0.1, correlated=True),
     ),
     "skewed": LensingConfig(
         "skewed",
