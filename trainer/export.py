@@ -1,7 +1,7 @@
 """Writes a network for other programs: `python -m trainer.export --workdir RUN --output DIR`.
 
-A TensorFlow SavedModel, or StableHLO by JAX; see `trainer.serving`. What was written is read again,
-and kept only if it gives the network's estimates of a few test examples.
+A TensorFlow SavedModel, StableHLO by JAX, or a file for Keras alone; see `trainer.serving`. What
+was written is read again, and kept only if it gives the network's estimates of a few test examples.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "--format",
         choices=tuple(BACKENDS),
         default="saved_model",
-        help="saved_model, of TensorFlow, or stablehlo, which JAX writes",
+        help="saved_model, of TensorFlow; stablehlo, which JAX writes; or keras, for Keras alone",
     )
     return parser.parse_args(argv)
 
@@ -39,8 +39,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Runs the command; exits with status 2 for bad input."""
     arguments = parse_arguments(argv)
     with command(arguments.verbose, extra="trainer"):
-        if "keras" not in sys.modules:  # a run is read on any backend: take the one that writes
-            os.environ["KERAS_BACKEND"] = BACKENDS[arguments.format]
+        backend = BACKENDS[arguments.format]
+        if backend and "keras" not in sys.modules:  # a run is read on any: take the one that writes
+            os.environ["KERAS_BACKEND"] = backend
         with quiet_tensorflow():
             from trainer.runs.run import load_run
             from trainer.serving import export

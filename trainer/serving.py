@@ -3,8 +3,10 @@
     saved_model   TensorFlow's: `served = tf.saved_model.load(FOLDER)`, then `served.serve(maps)`
     stablehlo     FOLDER/model.stablehlo, JAX's: `jax.export.deserialize(its bytes).call(maps)`;
                   any compiler of StableHLO takes the module in it
+    keras         FOLDER/model.keras: `keras.saving.load_model(it)(maps)`, on any backend, without
+                  this project
 
-Both take (n, *task.input_shape) float32 for any n. FOLDER/network.json says which network it is, of
+All take (n, *task.input_shape) float32 for any n. FOLDER/network.json says which network it is, of
 which dataset, and which release wrote it.
 """
 
@@ -25,10 +27,12 @@ from lensing_tfds.records import unfinished
 from lensing_tfds.release import stamped
 from lensing_tfds.simulation import simulate
 from trainer.formats import BACKENDS
+from trainer.keras_only import keras_only
 from trainer.networks.settings import keras_settings
 from trainer.runs.run import Run
 
 _STABLEHLO = "model.stablehlo"
+_KERAS = "model.keras"
 _ABOUT = "network.json"
 
 _EXAMPLES = 3
@@ -53,7 +57,7 @@ def export(run: Run, folder: Path, form: str = "saved_model", overwrite: bool = 
       LensingError: no epoch is finished yet; Keras's backend is not the one for the form; the
         folder is there, or cannot be written; or what was written estimates something else.
     """
-    if (backend := keras.backend.backend()) != BACKENDS[form]:
+    if BACKENDS[form] not in (None, backend := keras.backend.backend()):
         raise LensingError(
             f"{form} is written by {BACKENDS[form]}, and Keras's backend is {backend}: set "
             f"KERAS_BACKEND={BACKENDS[form]}"
@@ -147,7 +151,18 @@ def _read_stablehlo(folder: Path) -> Callable[[Maps], Any]:
     return loaded
 
 
+def _write_keras(model: keras.Model, folder: Path) -> None:
+    folder.mkdir()
+    keras_only(model).save(folder / _KERAS)
+
+
+def _read_keras(folder: Path) -> Callable[[Maps], Any]:
+    loaded: Callable[[Maps], Any] = keras.saving.load_model(folder / _KERAS)
+    return loaded
+
+
 _WRITTEN_AND_READ = {
     "saved_model": (_write_saved_model, _read_saved_model),
     "stablehlo": (_write_stablehlo, _read_stablehlo),
+    "keras": (_write_keras, _read_keras),
 }

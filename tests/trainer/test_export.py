@@ -7,6 +7,7 @@ import pathlib
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pytest
 
@@ -76,6 +77,16 @@ def test_stablehlo_estimates_as_the_run_does_without_keras(workdir, tiny, tmp_pa
     expected = load_run(workdir).predict(lensed)
     found = np.load(tmp_path / "found.npy")
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * expected.std())
+
+
+def test_a_file_for_keras_alone_estimates_as_the_run_does(workdir, tiny, tmp_path):
+    """That it needs nothing but Keras is tested in `test_keras_only`, for each family."""
+    main(["--workdir", str(workdir), "--output", str(tmp_path / "out"), "--format", "keras"])
+    lensed = simulate(tiny, "test", range(5))["lensed"]
+    expected = load_run(workdir).predict(lensed)
+    found = keras.saving.load_model(tmp_path / "out" / "model.keras")(lensed)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * expected.std())
+    assert (tmp_path / "out" / "network.json").exists()
 
 
 def test_a_folder_that_is_there_is_left_alone(workdir, tmp_path):

@@ -97,8 +97,8 @@ class Remapping:
         rows = ops.reshape(ops.stack(shifted, axis=-1), (-1, len(shifted)))
         at_y, weights_y = self._taps_along(deflection[0], self._whole[:, None], self._rest[:, None])
         at_x, weights_x = self._taps_along(deflection[1], self._whole, self._rest)
-        n = ops.shape(at_y)[0]
-        example = ops.reshape(ops.arange(n, dtype="int32"), (n, 1, 1))
+        # Counted: how many there are is not known where a network is written down (`keras_only`).
+        example = ops.cumsum(ops.ones_like(at_y[:, :1, :1]), axis=0) - 1
         corner = (example * (fine + TAPS - 1) + at_y) * fine + at_x
         # Row after row: all at once they would be 64 numbers a point, which no cache holds.
         total = sum(
@@ -113,7 +113,8 @@ class Remapping:
         at = as_tensor(rest) + shift * (self._fine / self._sky.side)
         below = ops.floor(at)
         z = 2 * (at - below) - 1
-        first = below + as_tensor(whole - BEFORE)
+        # Not added: `keras.ops.add` on TensorFlow takes a column of as many pixels for a row.
+        first = below - as_tensor(BEFORE - whole)
         first = first - self._fine * ops.floor(first / self._fine)
         # Whatever the deflection, NaN even, nothing outside the grid is read.
         index = ops.clip(ops.cast(first, "int32"), 0, self._fine - 1)
