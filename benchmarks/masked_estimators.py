@@ -3,12 +3,15 @@
     python -m benchmarks.masked_estimators v13                        # minutes of a core
     python -m benchmarks.masked_estimators v13 --train 128 --test 64
     python -m benchmarks.masked_estimators v13 --unmasked             # the same skies without mask
+    python -m benchmarks.masked_estimators v15 --splits --test 16     # pairs of different splits
 
 Gains are measured on training examples, all else on test examples, inside the judge's window. The
 response is that of the quadratic estimate that is normalised, the cross-spectrum with κ over κ's
 own, which must be 1; errors are those of the test skies and, as many as were trained on being
 as good, of the training skies. ρ is pooled over all modes below L; times are of one core, that of
-the first quadratic estimate with the filter, which the others share.
+the first quadratic estimate with the filter, which the others share. Of splits: the response of the
+estimate of pairs of different splits over that of the plain one, on the same test skies, and its
+power over the plain one's.
 """
 
 import argparse
@@ -21,9 +24,15 @@ from numpy.typing import NDArray
 
 from estimators.ensemble import SkyEnsemble
 from estimators.estimator import Estimator
+from estimators.iterated.filtered_template import ByFilteredTemplate
 from estimators.judge import Judged, judge_estimators
+from estimators.quadratic.minimum_variance import MinimumVariance
+from estimators.quadratic.splits import cross_only
+from estimators.quadratic.wiener import wiener_filter
 from estimators.references import fitted_iterated, quadratic_references
 from lensing_tfds import LensingConfig, simulate
+from lensing_tfds.config_fields.mask import MASK
+from lensing_tfds.configs import SPLIT_MAPS
 from lensing_tfds.versions import get_config
 
 LIMITS = (1000, 2000, 3000)
@@ -39,8 +48,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--test", type=int, default=256, help="skies that are judged")
     parser.add_argument("--unmasked", action="store_true", help="without mask, taper and hits")
     parser.add_argument("--quadratic", action="store_true", help="no iterated estimator")
+    parser.add_argument("--splits", action="store_true", help="cross-only estimates alone")
     arguments = parser.parse_args(argv)
     config = get_config(arguments.config)
+    if arguments.splits:
+        print(splits_line(config, arguments.test))
+        return
     if arguments.unmasked:
         config = unmasked(config)
     judged, seconds, share = measure(
@@ -96,6 +109,51 @@ def measure(
         evaluation.judged,
         {name: total / test for name, total in seconds.items()},
         evaluation.share,
+    )
+
+
+def splits_line(config: LensingConfig, number: int) -> str:
+    """Returns how cross-only estimates compare with plain ones.
+
+    Args:
+      config: a masked version with splits.
+      number: test skies.
+    """
+    ensemble = SkyEnsemble.of(config)
+    method = ByFilteredTemplate.of(config, ensemble.theory)
+    quadratic = MinimumVariance(method.pairs, method.observation)
+    sky, window = config.sky, method.patch.interior.astype(np.float32)
+    low, high = RESPONSE_RANGE
+    band = sky.mode_counts * ((sky.ell > low) & (sky.ell < high))
+    wiener = wiener_filter(ensemble.kappa_power, quadratic.noise).astype(np.float32)
+    rows = []
+    for index in range(number):
+        batch = simulate(config, "test", [index])
+        masks = batch[MASK][..., 0] if MASK in batch else None
+        splits = method.filter.fields_of_splits(batch[SPLIT_MAPS], masks)
+        mean = {n: np.mean([fields[n] for fields in splits], axis=0) for n in splits[0]}
+        maps = [
+            sky.to_map(wiener * kappa)
+            for kappa in (quadratic.kappa(mean), cross_only(quadratic, splits))
+        ]
+        plain, cross, true = (
+            sky.to_modes(found[0] * window) for found in (*maps, batch["kappa"][..., 0])
+        )
+        products = (
+            plain * true.conj(),
+            cross * true.conj(),
+            np.abs(plain) ** 2,
+            np.abs(cross) ** 2,
+        )
+        rows.append([np.sum(band * product.real) for product in products])
+    values = np.array(rows)
+    totals = values.sum(axis=0)
+    without = totals - values  # leaving out one sky after the other
+    error = np.sqrt((number - 1) * np.var(without[:, 1] / without[:, 0]))
+    return (
+        f"{config.name}, {config.splits} splits, {number} skies, {low} < L < {high:,}: response of "
+        f"pairs of different splits over the plain estimate's {totals[1] / totals[0]:.4f} ± "
+        f"{error:.4f}, power {totals[3] / totals[2]:.3f}"
     )
 
 

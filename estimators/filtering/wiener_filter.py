@@ -121,6 +121,31 @@ class WienerFilter:
         """
         return self.of_weighted(self.weighted(maps, masks))
 
+    def fields_of_splits(
+        self, splits: NDArray[np.floating], masks: NDArray[np.floating] | None = None
+    ) -> list[dict[str, Modes]]:
+        """Filters each split of the data, all alike: their mean is what the mean's fields are.
+
+        Args:
+          splits: µK, (n, npix, npix, splits x channels), one split's channels after the other's.
+          masks: as of `fields`.
+
+        Returns:
+          Fields of each split, as of `fields`; for `quadratic.splits`.
+
+        Raises:
+          LensingError: as of `fields`, or the channels are not those of whole splits.
+        """
+        count = len(self._channels)
+        if splits.ndim != 4 or splits.shape[-1] % count:
+            raise LensingError(
+                f"splits have shape {splits.shape}: must be (n, npix, npix, splits x {count})"
+            )
+        return [
+            self.fields(splits[..., first : first + count], masks)
+            for first in range(0, splits.shape[-1], count)
+        ]
+
     def weighted(
         self, maps: NDArray[np.floating], masks: NDArray[np.floating] | None = None
     ) -> Weighted:

@@ -155,6 +155,25 @@ def test_maps_with_their_own_masks_are_filtered_by_them():
     assert np.abs(found["E"][1] - common["E"][1]).max() > 1e-3 * np.abs(common["E"][1]).max()
 
 
+def test_splits_are_filtered_alike_so_that_their_mean_is_that_of_the_mean():
+    """The filter is linear, but for where conjugate gradients stop."""
+    sky = sky_of(16)
+    patch = patch_of(sky)
+    by = WienerFilter(
+        patch, patch.observation(Observation(sky, TABLE)), "QU", tolerance=1e-10, most_steps=2000,
+        dtype=np.float64,
+    )  # fmt: skip
+    splits = np.random.default_rng(9).standard_normal((2, 16, 16, 6))
+    found = by.fields_of_splits(splits)
+    mean = by.fields(splits.reshape(2, 16, 16, 3, 2).mean(axis=3))
+    assert len(found) == 3
+    for name in "EB":
+        expected = sum(fields[name] for fields in found) / 3
+        np.testing.assert_allclose(mean[name], expected, atol=1e-7 * np.abs(expected).max())
+    with pytest.raises(LensingError, match=r"must be \(n, npix, npix, splits x 2\)"):
+        by.fields_of_splits(splits[..., :5])
+
+
 def test_a_map_is_filtered_the_same_beside_any_other():
     sky = sky_of(16)
     patch = patch_of(sky)
