@@ -133,7 +133,7 @@ def splits_line(config: LensingConfig, number: int) -> str:
         splits = method.filter.fields_of_splits(batch[SPLIT_MAPS], masks)
         mean = {n: np.mean([fields[n] for fields in splits], axis=0) for n in splits[0]}
         maps = [
-            sky.to_map(wiener * kappa)
+            sky.to_map((wiener * kappa).astype(np.complex64))
             for kappa in (quadratic.kappa(mean), cross_only(quadratic, splits))
         ]
         plain, cross, true = (
