@@ -6,6 +6,8 @@ The file holds
     dataset                 "lensing/<name>"
     split                   which examples were judged
     num_examples            how many of them
+    share_of_map            share of each map that counts: all is measured inside the mask; metrics
+                            of earlier releases have none, and are of whole maps
     model                   the network's name; of another group's predictions, their folder's
     fingerprint             SHA-256 of each file that the estimates were made from, by its name: of
                             best.keras, or of the files of κ and their indices; metrics of earlier
@@ -102,7 +104,7 @@ if TYPE_CHECKING:
     from estimators.checks import Checks
     from estimators.judge import Evaluation
 
-_WITH = "spectra_measured_with"
+_WITH, _SHARE = "spectra_measured_with", "share_of_map"
 
 
 def file_name(split: str) -> str:
@@ -118,6 +120,7 @@ class Metrics:
       dataset: "lensing/<name>".
       split: which examples were judged.
       num_examples: how many.
+      share_of_map: as of `Evaluation.share`.
       model: the subject's name.
       ell: mean multipoles of the bands, (num_bands,).
       ell_edges: the bands' edges, (num_bands + 1,).
@@ -138,6 +141,7 @@ class Metrics:
     dataset: str
     split: str
     num_examples: int
+    share_of_map: float
     model: str
     ell: NDArray[np.float64]
     ell_edges: NDArray[np.float64]
@@ -173,6 +177,7 @@ class Metrics:
             dataset=dataset,
             split=evaluation.split,
             num_examples=skill.num_examples,
+            share_of_map=evaluation.share,
             model=model,
             ell=skill.bands.ell,
             ell_edges=skill.bands.edges,
@@ -195,6 +200,7 @@ class Metrics:
             "dataset": self.dataset,
             "split": self.split,
             "num_examples": self.num_examples,
+            _SHARE: self.share_of_map,
             "model": self.model,
             "fingerprint": None if self.fingerprint is None else dict(self.fingerprint),
             _WITH: self.spectra_measured_with,
@@ -233,6 +239,7 @@ class Metrics:
             dataset=typed(values, "dataset", str),
             split=typed(values, "split", str),
             num_examples=typed(values, "num_examples", int),
+            share_of_map=float(typed({_SHARE: 1.0, **values}, _SHARE, float, int)),
             model=typed(values, "model", str),
             ell=number_list(values, "ell", num_bands),
             ell_edges=number_list(values, "ell_edges", num_bands + 1),
@@ -271,6 +278,8 @@ class Metrics:
         """Refuses numbers that no estimates have."""
         if self.num_examples < 2:
             raise LensingError(f"'num_examples' is {self.num_examples}: must be at least 2")
+        if not 0 < self.share_of_map <= 1:
+            raise LensingError(f"'share_of_map' is {self.share_of_map}: must be above 0, at most 1")
         edges = self.ell_edges
         if not (np.diff(edges) > 0).all() or edges[0] < 0:
             raise LensingError("'ell_edges' do not increase from 0 or more")

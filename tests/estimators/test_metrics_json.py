@@ -77,8 +77,9 @@ def test_metrics_of_earlier_releases_are_read(metrics):
     for name in ("difference_ell", "difference_ell_error"):
         del values["estimators"]["zero"][name]
     del values["forecast"], values["uncertainty"], values["spectra_measured_with"]
-    del values["lensing_tfds_version"]
+    del values["lensing_tfds_version"], values["share_of_map"]
     read = Metrics.from_json(values)
+    assert read.share_of_map == 1
     assert (read.forecast, read.uncertainty) == (None, None)
     assert (read.spectra_measured_with, read.release) == ("NaMaster", None)
     estimator = read.estimators["zero"]
@@ -92,6 +93,7 @@ def test_metrics_of_earlier_releases_are_read(metrics):
         (("mse",), None, "'mse' is None, not of type float"),
         (("mse",), "0.1", "'mse' is '0.1'"),
         (("mse",), True, "'mse' is True"),
+        (("share_of_map",), 0.0, "'share_of_map' is 0.0: must be above 0, at most 1"),
         (("num_examples",), 3.5, "'num_examples' is 3.5, not of type int"),
         (("dataset",), 7, "'dataset' is 7, not of type str"),
         (("ell",), [1.0], r"is not a list of 1 numbers"),
