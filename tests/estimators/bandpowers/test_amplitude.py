@@ -52,6 +52,16 @@ def test_chi2_has_its_degrees_of_freedom():
     assert np.mean(chi2) == pytest.approx(3, rel=0.05)
 
 
+def test_errors_are_enlarged_for_a_covariance_of_few_simulations():
+    generator = np.random.default_rng(0)
+    covariance = Covariance.of(SIGMA * generator.standard_normal((20, 4)))
+    slope = response().slope()
+    curvature = slope @ covariance.inverse @ slope
+    error = fit_amplitude(response().at(1.0), response(), covariance).error
+    assert covariance.parameter_factor() > 1.01
+    assert error**2 * curvature == pytest.approx(covariance.parameter_factor(), rel=1e-5)
+
+
 def test_intervals_and_probabilities_are_a_gaussians():
     fitted = Amplitude(1.0, 0.1, chi2=3.0, degrees=3)
     assert fitted.interval(0.68) == pytest.approx((0.90055, 1.09945), abs=1e-4)

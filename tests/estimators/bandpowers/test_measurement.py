@@ -27,6 +27,22 @@ def test_debiased_band_powers_are_theorys(powers):
     assert np.all(powers.noise[1:] > 5 * powers.errors("auto")[1:])
 
 
+@pytest.mark.parametrize("name", ["measured", "network"])
+def test_simulations_as_data_have_the_power_of_their_own_kappa(name, request):
+    """Exactly: it is what the Monte-Carlo correction, an average over them, is made for."""
+    measured = request.getfixturevalue(name)
+    powers = band_powers(dataclasses.replace(measured, data=measured.fiducial), BANDS)
+    own = measured.fiducial["true"].mean(axis=0) @ powers.biases.windows.T
+    np.testing.assert_allclose(powers.values["auto"], own, rtol=1e-9)
+
+
+def test_little_is_left_to_the_monte_carlo_correction(measured, network):
+    """Any offset would vanish in it: what is subtracted before must be right by itself."""
+    quadratic, other = (band_powers(spectra, BANDS) for spectra in (measured, network))
+    assert np.all(np.abs(quadratic.correction) < 0.1 * quadratic.raw)
+    np.testing.assert_allclose(other.correction, 0, atol=1e-9 * other.expected.min())
+
+
 def test_windows_are_of_the_response(powers):
     assert np.allclose(powers.biases.windows.sum(axis=1), 1)
     expected = powers.biases.windows @ powers.biases.theory

@@ -45,7 +45,7 @@ def test_shards_of_another_estimate_or_other_numbers_are_not_taken(tmp_path):
     measure_sets(Little(), SETS[1:], 2, folder, one_by_one)
     again, reused = measure_sets(Little(), SETS[1:], 2, folder, one_by_one)
     assert reused.total.reused == 1
-    for source, rdn0 in ((Little(), 3), (Little(0.5), 0)):
+    for source, rdn0 in ((Little(), 3), (Little(0.5), 3)):
         _, summary = measure_sets(source, SETS[1:], rdn0, folder, one_by_one)
         assert summary.total.reused == 0
 
