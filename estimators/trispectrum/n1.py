@@ -34,10 +34,8 @@ from estimators.trispectrum.pair_sums import PairSums, Square
 from lensing_tfds.errors import LensingError
 from lensing_tfds.sky.flat_sky import FlatSky
 
-NODES = 32
+NODES = 24
 """L at which N1 is summed for a curve: between them it is right within 0.5 % of N0."""
-
-_TURN = (np.sqrt(5) - 1) / 2  # of the directions of L from node to node: evenly spread
 
 
 class FirstOrderNoise:
@@ -92,7 +90,7 @@ class FirstOrderNoise:
     def covariance(self, mode: tuple[int, int]) -> NDArray[np.float64]:
         """Returns N1 at one L of all pairs of estimators.
 
-        Taken as zero between EB or TB and the others, for parity.
+        Unlike N0, not zero between EB or TB and the others.
 
         Args:
           mode: frequency (y, x) of L, in units of the patch's fundamental.
@@ -107,8 +105,7 @@ class FirstOrderNoise:
         legs = [_Legs(one, mode, self._sums, self._planes, opposite) for one in self._estimators]
         for i, first in enumerate(legs):
             for j, second in enumerate(legs[: i + 1]):
-                if first.odd == second.odd:
-                    found[i, j] = found[j, i] = self._of_two(first, second)
+                found[i, j] = found[j, i] = self._of_two(first, second)
         return found
 
     def _kept(self, term: Term) -> _Coupling:
@@ -168,13 +165,14 @@ def n1(
 ) -> Plane:
     """Returns N1_L of an estimator, half plane; infinite for modes that are not estimated.
 
-    The ratio N1 / N0 is summed at a few L, in directions spread evenly, and interpolated.
+    The ratio N1 / N0 is summed at a few L along the axes and the diagonals, and interpolated in |L|
+    and, as the cosine of four times the angle, in direction: square patches are not isotropic.
 
     Args:
       estimator: of κ.
       kappa_power: as of `FirstOrderNoise`.
       lensing_sky: likewise.
-      nodes: how many L.
+      nodes: how many L along either.
 
     Raises:
       LensingError: as of `FirstOrderNoise`; or fewer than two nodes.
@@ -187,41 +185,47 @@ def n1(
         estimators, weights = (estimator,), np.ones((1, *estimator.noise.shape))
     sums = FirstOrderNoise(estimators, kappa_power, lensing_sky)
     sky = estimators[0].observation.sky
-    modes = node_modes(sky, np.isfinite(estimator.noise), nodes)
-    ratios = []
-    for mode in modes:
-        covariance = sums.covariance(mode)
-        of_each = weights[:, mode[0], mode[1]]
-        ratios.append(of_each @ covariance @ of_each / estimator.noise[mode])
-    ell = sky.fundamental * np.hypot(*np.transpose(modes))
-    curve = PchipInterpolator(ell, ratios)
     known = np.isfinite(estimator.noise)
-    within = np.clip(np.where(known, sky.ell, ell[0]), ell[0], ell[-1])
-    return np.where(known, curve(within) * np.where(known, estimator.noise, 0.0), np.inf)
+    curves = []
+    for diagonal in (False, True):
+        modes = node_modes(sky, known, diagonal, nodes)
+        ratios = []
+        for mode in modes:
+            of_each = weights[:, mode[0], mode[1]]
+            ratios.append(of_each @ sums.covariance(mode) @ of_each / estimator.noise[mode])
+        lengths = sky.fundamental * np.hypot(*np.transpose(modes))
+        within = np.clip(sky.ell, lengths[0], lengths[-1])
+        curves.append(PchipInterpolator(lengths, ratios)(within))
+    straight, oblique = curves
+    cos4 = np.cos(4 * np.arctan2(sky.ly, sky.lx))
+    ratio = (straight + oblique) / 2 + cos4 * (straight - oblique) / 2
+    return np.where(known, ratio * np.where(known, estimator.noise, 0.0), np.inf)
 
 
-def node_modes(sky: FlatSky, estimated: NDArray[np.bool_], count: int) -> list[tuple[int, int]]:
-    """Returns frequencies (y, x) of modes whose L are spread evenly in √L, increasing.
+def node_modes(
+    sky: FlatSky, estimated: NDArray[np.bool_], diagonal: bool, count: int
+) -> list[tuple[int, int]]:
+    """Returns frequencies (y, x) of modes along an axis or a diagonal, L increasing.
 
     Args:
       sky: the patch.
       estimated: half plane of bools, the modes to choose from.
-      count: how many; fewer where a patch has not as many different L.
+      diagonal: along the diagonal, not along the axis x.
+      count: how many, spread evenly in L^(1/4): fewer where there are not as many.
+
+    Raises:
+      LensingError: there are not two.
     """
-    rows, columns = np.nonzero(estimated & (sky.ly >= 0))
-    lengths = np.hypot(rows, columns)
-    highest = min(lengths.max(), sky.npix // 2 - 1)
-    wanted = np.linspace(np.sqrt(lengths.min()), np.sqrt(highest), count) ** 2
-    chosen: list[tuple[int, int]] = []
-    for number, length in enumerate(wanted):
-        angle = np.pi / 4 * ((number * _TURN) % 1)
-        away = np.hypot(rows - length * np.sin(angle), columns - length * np.cos(angle))
-        away = away + 10 * np.abs(lengths - length) * (np.abs(lengths - length) > 1)
-        best = int(np.argmin(away))
-        mode = (int(rows[best]), int(columns[best]))
-        if not chosen or np.hypot(*mode) > np.hypot(*chosen[-1]):
-            chosen.append(mode)
-    return chosen
+    numbers = np.arange(1, (sky.npix - 1) // 2 + 1)
+    numbers = numbers[estimated[numbers * diagonal, numbers]]
+    if len(numbers) < 2:
+        raise LensingError(
+            "N1 is summed for modes along the axes and the diagonals, of which fewer than two are "
+            "estimated: use more of the maps' modes"
+        )
+    wanted = np.linspace(numbers[0] ** 0.25, numbers[-1] ** 0.25, count) ** 4
+    nearest = np.unique(np.abs(numbers[:, None] - wanted).argmin(axis=0))
+    return [(int(n) * diagonal, int(n)) for n in numbers[nearest]]
 
 
 class _Coupling(NamedTuple):
@@ -252,7 +256,6 @@ class _Legs:
         opposite: dict[bytes, Square],
     ):
         self.pair = estimator.pair
-        self.odd = "B" in self.pair
         self.symmetric = self.pair[0] == self.pair[1]
         half = mode if mode[1] >= 0 else (-mode[0], -mode[1])
         self.response = float(estimator.response[half])

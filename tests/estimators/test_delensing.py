@@ -93,6 +93,19 @@ def test_a_wiener_filtered_estimate_removes_some_and_an_unfiltered_one_adds(resu
     assert result.residual["QE"].value > 1
 
 
+def test_templates_by_remapping_back_serve_as_well(examples):
+    """With the true κ a little more is left than by the gradient; with −κ more than there was."""
+    few = {name: values[:4] for name, values in examples.items()}
+    exact = looked_up(few, few["kappa"])
+    opposite = looked_up(few, -few["kappa"])
+    found = delensed(few, {"exact": exact, "opposite": opposite}, remapped=True)
+    assert 0.001 < found.residual["exact"].value < 0.05
+    assert found.residual["exact"].value == pytest.approx(
+        found.residual[TRUE_KAPPA].value, rel=1e-3
+    )
+    assert found.residual["opposite"].value > 2
+
+
 def test_half_of_kappas_variance_removes_half_of_the_b_modes(examples):
     """A posterior mean with ρ² = 1/2 at every L: to first order A_res = 1 − ρ²."""
     sky = CONFIG.sky

@@ -105,11 +105,7 @@ def double_sum(first, second, mode, responses, curl=False):
 
 
 MODES = [(0, 2), (3, 1), (-4, 3), (5, 5)]
-SAME_PARITY = [
-    (one, two)
-    for one, two in itertools.combinations_with_replacement(PAIRS, 2)
-    if ("B" in one) == ("B" in two)
-]
+TWO = list(itertools.combinations_with_replacement(PAIRS, 2))
 
 
 @pytest.fixture(scope="module")
@@ -119,9 +115,9 @@ def estimators():
 
 @pytest.mark.parametrize("mode", MODES)
 def test_is_the_double_sum_over_all_pairs_of_modes(estimators, mode):
-    """Every pair of estimators of like parity, to rounding."""
+    """Every pair of estimators, to rounding; also of EE and EB, say, that have no common N0."""
     found = FirstOrderNoise(tuple(estimators.values()), KAPPA, LENSING).covariance(mode)
-    for one, two in SAME_PARITY:
+    for one, two in TWO:
         responses = [estimators[pair].response[mode] for pair in (one, two)]
         expected = double_sum(one, two, mode, responses)
         measured = found[PAIRS.index(one), PAIRS.index(two)]
@@ -157,12 +153,16 @@ def test_curve_interpolates_the_sums():
 
 def test_nodes_are_modes_of_increasing_multipole():
     sky = FlatSky(32, np.radians(3))
-    modes = node_modes(sky, sky.inner & (sky.ell > 0), 12)
-    lengths = np.hypot(*np.transpose(modes))
-    assert len(modes) >= 8
-    assert (np.diff(lengths) > 0).all()
-    assert lengths[0] == 1
-    assert lengths[-1] == pytest.approx(15, abs=1)
+    estimated = sky.inner & (sky.ell > 0)
+    straight, oblique = (np.array(node_modes(sky, estimated, d, 12)) for d in (False, True))
+    assert (straight[:, 0] == 0).all()
+    assert np.array_equal(oblique[:, 0], oblique[:, 1])
+    for modes in (straight, oblique):
+        assert len(modes) >= 8
+        assert (np.diff(modes[:, 1]) > 0).all()
+        assert list(modes[[0, -1], 1]) == [1, 15]
+    with pytest.raises(LensingError, match="use more of the maps' modes"):
+        node_modes(sky, sky.ell < 1, False, 12)
 
 
 def test_modes_that_are_not_estimated_have_infinite_noise(estimators):
