@@ -3,7 +3,8 @@
 `StoredSource` reads the shards of a built dataset, `SimulatedSource` simulates and needs no files.
 Each is a sequence of dicts of NumPy arrays: a map-style `Dataset` of PyTorch's and a
 `RandomAccessDataSource` of Grain's, without importing either. They hold no open file and no thread,
-so that processes may be forked at any time; they can be pickled, and used by several threads.
+so that processes may be forked at any time; they can be pickled, and used by several threads. (The
+client of a bucket has a thread: workers that read from one are to be spawned.)
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ if TYPE_CHECKING:  # `import lensing_tfds` waits for no library
     from lensing_tfds.simulation import Examples, Simulator
 
 Example = dict[str, "NDArray[Any] | np.generic"]
-"""A map of (npix, npix, channels) float32 by its feature, and "index", int64."""
+"""Maps, (npix, npix, channels) float32, and numbers, by feature, and "index", int64."""
 
 
 _MOST = 2**63 - 1  # indices, so that Python can say how many there are
@@ -46,7 +47,7 @@ class _Source(ABC):
     def __init__(
         self, config: LensingConfig, split: str, indices: range, features: Sequence[str] | None
     ):
-        known = (*config.map_features, "index")
+        known = (*config.feature_shapes, "index")
         chosen = known if features is None else tuple(features)
         if isinstance(features, str) or not chosen or not set(chosen) <= set(known):
             raise LensingError(
@@ -96,7 +97,7 @@ class StoredSource(_Source):
       dataset: "lensing/v7" or "v7", a version or a config of one's own, that is built.
       split: "train", "validation" or "test"; a slice as "train[:1000]" works too.
       features: of an example, as ("lensed", "kappa"); None for all: the dataset's maps, (npix,
-        npix, channels) float32, lensed and unlensed in µK, and "index", int64.
+        npix, channels) float32, lensed and unlensed in µK, its numbers, and "index", int64.
       data_dir: the folder that holds the folder `lensing`, local or a bucket; None is TFDS's own.
 
     Raises:

@@ -13,6 +13,7 @@ import lensing_tfds
 from lensing_tfds import LensingError
 from lensing_tfds.lensing_tfds_dataset_builder import Builder
 from lensing_tfds.records import shards, storage
+from lensing_tfds.records.building import build as build_without_tfds
 from lensing_tfds.records.datasets import open_built
 from lensing_tfds.records.reading import evaluation_batches
 from lensing_tfds.records.shard_plans import ShardSpec
@@ -65,6 +66,17 @@ def test_a_dataset_is_built_opened_and_streamed(bucket, tiny):
         for name in expected:
             examples = np.concatenate([batch[name] for batch in batches])
             np.testing.assert_array_equal(examples, expected[name])
+
+
+def test_shards_of_array_record_are_written_verified_and_read_at_random(bucket, tiny):
+    for _ in range(2):
+        summary = build_without_tfds(tiny, BUCKET, 3, "array_record")
+    assert (summary.total.shards, summary.total.reused) == (9, 9)
+    source = lensing_tfds.StoredSource("tiny", data_dir=BUCKET)
+    expected = lensing_tfds.simulate(tiny, "train", [30, 2])
+    for row, example in enumerate(source.__getitems__([30, 2])):
+        for name, values in expected.items():
+            np.testing.assert_array_equal(example[name], values[row])
 
 
 def test_a_build_goes_on_where_it_was(bucket, tiny):
