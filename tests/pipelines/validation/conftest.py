@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import hashlib
 import operator
 from typing import Any
 
@@ -70,7 +71,7 @@ CONFIGS = {
         stokes="QU",
         unlensed_E=True,
         taper=0.7,
-        rotation={"amplitude": 1e-5},
+        rotation={"amplitude": 1e-4},
         optical_depth={"rms": 0.05, "L_c": 400},
     ),
     "deep": LensingConfig(
@@ -121,8 +122,28 @@ def write(tmp_path):
     return to_shards
 
 
+@pytest.fixture(scope="session")
+def lensed_once():
+    """Spares verdicts on the same config the lensed power of its box, which takes seconds."""
+    from pipelines.validation import lensed_box
+
+    known = {}
+
+    def lensed(unlensed, kappa, sky):
+        parts = [kappa.tobytes(), *(name.encode() + unlensed[name].tobytes() for name in unlensed)]
+        key = hashlib.sha256(b"".join(parts)).hexdigest()
+        if key not in known:
+            known[key] = right(unlensed, kappa, sky)
+        return known[key]
+
+    right = lensed_box.lensed
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lensed_box, "lensed", lensed)
+        yield
+
+
 @pytest.fixture
-def judged(write):
+def judged(write, lensed_once):
     """Returns the verdict on examples, without Beam."""
     from pipelines.validation.observables import Observables
     from pipelines.validation.statistics import Measurement, measure_shard

@@ -1,0 +1,135 @@
+"""Faults of masks, noise, splits, tensors and modulation are found, each by its name.
+
+The configs and their right examples are those of `test_verdict`, where they pass.
+"""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from lensing_tfds import simulate
+from lensing_tfds.configs import SPLITS
+
+from .conftest import CONFIGS, COUNTS
+
+
+def words(verdict):
+    return [test.message for test in verdict.failures]
+
+
+def of_another(name, **changes):
+    """Examples of a config that differs, with all that it lacks beside what the config has."""
+    config = dataclasses.replace(CONFIGS[name], **changes)
+    return {split: simulate(config, split, range(COUNTS[split])) for split in SPLITS}
+
+
+@pytest.fixture
+def found(judged, altered):
+    """Returns the names of the tests that fail where one feature is changed by a function."""
+
+    def of(name, feature, change):
+        return {t.name for t in judged(CONFIGS[name], altered(name, feature, change)).failures}
+
+    return of
+
+
+@pytest.mark.parametrize(
+    ("name", "knees"), [("masked", {"P_knee": 200}), ("deep", {"T_knee": 700, "P_knee": 700})]
+)
+def test_a_knee_elsewhere(name, knees, judged):
+    failed = words(judged(CONFIGS[name], of_another(name, one_over_f=knees)))
+    assert any(text.startswith("noise ") and " below theory at l = " in text for text in failed)
+
+
+def test_noise_of_another_depth_under_the_mask(judged):
+    failed = words(judged(CONFIGS["masked"], of_another("masked", noise_uK_arcmin=5.2)))
+    assert any(text.startswith("noise in zones: 1.") for text in failed)
+
+
+def test_a_depth_that_does_not_vary(judged, simulated):
+    """With the right variance map beside it."""
+    flat = of_another("deep", hits={"contrast": 1})
+    for split, maps in simulated("deep").items():
+        flat[split]["noise_variance"] = maps["noise_variance"]
+    names = {test.name for test in judged(CONFIGS["deep"], flat).failures}
+    assert "noise in zones" in names and "noise variance" not in names
+
+
+def test_a_variance_map_that_is_not_the_configs(found):
+    assert found("deep", "noise_variance", lambda maps: 1.01 * maps) == {"noise variance"}
+
+
+def test_splits_that_share_noise(altered, judged, simulated):
+    """A tenth of each one's noise is the other's; their mean is what it was."""
+    lensed = {split: maps["lensed"] for split, maps in simulated("deep").items()}
+
+    def shared(splits):
+        mean = next(m for m in lensed.values() if len(m) == len(splits))
+        mean = np.concatenate([mean, mean], axis=-1)
+        return mean + 0.9 * (splits - mean)
+
+    failed = words(judged(CONFIGS["deep"], altered("deep", "splits", shared)))
+    assert any(text.startswith("noise between splits, TT: ") for text in failed)
+    assert not any(text.startswith("lensed") for text in failed)
+
+
+def test_splits_whose_mean_is_not_the_map(found):
+    assert "splits' mean" in found("deep", "splits", lambda maps: 1.001 * maps)
+
+
+def test_a_mask_that_moved(found):
+    for name in ("masked", "deep"):
+        assert "mask" in found(name, "mask", lambda maps: np.roll(maps, 1, axis=1))
+
+
+def test_holes_that_are_not_in_the_maps(judged, simulated):
+    """Masks that say what was not done."""
+    other = of_another("deep", mask=dataclasses.replace(CONFIGS["deep"].mask, holes=1))
+    for split, maps in other.items():
+        maps["mask"] = simulated("deep")[split]["mask"]
+    assert "masked map" in {test.name for test in judged(CONFIGS["deep"], other).failures}
+
+
+def test_holes_that_are_too_few_or_in_one_place(judged, altered):
+    few = of_another("deep", mask=dataclasses.replace(CONFIGS["deep"].mask, holes=3))
+    assert "holes in nine parts" in {t.name for t in judged(CONFIGS["deep"], few).failures}
+
+    def of_the_first(maps):  # the same holes in all examples
+        return np.repeat(maps[:1], len(maps), axis=0)
+
+    names = {
+        t.name for t in judged(CONFIGS["deep"], altered("deep", "mask", of_the_first)).failures
+    }
+    assert "holes in nine parts" in names
+
+
+def test_tensors_of_another_strength(judged):
+    """The r that is stored is right, and the maps are those of twice as much."""
+    strong = of_another("masked", tensors={"r_min": 2e-4, "r_max": 1.0})
+    for maps in strong.values():
+        maps["r"] = maps["r"] / np.float32(2)
+    names = {test.name for test in judged(CONFIGS["masked"], strong).failures}
+    assert {"unlensed BB", "r with B"} & names
+
+
+def test_ratios_that_are_anothers_or_out_of_range(found):
+    assert "r with B" in found("masked", "r", lambda r: np.roll(r, 1))
+    assert "r" in found("masked", "r", lambda r: 1.5 * r)
+    assert "root of r" in found("masked", "r", lambda r: r**2)
+
+
+@pytest.mark.parametrize(("feature", "name"), [("rotation", "αα"), ("tau", "ττ")])
+def test_a_modulating_field_that_is_too_strong(feature, name, found):
+    assert name in found("turned", feature, lambda maps: 1.03 * maps)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"rotation": {"amplitude": 2e-5}}, {"optical_depth": {"rms": 0.01, "L_c": 400}}]
+)
+def test_a_sky_that_was_turned_or_dimmed_less(changes, judged, simulated):
+    other = of_another("turned", **changes)
+    for split, maps in other.items():
+        maps |= {name: simulated("turned")[split][name] for name in ("rotation", "tau")}
+    failed = words(judged(CONFIGS["turned"], other))
+    assert failed and all("lensed" in text for text in failed)
