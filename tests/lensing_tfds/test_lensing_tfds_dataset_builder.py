@@ -15,6 +15,9 @@ import lensing_tfds
 from lensing_tfds import LensingConfig, LensingError, release
 from lensing_tfds.configs import DATASET_VERSION
 from lensing_tfds.lensing_tfds_dataset_builder import Builder
+from lensing_tfds.records.datasets import open_built
+from lensing_tfds.records.reading import evaluation_batches
+from pipelines import croissant
 from tests.old_datasets import make_old
 
 
@@ -99,6 +102,44 @@ def test_channels_of_a_polarized_dataset(tmp_path):
     examples = list(builder.as_dataset(split="train").as_numpy_iterator())
     for name in expected:
         np.testing.assert_array_equal([e[name] for e in examples], expected[name])
+
+
+def test_every_feature_of_masks_noise_and_tensors_comes_back(tmp_path):
+    """By TFDS and without it, a scalar among them, bit for bit; and in the Croissant metadata."""
+    config = LensingConfig(
+        "everything",
+        npix=16,
+        lx=4.0,
+        stokes="TQU",
+        noise_uK_arcmin=5.0,
+        one_over_f={"P_knee": 300},
+        hits={"contrast": 4},
+        mask={"border": 0.5, "holes": 2, "hole_radius_arcmin": 15},
+        tensors={"r_min": 0, "r_max": 0.1},
+        rotation={"amplitude": 1e-4},
+        optical_depth={"rms": 0.01, "L_c": 400},
+        splits=2,
+        num_examples={"train": 5, "validation": 2, "test": 2},
+    )
+    build(config, tmp_path)
+    builder = tfds.builder("lensing/everything", data_dir=tmp_path)
+    assert builder.info.features["r"].shape == ()
+    assert builder.info.metadata["channels"]["splits"] == ["T", "Q", "U", "T", "Q", "U"]
+    expected = lensing_tfds.simulate(config, "train", range(5))
+    assert expected["r"].shape == (5,) and expected["splits"].shape == (5, 16, 16, 6)
+    examples = list(builder.as_dataset(split="train").as_numpy_iterator())
+    stored = open_built("everything", str(tmp_path))
+    (ours,) = evaluation_batches(stored, "train", 5)
+    for name in expected:
+        np.testing.assert_array_equal([e[name] for e in examples], expected[name])
+        np.testing.assert_array_equal(ours[name], expected[name])
+    files = [
+        croissant.data_file(spec.path, split)
+        for split, plan in stored.plans.items()
+        for spec in plan.shards()
+    ]
+    text = croissant.croissant(stored, files, croissant.TFRECORD)
+    assert "train/r" in text and "train/mask" in text
 
 
 def test_a_dataset_keeps_the_name_of_the_release_that_built_it(tmp_path, tiny, monkeypatch):

@@ -50,6 +50,28 @@ NAMED = {
         "npix": 16, "lx": 16 / 15, "stokes": "QU", "kappa_exaggeration_factor": 1000.0,
         "noise_uK_arcmin": 1.0,
     },
+    "holes on its own pixels, in three splits": {
+        "npix": 16, "lx": 4.0, "stokes": "QU", "noise_uK_arcmin": 3.0, "splits": 3,
+        "mask": {"holes": 3, "hole_radius_arcmin": 20}, "one_over_f": {"P_knee": 500},
+    },
+    "uneven noise and a masked signal in a larger box": {
+        "npix": 16, "lx": 2.0, "stokes": "TQU", "padding": 2.0, "noise_uK_arcmin": 5.0,
+        "hits": {"contrast": 9}, "mask": {"border": 0.3, "multiplies": "signal"},
+    },
+    "uneven noise alone": {
+        "npix": 24, "lx": 2.0, "stokes": "T", "noise_uK_arcmin": 20.0, "hits": {"contrast": 20},
+    },
+    "tensors in temperature alone": {
+        "npix": 16, "lx": 20.0, "tensors": {"r_min": 0.5, "r_max": 0.5}, "beam_arcmin": 60.0,
+    },
+    "tensors in a larger box, with edges": {
+        "npix": 12, "lx": 8.0, "stokes": "QU", "padding": 2.0, "taper": 1.0,
+        "tensors": {"r_min": 0, "r_max": 1}, "noise_uK_arcmin": 1.0, "T_lmax": 300,
+    },
+    "a sky that is turned and dimmed on its own pixels": {
+        "npix": 16, "lx": 4.0, "stokes": "TQU", "rotation": {"amplitude": 1e-3},
+        "optical_depth": {"rms": 0.2, "L_c": 300}, "noise_uK_arcmin": 1.0, "padding": 1.5,
+    },
 }  # fmt: skip
 
 
