@@ -38,7 +38,9 @@ test: $(STAMP)  ## run the tests (TEST_FLAGS='-k lensing' selects)
 
 # What shows that nothing needs TensorFlow; ALONE=tests/trainer runs all that can be run without it.
 ALONE ?= tests/backends/test_end_to_end.py tests/trainer/data tests/trainer/test_reconstruct.py \
-  tests/trainer/loop/test_closed_form.py
+  tests/trainer/settings tests/trainer/machine tests/trainer/networks/test_padding.py \
+  $(patsubst %,tests/trainer/loop/test_%.py,announcements closed_form errors interruption loss_scale \
+  memory metrics)
 test_alone = KERAS_BACKEND=$(1) $(VENV)-$(1)/bin/python -m pytest -n logical \
   --maxprocesses $(TEST_PROCESSES) --dist loadfile $(ALONE) $(TEST_FLAGS)
 
