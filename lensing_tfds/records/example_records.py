@@ -115,6 +115,8 @@ def records_alike(
     """Divides indices into ranges whose records are alike; arguments as of `frames`."""
     for length in range(1, _VARINT_BYTES):
         least, most = 128 ** (length - 1) if length > 1 else 0, 128**length
+        if least >= stop:
+            return
         if indices := range(max(start, least), min(stop, most)):
             yield indices, _record_layout(tuple(sorted(map_bytes.items())), least)
 

@@ -43,12 +43,16 @@ class _Block(NamedTuple):
       indices: of the examples, whose frames are alike.
       frame: theirs, as the shard's format has them.
       rows: of the arrays that they are read into.
+      begin: place in the shard.
+      size: bytes there.
     """
 
     spec: ShardSpec
     indices: range
     frame: Layout
     rows: slice
+    begin: int
+    size: int
 
 
 class SplitReader:
@@ -120,8 +124,7 @@ class SplitReader:
             with ThreadPoolExecutor(_OBJECTS_AT_ONCE) as pool:
                 collections.deque(pool.map(lambda block: self._fill(rows, block), blocks), 0)
         else:
-            size = max((self._region(block)[1] for block in blocks), default=0)
-            buffer = np.empty(size, np.uint8)
+            buffer = np.empty(max((block.size for block in blocks), default=0), np.uint8)
             for block in blocks:
                 self._fill(rows, block, buffer)
         maps: Examples = {
@@ -143,7 +146,9 @@ class SplitReader:
                     step = max(1, at_once // frame.size)
                     for begin in range(alike.start, alike.stop, step):
                         indices = range(begin, min(begin + step, alike.stop))
-                        yield _Block(spec, indices, frame, slice(row, row + len(indices)))
+                        rows = slice(row, row + len(indices))
+                        place = spec.container.region(map_bytes, spec.start, indices)
+                        yield _Block(spec, indices, frame, rows, *place)
                         row += len(indices)
 
     def _fill(
@@ -153,9 +158,8 @@ class SplitReader:
         buffer: NDArray[np.uint8] | None = None,
     ) -> None:
         """Reads a block into its rows, through a buffer that is large enough."""
-        spec, indices, frame, place = block
+        spec, indices, frame, place, begin, size = block
         if spec.path not in self._places:
-            begin, size = self._region(block)
             content = np.empty(size, np.uint8) if buffer is None else buffer[:size]
             if storage.read_into(spec.path, begin, content) == size:
                 frames = spec.container.frames_in(content, begin, len(indices))
@@ -167,10 +171,6 @@ class SplitReader:
         for row, maps in enumerate(self._of_other_software(spec, indices), place.start):
             for name in self._names:
                 rows[name][row] = maps[name].reshape(-1).view(np.uint8)
-
-    def _region(self, block: _Block) -> tuple[int, int]:
-        """Returns place and size of a block in its file."""
-        return block.spec.container.region(self._map_bytes, block.spec.start, block.indices)
 
     def _places_in(self, spec: ShardSpec) -> NDArray[np.int64]:
         """Places at which the examples of a shard begin, and of its end, if it is intact.
