@@ -54,6 +54,7 @@ class Iterated:
             realism.why_not_camb(lensing),
             "" if realism.is_periodic(lensing) else "the patch is not periodic",
             "" if lensing.noise_uK_arcmin else "there is no noise",
+            "" if lensing.hits is None else "the noise varies over the patch",
         ]
         raise LensingError(
             f"{NAME} rests on theory, which does not describe the maps of "

@@ -85,3 +85,25 @@ def test_a_configs_observation_ends_at_its_band_limit(T_lmax, lmax, highest):
 def test_pairs_are_those_of_the_fields_observed(stokes, pairs):
     config = LensingConfig("c", npix=16, lx=10.0, stokes=stokes)
     assert set(pairs_of(config)) == pairs
+
+
+def test_total_has_the_noises_knee_and_the_mean_of_the_tensors():
+    """Written out: N [1 + (l / 500)^-3] in E and B, and r's mean times the tensors' B."""
+    config = LensingConfig(
+        "n",
+        npix=32,
+        lx=4.0,
+        stokes="QU",
+        noise_uK_arcmin=3.0,
+        one_over_f={"P_knee": 500},
+        tensors={"r_min": 0.09, "r_max": 0.16},
+    )
+    table = spectra.fiducial_with_tensors()
+    observation = Observation.of(config, table)
+    used, ell = observation.used, config.sky.ell
+    noise = (np.radians(3 / 60) * 2**0.5) ** 2 * (1 + (ell[used] / 500) ** -3)
+    ratio = (0.09 + 0.12 + 0.16) / 3
+    for name, lensed in (("EE", table.lensed_EE), ("BB", table.lensed_BB)):
+        tensors = spectra.at_multipoles(getattr(table.tensors, name), ell[used])
+        expected = spectra.at_multipoles(lensed, ell[used]) + ratio * tensors + noise
+        np.testing.assert_allclose(observation.total(*name)[used], expected, rtol=1e-12)
