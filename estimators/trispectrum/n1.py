@@ -35,7 +35,7 @@ from lensing_tfds.errors import LensingError
 from lensing_tfds.sky.flat_sky import FlatSky
 
 NODES = 24
-"""L at which N1 is summed for a curve: between them it is right within 0.5 % of N0."""
+"""L at which N1 is summed for a curve: below L = 1,300 it is within 1 % of N1 of v11 and v12."""
 
 
 class FirstOrderNoise:
