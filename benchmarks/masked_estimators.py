@@ -8,10 +8,10 @@
 Gains are measured on training examples, all else on test examples, inside the judge's window. The
 response is that of the quadratic estimate that is normalised, the cross-spectrum with κ over κ's
 own, which must be 1; errors are those of the test skies and, as many as were trained on being
-as good, of the training skies. ρ is pooled over all modes below L; times are of one core, that of
-the first quadratic estimate with the filter, which the others share. Of splits: the response of the
-estimate of pairs of different splits over that of the plain one, on the same test skies, and its
-power over the plain one's.
+as good, of the training skies. ρ is pooled over all modes of the bands that end at L or below;
+times are of one core, that of the first quadratic estimate with the filter, which the others share.
+Of splits: the response of the estimate of pairs of different splits over that of the plain one, on
+the same test skies, and its power over the plain one's.
 """
 
 import argparse
@@ -169,13 +169,14 @@ def _timed(estimator: Estimator, seconds: dict[str, float]) -> Estimator:
 
 def correlation_table(judged: Sequence[Judged], seconds: Mapping[str, float]) -> str:
     """Returns ρ pooled below each limit, of the estimates that are Wiener-filtered."""
-    head = "".join(f"   ρ, L < {limit:,}" for limit in LIMITS)
+    edges = [last_edge(judged[0], limit) for limit in LIMITS]
+    head = "".join(f"{f'ρ, L < {edge:,.0f}':>14}" for edge in edges)
     lines = [f"{'':22}{head}     all modes        ms a map"]
     for one in judged:
         if not one.estimator.name.endswith("_wiener"):
             continue
         skill = one.skill
-        found = "".join(f"{pooled_correlation(one, limit):14.4f}" for limit in LIMITS)
+        found = "".join(f"{pooled_correlation(one, edge):14.4f}" for edge in edges)
         rho = f"{float(skill.map_correlation.value):.4f} ± {float(skill.map_correlation.error):.4f}"
         # What is filtered by Wiener is the estimate that was made just before.
         took = 1e3 * sum(
@@ -186,10 +187,16 @@ def correlation_table(judged: Sequence[Judged], seconds: Mapping[str, float]) ->
     return "\n".join(lines)
 
 
-def pooled_correlation(judged: Judged, limit: float) -> float:
-    """Returns ρ of all modes of the bands that end below a multipole."""
+def last_edge(judged: Judged, limit: float) -> float:
+    """Returns the last edge of the judge's bands that is not beyond a multipole by 2 %."""
+    edges = judged.skill.bands.edges
+    return float(edges[edges <= 1.02 * limit].max())
+
+
+def pooled_correlation(judged: Judged, edge: float) -> float:
+    """Returns ρ of all modes of the bands that end at an edge or below."""
     skill = judged.skill
-    counts = np.where(skill.bands.edges[1:] <= limit * 1.02, skill.bands.num_modes, 0)
+    counts = np.where(skill.bands.edges[1:] <= edge, skill.bands.num_modes, 0)
     cross, true, estimate = (
         np.sum(counts * cl.value) for cl in (skill.cross_cl, skill.true_cl, skill.estimate_cl)
     )

@@ -11,7 +11,7 @@ fields is normalised by simulations (Wiener filter of polarization on cut skies:
 2017, arXiv:1610.03345; for quadratic estimates Hirata et al. 2004, astro-ph/0406004; Planck 2018
 VIII, arXiv:1807.06210).
 
-Diagonal in y, preconditioned by 1 / (1 + w b² C/N), the interior is solved in the first ten steps,
+Diagonal in y, preconditioned by 1 / (1 + w b² C/N), the interior is solved in ten to twenty steps,
 and what is left are modes in the mask's edge, where little is known (`benchmarks.masked_filter`).
 
 What is returned are not f̂ but x_l = (b² C + N) / b · f̂/C, the fields that a periodic patch with
