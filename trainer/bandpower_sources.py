@@ -61,8 +61,11 @@ class NamedSource:
 
     @property
     def quadratic(self) -> bool:
-        """Says whether estimates are quadratic in the maps."""
-        return self.name == QUADRATIC
+        """Says whether estimates are quadratic in maps that have a sky each.
+
+        Of skies with one unlensed sky in all no two are independent, as N0's must be.
+        """
+        return self.name == QUADRATIC and not self.config.fixed_unlensed
 
     @property
     def digest(self) -> str:

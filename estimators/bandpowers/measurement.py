@@ -12,7 +12,7 @@ from estimators.bandpowers.amplitude import AMPLITUDES, Amplitude, Response, fit
 from estimators.bandpowers.covariance import Covariance, refuse_too_few
 from estimators.bandpowers.debiasing import KINDS, Biases, Spectra
 from estimators.bandpowers.rings import BandRings, Rings
-from estimators.bandpowers.sky_sets import FIDUCIAL, HIGH, LOW, SkySet, observed
+from estimators.bandpowers.sky_sets import FIDUCIAL, HIGH, LOW, SkySet, observed, refuse_own_kappa
 from estimators.bandpowers.sky_spectra import AUTO, CROSS, TRUE
 from estimators.bandpowers.spectra_shards import EstimatorSource, Executor, locally, measure_sets
 from estimators.ensemble import SkyEnsemble
@@ -112,8 +112,9 @@ def measure(
       execute: does the work.
 
     Raises:
-      LensingError: as of `measure_sets`.
+      LensingError: as of `measure_sets` and `refuse_own_kappa`.
     """
+    refuse_own_kappa(source.ensemble.config)
     data = observed(split)
     sets: list[tuple[SkySet, int]] = [(data, numbers.data), (FIDUCIAL, numbers.simulations)]
     sets += [(LOW, numbers.scaled), (HIGH, numbers.scaled)]

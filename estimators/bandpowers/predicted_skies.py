@@ -10,7 +10,7 @@ import numpy as np
 
 from estimators.bandpowers.measurement import Measured
 from estimators.bandpowers.rings import Rings
-from estimators.bandpowers.sky_sets import SkyMaker, observed
+from estimators.bandpowers.sky_sets import SkyMaker, observed, refuse_own_kappa
 from estimators.bandpowers.sky_spectra import SPECTRA, SkySpectra
 from estimators.ensemble import SkyEnsemble
 from estimators.estimator import zero
@@ -33,6 +33,7 @@ def measure_predictions(
       LensingError: they are not those of these examples, or none is left for simulations.
     """
     config = ensemble.config
+    refuse_own_kappa(config)
     number = config.num_examples[split]
     if data >= number:
         raise LensingError(

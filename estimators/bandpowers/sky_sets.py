@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lensing_tfds.configs import KAPPA, LENSED, LensingConfig
+from lensing_tfds.errors import LensingError
 from lensing_tfds.simulation import Simulator
 from lensing_tfds.sky.spectra import PowerSpectra
 
@@ -53,6 +54,19 @@ def observed(split: str) -> SkySet:
 FIDUCIAL = SkySet("fiducial", SIMULATED, FIRST_SIMULATION, pairs=True)
 LOW = SkySet("low", SIMULATED, FIRST_SIMULATION, 0.8)
 HIGH = SkySet("high", SIMULATED, FIRST_SIMULATION, 1.2)
+
+
+def refuse_own_kappa(config: LensingConfig) -> None:
+    """Refuses skies of κ maps from files: nobody can simulate more, nor with another C_L^κκ.
+
+    Raises:
+      LensingError: the config's are.
+    """
+    if config.kappa_files is not None:
+        raise LensingError(
+            f"κ of lensing/{config.name} is from files (kappa_files), and band powers need "
+            "simulations of other κ, and of another spectrum: choose a config that draws κ"
+        )
 
 
 def scaled(table: PowerSpectra, amplitude: float) -> PowerSpectra:

@@ -114,6 +114,7 @@ def test_a_source_names_what_its_estimates_depend_on():
     sources += [NamedSource.of("iterated", "lensing/v11"), NamedSource.of("qe", "lensing/v11")]
     assert len({source.digest for source in sources}) == 4
     assert [source.quadratic for source in sources] == [True, False, False, True]
+    assert not NamedSource.of("qe", "lensing/v1").quadratic  # one CMB: no two are independent
     assert FIDUCIAL.first > max(sources[0].config.num_examples.values())
     with pytest.raises(LensingError, match="choose qe or iterated"):
         NamedSource.of("map", "lensing/v8")

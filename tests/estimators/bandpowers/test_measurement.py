@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from estimators.bandpowers.amplitude import fit_amplitude
-from estimators.bandpowers.measurement import Numbers, band_powers, default_bands, each_sky
+from estimators.bandpowers.measurement import Numbers, band_powers, default_bands, each_sky, measure
 from estimators.bandpowers.rings import BandRings
 from lensing_tfds.errors import LensingError
 from tests.estimators.bandpowers.conftest import CONFIG, NUMBERS, Little
@@ -138,3 +138,15 @@ def test_impossible_numbers_of_skies_are_refused(numbers, message):
 def test_numbers_are_those_that_were_asked_for(measured):
     assert len(measured.data["auto"]) == NUMBERS.data
     assert len(measured.fiducial["auto"]) == NUMBERS.simulations
+
+
+def test_kappa_from_files_is_refused_before_any_work(tmp_path):
+    class OfFiles:
+        kappa_files, name = object(), "own"
+
+    class Source:
+        ensemble = type("Ensemble", (), {"config": OfFiles})
+
+    with pytest.raises(LensingError, match="κ of lensing/own is from files"):
+        measure("own", Source(), NUMBERS, str(tmp_path / "spectra"))
+    assert not list(tmp_path.iterdir())
