@@ -24,6 +24,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from lensing_tfds.public_names import imported_when_used
+from lensing_tfds.release import __version__ as __version__
 
 if TYPE_CHECKING:
     from lensing_tfds.configs import LensingConfig
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from lensing_tfds.simulation import simulate
     from lensing_tfds.sources import SimulatedSource, StoredSource
     from lensing_tfds.versions import VERSIONS
-
-__version__ = "0.1.0"
 
 __all__ = [
     "LensingConfig",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lensing_tfds import __version__
+__version__ = "0.1.0"
 
 RELEASE = "lensing_tfds_version"
 """The field of JSON files that names the release; those of earlier releases have none."""

@@ -7,7 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 tag=$1
 fail() { echo "lensing-tfds: $*" >&2; exit 1; }
 
-version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' lensing_tfds/__init__.py)
+version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' lensing_tfds/release.py)
 [[ $tag == "v$version" ]] ||
   fail "the tag is $tag, and lensing_tfds.__version__ is $version: the tag must be v$version"
 heading=$(grep -m 1 -E "^## ${version//./\\.}( |$)" CHANGELOG.md) ||

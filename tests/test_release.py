@@ -22,7 +22,7 @@ def notes_fixture(tmp_path):
         (tmp_path / "lensing_tfds").mkdir()
         script = shutil.copy(ROOT / "scripts" / "release_notes.sh", tmp_path / "scripts")
         (tmp_path / "CHANGELOG.md").write_text(changelog)
-        module = tmp_path / "lensing_tfds" / "__init__.py"
+        module = tmp_path / "lensing_tfds" / "release.py"
         module.write_text(f'"""A package."""\n\n__version__ = "{version}"\n')
         return subprocess.run(["bash", script, tag], capture_output=True, text=True, check=False)
 

@@ -12,7 +12,7 @@ from lensing_tfds import realism
 from lensing_tfds.configs import LensingConfig
 
 NUM_DELENSED = 200
-"""How many examples are delensed, the first ones: errors of a few per cent."""
+"""Number of examples that are delensed, the first ones: errors of a few per cent."""
 
 
 def has_b_modes(config: LensingConfig) -> bool:

@@ -1,4 +1,4 @@
-"""What the power of quadratic estimates of κ holds beside κ's own: N1, and the sum of all parts.
+"""Power of quadratic estimates of κ beside κ's own: N1, and the sum of all parts.
 
     n1.n1             N1_L of an estimator, on the patch's own modes
     pair_sums         the sums that it consists of

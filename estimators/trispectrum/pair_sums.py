@@ -117,7 +117,7 @@ class PairSums:
 
 
 def _overlap(shift: int, size: int) -> tuple[slice, slice]:
-    """Where a line, moved by some places, lies in one of its size; and what of it does."""
+    """Slices of a line that take what of it stays, moved by some places: to where, from where."""
     if shift >= 0:
         return slice(min(shift, size), size), slice(0, max(size - shift, 0))
     return slice(0, max(size + shift, 0)), slice(min(-shift, size), size)
