@@ -135,10 +135,12 @@ def test_the_table_of_survey_versions_says_what_the_configs_say(version):
 SUMMED_UP = {
     "benchmark",
     "bandpowers",
+    "filtering",
     "quadratic",
     "iterated",
     "posterior",
     "reports",
+    "trispectrum",
     "networks",
     "data",
     "settings",
