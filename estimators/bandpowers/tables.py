@@ -74,7 +74,7 @@ def summary(powers: BandPowers) -> str:
 
 def basis(powers: BandPowers) -> list[str]:
     """Returns sentences on how the band powers were made, and what A_L they have."""
-    covariance, bands = powers.covariance, powers.bands
+    covariance, bands = powers.auto_covariance, powers.bands
     lines = [
         f"{powers.name} on {powers.num_data} skies of {powers.dataset}, "
         f"{covariance.simulations} simulations, {bands.num} bands"
