@@ -22,7 +22,6 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,11 +53,8 @@ from pipelines.validation.observables import (
     Spectrum,
 )
 from pipelines.validation.skewness import third_moment
-from pipelines.validation.windows import Windows
-
-Plane = NDArray[np.float64]
-"""Half plane of a power, shape (npix, npix // 2 + 1)."""
-
+from pipelines.validation.stokes import Plane, SkyPowers, stokes, truncated
+from pipelines.validation.windows import Windows, windowed
 
 LARGEST = 1024
 """Internal pixels on a side up to which lensing is followed to all orders."""
@@ -79,15 +75,6 @@ changes EE and BB by 0.3 % (Lewis & Pratten 2016, arXiv:1608.01263), with a skew
 0.08."""
 
 _PAIRS = {"T": ("TT",), "QU": ("QQ", "UU", "QU"), "TQU": ("TT", "QQ", "UU", "QU", "QT", "TU")}
-
-
-class _Sky(NamedTuple):
-    """The powers of T, E and B at the modes of a grid."""
-
-    tt: Plane
-    ee: Plane
-    te: Plane
-    bb: Plane | float
 
 
 class Theory:
@@ -343,7 +330,7 @@ class Theory:
 
     def _unlensed(self, pair: str) -> Plane:
         """Power of two of T, Q, U and the label E on the box, in alphabetical order."""
-        return self._of_stokes(pair, self._drawn(self._box))
+        return self._ofstokes(pair, self._drawn(self._box))
 
     @functools.cached_property
     def _lensed(self) -> dict[str, Plane]:
@@ -352,39 +339,39 @@ class Theory:
         if not self.is_exact:
             table = in_box(self._table, self._box)
             spectra_of_sky = table.lensed_TT, table.lensed_EE, table.lensed_TE, table.lensed_BB
-            without = _Sky(*(self._at(c_ell, self._box) for c_ell in spectra_of_sky))
+            without = SkyPowers(*(self._at(c_ell, self._box) for c_ell in spectra_of_sky))
             sky = self._with_tensors(without, self._box)
-            return {pair: self._of_stokes(pair, sky) for pair in pairs}
+            return {pair: self._ofstokes(pair, sky) for pair in pairs}
         internal = self.config.internal
         angles = polarization.angles(internal)
         drawn = self._drawn(internal)
-        unlensed = {pair: _stokes(pair, drawn, angles, angles) for pair in pairs}
+        unlensed = {pair: stokes(pair, drawn, angles, angles) for pair in pairs}
         unlensed = modulated(unlensed, self.config, internal)
         kappa = kappa_power(self.config, self._table, internal.ell)
         found = lensed_box.lensed(unlensed, kappa, internal)
-        return {pair: _truncated(power, self._box.npix) for pair, power in found.items()}
+        return {pair: truncated(power, self._box.npix) for pair, power in found.items()}
 
-    def _drawn(self, grid: FlatSky) -> _Sky:
+    def _drawn(self, grid: FlatSky) -> SkyPowers:
         """The unlensed powers that skies are drawn with."""
         lmax, table = self.config.T_lmax, self._table
         tt, ee, te = (self._at(c_ell, grid, lmax) for c_ell in (table.TT, table.EE, table.TE))
-        return self._with_tensors(_Sky(tt, ee, te, 0.0), grid)
+        return self._with_tensors(SkyPowers(tt, ee, te, 0.0), grid)
 
-    def _with_tensors(self, sky: _Sky, grid: FlatSky) -> _Sky:
+    def _with_tensors(self, sky: SkyPowers, grid: FlatSky) -> SkyPowers:
         """Adds what tensors of the mean r have, before lensing."""
         tensors, found = self.config.tensors, self._table.tensors
         if tensors is None or found is None:
             return sky
         added = (found.TT, found.EE, found.TE, found.BB)
         ratio, lmax = tensors.mean_ratio, self.config.T_lmax
-        return _Sky(
+        return SkyPowers(
             *(
                 power + ratio * self._at(c_ell, grid, lmax)
                 for power, c_ell in zip(sky, added, strict=True)
             )
         )
 
-    def _of_stokes(self, pair: str, sky: _Sky) -> Plane:
+    def _ofstokes(self, pair: str, sky: SkyPowers) -> Plane:
         """Power of two of T, Q, U and the label E on the box, before the beam.
 
         The box's own Nyquist frequencies have a sine of zero where it is lensed on its own pixels.
@@ -397,77 +384,8 @@ class Theory:
             ell_squared = box.ell**2
             ell_squared[0, 0] = 1
             of_squares = (box.lx**2 - box.ly**2) / ell_squared, 2 * box.lx * box.ly / ell_squared
-        return _stokes(pair, sky, of_squares, of_crosses)
+        return stokes(pair, sky, of_squares, of_crosses)
 
     @staticmethod
     def _at(c_ell: NDArray[np.float64], grid: FlatSky, lmax: int | None = None) -> Plane:
         return spectra.at_multipoles(c_ell, grid.ell, lmax)
-
-
-def _stokes(
-    pair: str, sky: _Sky, of_squares: tuple[Plane, Plane], of_crosses: tuple[Plane, Plane]
-) -> Plane:
-    """Power of two of T, Q, U and E, in alphabetical order, by cos 2φ and sin 2φ of each mode."""
-    tt, ee, te, bb = sky
-    (cosine, sine), (cross_cosine, cross_sine) = of_squares, of_crosses
-    return {
-        "TT": lambda: tt,
-        "EE": lambda: ee,
-        "QQ": lambda: ee * cosine**2 + bb * sine**2,
-        "UU": lambda: ee * sine**2 + bb * cosine**2,
-        "QU": lambda: (ee - bb) * cross_cosine * cross_sine,
-        "QT": lambda: te * cross_cosine,
-        "TU": lambda: te * cross_sine,
-        "ET": lambda: te,
-        "EQ": lambda: ee * cross_cosine,
-        "EU": lambda: ee * cross_sine,
-    }[pair]()
-
-
-def _truncated(power: Plane, npix: int) -> Plane:
-    """Returns the power of fields that `instrument.truncate` cuts to a coarser grid."""
-    half, upper = npix // 2, (npix + 1) // 2
-    if power.shape[0] == npix:
-        return power
-    cut = np.concatenate([power[:upper, : half + 1], power[-half:, : half + 1]])
-    if npix % 2 == 0:  # the mean of n and −n
-        cut[half] = (cut[half] + power[half, : half + 1]) / 2
-        cut[:, half] = (cut[:, half] + np.roll(cut[::-1, half], 1)) / 2
-    return cut
-
-
-SeenOf = Callable[[NDArray[np.integer]], NDArray[np.float64]]
-"""Distances of pixels along an axis -> probability that holes leave both of two pixels."""
-
-
-def windowed(
-    power: Plane,
-    box: FlatSky,
-    patch: FlatSky,
-    first: NDArray,
-    second: NDArray,
-    seen: SeenOf | None = None,
-) -> Plane:
-    """Returns the expected power of the modes of a patch, cut from a box and multiplied by windows.
-
-    Args:
-      power: cross-power of two fields on the box, half plane of the box.
-      box: the periodic box.
-      patch: a part of it, with the same pixels.
-      first: window of the one field, shape (npix, npix).
-      second: window of the other.
-      seen: what random holes leave of both, see `Windows.seen`.
-
-    Returns:
-      Half plane of the patch; the mean of Re(a₁ a₂*) times the patch's area.
-    """
-    npix = patch.npix
-    correlation = box.to_map((power / box.area).astype(np.complex128))
-    lags = np.fft.fftfreq(2 * npix, 1 / (2 * npix)).astype(int)
-    padded = [np.fft.rfft2(window, (2 * npix, 2 * npix)) for window in (first, second)]
-    overlaps = np.fft.irfft2(padded[0] * padded[1].conj(), (2 * npix, 2 * npix))
-    product = correlation[np.ix_(lags % box.npix, lags % box.npix)] * overlaps
-    if seen is not None:
-        product *= seen(lags)
-    folded = product.reshape(2, npix, 2, npix).sum(axis=(0, 2))
-    return np.asarray(patch.to_modes(folded).real * (patch.area / npix**2), np.float64)

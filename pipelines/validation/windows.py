@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from lensing_tfds.config_fields.mask import OBSERVED, SIGNAL
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.sky import instrument
+from lensing_tfds.sky.flat_sky import FlatSky
 
 Window = NDArray[np.float64]
 
@@ -94,3 +96,40 @@ class Windows:
         half = np.clip(distance / (2 * radius), 0, 1)
         overlap = 2 * radius**2 * (np.arccos(half) - half * np.sqrt(1 - half**2))
         return np.asarray((1 - 2 * self.hidden_share + overlap) ** mask.holes)
+
+
+SeenOf = Callable[[NDArray[np.integer]], NDArray[np.float64]]
+"""Distances of pixels along an axis -> probability that holes leave both of two pixels."""
+
+
+def windowed(
+    power: NDArray[np.float64],
+    box: FlatSky,
+    patch: FlatSky,
+    first: NDArray,
+    second: NDArray,
+    seen: SeenOf | None = None,
+) -> NDArray[np.float64]:
+    """Returns the expected power of the modes of a patch, cut from a box and multiplied by windows.
+
+    Args:
+      power: cross-power of two fields on the box, half plane of the box.
+      box: the periodic box.
+      patch: a part of it, with the same pixels.
+      first: window of the one field, shape (npix, npix).
+      second: window of the other.
+      seen: what random holes leave of both, see `Windows.seen`.
+
+    Returns:
+      Half plane of the patch; the mean of Re(a₁ a₂*) times the patch's area.
+    """
+    npix = patch.npix
+    correlation = box.to_map((power / box.area).astype(np.complex128))
+    lags = np.fft.fftfreq(2 * npix, 1 / (2 * npix)).astype(int)
+    padded = [np.fft.rfft2(window, (2 * npix, 2 * npix)) for window in (first, second)]
+    overlaps = np.fft.irfft2(padded[0] * padded[1].conj(), (2 * npix, 2 * npix))
+    product = correlation[np.ix_(lags % box.npix, lags % box.npix)] * overlaps
+    if seen is not None:
+        product *= seen(lags)
+    folded = product.reshape(2, npix, 2, npix).sum(axis=(0, 2))
+    return np.asarray(patch.to_modes(folded).real * (patch.area / npix**2), np.float64)

@@ -6,7 +6,7 @@ import pytest
 from lensing_tfds.sky import spectra
 from lensing_tfds.sky.flat_sky import FlatSky
 from pipelines.validation.finite_box import in_box
-from pipelines.validation.theory import windowed
+from pipelines.validation.windows import windowed
 
 
 def test_windowed_power_is_the_sum_over_all_pairs_of_pixels():
