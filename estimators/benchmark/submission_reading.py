@@ -88,6 +88,8 @@ def problems(submission: Submission, frozen: Protocol) -> Iterator[str]:
     most = of.config.num_examples[frozen.split]
     if metrics.num_examples > most:
         yield f"'num_examples' is {metrics.num_examples}: {metrics.dataset} has {most}"
+    if metrics.share_of_map != 1:
+        yield f"'share_of_map' is {metrics.share_of_map:g}: the maps of {of.name} have no mask"
     if metrics.model != description.name:
         yield f"'model' is {metrics.model!r}, and the submission's 'name' {description.name!r}"
     if metrics.release is None or metrics.fingerprint is None:
