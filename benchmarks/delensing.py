@@ -160,7 +160,8 @@ def figure(ensemble: SkyEnsemble, bands: Bins, found: DelensedSkies, ratio: floa
     left.plot(bands.ell, own, "k--", label=f"tensors, r = {ratio:g}")
     left.set(xlabel="ℓ", ylabel="ℓ² C_BB / 2π, µK²", yscale="log", title="B modes, with noise")
     right.set(xlabel="ℓ", ylabel="share left", title="Tensors after delensing")
-    left.legend()
+    left.set_ylim(bottom=1e-4)  # the legend is below all lines
+    left.legend(loc="lower left")
     right.legend()
     return drawn
 
