@@ -23,7 +23,7 @@ from lensing_tfds.configs import DATASET_VERSION
 from lensing_tfds.task import Task
 from trainer.networks import padding, unet
 
-MODEL, BATCH, ROUNDS = "unet", 8, 7
+MODEL, BATCH, ROUNDS = unet.DEFAULT, 8, 7
 WAYS = ("in use", "twice", "slices", "zeros")
 
 
@@ -38,7 +38,7 @@ def network(version: str, way: str) -> Any:
     maps = keras.Input((task.npix, task.npix, 4))
     once = unet.ONCE_FROM if way == "in use" else task.npix + 1
     with mock.patch.object(unet, "ONCE_FROM", once):
-        model = keras.Model(maps, unet.parse(MODEL).of_maps(maps, task, 0))
+        model = keras.Model(maps, MODEL.of_maps(maps, task, 0))
     rng = np.random.default_rng(0)
     model.set_weights([rng.normal(size=w.shape) / 15 for w in model.get_weights()])
     model.compile(keras.optimizers.AdamW(), "mse", jit_compile=keras.backend.backend() == "jax")

@@ -53,7 +53,7 @@ def compare(config: LensingConfig, folder: str, seconds: float) -> None:
         return (user + system) / number, system / number
 
     kernel(), shard()
-    rows = []
+    rows: list[tuple[float, ...]] = []
     end = time.process_time() + seconds
     while time.process_time() < end or len(rows) < ROUNDS:
         rows.append((kernel(), kernel(tfrecord.encode), kernel(checksums), *shard()))
