@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from lensing_tfds import LensingConfig, simulate
+from lensing_tfds.config_fields.optical_depth import OpticalDepth
+from lensing_tfds.config_fields.rotation import Rotation
 from lensing_tfds.errors import LensingError
 from lensing_tfds.symmetries import ORDER, transform
 from lensing_tfds.versions import get_config
@@ -20,8 +22,8 @@ STILL = LensingConfig(
     lx=5.0,
     stokes="TQU",
     kappa_exaggeration_factor=1e-6,
-    rotation=ROTATION,
-    optical_depth=DEPTH,
+    rotation=Rotation(**ROTATION),
+    optical_depth=OpticalDepth(**DEPTH),
 )
 
 

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from lensing_tfds import LensingConfig, simulate
+from lensing_tfds.config_fields.tensors import Tensors
 from lensing_tfds.errors import LensingError
 from lensing_tfds.sky import polarization, spectra, tensor_spectra
 from lensing_tfds.tensor_fields import TensorFields, add_coarse
 from lensing_tfds.versions import get_config
 
 SMALL = LensingConfig(
-    "small", npix=32, lx=10.0, stokes="TQU", tensors={"r_min": 0.2, "r_max": 0.2}, unlensed_E=True
+    "small", npix=32, lx=10.0, stokes="TQU", tensors=Tensors(r_min=0.2, r_max=0.2), unlensed_E=True
 )
 
 

@@ -16,6 +16,9 @@ from estimators.quadratic.fields import fields_of
 from estimators.quadratic.legs import Legs
 from estimators.quadratic.observation import Observation
 from estimators.references import iterated, quadratic_references
+from lensing_tfds.config_fields.hits import Hits
+from lensing_tfds.config_fields.mask import Mask
+from lensing_tfds.config_fields.one_over_f import OneOverF
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.simulation import simulate
@@ -24,12 +27,12 @@ from lensing_tfds.sky import spectra
 TABLE = spectra.fiducial()
 MASKED = LensingConfig(
     "masked", npix=64, lx=64 * 2.5 / 60, stokes="QU", oversampling=2, beam_arcmin=1.5,
-    noise_uK_arcmin=1.0, one_over_f={"P_knee": 100}, mask={"edge": 0.3, "multiplies": "signal"},
+    noise_uK_arcmin=1.0, one_over_f=OneOverF(P_knee=100), mask=Mask(edge=0.3, multiplies="signal"),
 )  # fmt: skip
 HOLES = dataclasses.replace(
-    MASKED, name="holes", stokes="TQU", hits={"contrast": 4},
-    one_over_f={"P_knee": 100, "T_knee": 500},
-    mask={"border": 0.05, "holes": 2, "hole_radius_arcmin": 5, "multiplies": "observed"},
+    MASKED, name="holes", stokes="TQU", hits=Hits(contrast=4),
+    one_over_f=OneOverF(P_knee=100, T_knee=500),
+    mask=Mask(border=0.05, holes=2, hole_radius_arcmin=5, multiplies="observed"),
 )  # fmt: skip
 KAPPA = np.ones(MASKED.sky.ell.shape) * 1e-8
 

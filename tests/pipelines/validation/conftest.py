@@ -11,7 +11,13 @@ import pytest
 
 from lensing_tfds import LensingConfig, simulate
 from lensing_tfds.config_fields.foregrounds import Foregrounds
+from lensing_tfds.config_fields.hits import Hits
 from lensing_tfds.config_fields.kappa_distribution import KappaDistribution
+from lensing_tfds.config_fields.mask import Mask
+from lensing_tfds.config_fields.one_over_f import OneOverF
+from lensing_tfds.config_fields.optical_depth import OpticalDepth
+from lensing_tfds.config_fields.rotation import Rotation
+from lensing_tfds.config_fields.tensors import Tensors
 from lensing_tfds.configs import SPLITS
 from lensing_tfds.cosmology import spectra_of
 from lensing_tfds.records import tfrecord
@@ -60,9 +66,9 @@ CONFIGS = {
         noise_uK_arcmin=5.0,
         stokes="QU",
         kappa_lmax=2000,
-        one_over_f={"P_knee": 400},
-        mask={"border": 0.3, "edge": 0.4, "multiplies": "signal"},
-        tensors={"r_min": 1e-4, "r_max": 0.5},
+        one_over_f=OneOverF(P_knee=400),
+        mask=Mask(border=0.3, edge=0.4, multiplies="signal"),
+        tensors=Tensors(r_min=1e-4, r_max=0.5),
     ),
     "turned": LensingConfig(
         "turned",
@@ -71,17 +77,17 @@ CONFIGS = {
         stokes="QU",
         unlensed_E=True,
         taper=0.7,
-        rotation={"amplitude": 1e-4},
-        optical_depth={"rms": 0.05, "L_c": 400},
+        rotation=Rotation(amplitude=1e-4),
+        optical_depth=OpticalDepth(rms=0.05, L_c=400),
     ),
     "deep": LensingConfig(
         "deep",
         **SURVEY,
         noise_uK_arcmin=6.0,
         stokes="TQU",
-        one_over_f={"T_knee": 1000, "P_knee": 700},
-        hits={"contrast": 4},
-        mask={"border": 0.2, "edge": 0.4, "holes": 6, "hole_radius_arcmin": 10},
+        one_over_f=OneOverF(T_knee=1000, P_knee=700),
+        hits=Hits(contrast=4),
+        mask=Mask(border=0.2, edge=0.4, holes=6, hole_radius_arcmin=10),
         splits=2,
     ),
     "odd": LensingConfig("odd", **SURVEY | {"npix": 63, "lx": 63 * 4 / 60}),
