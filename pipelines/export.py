@@ -19,7 +19,6 @@ from lensing_tfds import strict_json
 from lensing_tfds.command_line import CommandParser, command, printable
 from lensing_tfds.errors import LensingError
 from lensing_tfds.quiet import quiet_tensorflow
-from lensing_tfds.records.file_formats import format_of
 from lensing_tfds.records.locks import alone_in
 from lensing_tfds.records.storage import is_remote, make_folder, replacing
 
@@ -114,6 +113,8 @@ def _claim(stored: StoredDataset, form: str, folder: Path) -> None:
 
 def _name_of(spec: ShardSpec, form: str) -> str:
     """`lensing-test-00000-of-00005.parquet` of `.../lensing-test.tfrecord-00000-of-00005`."""
+    from lensing_tfds.records.file_formats import format_of  # slow to import
+
     name = spec.path.rpartition("/")[2].replace(f".{format_of(spec.path)}", "")
     return f"{name}.{form}"
 
