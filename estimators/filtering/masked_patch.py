@@ -194,14 +194,14 @@ class MaskedPatch:
         """Returns what a periodic patch with the interior's mean noise would hold.
 
         Args:
-          observation: beam, modes and signal of the maps; its noise is not used.
+          observation: beam, modes and sky of the maps; its noise is not used.
         """
         weight = 1.0 if self.variance is None else 1 / self.variance
         inverse = np.sum(self.interior * weight) / np.sum(self.interior)
         noise = {name: values / inverse for name, values in self.noise.items()}
         totals = {"TT": noise.get("T"), "EE": noise.get("P"), "BB": noise.get("P")}
         power = {
-            name: observation.beam**2 * observation.signal(*name)
+            name: observation.beam**2 * observation.of_sky(*name)
             + np.where(observation.used, of_noise, 0.0)
             for name, of_noise in totals.items()
             if of_noise is not None

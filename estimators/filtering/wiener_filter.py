@@ -231,14 +231,14 @@ class _System:
         noise = patch.noise[SPECTRUM_OF[self._channels[0]]]
         roots, to_fields = [], []
         for name in names:
-            power = observation.signal(name, name)
+            power = observation.of_sky(name, name)  # foregrounds are masked as the signal is
             if name == "B" and residual_b is not None:
                 power = np.where(observation.used, residual_b, 0.0)
             roots.append(beam * np.sqrt(power / sky.area))
             total = (
                 beam**2 * power
                 + observation.total(name, name)
-                - beam**2 * observation.signal(name, name)
+                - beam**2 * observation.of_sky(name, name)
             )
             # x = total f̂ / (b C) = total y / (b C^½ area^½)
             to_fields.append(

@@ -40,7 +40,8 @@ class Forecast:
 
     Attributes:
       noise: N0_L, half plane; infinite for modes that are not estimated.
-      residual_b: C_l^BB of the sky after delensing with this estimate, half plane, µK².
+      residual_b: C_l^BB of the sky after delensing with this estimate, half plane, µK²; that of
+        tensors is left as it was.
       map_correlation: ρ of κ maps and of Wiener-filtered estimates, over all modes.
     """
 
@@ -74,6 +75,7 @@ def forecasts_of(
     """
     sky, table = observation.sky, observation.spectra
     b_modes = spectra.at_multipoles(table.lensed_BB, sky.ell)
+    of_tensors = np.where(observation.used, observation.signal("B", "B") - b_modes, 0.0)
     names = {name for pair in pairs for name in (pair, pair[0] * 2, pair[1] * 2)}
     totals = {name: observation.total(*name) for name in names - {"EB", "TB"}}
     rings = Bins.fundamental(sky)
@@ -87,7 +89,7 @@ def forecasts_of(
         shared = wiener.wiener_filter(kappa, noise)
         shared = rings.spread(rings.mean(shared))  # isotropic but for the grid's corners
         removed = template_power(observation, kappa * shared) if "BB" in totals else 0.0
-        residual_b = np.maximum(b_modes - removed, _LEAST_RESIDUAL * b_modes)
+        residual_b = of_tensors + np.maximum(b_modes - removed, _LEAST_RESIDUAL * b_modes)
         rho = wiener.expected_map_correlation(kappa, noise, sky)
         found.append(Forecast(noise, residual_b, rho))
     return found

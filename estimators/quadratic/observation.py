@@ -132,18 +132,20 @@ class Observation:
         """
         return self._spectrum("gradient", x, y)
 
-    def total(self, x: str, y: str) -> NDArray[np.float64]:
-        """Returns the observed spectrum, b_l² C̃_l^xy plus noise if x is y, of the modes used.
+    def of_sky(self, x: str, y: str) -> NDArray[np.float64]:
+        """Returns `signal(x, y)`, of T with foregrounds, of the modes used, µK²."""
+        power = self.signal(x, y)
+        if x == y == "T" and self.foregrounds is not None:
+            added = foreground_spectra.total(self.foregrounds.amplitudes, self.sky.ell)
+            power = power + np.where(self.used, added, 0.0)
+        return power
 
-        T has that of foregrounds too.
-        """
-        power = self.beam**2 * self.signal(x, y)
+    def total(self, x: str, y: str) -> NDArray[np.float64]:
+        """Returns the observed spectrum, b_l² `of_sky` plus noise if x is y, of the modes used."""
+        power = self.beam**2 * self.of_sky(x, y)
         if x == y:
             noise = noise_power(self.noise_uK_arcmin, self.one_over_f, x, self.sky.ell)
             power += np.where(self.used, noise, 0.0)
-        if x == y == "T" and self.foregrounds is not None:
-            of_sky = foreground_spectra.total(self.foregrounds.amplitudes, self.sky.ell)
-            power += self.beam**2 * of_sky
         return power
 
     def inverse(self, x: str) -> NDArray[np.float64]:

@@ -1,5 +1,7 @@
 """The Wiener filter of masked maps: that of modes without a mask, else that of dense matrices."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -8,8 +10,9 @@ from estimators.filtering.masked_patch import MaskedPatch
 from estimators.filtering.wiener_filter import NotConvergedWarning, WienerFilter
 from estimators.quadratic.fields import fields_of
 from estimators.quadratic.observation import Observation
+from lensing_tfds.config_fields.foregrounds import Foregrounds
 from lensing_tfds.errors import LensingError
-from lensing_tfds.sky import polarization, spectra
+from lensing_tfds.sky import foreground_spectra, polarization, spectra
 from lensing_tfds.sky.flat_sky import FlatSky
 
 TABLE = spectra.fiducial()
@@ -58,6 +61,26 @@ def test_without_a_mask_fields_are_those_of_the_maps(npix, channels, dtype, boun
         expected = np.where(observation.used, modes, 0)
         assert np.abs(found[name] - expected).max() < bound * np.abs(expected).max()
         assert found[name].dtype == modes.dtype
+
+
+def test_foregrounds_are_filtered_as_more_of_the_sky():
+    """What is not lensed differs for the filter in nothing from a sky with as much more power."""
+    sky = sky_of(16)
+    patch = patch_of(sky)
+    loud = Foregrounds(radio=100.0, dusty=100.0)
+    power = foreground_spectra.total(loud.amplitudes, np.arange(TABLE.lmax + 1))
+    brighter = dataclasses.replace(TABLE, lensed_TT=TABLE.lensed_TT + power)
+    maps = np.random.default_rng(0).standard_normal((2, 16, 16, 1))
+    found, expected = (
+        WienerFilter(patch, patch.observation(seen), "T", tolerance=1e-7, dtype=np.float64).fields(
+            maps
+        )["T"]
+        for seen in (
+            Observation(sky, TABLE, 4.0, foregrounds=loud),
+            Observation(sky, brighter, 4.0),
+        )
+    )
+    assert np.abs(found - expected).max() < 1e-4 * np.abs(expected).max()  # spectra between whole l
 
 
 def columns(function, shape, sky):

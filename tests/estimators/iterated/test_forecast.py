@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from estimators.iterated.forecast import forecasts, template_power
+from estimators.iterated.forecast import forecasts, forecasts_of, template_power
 from estimators.lensing_template import LensingTemplate
 from estimators.quadratic.fields import fields_of
 from estimators.quadratic.observation import Observation
@@ -66,6 +66,19 @@ def test_what_is_left_of_b_is_between_nothing_and_all():
     first, *_, last = (forecast.residual_b for forecast in forecasts(CONFIG, spectra.fiducial()))
     assert np.all((last < first)[inside]) and np.all((first < lensed)[inside])
     assert 0.05 < (last[inside] / lensed[inside]).mean() < 0.5
+
+
+def test_iterating_takes_no_tensors_away():
+    """No template has their B, which is noise to κ: less is won than without them."""
+    table, sky = spectra.fiducial_with_tensors(), CONFIG.sky
+    quiet = Observation.of(CONFIG, table)
+    loud = dataclasses.replace(quiet, r=1e6)
+    kappa = spectra.at_multipoles(table.kappa, sky.ell)
+    _, without = forecasts_of(quiet, ("EB",), kappa, iterations=1)
+    _, found = forecasts_of(loud, ("EB",), kappa, iterations=1)
+    tensors = loud.r * spectra.at_multipoles(table.tensors.BB, sky.ell)
+    assert np.all((found.residual_b >= tensors)[loud.used])
+    assert found.map_correlation < 0.9 * without.map_correlation
 
 
 def test_what_is_left_of_simulated_b_is_what_is_forecast():
