@@ -50,9 +50,10 @@ def judged(lensing, n=96):
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_theory_holds_for_the_surveys_alone(version):
+def test_theory_holds_for_surveys_of_whole_skies_alone(version):
     survey = int(version[1:]) >= 9
-    assert estimator_theory_holds(VERSIONS[version]) is survey
+    masked = version in ("v13", "v14", "v15")
+    assert estimator_theory_holds(VERSIONS[version]) is (survey and not masked)
     assert has_excess_power(VERSIONS[version]) is not survey
 
 

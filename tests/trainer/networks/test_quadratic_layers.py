@@ -49,7 +49,9 @@ def rms(values):
 def test_a_quadratic_estimate_is_numpys_on_every_version(version):
     config = VERSIONS[version]
     sky = config.sky
-    maps = simulate(config, "test", range(16 if sky.npix <= 100 else 1))["lensed"]
+    # Spectra are measured on several skies where they are not theory's.
+    number = 1 if realism.estimator_theory_holds(config) else 16 if sky.npix <= 100 else 8
+    maps = simulate(config, "test", range(number))["lensed"]
     fields = fields_of(maps, config.channels, sky)
     exact = fields_of(maps.astype(np.float64), config.channels, sky)
     observed = layers.ObservedFields(sky.npix, sky.side, config.channels)(maps)
