@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from estimators.filtering.masked_patch import checked_mask
-from estimators.own_maps.sky_frame import CONVENTIONS, SkyFrame, frame_of
+from estimators.own_maps.sky_frame import CONVENTIONS, SkyFrame, frame_of, refuse_other_place
 from estimators.own_maps.units import MICROKELVIN, microkelvin_per
 from estimators.uncertainty import Uncertainty, rings_of
 from lensing_tfds import __version__
@@ -27,6 +27,7 @@ NUMPY, FITS = (".npy", ".npz"), (".fits", ".fit", ".fits.gz")
 
 _NAMES = (LENSED, "maps")  # of the maps, which may be the only ones without a name too
 _MASK = ("mask",)
+_UNSEEN = 0.02  # of pixels said to be observed that may be zero, as of maps that are rounded
 _STOKES = {1: "T", 2: "Q", 3: "U"}  # FITS's numbers of an axis STOKES
 
 
@@ -170,11 +171,14 @@ def read_mask(path: Path, own: OwnMaps, config: LensingConfig) -> NDArray[np.flo
       (npix, npix), as the maps were turned; None if every pixel is observed.
 
     Raises:
-      LensingError: it cannot be read, has another shape, is not within 0 and 1, or leaves nothing.
+      LensingError: it cannot be read, has another shape, is not within 0 and 1, or leaves nothing;
+        it is of other pixels; or maps are zero where it says that they are observed.
     """
+    header = None
     if kind_of(path) == FITS:
         with naming(path), open_fits(path, memmap=False) as hdus:
-            mask = np.asarray(named_image(hdus, path, _MASK).data)
+            hdu = named_image(hdus, path, _MASK)
+            mask, header = np.asarray(hdu.data), hdu.header
     else:
         mask = np.asarray(named_array(path, _MASK))
     if mask.shape != (config.npix, config.npix):
@@ -186,7 +190,16 @@ def read_mask(path: Path, own: OwnMaps, config: LensingConfig) -> NDArray[np.flo
         mask = checked_mask(mask, config.sky)
     except LensingError as error:
         raise LensingError(f"{path}: {error}") from error
-    return None if np.all(mask == 1) else own.in_file_order(mask)
+    if header is not None and own.frame is not None:
+        refuse_other_place(header, own.frame, config.sky, path)
+    turned = own.in_file_order(mask)
+    unseen = (own.maps == 0).all(axis=-1)[:, turned >= 0.5].mean()
+    if unseen > _UNSEEN:
+        raise LensingError(
+            f"{unseen:.0%} of what {path} says is observed is exactly zero in {own.path}: must be "
+            "1 where the sky is observed, 0 where not"
+        )
+    return None if np.all(mask == 1) else turned
 
 
 def kind_of(path: Path) -> tuple[str, ...]:

@@ -29,6 +29,8 @@ TOLERANCE = 0.02
 """Tolerance of pixels' size and of their being squares. Multipoles are off by as much, and the
 bands of an estimate's report are ten times as wide."""
 
+_SAME_PIXEL = 0.5  # of a pixel: images whose pixels are no further apart are on the same ones
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class SkyFrame:
@@ -94,6 +96,34 @@ def frame_of(header: Any, sky: FlatSky, path: Path) -> SkyFrame:
     angle = np.arctan2(sign * _dot(along_y, east), sign * _dot(along_y, north))
     frame = SkyFrame(flip_y, flip_x, angle, wcs.to_header())
     return dataclasses.replace(frame, position_angle=frame.flipped(angle))
+
+
+def refuse_other_place(header: Any, frame: SkyFrame, sky: FlatSky, path: Path) -> None:
+    """Refuses an image whose pixels are not those of the maps, if its header says where they are.
+
+    Args:
+      header: astropy's, of an image of sky.npix pixels on a side.
+      frame: of the maps.
+      sky: the patch.
+      path: the image's file, for messages.
+
+    Raises:
+      LensingError: its pixels are elsewhere on the sky, or in another order.
+    """
+    from astropy.wcs import WCS
+
+    if "CTYPE1" not in header or not WCS(header, naxis=2).has_celestial:
+        return
+    y, x = np.indices((sky.npix, sky.npix), float)
+    ours, theirs = (
+        _directions(_coordinates(cards, path), x, y)[0] for cards in (frame.header, header)
+    )
+    off = float(np.linalg.norm(ours - theirs, axis=-1).max()) / sky.pixel
+    if not off <= _SAME_PIXEL:
+        raise LensingError(
+            f"{path} has pixels that are up to {off:.3g} pixels from those of the maps by its "
+            "coordinates: reproject it onto them, axes in the same order and sense"
+        )
 
 
 def _coordinates(header: Any, path: Path) -> Any:

@@ -368,7 +368,8 @@ def test_a_mask_is_turned_as_its_maps_are(tmp_path):
     half = np.ones((16, 16))
     half[:8, :3] = 0
     own = OwnMaps(tmp_path, np.full((1, 16, 16, 1), np.nan, np.float32), None, (), True)
-    for path in (saved(tmp_path, half), fits_file(tmp_path, half, "half.fits")):
+    nowhere = fits_file(tmp_path, half, "half.fits", coordinates=False)
+    for path in (saved(tmp_path, half), nowhere):
         np.testing.assert_array_equal(read_mask(path, own, T), half)
     assert not own.times(half).maps[0, :8, :3].any()
 
@@ -381,13 +382,35 @@ def test_a_mask_is_turned_as_its_maps_are(tmp_path):
 
 
 def test_impossible_masks_are_refused_and_masks_of_ones_are_none(tmp_path):
-    own = OwnMaps(tmp_path, np.zeros((1, 16, 16, 1), np.float32), None, (), True)
+    own = OwnMaps(tmp_path, np.ones((1, 16, 16, 1), np.float32), None, (), True)
     assert read_mask(saved(tmp_path, np.ones((16, 16))), own, T) is None
     assert read_mask(fits_file(tmp_path, np.ones((16, 16), np.uint8)), own, T) is None
     with pytest.raises(LensingError, match=r"shape \(8, 16\): a mask has that of a map, 16 x 16"):
         read_mask(saved(tmp_path, np.ones((8, 16))), own, T)
     with pytest.raises(LensingError, match=r"npy: the mask leaves no pixel"):
         read_mask(saved(tmp_path, np.zeros((16, 16))), own, T)
+
+
+def test_a_mask_of_other_pixels_on_the_sky_is_refused(tmp_path):
+    own = read_maps(fits_file(tmp_path, noise(16, 16)), T)
+    half = np.ones((16, 16))
+    half[:8, :3] = 0
+    same = fits_file(tmp_path, half, "same.fits")
+    np.testing.assert_array_equal(read_mask(same, own, T), half[:, ::-1])
+    nowhere = fits_file(tmp_path, half, "nowhere.fits", coordinates=False)
+    np.testing.assert_array_equal(read_mask(nowhere, own, T), half[:, ::-1])
+    for name, cards in {"flipped": {"east": 1}, "moved": {"CRPIX2": 9.5}}.items():
+        with pytest.raises(LensingError, match=f"{name}.fits has pixels that are up to"):
+            read_mask(fits_file(tmp_path, half, f"{name}.fits", **cards), own, T)
+
+
+def test_a_mask_the_other_way_round_is_refused(tmp_path):
+    half = np.ones((16, 16))
+    half[:8, :3] = 0
+    own = OwnMaps(tmp_path, noise(2, 16, 16, 1).astype(np.float32), None, (), False).times(half)
+    np.testing.assert_array_equal(read_mask(saved(tmp_path, half), own, T), half)
+    with pytest.raises(LensingError, match="100% of what .*mask.npy says is observed is exactly"):
+        read_mask(saved(tmp_path, 1 - half, "mask.npy"), own, T)
 
 
 def test_a_fits_file_without_astropy_says_what_to_install(tmp_path, monkeypatch):
