@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from estimators.ensemble import SkyEnsemble
 from estimators.estimator import Estimator, Observed
+from estimators.filtering.masked_patch import is_filtered
 from estimators.posterior.maximum_a_posteriori import MaximumAPosteriori
 from estimators.references import fitted_iterated, iterated, quadratic_references
 from lensing_tfds import __version__, realism, strict_json
@@ -63,9 +64,12 @@ class NamedSource:
     def quadratic(self) -> bool:
         """Says whether estimates are quadratic in maps that have a sky each.
 
-        Of skies with one unlensed sky in all no two are independent, as N0's must be.
+        Of skies with one unlensed sky in all no two are independent, as N0's must be; of those that
+        are filtered by holes of their own, no two have one filter.
         """
-        return self.name == QUADRATIC and not self.config.fixed_unlensed
+        mask = self.config.mask
+        holes = mask is not None and mask.holes > 0 and is_filtered(self.config)
+        return self.name == QUADRATIC and not (self.config.fixed_unlensed or holes)
 
     @property
     def digest(self) -> str:

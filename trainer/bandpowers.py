@@ -41,7 +41,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> tuple[argparse.Namespa
     subject.add_argument("--predictions", type=expanded, help="a folder of anybody's κ maps")
     parser.add_shared("--dataset", otherwise="the run's, or what the predictions say")
     parser.add_shared("--data_dir")
-    parser.add_shared("--split", default="test")
+    parser.add_shared("--split", otherwise="what the predictions are of, or test")
     parser.add_shared(
         "--max_examples", default=16, help="observed skies, the first ones of the split"
     )
@@ -66,9 +66,15 @@ def main(argv: Sequence[str] | None = None) -> None:
             from estimators.bandpowers import tables
             from estimators.bandpowers.measurement import Numbers, band_powers
             from estimators.bandpowers.sacc_files import require_sacc
-            from lensing_tfds.records.storage import make_folder
+            from lensing_tfds.errors import LensingError
+            from lensing_tfds.records.storage import is_remote, make_folder
 
         require_sacc()
+        if is_remote(arguments.output):
+            raise LensingError(
+                f"--output is {arguments.output}: band powers are written to a disk, which all "
+                "machines that simulate share, give a folder"
+            )
         numbers = Numbers(
             arguments.max_examples,
             arguments.simulations,
@@ -106,7 +112,11 @@ def _measured(
         ensemble = (
             SkyEnsemble.of(config) if config.cosmology is None else predictions.dataset.ensemble
         )
-        split = predictions.split or arguments.split
+        split = predictions.split or arguments.split or "test"
+        if arguments.split not in (None, split):
+            raise LensingError(
+                f"{arguments.predictions} holds predictions of {split}, not of {arguments.split}"
+            )
         return measure_predictions(predictions, ensemble, split, numbers.data), ensemble
     source: EstimatorSource
     if arguments.estimator is not None:
@@ -120,7 +130,7 @@ def _measured(
         source, name = RunSource.of(arguments.workdir), Path(arguments.workdir).name
     _refuse_outside(arguments.bands, source.ensemble, numbers.simulations)
     folder = f"{output.absolute()}/{SPECTRA}"
-    measured = measure(name, source, numbers, folder, arguments.split, execute)
+    measured = measure(name, source, numbers, folder, arguments.split or "test", execute)
     print(f"simulations: {measured.summary.total}")
     return measured, source.ensemble
 
@@ -181,6 +191,8 @@ def _write(powers: BandPowers, output: Path) -> list[Path]:
         "bandpowers": bandpower_figures.band_powers(powers),
         "biases": bandpower_figures.biases(powers),
     }
+    for name in (SACC, CSV):  # of another command, and beside figures of this one it would mislead
+        (output / name).unlink(missing_ok=True)
     files = {CSV: tables.as_csv(powers).encode()}
     for name, figure in figures.items():
         files |= {f"{name}.{kind}": style.save(figure, kind) for kind in ("png", "pdf")}

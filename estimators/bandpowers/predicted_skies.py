@@ -47,7 +47,7 @@ def measure_predictions(
     parts = []
     for start in range(0, number, maker.together):
         stop = min(start + maker.together, number)
-        maps, kappa = maker.skies(start, stop)
+        maps, kappa, _ = maker.skies(start, stop)
         estimates = estimator.kappa(maps, np.arange(start, stop))
         parts.append(measures.of_estimates(estimates, kappa, start))
     spectra = np.concatenate(parts)

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lensing_tfds.config_fields.mask import MASK
 from lensing_tfds.configs import KAPPA, LENSED, LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.simulation import Simulator
@@ -77,6 +79,25 @@ def scaled(table: PowerSpectra, amplitude: float) -> PowerSpectra:
     return dataclasses.replace(table, kappa=amplitude * table.kappa)
 
 
+class Skies(NamedTuple):
+    """Simulated skies.
+
+    Attributes:
+      maps: observed ones, µK, (n, npix, npix, channels).
+      kappa: (n, npix, npix).
+      masks: (n, npix, npix, 1), of each; None of a config without a mask.
+    """
+
+    maps: Maps
+    kappa: Maps
+    masks: Maps | None
+
+    def first(self, number: int) -> Skies:
+        """Returns the first so many."""
+        masks = None if self.masks is None else self.masks[:number]
+        return Skies(self.maps[:number], self.kappa[:number], masks)
+
+
 class SkyMaker:
     """Simulates the skies of a set.
 
@@ -98,12 +119,8 @@ class SkyMaker:
         """Number of skies that are best simulated together."""
         return max(self._simulator.block_size, _PIXELS // self._simulator.config.npix**2)
 
-    def skies(self, start: int, stop: int) -> tuple[Maps, Maps]:
-        """Simulates skies of the set, counted from its first one.
-
-        Returns:
-          Observed maps, µK, (n, npix, npix, channels), and κ, (n, npix, npix).
-        """
+    def skies(self, start: int, stop: int) -> Skies:
+        """Simulates skies of the set, counted from its first one."""
         return _joined(self._simulator, range(self._first + start, self._first + stop))
 
     def partners(self, start: int, stop: int) -> Maps:
@@ -117,7 +134,7 @@ class SkyMaker:
           Observed maps, µK, (n, npix, npix, channels).
         """
         indices = range(self._first + start + 1, self._first + stop + 1)
-        return _joined(self._partners, indices)[0]
+        return _joined(self._partners, indices).maps
 
 
 def of_rdn0(config: LensingConfig, table: PowerSpectra, number: int) -> Iterator[Maps]:
@@ -136,7 +153,11 @@ def of_rdn0(config: LensingConfig, table: PowerSpectra, number: int) -> Iterator
         yield from block[LENSED]
 
 
-def _joined(simulator: Simulator, indices: range) -> tuple[Maps, Maps]:
+def _joined(simulator: Simulator, indices: range) -> Skies:
     blocks = list(simulator.examples(indices))
-    lensed, kappa = (np.concatenate([block[name] for block in blocks]) for name in (LENSED, KAPPA))
-    return lensed, kappa[..., 0]
+    found = {
+        name: np.concatenate([block[name] for block in blocks])
+        for name in (LENSED, KAPPA, MASK)
+        if name in blocks[0]
+    }
+    return Skies(found[LENSED], found[KAPPA][..., 0], found.get(MASK))

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from estimators.bandpowers.rings import Modes, Rings
-from estimators.bandpowers.sky_sets import Maps, SkyMaker, SkySet, of_rdn0
+from estimators.bandpowers.sky_sets import Maps, Skies, SkyMaker, SkySet, of_rdn0
 from estimators.ensemble import SkyEnsemble
 from estimators.estimator import Estimator
 
@@ -113,10 +113,10 @@ class SkySpectra:
         for low in range(start, stop, maker.together):
             high = min(low + maker.together, stop)
             pairs = skies.pairs and self._quadratic
-            maps, kappa = maker.skies(low, high + pairs)
-            found = self._of_skies(maps[: high - low], kappa[: high - low], skies.first + low)
+            drawn = maker.skies(low, high + pairs)
+            found = self._of_skies(drawn.first(high - low), skies.first + low)
             if pairs:
-                found[:, -2:] = self._of_pairs(maps, maker.partners(low, high))
+                found[:, -2:] = self._of_pairs(drawn.maps, maker.partners(low, high))
             yield found
 
     def of_estimates(self, estimates: Maps, kappa: Maps, first: int) -> NDArray[np.float64]:
@@ -132,9 +132,10 @@ class SkySpectra:
         """
         return self._plain(self._modes(estimates), self._modes(kappa), first)
 
-    def _of_skies(self, maps: Maps, kappa: Maps, first: int) -> NDArray[np.float64]:
-        estimates = self._kappa(maps)
-        found = self._plain(estimates, self._modes(kappa), first)
+    def _of_skies(self, skies: Skies, first: int) -> NDArray[np.float64]:
+        maps = skies.maps
+        estimates = self._kappa(maps, skies.masks)
+        found = self._plain(estimates, self._modes(skies.kappa), first)
         if not self._quadratic:
             return found
         more = np.full((len(maps), len(QUADRATIC), self._rings.num), np.nan)
@@ -170,8 +171,8 @@ class SkySpectra:
     def _modes(self, maps: Maps) -> Modes:
         return self._ensemble.config.sky.to_modes(np.ascontiguousarray(maps))
 
-    def _kappa(self, maps: Maps) -> Modes:
-        return self._modes(self._estimator.kappa(maps, np.arange(len(maps))))
+    def _kappa(self, maps: Maps, masks: Maps | None = None) -> Modes:
+        return self._modes(self._estimator.kappa(maps, np.arange(len(maps)), masks))
 
     @functools.cached_property
     def _bilinear(self) -> Bilinear:

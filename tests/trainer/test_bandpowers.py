@@ -103,6 +103,8 @@ def test_bad_input_is_one_line(predictions, tmp_path, capsys):
         (["--workdir", "r", "--dataset", "lensing/v8", *out], "a run has its own"),
         ([*theirs, "--max_examples", "40"], "none is left for simulations"),
         ([*theirs, "--max_examples", "36", "--bands", "180,900,1620"], "4 simulations are too few"),
+        (["--estimator", "qe", "--dataset", DATASET, "--output", "gs://b/a"], "written to a disk"),
+        ([*theirs, "--split", "train"], "holds predictions of test, not of train"),
         ([*theirs, "--dataset", "lensing/v8"], "holds predictions of lensing/little, not of"),
     ):
         assert message in run(capsys, *flags), flags
@@ -114,6 +116,7 @@ def test_a_source_names_what_its_estimates_depend_on():
     sources += [NamedSource.of("iterated", "lensing/v11"), NamedSource.of("qe", "lensing/v11")]
     assert len({source.digest for source in sources}) == 4
     assert [source.quadratic for source in sources] == [True, False, False, True]
+    assert not NamedSource.of("qe", "lensing/v15").quadratic  # holes: no two have one filter
     assert not NamedSource.of("qe", "lensing/v1").quadratic  # one CMB: no two are independent
     assert FIDUCIAL.first > max(sources[0].config.num_examples.values())
     with pytest.raises(LensingError, match="choose qe or iterated"):
