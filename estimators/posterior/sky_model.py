@@ -75,7 +75,8 @@ class SkyModel:
       observed: what is done to the unlensed sky.
 
     Raises:
-      LensingError: the version has edges, no noise, or one unlensed sky for all examples.
+      LensingError: the version has edges, no noise, one unlensed sky for all examples, or what the
+        posterior leaves out, as foregrounds or tensors.
     """
 
     def __init__(
@@ -93,6 +94,15 @@ class SkyModel:
                 "its noise has 1/f or varies over the patch, and must be white and even",
             ),
             (config.foregrounds is not None, "its T has foregrounds, and must have none"),
+            (config.tensors is not None, "its B has tensors, and must be lensing's alone"),
+            (
+                config.rotation is not None or config.optical_depth is not None,
+                "its sky is turned or dimmed before it is lensed, and must be as it was drawn",
+            ),
+            (
+                config.kappa is not None or config.kappa_files is not None,
+                "its κ is not Gaussian, or not independent of the sky, and must be both",
+            ),
             (config.fixed_unlensed, "all its examples have one unlensed sky"),
         ):
             if wrong:

@@ -108,4 +108,7 @@ def _on_grid(sky: FlatSky, scale: float, factor: float, c_ell: bytes) -> Lognorm
         return None
     power[0, 0] = 0
     error = np.abs(found.power - power)
-    return None if np.any(error > _LARGEST_ERROR * power.clip(power.max() * 1e-9)) else found
+    # Beyond the spectrum's last multipole no field that is exponentiated has nothing at all.
+    there = power > 0
+    wrong = np.any(error[there] > _LARGEST_ERROR * power[there].clip(power.max() * 1e-9))
+    return None if wrong or error.sum() > _LARGEST_ERROR * power.sum() else found

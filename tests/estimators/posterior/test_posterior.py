@@ -102,6 +102,10 @@ def test_the_posterior_rises_to_above_that_of_the_truth_and_the_correlation_abov
         ({"taper": 0.1}, "edges"),
         ({"padding": 2.0}, "edges"),
         ({"fixed_unlensed": True}, "one unlensed sky"),
+        ({"tensors": {"r_min": 0.0, "r_max": 0.1}}, "tensors"),
+        ({"rotation": {"amplitude": 1e-6}}, "turned or dimmed"),
+        ({"optical_depth": {"rms": 0.01, "L_c": 500}}, "turned or dimmed"),
+        ({"kappa": {"correlated": True}}, "not independent"),
     ],
 )
 def test_maps_without_such_a_posterior_are_refused(fields, reason):
