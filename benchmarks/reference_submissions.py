@@ -148,7 +148,7 @@ def with_uncertainty(estimator: Estimator, dataset: Dataset) -> Estimator:
         return batch[KAPPA][..., 0], estimator.kappa(batch[LENSED], batch["index"])
 
     pairs = map(pair, dataset.batches("validation", _MEASURED))
-    errors = measured_uncertainty(pairs, dataset.ensemble.bands)
+    errors = measured_uncertainty(pairs, dataset.ensemble.bands, dataset.ensemble.window)
     return dataclasses.replace(estimator, uncertainty=errors)
 
 

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from estimators.power_spectra import Bands
 from estimators.real_modes import RealModes
 from estimators.resampling import ExampleMeans, Measured
-from estimators.uncertainty import LEVELS, Uncertainty
+from estimators.uncertainty import LEVELS, Inside, Uncertainty
 from lensing_tfds.errors import LensingError
 from lensing_tfds.sky.binning import Bins
 
@@ -53,12 +53,19 @@ class CoverageMeter:
       uncertainty: whose intervals are judged.
       bands: in which.
       kappa_power: the spectrum that κ is drawn from, half plane.
+      window: (npix, npix), inside which errors are judged; None is the whole patch.
 
     Raises:
       LensingError: the intervals are of another patch, or of fewer modes.
     """
 
-    def __init__(self, uncertainty: Uncertainty, bands: Bands, kappa_power: NDArray[np.float64]):
+    def __init__(
+        self,
+        uncertainty: Uncertainty,
+        bands: Bands,
+        kappa_power: NDArray[np.float64],
+        window: NDArray[np.floating] | None = None,
+    ):
         if not uncertainty.covers(bands):
             raise LensingError(
                 f"the errors are of {_said(uncertainty.bands)}, judged are {_said(bands)}: train "
@@ -77,12 +84,14 @@ class CoverageMeter:
         self._pixel_half_widths = [uncertainty.pixel_half_width(level) for level in LEVELS]
         kappa_std = np.sqrt(self._modes.gather(kappa_power)[self._judged] / bands.sky.area)
         self._ignorant = [_gaussian_score(level) * self._means(kappa_std) for level in LEVELS]
+        self._inside = Inside(window)
         self._examples = ExampleMeans()
 
     def add(self, kappa: NDArray[np.floating], estimate: NDArray[np.floating]) -> None:
         """Adds true maps and their estimates, both (n, npix, npix), dimensionless."""
         residual = estimate.astype(np.float64) - kappa
-        pixels, numbers = np.abs(residual), np.abs(self._modes.of(residual)[:, self._judged])
+        pixels = np.abs(self._inside.pixels(residual))
+        numbers = np.abs(self._modes.of(self._inside.times(residual))[:, self._judged])
         columns = []
         for level, half_width, of_pixels, ignorant in zip(
             LEVELS, self._half_widths, self._pixel_half_widths, self._ignorant, strict=True
@@ -91,7 +100,7 @@ class CoverageMeter:
             columns += [
                 self._means((numbers <= half_width).astype(np.float64)),
                 self._means(2 * half_width + 2 / (1 - level) * outside) / ignorant,
-                (pixels <= of_pixels).mean(axis=(1, 2))[:, None],
+                (pixels <= of_pixels).mean(axis=1)[:, None],
             ]
         self._examples.add(*columns)
 

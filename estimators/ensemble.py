@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from estimators import power_spectra
 from estimators.filtering.masked_patch import (
     MaskedPatch,
+    interior_of,
     interior_window,
     is_filtered,
-    is_masked,
-    window_of,
 )
 from estimators.iterated.forecast import Forecast, forecasts
 from estimators.power_spectra import Bands
@@ -82,9 +81,7 @@ class SkyEnsemble:
         """
         if self.mask is not None:
             return interior_window(self.mask, self.config.sky)
-        if not is_masked(self.config):
-            return None
-        return interior_window(window_of(self.config), self.config.sky)
+        return interior_of(self.config)
 
     @functools.cached_property
     def patch(self) -> MaskedPatch | None:

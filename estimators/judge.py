@@ -19,6 +19,7 @@ from estimators.coverage import CoverageMeter, LevelCoverage
 from estimators.dataset import Dataset
 from estimators.ensemble import SkyEnsemble
 from estimators.estimator import Estimator, zero
+from estimators.filtering.masked_patch import INSIDE
 from estimators.fingerprints import Fingerprint
 from estimators.references import references
 from estimators.skill import Skill, SkillMeter
@@ -34,7 +35,6 @@ _SECONDS_BETWEEN_LINES = 10
 _GALLERY_SIZE = 4
 _HISTOGRAM_BINS = 81  # odd: one is centred at zero
 _HISTOGRAM_SIGMAS = 4.5
-_INSIDE = 0.5  # of the window, for a pixel to be in the histogram
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -231,11 +231,11 @@ def judge_estimators(
     if len(set(names)) < len(names):
         raise ValueError(f"estimators must have different names, these have {', '.join(names)}")
     meters = [SkillMeter(ensemble.bands, ensemble.window) for _ in estimators]
-    inside = ... if ensemble.window is None else ensemble.window >= _INSIDE
+    inside = ... if ensemble.window is None else ensemble.window >= INSIDE
     coverages = [
         None
         if (errors := estimator.uncertainty) is None
-        else CoverageMeter(errors, ensemble.bands, ensemble.kappa_power)
+        else CoverageMeter(errors, ensemble.bands, ensemble.kappa_power, ensemble.window)
         for estimator in estimators
     ]
     first: list[tuple[NDArray, ...]] = []

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from estimators.filtering.masked_patch import INSIDE
 from estimators.power_spectra import Bands
 from estimators.real_modes import RealModes
 from lensing_tfds.errors import LensingError
@@ -223,8 +224,31 @@ def refuse_too_few(num_examples: int, bands: Bands) -> None:
         )
 
 
+class Inside:
+    """The part of a patch whose errors count.
+
+    Args:
+      window: (npix, npix), 0 to 1; None is the whole patch.
+    """
+
+    def __init__(self, window: NDArray[np.floating] | None):
+        self._window = None if window is None else window / np.sqrt(np.mean(window**2))
+        self._inside = None if window is None else window >= INSIDE
+
+    def times(self, residual: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Returns maps (n, npix, npix) whose modes have the power that is inside."""
+        return residual if self._window is None else residual * self._window.astype(residual.dtype)
+
+    def pixels(self, residual: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Returns the pixels of maps that are inside, (n, pixels)."""
+        flat = residual.reshape(len(residual), -1)
+        return flat if self._inside is None else flat[:, self._inside.ravel()]
+
+
 def measured_uncertainty(
-    pairs: Iterable[tuple[NDArray[np.floating], NDArray[np.floating]]], bands: Bands
+    pairs: Iterable[tuple[NDArray[np.floating], NDArray[np.floating]]],
+    bands: Bands,
+    window: NDArray[np.floating] | None = None,
 ) -> Uncertainty:
     """Measures an estimator's errors.
 
@@ -232,6 +256,7 @@ def measured_uncertainty(
       pairs: at least one batch of true κ and of estimates that were not made to fit it, both
         (n, npix, npix). The residuals of all of them are in memory at once.
       bands: that get a factor each.
+      window: (npix, npix), inside which they are measured; None is the whole patch.
 
     Raises:
       LensingError: there are too few examples for the largest level.
@@ -239,7 +264,10 @@ def measured_uncertainty(
     sky, modes = bands.sky, RealModes(bands.sky)
     pixels = np.concatenate([(estimate - kappa).astype(np.float32) for kappa, estimate in pairs])
     refuse_too_few(len(pixels), bands)
-    numbers = np.concatenate([modes.of(part).astype(np.float32) for part in _parts(pixels)])
+    inside = Inside(window)
+    numbers = np.concatenate(
+        [modes.of(inside.times(part)).astype(np.float32) for part in _parts(pixels)]
+    )
     rings = rings_of(sky)
     ring_of = modes.gather(rings.index)
     counts = np.bincount(ring_of, minlength=rings.num)
@@ -257,7 +285,7 @@ def measured_uncertainty(
         power,
         bands.edges,
         np.stack(factors, axis=-1),
-        _quantiles(_divided(pixels, np.array(pixel_std))),
+        _quantiles(_divided(inside.pixels(pixels), np.array(pixel_std))),
         len(pixels),
     )
 

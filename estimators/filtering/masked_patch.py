@@ -31,6 +31,10 @@ from lensing_tfds.sky.flat_sky import FlatSky
 
 _LEAST = 1e-3  # of the mask, where maps that are masked with their noise still say something
 _INSIDE = 0.5  # of the mask
+
+INSIDE = 0.5
+"""Of an interior window: from which on a pixel is inside."""
+
 _HOLE_DEGREES = 0.25  # radius of a hole across which κ is estimated from its surroundings
 _EDGE_DEGREES = 0.6  # over which an interior window rises
 
@@ -67,6 +71,15 @@ def window_of(config: LensingConfig) -> NDArray[np.float64]:
     if config.mask is not None:
         window = window * instrument.taper_window(config.sky, config.mask.edge, config.mask.border)
     return window
+
+
+def interior_of(config: LensingConfig) -> NDArray[np.float64] | None:
+    """Returns the window in which estimates of a config's κ are judged; None without a mask.
+
+    Raises:
+      LensingError: the mask has no inside.
+    """
+    return interior_window(window_of(config), config.sky) if is_masked(config) else None
 
 
 class Seen(NamedTuple):

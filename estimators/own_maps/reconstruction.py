@@ -18,7 +18,7 @@ from estimators.estimator import Estimator, Observed
 from estimators.own_maps.files import OwnMaps
 from estimators.own_maps.likeness import Likeness, Statistics, refuse_unusable
 from estimators.power_spectra import choose_bands
-from estimators.uncertainty import MEASURED_ON, Uncertainty, measured_uncertainty
+from estimators.uncertainty import MEASURED_ON, Inside, Uncertainty, measured_uncertainty
 from lensing_tfds.config_fields.mask import MASK
 from lensing_tfds.configs import KAPPA, LENSED
 from lensing_tfds.simulation import Simulator
@@ -77,18 +77,18 @@ def reconstruct(
     estimator = make()
     kappa = _estimated(estimator, own, config.name)
     pairs, statistics = [], []
-    window = np.ones((config.npix, config.npix), np.float32)
-    if ensemble.window is not None:  # errors are those inside the mask
-        window = (ensemble.window / np.sqrt(np.mean(ensemble.window**2))).astype(np.float32)
     for sky in itertools.chain([first], skies):
         estimate = estimator.kappa(sky[LENSED], sky["index"], sky.get(MASK)).astype(np.float32)
-        pairs.append((sky[KAPPA][..., 0] * window, estimate * window))
+        pairs.append((sky[KAPPA][..., 0], estimate))
         statistics.append(Statistics.of(sky[LENSED], estimate, config.channels, bands))
     errors, basis = estimator.uncertainty, f"measured on the {MEASURED_ON} split"
     if errors is None:
-        errors = measured_uncertainty(pairs, bands_of(config))
+        errors = measured_uncertainty(pairs, bands_of(config), ensemble.window)
         basis = f"measured on {number} simulated skies"
-    truth, estimates = (np.concatenate([pair[i].ravel() for pair in pairs]) for i in (0, 1))
+    inside = Inside(ensemble.window)
+    truth, estimates = (
+        np.concatenate([inside.times(pair[i]).ravel() for pair in pairs]) for i in (0, 1)
+    )
     own_statistics = Statistics.of(own.maps, kappa, config.channels, bands)
     return Reconstruction(
         estimator,

@@ -39,6 +39,7 @@ _HOW = (
     "how far an interval reaches is a quantile on the same examples, band by band. They are the "
     "same for all skies, and those of pixels the same everywhere on a patch."
 )
+_MASKED = " All of this is of the inside of the mask."
 _HELD_OUT = "Judged here are examples that they were not measured on."
 _CIRCULAR = (
     "These are the examples that the errors were measured on: they fit by construction, and only "
@@ -83,6 +84,7 @@ def section(evaluation: Evaluation, drawn: Figure) -> Html:
         f"± {errors.pixel_half_width(of.level):.3g} ({name_of(of.level)} %)"
         for of in evaluation.coverage
     )
+    where = "" if evaluation.ensemble.window is None else _MASKED
     return page.section(
         "The estimate's errors",
         page.beside(
@@ -90,7 +92,7 @@ def section(evaluation: Evaluation, drawn: Figure) -> Html:
             page.card(
                 element("h3", "Do they hold the truth?"),
                 element("p", sentence(evaluation.coverage, evaluation.split)),
-                element("p", f"In a pixel κ is the estimate {widths}. {_HOW}"),
+                element("p", f"In a pixel κ is the estimate {widths}. {_HOW}{where}"),
                 _table(evaluation),
             ),
         ),

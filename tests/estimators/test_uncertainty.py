@@ -64,6 +64,24 @@ def test_the_variance_is_that_of_the_residual():
     np.testing.assert_allclose(uncertainty.pixel_factors, [one, two], rtol=0.03)
 
 
+def test_errors_are_those_inside_a_window():
+    """Ten times the residual outside of it is not seen: neither measured, nor judged."""
+    window = np.zeros((SKY.npix, SKY.npix))
+    window[: SKY.npix // 2, SKY.npix // 4 :] = 1
+
+    def sample(n, seed):
+        return residuals(n, seed) * np.where(window > 0, 1, 10)
+
+    zeros = np.zeros((400, SKY.npix, SKY.npix))
+    found = measured_uncertainty([(zeros, sample(400, 1))], BANDS, window)
+    assert found.pixel_std == pytest.approx(residuals(500, 7).std(), rel=0.03)
+    meter = CoverageMeter(found, BANDS, skies.ENSEMBLE.kappa_power, window)
+    meter.add(zeros, sample(400, 2))
+    for of, level in zip(meter.result(np.random.default_rng(0)), LEVELS, strict=True):
+        assert np.all(np.abs(of.modes.value - level) < 6 * of.modes.error + 0.01)
+        assert of.pixels.value == pytest.approx(level, abs=6 * of.pixels.error)
+
+
 def test_intervals_hold_the_truth_as_often_as_they_say():
     for of, level in zip(covered(measured(1_000), 1_000), LEVELS, strict=True):
         assert of.level == level

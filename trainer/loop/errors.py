@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from estimators.ensemble import bands_of
+from estimators.filtering.masked_patch import interior_of
 from estimators.uncertainty import LEVELS, MEASURED_ON, Uncertainty, measured_uncertainty
 from estimators.uncertainty import refuse_too_few as _refuse_too_few
 from lensing_tfds.configs import KAPPA, LENSED, LensingConfig
@@ -88,7 +89,7 @@ def errors_of(
       LensingError: there are too few examples.
     """
     pairs = ((batch[KAPPA][..., 0], predict(batch[LENSED])[..., 0]) for batch in batches)
-    return measured_uncertainty(pairs, bands_of(lensing))
+    return measured_uncertainty(pairs, bands_of(lensing), interior_of(lensing))
 
 
 def examples_of(lensing: LensingConfig) -> int:
