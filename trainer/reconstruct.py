@@ -196,8 +196,12 @@ def main(argv: Sequence[str] | None = None) -> None:
             from estimators.own_maps import files
             from estimators.own_maps.reconstruction import reconstruct
             from estimators.reports import own_maps_page
-            from lensing_tfds.records.storage import make_folder
+            from lensing_tfds.errors import LensingError
+            from lensing_tfds.records.storage import is_remote, make_folder
 
+        for flag in ("maps", "mask", "output"):
+            if (place := getattr(arguments, flag)) is not None and is_remote(place):
+                raise LensingError(f"--{flag} {place}: must be a file on a disk, not in a bucket")
         output, path = Path(arguments.output), Path(arguments.maps)
         mask = None if arguments.mask is None else Path(arguments.mask)
         files.refuse_output(output, path, mask)

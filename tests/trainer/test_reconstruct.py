@@ -215,6 +215,15 @@ def test_a_mask_is_refused_by_models_that_know_none(folder, workdir, capsys):
     assert "--mask is for --model iterated and qe" in line
 
 
+def test_a_bucket_is_no_folder_here(folder, capsys, monkeypatch):
+    monkeypatch.chdir(folder)
+    with pytest.raises(SystemExit) as end:
+        maps = str(folder / "maps.npy")
+        reconstruct.main(["--model", "qe", *OWN, "--maps", maps, "--output", "gs://b/kappa.npz"])
+    assert end.value.code == 2 and not (folder / "gs:").exists()
+    assert "--output gs://b/kappa.npz: must be a file on a disk" in capsys.readouterr().err
+
+
 def test_a_mask_beyond_one_is_named(folder, capsys):
     _, path = bordered(folder, 2.0)
     line = refused(capsys, folder, "--model", "qe", *OWN, "--mask", path)
