@@ -21,12 +21,16 @@ def errors(version: str) -> np.ndarray:
     """
     internal = VERSIONS[version].internal
     config = dataclasses.replace(
-        VERSIONS[version],
-        name="noiseless",
+        VERSIONS[version].without_noise(),
+        name="lensed_alone",
         npix=internal.npix,
         oversampling=1,
         beam_arcmin=0,
-        noise_uK_arcmin=0,
+        taper=0,
+        mask=None,
+        rotation=None,
+        optical_depth=None,
+        foregrounds=None,
     )
     sky = config.sky
     examples = simulate(config, "train", range(EXAMPLES))

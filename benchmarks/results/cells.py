@@ -31,7 +31,10 @@ MODELS = (
 )
 """One network of each family, the cheapest evidence first."""
 
-IMPORTANT = ("v11", "v12", "v10", "v9", "v8", "v4", "v7", "v6", "v5", "v3", "v2", "v1")
+IMPORTANT = (
+    *("v11", "v12", "v10", "v9", "v13", "v15", "v14", "v16", "v17"),
+    *("v8", "v4", "v7", "v6", "v5", "v3", "v2", "v1"),
+)
 """The versions, real skies first."""
 
 _FAILURE = "failure.json"

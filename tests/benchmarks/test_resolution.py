@@ -15,13 +15,17 @@ SURVEYS = [name for name, config in VERSIONS.items() if config.oversampling > 1]
 def test_a_version_meets_the_criterion_and_its_output_grid_would_not(version):
     """On a quarter of the patch: the pixels are the same, and the sums are quick."""
     config = VERSIONS[version]
-    quarter = dataclasses.replace(config, name="quarter", npix=config.npix // 2, lx=config.lx / 2)
+    quarter = dataclasses.replace(
+        config, name="quarter", npix=config.npix // 2, lx=config.lx / 2, taper=0, mask=None
+    )
     npix = quarter.npix
     grids = (npix, npix * config.oversampling)
     as_output, as_chosen = resolution.errors(quarter, 4 * npix, grids, skies=1, polarized=True)
     assert as_chosen.meets_criterion()
     for spectrum, limit in resolution.CRITERION.items():
-        assert as_output.largest(spectrum) > limit
+        # Where κ ends early, lensing moves little of T, which is then not observed, so far.
+        if config.kappa_lmax is None or spectrum != "TT":
+            assert as_output.largest(spectrum) > limit
     for group in ("T", "QU"):
         assert as_chosen.maps[group] < 1e-3 * as_chosen.signal[group]
         assert as_output.maps[group] > 1e-3 * as_output.signal[group]
