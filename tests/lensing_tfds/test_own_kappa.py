@@ -65,6 +65,13 @@ def test_an_example_has_the_map_of_its_index(files):
         )
 
 
+def test_a_map_that_is_the_same_everywhere_is_refused(files, tmp_path):
+    """Its labels would be zero: an image that was never written, above all."""
+    np.save(tmp_path / "empty.npy", np.zeros((NPIX, NPIX)))
+    with pytest.raises(LensingError, match="empty.npy: map 0 is 0 in every pixel"):
+        get_config(FIELDS | {"kappa_files": files | {"test": [str(tmp_path / "empty.npy")]}})
+
+
 def test_lensed_by_the_drawn_kappa_from_a_file_is_the_drawn_sky(tmp_path):
     """The simulator's own κ of example 5, written to a file and read back."""
     from lensing_tfds.simulation import Simulator
