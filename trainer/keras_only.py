@@ -21,6 +21,7 @@ def keras_only(model: keras.Model) -> keras.Model:
     Raises:
       TypeError: something in it is still not Keras's own.
     """
+    _reserve_names(model)
     copy = keras.models.clone_model(
         model, clone_function=lambda layer: layer, call_function=_written_down, recursive=True
     )
@@ -29,6 +30,19 @@ def keras_only(model: keras.Model) -> keras.Model:
     if others:
         raise TypeError(f"not of Keras's own: {', '.join(sorted(others))}")
     return written
+
+
+def _reserve_names(model: keras.Model) -> None:
+    """Has Keras count a network's names, which it does not do of one that was read from a file.
+
+    It would give them to the operations that are written down, and a model has each name once.
+    """
+    for part in _parts(model):
+        prefix, _, number = part.name.rpartition("_")
+        if not (prefix and number.isdecimal()):
+            prefix, number = part.name, "0"
+        while keras.backend.get_uid(prefix) <= int(number):
+            pass
 
 
 def _parts(model: keras.Model) -> Iterator[Any]:

@@ -76,6 +76,22 @@ def test_a_process_that_has_only_keras_reads_it_on_another_backend(expected):
         assert_same(np.load(folder / f"{kind}-kappa.npy"), estimate, 1e-3)
 
 
+def test_a_network_that_was_read_from_a_file_has_no_name_twice():
+    """The first sum that a process writes down is called "add", as the network's own was."""
+
+    class Doubled(keras.layers.Layer):
+        def call(self, maps):
+            return keras.ops.add(maps, maps)
+
+    maps = keras.Input((4, 4, 1))
+    added = keras.layers.Add(name="add")([Doubled(name="doubled")(maps), maps])
+    model = keras.Model(maps, keras.layers.Activation("relu", name="add_1")(added))
+    keras.backend.clear_session()  # as in a process that has made none
+    found = keras_only(model)
+    assert len({part.name for part in found.operations}) == len(found.operations)
+    np.testing.assert_array_equal(found(np.ones((1, 4, 4, 1))), 3 * np.ones((1, 4, 4, 1)))
+
+
 def test_what_is_not_written_down_is_named():
     class Mine(keras.layers.Layer):
         def call(self, maps):

@@ -16,10 +16,16 @@ def sample_of(maps):
 
 
 def smaller(config, npix):
-    """The same pixels, fewer of them."""
+    """The same pixels, fewer of them, with edges that are as much narrower as the patch is."""
+    part = npix / config.npix
     fewer = {"npix": npix, "num_examples": {"train": 64, "validation": 8, "test": 8}}
-    side = {} if config.lx is None else {"lx": config.lx * npix / config.npix}
-    return dataclasses.replace(config, name=f"like_{config.name}", **fewer, **side)
+    side = {} if config.lx is None else {"lx": config.lx * part}
+    edges = {"taper": config.taper * part}
+    if config.mask is not None:
+        lengths = ("border", "edge", "hole_radius_arcmin")
+        narrower = {name: getattr(config.mask, name) * part for name in lengths}
+        edges["mask"] = dataclasses.replace(config.mask, **narrower)
+    return dataclasses.replace(config, name=f"like_{config.name}", **fewer, **side, **edges)
 
 
 EDGES = LensingConfig(
