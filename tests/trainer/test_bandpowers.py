@@ -9,6 +9,7 @@ import pytest
 
 from estimators.bandpowers import sacc_files
 from estimators.bandpowers.sky_sets import FIDUCIAL
+from estimators.reports import style
 from lensing_tfds import simulate
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
@@ -51,7 +52,7 @@ def run(capsys, *arguments):
     return lines[0]
 
 
-def test_an_estimator_without_training_from_flags_to_files(tmp_path, capsys):
+def test_an_estimator_without_training_from_flags_to_files(tmp_path, capsys, monkeypatch):
     output = tmp_path / "out"
     flags = ["--estimator", "qe", "--dataset", DATASET, "--output", str(output), *FEW]
     bandpowers.main(flags)
@@ -65,6 +66,14 @@ def test_an_estimator_without_training_from_flags_to_files(tmp_path, capsys):
     assert (output / "bandpowers.csv").read_bytes() == before
     bandpowers.main([*flags[:-1], "180,1620,2340"])
     assert "| 180–1620 |" in capsys.readouterr().out
+
+    def dies(figure, kind):
+        raise RuntimeError
+
+    monkeypatch.setattr(style, "save", dies)
+    with pytest.raises(RuntimeError):
+        bandpowers.main(flags)
+    assert not (output / "bandpowers.sacc").exists()  # of other bands than figures that follow
 
 
 @pytest.fixture(scope="module")
