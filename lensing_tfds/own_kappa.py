@@ -42,7 +42,8 @@ def inspect(path: str, npix: int) -> KappaFile:
       npix: pixels on a side that the maps must have.
 
     Raises:
-      LensingError: it cannot be read, or its maps are of another size, not finite, or no κ.
+      LensingError: it cannot be read, or its maps are of another size, not finite,
+        constant, or no κ.
     """
     path = os.path.abspath(os.path.expanduser(path))
     maps = _read(path, npix)
@@ -54,6 +55,11 @@ def inspect(path: str, npix: int) -> KappaFile:
             raise LensingError(
                 f"{path}: map {number} has |κ| up to {worst:.3g}, must be at most {_LARGEST:g}: is "
                 "it κ, without a unit?"
+            )
+        if image.min() == image.max():
+            raise LensingError(
+                f"{path}: map {number} is {image.flat[0]:g} in every pixel: κ without its mean is "
+                "zero there, and deflects nothing"
             )
     return KappaFile(path, _sha256(path), len(maps))
 
