@@ -22,6 +22,7 @@ DATA = {
     "lensing_tfds/TAGS.txt",
     "lensing_tfds/sky/fiducial_spectra.dat",
     "lensing_tfds/sky/fiducial_tensors.dat",
+    "lensing_tfds/sky/kappa_correlations.dat",
     "estimators/benchmark/protocol.json",
     "estimators/posterior/measured.json",
 }
