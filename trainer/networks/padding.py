@@ -51,7 +51,8 @@ def wrapped(maps: Any, before: int, after: int) -> Any:
       before: rows and columns added before the first.
       after: rows and columns added behind the last.
     """
-    if min(maps.shape[axis] for axis in _SIDES) < before + after:  # what is added overlaps
+    overlap = min(maps.shape[axis] for axis in _SIDES) < before + after  # of what is added
+    if overlap or keras.backend.is_keras_tensor(maps):  # which records Keras's operations alone
         return continued(maps, before, after)
 
     @ops.custom_gradient
