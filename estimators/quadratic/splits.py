@@ -33,7 +33,7 @@ LEAST_FOR_POWER = 4
 
 
 class Quadratic(Protocol):
-    """Whatever is quadratic in fields: `QuadraticEstimator`, `MinimumVariance`."""
+    """An estimator that is quadratic in fields: `QuadraticEstimator`, `MinimumVariance`."""
 
     def kappa(self, fields: Mapping[str, Modes]) -> Modes:
         """Estimates κ, (n, npix, npix // 2 + 1)."""

@@ -36,7 +36,7 @@ def test_the_estimate_is_compared_with_its_own_example(kappa):
 
 
 def test_a_masked_patch_is_judged_inside_its_mask(kappa):
-    """Whatever an estimate is in the border, and the share of the map that counts is told."""
+    """Estimates may be anything in the border, and the share of the map that counts is told."""
     masked = dataclasses.replace(skies.CONFIG, name="masked", mask={"border": 1.0})
     window = SkyEnsemble.of(masked).window
     estimate = np.where(window > 0, kappa, 1.0)

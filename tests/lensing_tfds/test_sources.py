@@ -138,7 +138,7 @@ def _send(source, places, pipe):
 
 
 def in_processes(method, source):
-    """What two processes give that were started by a method."""
+    """Examples of two processes that were started by a method."""
     context = multiprocessing.get_context(method)
     pipes, processes = [], []
     for places in ([36, 4], [5, 20]):

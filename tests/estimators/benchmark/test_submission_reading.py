@@ -24,7 +24,7 @@ def resealed(folder, edit, name=NAME):
 
 
 def kept(found, known):
-    """What a reader has of a file, less the keys that a later release has added."""
+    """Content of a file as a reader has it, less the keys that a later release has added."""
     if isinstance(found, dict):
         return {name: kept(value, known[name]) for name, value in found.items()}
     if isinstance(found, list):

@@ -64,7 +64,7 @@ def test_without_a_mask_fields_are_those_of_the_maps(npix, channels, dtype, boun
 
 
 def test_foregrounds_are_filtered_as_more_of_the_sky():
-    """What is not lensed differs for the filter in nothing from a sky with as much more power."""
+    """Power that is not lensed is to the filter as a sky with as much more power."""
     sky = sky_of(16)
     patch = patch_of(sky)
     loud = Foregrounds(radio=100.0, dusty=100.0)
