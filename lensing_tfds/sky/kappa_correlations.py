@@ -8,15 +8,14 @@ fiducial cosmology, into a file of their own, `kappa_correlations.dat`. To regen
     python -m lensing_tfds.sky.kappa_correlations --output lensing_tfds/sky/kappa_correlations.dat
 """
 
-import argparse
 import functools
-import importlib.resources
-import pathlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from lensing_tfds.sky import tables
 
 TABLE = "kappa_correlations.dat"
 
@@ -36,27 +35,14 @@ class KappaCorrelations(NamedTuple):
 @functools.cache
 def fiducial() -> KappaCorrelations:
     """Returns the packaged cross-spectra."""
-    text = importlib.resources.files(__package__).joinpath(TABLE).read_text("utf-8")
-    rows = np.loadtxt(text.splitlines())
-    columns = np.zeros((2, len(rows) + 2))
-    columns[:, 2:] = rows[:, 1:].T
-    columns.flags.writeable = False  # one copy is shared by everybody
-    return KappaCorrelations(*columns)
+    return KappaCorrelations(*tables.columns_of(tables.packaged(TABLE), 2))
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Regenerates the packaged table."""
-    parser = argparse.ArgumentParser(
-        prog="python -m lensing_tfds.sky.kappa_correlations",
-        description=main.__doc__,
-        allow_abbrev=False,
-    )
-    parser.add_argument("--output", type=pathlib.Path, required=True, help="file to write")
-    arguments = parser.parse_args(argv)
     from lensing_tfds.sky import camb_spectra
 
-    text = camb_spectra.compute_kappa_correlations()
-    arguments.output.expanduser().write_text(text, encoding="utf-8")
+    tables.regenerate("kappa_correlations", camb_spectra.compute_kappa_correlations, argv)
 
 
 if __name__ == "__main__":

@@ -9,18 +9,15 @@ To regenerate the file (extra `camb`, 450 s of a core):
     python -m lensing_tfds.sky.spectra --output lensing_tfds/sky/fiducial_spectra.dat
 """
 
-import argparse
 import dataclasses
 import functools
-import importlib.resources
-import pathlib
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
-from lensing_tfds.sky import tensor_spectra
+from lensing_tfds.sky import tables, tensor_spectra
 from lensing_tfds.sky.fiducial import COLUMNS as COLUMNS
 from lensing_tfds.sky.fiducial import COSMOLOGY as COSMOLOGY
 from lensing_tfds.sky.fiducial import LMAX as LMAX
@@ -79,7 +76,7 @@ def fiducial_with_tensors() -> PowerSpectra:
 @functools.cache
 def fiducial() -> PowerSpectra:
     """Returns the packaged fiducial spectra, to ell = 16,000."""
-    return parse(importlib.resources.files(__package__).joinpath(TABLE).read_text("utf-8"))
+    return parse(tables.packaged(TABLE))
 
 
 def parse(text: str) -> PowerSpectra:
@@ -90,17 +87,8 @@ def parse(text: str) -> PowerSpectra:
     """
     text, title, of_tensors = text.partition(f"# {tensor_spectra.TITLE}")
     tensors = tensor_spectra.parse(title + of_tensors) if title else None
-    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
-    rows = np.loadtxt(lines or ["0"], ndmin=2)
-    ell = np.arange(2, len(rows) + 2)
-    if rows.shape[1] != len(COLUMNS) + 1 or not np.array_equal(rows[:, 0], ell):
-        raise ValueError("not a table of spectra from ell = 2 on")
-    if not np.isfinite(rows).all():
-        raise ValueError("a table of spectra with numbers that are not finite")
-    columns = np.zeros((len(COLUMNS), len(rows) + 2))
-    columns[:, 2:] = rows[:, 1:].T
-    columns.flags.writeable = False  # one copy is shared by everybody
-    table = dataclasses.replace(PowerSpectra(*columns), tensors=tensors)
+    found = PowerSpectra(*tables.columns_of(text, len(COLUMNS)))
+    table = dataclasses.replace(found, tensors=tensors)
     powers = np.minimum(np.minimum(table.TT, table.EE), table.kappa)[2:]
     impossible = (powers <= 0) | (table.TE**2 > table.TT * table.EE)[2:]
     if impossible.any():
@@ -133,14 +121,9 @@ def at_multipoles(
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Regenerates the packaged table."""
-    parser = argparse.ArgumentParser(
-        prog="python -m lensing_tfds.sky.spectra", description=main.__doc__, allow_abbrev=False
-    )
-    parser.add_argument("--output", type=pathlib.Path, required=True, help="file to write")
-    arguments = parser.parse_args(argv)
     from lensing_tfds.sky import camb_spectra
 
-    arguments.output.expanduser().write_text(camb_spectra.compute(), encoding="utf-8")
+    tables.regenerate("spectra", camb_spectra.compute, argv)
 
 
 if __name__ == "__main__":

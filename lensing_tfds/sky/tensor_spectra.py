@@ -8,16 +8,15 @@ regenerate it (extra `camb`, 15 s of a core):
     python -m lensing_tfds.sky.tensor_spectra --output lensing_tfds/sky/fiducial_tensors.dat
 """
 
-import argparse
 import dataclasses
 import functools
-import importlib.resources
-import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from lensing_tfds.sky import tables
 
 TABLE = "fiducial_tensors.dat"
 
@@ -68,7 +67,7 @@ class TensorSpectra:
 @functools.cache
 def fiducial() -> TensorSpectra:
     """Returns the packaged table."""
-    return parse(importlib.resources.files(__package__).joinpath(TABLE).read_text("utf-8"))
+    return parse(tables.packaged(TABLE))
 
 
 def parse(text: str) -> TensorSpectra:
@@ -77,18 +76,10 @@ def parse(text: str) -> TensorSpectra:
     Raises:
       ValueError: it is no such table, or not the whole of one, or no fields have such spectra.
     """
-    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
-    rows = np.loadtxt(lines or ["0"], ndmin=2)
-    ell = np.arange(2, LMAX + 1)
-    if rows.shape[1] != len(COLUMNS) + 1 or not np.array_equal(rows[:, 0], ell):
-        raise ValueError(f"not a table of tensor spectra from ell = 2 to {LMAX}")
-    columns = np.zeros((len(COLUMNS), LMAX + 1))
-    columns[:, 2:] = rows[:, 1:].T
-    columns.flags.writeable = False  # one copy is shared by everybody
-    table = TensorSpectra(*columns)
+    table = TensorSpectra(*tables.columns_of(text, len(COLUMNS), LMAX, "tensor spectra"))
     possible = np.minimum(np.minimum(table.TT, table.EE), table.BB)[2:] > 0
     possible &= (table.TE**2 <= table.TT * table.EE)[2:]
-    if not (np.isfinite(rows).all() and possible.all()):
+    if not possible.all():
         raise ValueError("no fields have these spectra of tensors")
     return table
 
@@ -129,14 +120,7 @@ def compute(parameters: Mapping[str, Any] | None = None) -> str:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Regenerates the packaged table of tensors."""
-    parser = argparse.ArgumentParser(
-        prog="python -m lensing_tfds.sky.tensor_spectra",
-        description=main.__doc__,
-        allow_abbrev=False,
-    )
-    parser.add_argument("--output", type=pathlib.Path, required=True, help="file to write")
-    arguments = parser.parse_args(argv)
-    arguments.output.expanduser().write_text(compute(), encoding="utf-8")
+    tables.regenerate("tensor_spectra", compute, argv)
 
 
 if __name__ == "__main__":
