@@ -32,6 +32,14 @@ SPECTRA, SACC, CSV = "spectra", "bandpowers.sacc", "bandpowers.csv"
 """Names in the output folder."""
 
 
+_SIMULATIONS = {
+    "simulations": (240, "for response, biases and covariance"),
+    "scaled_simulations": (64, "with C_L^κκ times 0.8, and times 1.2"),
+    "rdn0_simulations": (32, "that each sky is paired with for its own N0"),
+}
+"""Flags of numbers of skies: default and use, in the order of `Numbers`."""
+
+
 def parse_arguments(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, list[str]]:
     """Reads the command line; returns what is Beam's too."""
     parser = CommandParser("trainer.bandpowers", "Measure band powers of κ, every bias subtracted.")
@@ -46,13 +54,8 @@ def parse_arguments(argv: Sequence[str] | None = None) -> tuple[argparse.Namespa
         "--max_examples", default=16, help="observed skies, the first ones of the split"
     )
     parser.add_argument("--bands", help="edges, as 100,200,400 [the judge's]")
-    numbers = {
-        "--simulations": (240, "for response, biases and covariance"),
-        "--scaled_simulations": (64, "with C_L^κκ times 0.8, and times 1.2"),
-        "--rdn0_simulations": (32, "that each sky is paired with for its own N0"),
-    }
-    for flag, (number, text) in numbers.items():
-        parser.add_argument(flag, type=int, default=number, help=text)
+    for name, (number, text) in _SIMULATIONS.items():
+        parser.add_argument(f"--{name}", type=int, help=f"{text} [{number}]")
     parser.add_shared("--output", required=True, help="folder that all goes to")
     return parser.parse_known_args(argv)
 
@@ -75,12 +78,18 @@ def main(argv: Sequence[str] | None = None) -> None:
                 f"--output is {arguments.output}: band powers are written to a disk, which all "
                 "machines that simulate share, give a folder"
             )
-        numbers = Numbers(
-            arguments.max_examples,
-            arguments.simulations,
-            arguments.scaled_simulations,
-            arguments.rdn0_simulations,
+        given = {name: getattr(arguments, name) for name in _SIMULATIONS}
+        unused = [name for name, number in given.items() if number is not None]
+        if arguments.predictions is not None and unused:
+            raise LensingError(
+                f"--{unused[0]} is for estimates that can be simulated: of --predictions the skies "
+                "that are not observed serve as simulations, all of them"
+            )
+        of_each = (
+            default if given[name] is None else given[name]
+            for name, (default, _) in _SIMULATIONS.items()
         )
+        numbers = Numbers(arguments.max_examples, *of_each)
         execute = _executor(flags, arguments.verbose)
         output = Path(arguments.output)
         if arguments.bands is not None:  # before any work

@@ -114,6 +114,7 @@ def test_bad_input_is_one_line(predictions, tmp_path, capsys):
         ([*theirs, "--max_examples", "36", "--bands", "180,900,1620"], "4 simulations are too few"),
         (["--estimator", "qe", "--dataset", DATASET, "--output", "gs://b/a"], "written to a disk"),
         ([*theirs, "--split", "train"], "holds predictions of test, not of train"),
+        ([*theirs, "--simulations", "240"], "--simulations is for estimates that can be simulated"),
         ([*theirs, "--dataset", "lensing/v8"], "holds predictions of lensing/little, not of"),
     ):
         assert message in run(capsys, *flags), flags
