@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from estimators.bandpowers import sacc_files
+from estimators.bandpowers.measurement import Numbers
 from estimators.bandpowers.sky_sets import FIDUCIAL
 from estimators.reports import style
 from lensing_tfds import simulate
@@ -95,6 +96,11 @@ def test_anybodys_maps_have_band_powers_by_those_that_are_not_observed(
     text = capsys.readouterr().out
     assert "10 skies of lensing/little, 30 simulations, 2 bands" in text
     assert "not fitted" in text
+
+
+def test_the_defaults_that_help_names_are_those_of_the_measurement():
+    defaults = [default for default, _ in bandpowers._SIMULATIONS.values()]
+    assert Numbers(1) == Numbers(1, *defaults)
 
 
 def test_bad_input_is_one_line(predictions, tmp_path, capsys):
