@@ -47,13 +47,13 @@ __all__ = [
 __getattr__, __dir__ = imported_when_used(
     __name__,
     {
-        "LensingConfig": "configs",
-        "LensingError": "errors",
-        "SimulatedSource": "sources",
-        "StoredSource": "sources",
-        "VERSIONS": "versions",
-        "lens": "own_maps",
-        "simulate": "simulation",
+        "LensingConfig": ".configs",
+        "LensingError": ".errors",
+        "SimulatedSource": ".sources",
+        "StoredSource": ".sources",
+        "VERSIONS": ".versions",
+        "lens": ".own_maps",
+        "simulate": ".simulation",
     },
 )
 

@@ -17,14 +17,14 @@ def imported_when_used(
 
     Args:
       package: its `__name__`.
-      modules: the public names, and the module within the package that each comes from. No name may
-        be a module's, which would hide it once that is imported.
+      modules: the public names, and the module that each comes from: with a dot first, one within
+        the package. No name may be such a module's, which would hide it once that is imported.
     """
 
     def get(name: str) -> Any:
         if name not in modules:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        return getattr(importlib.import_module(f"{package}.{modules[name]}"), name)
+        return getattr(importlib.import_module(modules[name], package), name)
 
     def names() -> list[str]:
         return sorted({*vars(sys.modules[package]), *modules})

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from lensing_tfds.public_names import imported_when_used
 
 if TYPE_CHECKING:
-    from pipelines.beam_flags import beam_options
+    from lensing_tfds.records.beam_flags import beam_options
     from pipelines.predictor import predict_split
     from pipelines.validation.validated import validate_shards
     from pipelines.verify import damaged_shards
@@ -32,9 +32,9 @@ __all__ = [
 __getattr__, __dir__ = imported_when_used(
     __name__,
     {
-        "beam_options": "beam_flags",
-        "damaged_shards": "verify",
-        "predict_split": "predictor",
-        "validate_shards": "validation.validated",
+        "beam_options": "lensing_tfds.records.beam_flags",
+        "damaged_shards": ".verify",
+        "predict_split": ".predictor",
+        "validate_shards": ".validation.validated",
     },
 )

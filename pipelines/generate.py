@@ -36,8 +36,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
             from lensing_tfds.lensing_tfds_dataset_builder import Builder
             from lensing_tfds.records.beam_executor import beam_executor
+            from lensing_tfds.records.beam_flags import beam_options, prepare_beam
             from lensing_tfds.versions import get_config
-            from pipelines.beam_flags import beam_options, prepare_beam
 
         prepare_beam(arguments.verbose)
         options = beam_options(flags)

@@ -32,9 +32,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments, flags = parser.parse_known_args(argv)
     with command(arguments.verbose, extra="pipelines"):
         with quiet_tensorflow():
+            from lensing_tfds.records.beam_flags import beam_options, prepare_beam
             from lensing_tfds.records.datasets import absolute_data_dir, open_built
             from lensing_tfds.versions import dataset_name
-            from pipelines.beam_flags import beam_options, prepare_beam
             from pipelines.predictor import predict_split
             from trainer.runs.run import load_run
 

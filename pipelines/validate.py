@@ -34,9 +34,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     with command(arguments.verbose, extra="pipelines"):
         with quiet_tensorflow():
             from lensing_tfds.records import storage
+            from lensing_tfds.records.beam_flags import beam_options, prepare_beam
             from lensing_tfds.records.datasets import absolute_data_dir, open_built
             from lensing_tfds.versions import dataset_name
-            from pipelines.beam_flags import beam_options, prepare_beam
             from pipelines.validation import validation_page
             from pipelines.validation.validated import validate_shards
 

@@ -9,8 +9,8 @@ from apache_beam.portability.api import beam_runner_api_pb2
 
 from lensing_tfds import LensingConfig, LensingError
 from lensing_tfds.records.beam_executor import beam_executor
+from lensing_tfds.records.beam_flags import beam_options
 from lensing_tfds.records.shard_plans import SplitPlan
-from pipelines.beam_flags import beam_options
 
 pytest.importorskip("google.cloud.dataflow", reason="needs apache-beam[gcp]")
 

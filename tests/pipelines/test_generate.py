@@ -8,8 +8,8 @@ import tensorflow_datasets as tfds
 
 from lensing_tfds import LensingConfig, LensingError, simulate
 from lensing_tfds.records.beam_executor import DASK_RUNNER
+from lensing_tfds.records.beam_flags import beam_options
 from pipelines import generate
-from pipelines.beam_flags import beam_options
 
 TINY = LensingConfig(
     "tiny", npix=16, lx=5.0, num_examples={"train": 40, "validation": 7, "test": 5}
