@@ -19,7 +19,13 @@ from numpy.typing import NDArray
 
 from estimators.benchmark.beyond_theory import above_forecast
 from estimators.benchmark.other_skies import folder_of
-from estimators.benchmark.protocol import NamedBand, Protocol, named_weights, protocol
+from estimators.benchmark.protocol import (
+    FEWEST_EXAMPLES,
+    NamedBand,
+    Protocol,
+    named_weights,
+    protocol,
+)
 from estimators.benchmark.submission import Submission
 from estimators.benchmark.submission_reading import read_submission
 from estimators.out_of_distribution import TILT
@@ -47,9 +53,9 @@ Estimates of the convergence κ on the test splits of `lensing/v9` to `lensing/v
 file that the judge wrote: it has ρ_L and its errors in all bands, the spectra, and the SHA-256 of
 the maps. [How to add a line](benchmark.md#how-to-add-a-line).
 
-0.630(1) is 0.630 ± 0.001, a standard error from a bootstrap over test examples. Lines of fewer
-examples than the test split has are of its first ones: they scatter together with others of the
-same examples, and less together with those of all. {dash} was not submitted, or is not defined.
+0.630(1) is 0.630 ± 0.001, a standard error from a bootstrap over test examples. Lines of the first
+examples alone come last: they scatter together with others of the same examples, and less together
+with those of all. {dash} was not submitted, or is not defined.
 This package's own networks were trained for a few minutes of a core; [Results](results.md) has
 more of them, and its `iterated` network is the iterated estimator here.
 """
@@ -74,16 +80,26 @@ def pages(docs: Path) -> dict[str, str]:
       docs: the folder that holds `submissions`.
 
     Raises:
-      LensingError: a submission is damaged, or no judge of the protocol has written it; two differ
-        in what theory gives both.
+      LensingError: a submission is damaged, no judge of the protocol has written it, or it is of
+        too few examples; two differ in what theory gives both.
     """
     frozen = protocol()
     submissions = [read_submission(path) for path in sorted((docs / "submissions").glob("*.json"))]
+    _refuse_few_examples(submissions)
     _refuse_other_theory(submissions)
     return {
         "benchmark.md": benchmark_page(frozen),
         "leaderboard.md": leaderboard_page(frozen, submissions),
     }
+
+
+def _refuse_few_examples(submissions: Iterable[Submission]) -> None:
+    for one in submissions:
+        if (number := one.metrics.num_examples) < FEWEST_EXAMPLES:
+            raise LensingError(
+                f"{one.file_name} is of {number} examples: a line has at least {FEWEST_EXAMPLES}, "
+                "judge more of them"
+            )
 
 
 def _refuse_other_theory(submissions: Iterable[Submission]) -> None:
@@ -140,6 +156,7 @@ def benchmark_page(frozen: Protocol) -> str:
         edges=edges,
         other_skies=_table("| skies | folder | what is changed |", kinds),
         num_other_skies=frozen.num_other_skies,
+        fewest=FEWEST_EXAMPLES,
         same_kappa=_same_kappa(frozen),
     )
 
@@ -172,7 +189,8 @@ def leaderboard_page(frozen: Protocol, submissions: Iterable[Submission]) -> str
         if not lines:
             parts.append("\nNothing was submitted yet.\n")
             continue
-        lines.sort(key=lambda s: -float(s.metrics.measured["map_correlation"].value))
+        most = config.num_examples[frozen.split]
+        lines.sort(key=lambda line: _place(line, most))
         forecast = lines[0].metrics.forecast
         if forecast is not None:
             quadratic, iterated = forecast.quadratic, forecast.iterated
@@ -181,9 +199,16 @@ def leaderboard_page(frozen: Protocol, submissions: Iterable[Submission]) -> str
                 f"estimator and {iterated.map_correlation:.3f} for the iterated one."
                 f"{_posterior(config)}\n"
             )
-        parts.append(f"\n{_scores(frozen, lines)}\n\n{_more(frozen, lines)}\n\n{_methods(lines)}\n")
+        parts.append(f"\n{_scores(frozen, most, lines)}\n\n{_more(frozen, lines)}\n")
+        parts.append(f"\n{_methods(lines)}\n")
         parts += [f"\n{note}\n" for line in lines if (note := _beyond(line))]
     return "".join(parts)
+
+
+def _place(line: Submission, most: int) -> tuple[bool, float]:
+    """Places a line by its map-level ρ, those of part of the `most` examples behind the others."""
+    metrics = line.metrics
+    return metrics.num_examples < most, -float(metrics.measured["map_correlation"].value)
 
 
 def _posterior(config: LensingConfig) -> str:
@@ -197,12 +222,13 @@ def _posterior(config: LensingConfig) -> str:
     )
 
 
-def _scores(frozen: Protocol, lines: Sequence[Submission]) -> str:
+def _scores(frozen: Protocol, most: int, lines: Sequence[Submission]) -> str:
     bands = frozen.named_bands
     rows = []
     for line in lines:
         link = f"[{_plain(line.description.name)}](submissions/{line.file_name})"
-        cells = [link, f"{line.metrics.num_examples}"]
+        number = line.metrics.num_examples
+        cells = [link, f"{number}" if number == most else f"first {number}"]
         cells.append(_short(line.metrics.measured["map_correlation"]))
         cells += [_short(line.named_bands.get(band.name)) for band in bands]
         rows.append(cells)

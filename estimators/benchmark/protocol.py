@@ -27,6 +27,10 @@ from lensing_tfds.versions import VERSIONS
 
 FILE = "protocol.json"
 
+FEWEST_EXAMPLES = 32
+"""The least number of examples of a line: the bootstrap's error is then good to 1 / √(2 · 31),
+13 %, and of two examples it is none."""
+
 _SAME_BANDS = 1e-9
 
 

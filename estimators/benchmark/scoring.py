@@ -14,7 +14,13 @@ from estimators.benchmark.delensed import NUM_DELENSED, BModesLeft, has_b_modes
 from estimators.benchmark.digests import Agreement, Digest, digests
 from estimators.benchmark.mistakes import refuse_mistaken
 from estimators.benchmark.other_skies import estimators_of_files, folder_of, kinds_of
-from estimators.benchmark.protocol import FrozenSplit, Protocol, named_weights, protocol
+from estimators.benchmark.protocol import (
+    FEWEST_EXAMPLES,
+    FrozenSplit,
+    Protocol,
+    named_weights,
+    protocol,
+)
 from estimators.benchmark.submission import FILE, Description, Submission, file_name
 from estimators.delensing import residual_b_modes
 from estimators.ensemble import SkyEnsemble
@@ -163,6 +169,10 @@ def summary(submission: Submission) -> str:
             lines.append(f"{row.name:20} {float(row.map_correlation.value):.4f}")
     if submission.b_modes_left is not None:
         lines.append(f"lensing B left       {float(submission.b_modes_left.residual.value):.4f}")
+    if metrics.num_examples < FEWEST_EXAMPLES:
+        lines.append(
+            f"a try: the leaderboard takes no line of fewer than {FEWEST_EXAMPLES} examples"
+        )
     if (share := above_forecast(metrics)) is not None:
         lines.append(
             f"rho is {share:.0%} above what theory forecasts for {metrics.dataset}, and the "

@@ -67,7 +67,7 @@ def test_the_best_is_first_and_what_is_not_there_is_a_dash():
     rows = [line for line in text.splitlines() if line.startswith("| [")]
     assert [row.partition("]")[0] for row in rows] == ["| [better", "| [worse"]
     assert rows[0].split(" | ")[3] == "0.51(1)" and rows[0].endswith("– | – | – |")
-    assert "](submissions/v11-better.json) | 8 |" in rows[0]
+    assert "](submissions/v11-better.json) | first 8 |" in rows[0]
     assert text.count("Nothing was submitted yet.") == 3
 
 
@@ -95,6 +95,28 @@ def test_a_damaged_submission_is_refused(tmp_path):
     whole = submission("x", 0.1)
     (folder / whole.file_name).write_text(whole.to_text().replace("Doe", "Roe"), "utf-8")
     with pytest.raises(LensingError, match="v11-x.json was edited or damaged"):
+        pages(tmp_path)
+
+
+def test_lines_of_part_of_the_examples_come_last():
+    whole = submission("whole", 0.1, num_examples=500)
+    text = leaderboard_page(protocol(), [submission("part", 0.01), whole])
+    rows = [line for line in text.splitlines() if line.startswith("| [")]
+    assert [row.partition("]")[0] for row in rows] == ["| [whole", "| [part"]
+    assert "| 500 |" in rows[0] and "| first 8 |" in rows[1]
+
+
+@pytest.mark.parametrize("number", [2, 31])
+def test_a_line_of_few_examples_is_refused(tmp_path, number):
+    folder = tmp_path / "submissions"
+    folder.mkdir()
+    one = read_submission(DOCS / "submissions" / "v11-maximum-a-posteriori.json")
+    left = dataclasses.replace(one.b_modes_left, num_examples=number)
+    metrics = dataclasses.replace(one.metrics, num_examples=number)
+    few = dataclasses.replace(one, metrics=metrics, b_modes_left=left)
+    (folder / few.file_name).write_text(few.to_text(), "utf-8")
+    message = f"v11-maximum-a-posteriori.json is of {number} examples: a line has at least 32"
+    with pytest.raises(LensingError, match=message):
         pages(tmp_path)
 
 

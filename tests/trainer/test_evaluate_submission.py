@@ -114,6 +114,7 @@ def test_a_folder_of_maps_is_scored_into_one_file(folder, capsys):
     assert 0.05 < float(found.b_modes_left.residual.value) < 1
     out = capsys.readouterr().out
     assert "theirs, 16 examples, protocol 1" in out and "submission: " in out
+    assert "a try: the leaderboard takes no line of fewer than 32 examples" in out
 
 
 def test_errors_that_a_group_gives_are_judged(folder, capsys, monkeypatch):
