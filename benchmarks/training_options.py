@@ -2,9 +2,10 @@
 
     python -m benchmarks.training_options --page docs/training_options.md
 
-One network, one seed and one order of batches: an option is all that a run differs in. The runs
-that end early when validation does not fall any more see few skies again and again, as there it
-rises in the end. A run that was stopped goes on; the page is written from the runs.
+One network, one seed and one order of batches: an option is all that a run differs in. Averages are
+tried with a rate that falls to zero and with one that stays; patience is tried on few skies at a
+steady rate, where validation wavers. A run that was stopped goes on; the page is written from the
+runs.
 """
 
 from __future__ import annotations
@@ -30,14 +31,17 @@ from trainer.settings.config import resolve
 VERSION, MODEL, JUDGED = "v2", "unet-8x2x1", 100
 
 MANY = {"max_examples": 640, "epochs": 4}
-FEW = {"max_examples": 32, "epochs": 12, "schedule": "constant", "warmup_steps": 0}
+STEADY = MANY | {"schedule": "constant"}
+FEW = {"max_examples": 32, "batch_size": 8, "epochs": 60, "schedule": "constant"}
 
 OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "many skies": ("", MANY),
     "bfloat16": ("many skies", MANY | {"precision": "bfloat16"}),
     "averages": ("many skies", MANY | {"ema_momentum": 0.9}),
+    "steady rate": ("many skies", STEADY),
+    "steady rate, averages": ("steady rate", STEADY | {"ema_momentum": 0.9}),
     "few skies": ("", FEW),
-    "patience": ("few skies", FEW | {"patience": 2}),
+    "patience": ("few skies", FEW | {"patience": 3}),
 }
 """By the name of a run: the run that it is compared with, and its settings."""
 
@@ -73,7 +77,7 @@ def runs(data_dir: str, results: Path) -> dict[str, Run]:
     found = {}
     for name, (_, settings) in OPTIONS.items():
         config = resolve(f"lensing/{VERSION}", data_dir, lensing, model=MODEL, **settings)
-        found[name] = train(config, results / name.replace(" ", "_"))
+        found[name] = train(config, results / name.replace(", ", " ").replace(" ", "_"))
     return found
 
 
