@@ -42,6 +42,7 @@ class Scores:
       coverage: share of skies whose intervals of `LEVELS` hold 1.
       chi2: mean, by its degrees of freedom.
       chi2_error: its error.
+      at_limit: skies whose fit ended at a limit of the search.
     """
 
     skies: int
@@ -52,6 +53,7 @@ class Scores:
     coverage: tuple[float, float]
     chi2: float
     chi2_error: float
+    at_limit: int
 
     def __str__(self) -> str:
         errors = [np.sqrt(level * (1 - level) / self.skies) for level in LEVELS]
@@ -59,11 +61,12 @@ class Scores:
             f"{level:.0%}: {found:.1%} ± {error:.1%}"
             for level, found, error in zip(LEVELS, self.coverage, errors, strict=True)
         )
+        limited = f"\n{self.at_limit} fits ended at a limit of the search" * (self.at_limit > 0)
         return (
             f"A_L - 1 = {self.bias:+.4f} ± {self.bias_error:.4f} (skies) "
             f"± {self.correction_error:.4f} (simulations), scatter / error {self.scatter:.3f}\n"
             f"intervals hold 1 in {covered}\nχ² / degrees of freedom {self.chi2:.3f} ± "
-            f"{self.chi2_error:.3f}"
+            f"{self.chi2_error:.3f}{limited}"
         )
 
 
@@ -93,6 +96,7 @@ def scores(measured: Measured, bands: BandRings) -> Scores:
         (float(held[0]), float(held[1])),
         float(chi2.mean() / degrees),
         float(chi2.std() / degrees / np.sqrt(number)),
+        sum(fit.at_limit for fit in fits),
     )
 
 

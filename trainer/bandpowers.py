@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from estimators.bandpowers.rings import BandRings
     from estimators.bandpowers.spectra_shards import EstimatorSource, Executor
     from estimators.ensemble import SkyEnsemble
+    from lensing_tfds.configs import LensingConfig
 
 SPECTRA, SACC, CSV = "spectra", "bandpowers.sacc", "bandpowers.csv"
 """Names in the output folder."""
@@ -137,9 +138,11 @@ def _measured(
         if arguments.dataset is not None:
             raise LensingError("--dataset is not for --workdir: a run has its own")
         source, name = RunSource.of(arguments.workdir), Path(arguments.workdir).name
+    split = arguments.split or "test"
+    _refuse_more_than_there_are(source.ensemble.config, split, numbers.data)
     _refuse_outside(arguments.bands, source.ensemble, numbers.simulations)
     folder = f"{output.absolute()}/{SPECTRA}"
-    measured = measure(name, source, numbers, folder, arguments.split or "test", execute)
+    measured = measure(name, source, numbers, folder, split, execute)
     print(f"simulations: {measured.summary.total}")
     return measured, source.ensemble
 
@@ -171,6 +174,24 @@ def _edges(text: str) -> list[float]:
         return [float(edge) for edge in text.split(",")]
     except ValueError as error:
         raise LensingError(f"--bands {text}: must be edges, as 100,200,400") from error
+
+
+def _refuse_more_than_there_are(config: LensingConfig, split: str, data: int) -> None:
+    """Refuses to observe skies that a dataset does not hold.
+
+    Raises:
+      LensingError: its split has fewer, or there is no such split.
+    """
+    from lensing_tfds.errors import LensingError
+
+    if split not in config.num_examples:
+        raise LensingError(
+            f"--split {split}: lensing/{config.name} has {', '.join(config.num_examples)}"
+        )
+    if data > (number := config.num_examples[split]):
+        raise LensingError(
+            f"--max_examples {data}: {split} of lensing/{config.name} has {number} skies to observe"
+        )
 
 
 def _refuse_outside(asked: str | None, ensemble: SkyEnsemble, simulations: int) -> None:

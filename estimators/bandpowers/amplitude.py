@@ -22,7 +22,10 @@ Array = NDArray[np.float64]
 AMPLITUDES = (0.8, 1.0, 1.2)
 """Those that are simulated."""
 
-_WIDEST = (-2.0, 4.0)  # amplitudes that are searched
+LIMITS = (-2.0, 4.0)
+"""Lowest and highest amplitude that is searched."""
+
+_NEAR = 1e-4  # of a limit: a search that ends at it stops short of it by some 1e-7
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -61,12 +64,15 @@ class Amplitude:
       error: its standard deviation.
       chi2: at that amplitude.
       degrees: of freedom: bands less one.
+      at_limit: whether the search ended at one of `LIMITS`, where A_L is not that of largest
+        likelihood, and its error is none.
     """
 
     value: float
     error: float
     chi2: float
     degrees: int
+    at_limit: bool = False
 
     @property
     def probability(self) -> float:
@@ -93,9 +99,10 @@ def fit_amplitude(band_powers: Array, response: Response, covariance: Covariance
         residual = band_powers - response.at(amplitude)
         return float(residual @ inverse @ residual)
 
-    found = optimize.minimize_scalar(
-        chi2, bounds=_WIDEST, method="bounded", options={"xatol": 1e-7}
-    )
+    found = optimize.minimize_scalar(chi2, bounds=LIMITS, method="bounded", options={"xatol": 1e-7})
     slope = response.slope(found.x)
     variance = covariance.parameter_factor() / float(slope @ inverse @ slope)
-    return Amplitude(float(found.x), float(np.sqrt(variance)), float(found.fun), len(slope) - 1)
+    at_limit = bool(min(abs(found.x - limit) for limit in LIMITS) < _NEAR)
+    return Amplitude(
+        float(found.x), float(np.sqrt(variance)), float(found.fun), len(slope) - 1, at_limit
+    )

@@ -7,7 +7,7 @@ import io
 
 import numpy as np
 
-from estimators.bandpowers.amplitude import AMPLITUDES
+from estimators.bandpowers.amplitude import AMPLITUDES, LIMITS
 from estimators.bandpowers.measurement import BandPowers
 from estimators.bandpowers.sky_spectra import AUTO, CROSS, TRACER_CROSS
 
@@ -97,7 +97,12 @@ def basis(powers: BandPowers) -> list[str]:
             f"response where C_L is 0.8 times as large: {change[0].min():+.1%} to "
             f"{change[0].max():+.1%}, 1.2 times: {change[1].min():+.1%} to {change[1].max():+.1%}"
         )
-    if (amplitude := powers.amplitude) is not None and not amplitude.error < 1:
+    if (amplitude := powers.amplitude) is not None and amplitude.at_limit:
+        lines.append(
+            f"A_L: not measured, χ² still falls where the search ends, at {amplitude.value:.0f} of "
+            f"{LIMITS[0]:g} to {LIMITS[1]:g}"
+        )
+    elif amplitude is not None and not amplitude.error < 1:
         lines.append("A_L: not measured, its error is above 1")
     elif amplitude is not None:
         lines.append(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from estimators.bandpowers.amplitude import AMPLITUDES, Amplitude, Response, fit_amplitude
+from estimators.bandpowers.amplitude import AMPLITUDES, LIMITS, Amplitude, Response, fit_amplitude
 from estimators.bandpowers.covariance import Covariance
 
 THEORY = np.array([4.0, 2.0, 1.0, 0.5])
@@ -66,3 +66,15 @@ def test_intervals_and_probabilities_are_a_gaussians():
     fitted = Amplitude(1.0, 0.1, chi2=3.0, degrees=3)
     assert fitted.interval(0.68) == pytest.approx((0.90055, 1.09945), abs=1e-4)
     assert fitted.probability == pytest.approx(0.3916, abs=1e-4)
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+def test_a_fit_that_ends_at_a_limit_of_the_search_says_so(limit):
+    """Beyond it χ² still falls; a little inside it is a fit like any other."""
+    exact = Covariance(np.diag(SIGMA**2), 10**9, 0.0)
+    linear = Response(np.stack([a * THEORY for a in AMPLITUDES]))
+    inward = -np.sign(limit)
+    for truth, expected in ((limit - 0.5 * inward, True), (limit + 0.01 * inward, False)):
+        fitted = fit_amplitude(truth * THEORY, linear, exact)
+        assert fitted.at_limit is expected
+        assert fitted.value == pytest.approx(limit if expected else truth, abs=1e-4)

@@ -38,3 +38,11 @@ def test_without_other_spectra_there_is_no_amplitude(measured):
     assert powers.amplitude is None
     assert basis(powers)[-1].startswith("A_L: not fitted")
     assert "nan" in as_csv(powers) and as_markdown(powers)
+
+
+def test_an_amplitude_at_the_end_of_the_search_is_no_measurement(measured):
+    powers = band_powers(measured, BANDS)
+    assert "not measured" not in basis(powers)[-1]
+    far = {kind: 100 * values for kind, values in powers.values.items()}
+    text = basis(dataclasses.replace(powers, values=far))[-1]
+    assert text == "A_L: not measured, χ² still falls where the search ends, at 4 of -2 to 4"
