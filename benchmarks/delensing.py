@@ -24,13 +24,13 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from estimators.delensed_skies import UNDELENSED, DelensedSkies, delensed_skies
-from estimators.delensing import TRUE_KAPPA, residual_b_modes
+from estimators.delensing.delensed_skies import UNDELENSED, DelensedSkies, delensed_skies
+from estimators.delensing.residual_b_modes import TRUE_KAPPA, residual_b_modes
+from estimators.delensing.split_b_modes import SHARED, SPLIT, quadratic_estimators
+from estimators.delensing.tensor_ratio import RatioLikelihood
 from estimators.ensemble import SkyEnsemble
 from estimators.references import fitted_iterated
 from estimators.reports import style
-from estimators.split_b_modes import SHARED, SPLIT, quadratic_estimators
-from estimators.tensor_ratio import RatioLikelihood
 from lensing_tfds import VERSIONS, simulate
 from lensing_tfds.sky import spectra, tensor_spectra
 from lensing_tfds.sky.binning import Bins

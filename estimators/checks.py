@@ -4,7 +4,7 @@ In metrics.json `checks` holds
 
     null_tests          an object an estimator: see `null_tests.NullTests.to_json`
     out_of_distribution an object an estimator: see `out_of_distribution.OutOfDistribution.to_json`
-    delensing           see `delensing.Delensing.to_json`; null where there are no B modes to delens
+    delensing           see `residual_b_modes.Delensing.to_json`; null where there are no B modes to delens
 
 The network is checked, and the best Wiener-filtered quadratic estimator that it was judged beside,
 if that could be normalised. Delensing is measured for every filtered estimator.
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from estimators.baselines import is_baseline
-from estimators.delensing import Delensing, residual_b_modes
+from estimators.delensing.residual_b_modes import Delensing, residual_b_modes
 from estimators.ensemble import SkyEnsemble
 from estimators.estimator import network
 from estimators.judge import Evaluation

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from estimators.delensing import Delensing
+from estimators.delensing.residual_b_modes import Delensing
 from estimators.metrics_numbers import measured_scalar, number_list, typed, with_errors
 from estimators.resampling import Measured
 from lensing_tfds import realism
@@ -22,7 +22,7 @@ def has_b_modes(config: LensingConfig) -> bool:
 
 @dataclasses.dataclass(frozen=True)
 class BModesLeft:
-    """The share of lensing B power that is left, see `estimators.delensing`.
+    """The share of lensing B power that is left, see `estimators.delensing.residual_b_modes`.
 
     Attributes:
       num_examples: how many skies.

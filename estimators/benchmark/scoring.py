@@ -22,7 +22,7 @@ from estimators.benchmark.protocol import (
     protocol,
 )
 from estimators.benchmark.submission import FILE, Description, Submission, file_name
-from estimators.delensing import residual_b_modes
+from estimators.delensing.residual_b_modes import residual_b_modes
 from estimators.ensemble import SkyEnsemble
 from estimators.estimator import Estimator
 from estimators.judge import Evaluation, judge, number_of_examples

@@ -15,7 +15,7 @@ import numpy as np
 from estimators.benchmark.delensed import NUM_DELENSED, has_b_modes
 from estimators.benchmark.protocol import FrozenSplit, Protocol, named_weights, protocol
 from estimators.benchmark.submission import SEAL, Submission
-from estimators.delensing import L_RANGE
+from estimators.delensing.residual_b_modes import L_RANGE
 from estimators.metrics_json import Metrics
 from estimators.out_of_distribution import UNCHANGED
 from estimators.power_spectra import Bands

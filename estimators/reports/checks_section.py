@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from estimators.checks import Checks, verdict
-from estimators.delensing import TRUE_KAPPA
+from estimators.delensing.residual_b_modes import TRUE_KAPPA
 from estimators.null_tests import NullTests
 from estimators.out_of_distribution import OutOfDistribution
 from estimators.reports import page

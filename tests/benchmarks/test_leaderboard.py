@@ -12,7 +12,7 @@ from estimators.benchmark.delensed import BModesLeft
 from estimators.benchmark.protocol import protocol
 from estimators.benchmark.submission import Description, Submission
 from estimators.benchmark.submission_reading import read_submission
-from estimators.delensing import L_RANGE
+from estimators.delensing.residual_b_modes import L_RANGE
 from estimators.ensemble import SkyEnsemble
 from estimators.judge import judge_estimators
 from estimators.metrics_json import Metrics

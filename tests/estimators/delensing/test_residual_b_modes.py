@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from estimators.delensing import TRUE_KAPPA, residual_b_modes
+from estimators.delensing.residual_b_modes import TRUE_KAPPA, residual_b_modes
 from estimators.ensemble import SkyEnsemble
 from estimators.estimator import network
 from estimators.iterated.fitting import fit

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from estimators.delensed_skies import UNDELENSED, delensed_skies
+from estimators.delensing.delensed_skies import UNDELENSED, delensed_skies
+from estimators.delensing.split_b_modes import SHARED, SPLIT, SmallScaleB
+from estimators.delensing.tensor_ratio import RatioLikelihood
 from estimators.lensing_template import LensingTemplate
 from estimators.quadratic.observation import Observation
-from estimators.split_b_modes import SHARED, SPLIT, SmallScaleB
-from estimators.tensor_ratio import RatioLikelihood
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.cosmology import kappa_power, spectra_of
 from lensing_tfds.errors import LensingError

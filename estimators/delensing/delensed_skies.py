@@ -14,10 +14,10 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from estimators.delensing.split_b_modes import SHARED, SPLIT, filtered
 from estimators.lensing_template import LensingTemplate
 from estimators.quadratic.fields import fields_of
 from estimators.quadratic.observation import Observation
-from estimators.split_b_modes import SHARED, SPLIT, filtered
 from lensing_tfds.configs import LENSED, LensingConfig
 from lensing_tfds.cosmology import kappa_power, spectra_of
 from lensing_tfds.simulation import Simulator
