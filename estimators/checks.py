@@ -4,7 +4,8 @@ In metrics.json `checks` holds
 
     null_tests          an object an estimator: see `null_tests.NullTests.to_json`
     out_of_distribution an object an estimator: see `out_of_distribution.OutOfDistribution.to_json`
-    delensing           see `residual_b_modes.Delensing.to_json`; null where there are no B modes to delens
+    delensing           see `residual_b_modes.Delensing.to_json`; null where there are no B modes
+                        to delens
 
 The network is checked, and the best Wiener-filtered quadratic estimator that it was judged beside,
 if that could be normalised. Delensing is measured for every filtered estimator.

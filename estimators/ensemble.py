@@ -20,6 +20,7 @@ from estimators.power_spectra import Bands
 from lensing_tfds import realism
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.cosmology import kappa_power, spectra_of
+from lensing_tfds.errors import LensingError
 from lensing_tfds.sky import spectra
 from lensing_tfds.sky.spectra import PowerSpectra
 
@@ -62,6 +63,21 @@ class SkyEnsemble:
           LensingError: the table of the config's own cosmology is not there.
         """
         return cls(config, spectra_of(config, folder))
+
+    def refuse_beyond(self, split: str, number: int) -> None:
+        """Refuses more skies of a split than a dataset holds.
+
+        Raises:
+          LensingError: the split has fewer, or there is no such split.
+        """
+        name, numbers = self.config.name, self.config.num_examples
+        if split not in numbers:
+            raise LensingError(f"--split {split}: lensing/{name} has {', '.join(numbers)}")
+        if not 0 < number <= numbers[split]:
+            raise LensingError(
+                f"--max_examples {number}: must be from 1 to {numbers[split]}, all skies in "
+                f"{split} of lensing/{name}"
+            )
 
     @functools.cached_property
     def bands(self) -> Bands:

@@ -8,7 +8,7 @@ import shlex
 from pathlib import Path
 
 from estimators.dataset import Dataset
-from estimators.ensemble import bands_of
+from estimators.ensemble import SkyEnsemble, bands_of
 from estimators.estimator import Estimator
 from estimators.fingerprints import Fingerprint, fingerprint
 from estimators.kappa_files import KappaMaps, open_kappa_maps
@@ -75,6 +75,27 @@ class Predictions:
     def fingerprint(self) -> Fingerprint:
         """Hashes of the files of κ and of their indices; reads all of them."""
         return fingerprint(self.workdir, sorted(p.name for f in self.maps.files for p in f.paths))
+
+    @property
+    def ensemble(self) -> SkyEnsemble:
+        """The ensemble of their skies; the dataset must be there for a cosmology of its own.
+
+        Raises:
+          LensingError: as of `dataset`.
+        """
+        known = self.config.cosmology is None
+        return SkyEnsemble.of(self.config) if known else self.dataset.ensemble
+
+    def split_asked(self, asked: str | None) -> str:
+        """Returns the split that they are of; what is asked for, or test, where nothing says so.
+
+        Raises:
+          LensingError: another one is asked for.
+        """
+        split = self.split or asked or "test"
+        if asked not in (None, split):
+            raise LensingError(f"{self.workdir} holds predictions of {split}, not of {asked}")
+        return split
 
     def estimator(self, split: str, num_examples: int) -> Estimator:
         """Returns an estimator that looks the predictions of a batch up, by its indices.

@@ -22,6 +22,10 @@ COMMANDS = {
         "sacc",
         ["--estimator", "qe", "--dataset", "lensing/v11", "--output", "out"],
     ),
+    "trainer.delens": (
+        "trainer",
+        ["--estimator", "qe", "--dataset", "lensing/v11", "--output", "out"],
+    ),
     "tuning": ("tuning", []),
     "tuning.report": ("tuning", ["--workdir", "search"]),
     "lensing_tfds.build": ("worker", ["--config", "v7"]),

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from estimators.bandpowers.rings import BandRings
     from estimators.bandpowers.spectra_shards import EstimatorSource, Executor
     from estimators.ensemble import SkyEnsemble
-    from lensing_tfds.configs import LensingConfig
 
 SPECTRA, SACC, CSV = "spectra", "bandpowers.sacc", "bandpowers.csv"
 """Names in the output folder."""
@@ -111,22 +110,13 @@ def _measured(
     """Measures, or finds, the spectra of what is asked for."""
     from estimators.bandpowers.measurement import measure
     from estimators.bandpowers.predicted_skies import measure_predictions
-    from estimators.ensemble import SkyEnsemble
     from estimators.predictions import open_predictions
     from lensing_tfds.errors import LensingError
     from trainer.bandpower_sources import NamedSource, RunSource
 
     if arguments.predictions is not None:
         predictions = open_predictions(arguments.predictions, arguments.dataset, arguments.data_dir)
-        config = predictions.config
-        ensemble = (
-            SkyEnsemble.of(config) if config.cosmology is None else predictions.dataset.ensemble
-        )
-        split = predictions.split or arguments.split or "test"
-        if arguments.split not in (None, split):
-            raise LensingError(
-                f"{arguments.predictions} holds predictions of {split}, not of {arguments.split}"
-            )
+        ensemble, split = predictions.ensemble, predictions.split_asked(arguments.split)
         return measure_predictions(predictions, ensemble, split, numbers.data), ensemble
     source: EstimatorSource
     if arguments.estimator is not None:
@@ -139,7 +129,7 @@ def _measured(
             raise LensingError("--dataset is not for --workdir: a run has its own")
         source, name = RunSource.of(arguments.workdir), Path(arguments.workdir).name
     split = arguments.split or "test"
-    _refuse_more_than_there_are(source.ensemble.config, split, numbers.data)
+    source.ensemble.refuse_beyond(split, numbers.data)
     _refuse_outside(arguments.bands, source.ensemble, numbers.simulations)
     folder = f"{output.absolute()}/{SPECTRA}"
     measured = measure(name, source, numbers, folder, split, execute)
@@ -174,24 +164,6 @@ def _edges(text: str) -> list[float]:
         return [float(edge) for edge in text.split(",")]
     except ValueError as error:
         raise LensingError(f"--bands {text}: must be edges, as 100,200,400") from error
-
-
-def _refuse_more_than_there_are(config: LensingConfig, split: str, data: int) -> None:
-    """Refuses to observe skies that a dataset does not hold.
-
-    Raises:
-      LensingError: its split has fewer, or there is no such split.
-    """
-    from lensing_tfds.errors import LensingError
-
-    if split not in config.num_examples:
-        raise LensingError(
-            f"--split {split}: lensing/{config.name} has {', '.join(config.num_examples)}"
-        )
-    if data > (number := config.num_examples[split]):
-        raise LensingError(
-            f"--max_examples {data}: {split} of lensing/{config.name} has {number} skies to observe"
-        )
 
 
 def _refuse_outside(asked: str | None, ensemble: SkyEnsemble, simulations: int) -> None:

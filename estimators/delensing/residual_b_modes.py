@@ -112,7 +112,7 @@ def residual_b_modes(
     """
     lensing, theory = ensemble.config, ensemble.theory
     sky = lensing.sky
-    in_range = _modes_in_range(lensing, l_range)
+    in_range = modes_in_range(lensing, l_range)
     template = LensingTemplate(Observation.of(lensing, theory))
     simulator = Simulator(lensing.without_noise(), split, theory)
     deconvolve = np.where(in_range, 1 / instrument.beam(sky.ell, lensing.beam_arcmin), 0.0)
@@ -186,7 +186,16 @@ def _forecast(ensemble: SkyEnsemble, in_range: NDArray[np.bool_]) -> dict[str, f
     return dict(zip(("quadratic", "iterated"), shares, strict=True))
 
 
-def _modes_in_range(lensing: LensingConfig, l_range: tuple[float, float]) -> NDArray[np.bool_]:
+def modes_in_range(lensing: LensingConfig, l_range: tuple[float, float]) -> NDArray[np.bool_]:
+    """Returns the modes of a range of l whose B is lensing's, bools of the half plane.
+
+    Args:
+      lensing: a version.
+      l_range: lowest and highest multipole.
+
+    Raises:
+      LensingError: there are none, or B of the version's maps is not lensing's alone.
+    """
     if "Q" not in lensing.channels:
         raise LensingError(f"{lensing.name!r} has no polarization: there are no B modes to delens")
     if not realism.is_periodic(lensing):

@@ -63,6 +63,8 @@ EXTRAS = {
         *WITHOUT_TENSORFLOW,
         ["python", "-m", "trainer.models", *DATASET],
         ["python", "-m", "trainer.export", "--workdir", "run", "--output", "served"],
+        ["python", "-m", "trainer.delens", "--estimator", "qe", "--dataset", "lensing/v11"]
+        + ["--max_examples", "2", "--output", "delensed"],
     ],
     "tuning": [
         BUILD,

@@ -113,7 +113,10 @@ def test_bad_input_is_one_line(predictions, tmp_path, capsys):
         ([*qe, *FEW, "--bands", "180,90000"], "whole rings of modes from L = 360 to 5580"),
         ([*qe, *FEW, "--bands", "a,b"], "--bands a,b: must be edges"),
         ([*qe, *FEW, "--no_such_flag", "1"], "neither this command nor Beam knows the flag"),
-        ([*qe, *FEW, "--max_examples", "41"], "test of lensing/little has 40 skies to observe"),
+        (
+            [*qe, *FEW, "--max_examples", "41"],
+            "must be from 1 to 40, all skies in test of lensing/little",
+        ),
         ([*qe, *FEW, "--split", "mine"], "--split mine: lensing/little has train, validation, te"),
         (["--estimator", "qe", *out], "--estimator qe needs --dataset"),
         (["--workdir", str(tmp_path), *out], "holds no run"),

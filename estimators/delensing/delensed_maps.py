@@ -1,0 +1,85 @@
+"""Maps of B with the lensing template of an estimate of κ subtracted, and their band powers.
+
+Observed B is B of the sky and noise, the beam taken out, of the multipoles that are delensed; the
+template is of first order in κ̂ (`estimators.lensing_template`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from estimators.ensemble import SkyEnsemble
+from estimators.lensing_template import LensingTemplate
+from estimators.quadratic.fields import fields_of
+from estimators.quadratic.observation import Observation
+from lensing_tfds.sky import instrument
+from lensing_tfds.sky.binning import Bins
+
+Maps = NDArray[np.floating]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class DelensedMaps:
+    """Maps of B, µK, each (n, npix, npix) float32, and the modes' power in bands, µK².
+
+    Attributes:
+      observed: before delensing.
+      templates: by the name of the estimate.
+      observed_powers: (n, bands) of `observed`.
+      delensed_powers: (n, bands) of `observed` less each of `templates`.
+    """
+
+    observed: Maps
+    templates: Mapping[str, Maps]
+    observed_powers: NDArray[np.float64]
+    delensed_powers: Mapping[str, NDArray[np.float64]]
+
+
+class Delenser:
+    """Subtracts templates from observed B.
+
+    Args:
+      ensemble: what the skies are drawn from.
+      bands: of l; modes in none are left out.
+
+    Attributes:
+      bands: as given.
+    """
+
+    def __init__(self, ensemble: SkyEnsemble, bands: Bins):
+        config = ensemble.config
+        self._config, self.bands, sky = config, bands, config.sky
+        self._template = LensingTemplate(Observation.of(config, ensemble.theory))
+        self._used = (bands.index >= 0) & sky.inner
+        beam = instrument.beam(sky.ell, config.beam_arcmin)
+        self._deconvolve = np.where(self._used, 1 / beam, 0.0)
+
+    def maps(self, lensed: Maps, kappas: Mapping[str, Maps]) -> DelensedMaps:
+        """Delenses observed maps.
+
+        Args:
+          lensed: (n, npix, npix, channels), µK.
+          kappas: estimates of κ by name, (n, npix, npix), Wiener-filtered.
+        """
+        sky = self._config.sky
+        fields = fields_of(lensed.astype(np.float64), self._config.channels, sky)
+        observed = fields["B"] * self._deconvolve
+        templates = {
+            name: self._used
+            * self._template.polarization(fields["E"], sky.to_modes(kappa.astype(np.float64)))[1]
+            for name, kappa in kappas.items()
+        }
+
+        def powers(modes: NDArray[np.complexfloating]) -> NDArray[np.float64]:
+            return self.bands.mean(np.abs(modes) ** 2) * sky.area
+
+        return DelensedMaps(
+            sky.to_map(observed).astype(np.float32),
+            {name: sky.to_map(modes).astype(np.float32) for name, modes in templates.items()},
+            powers(observed),
+            {name: powers(observed - modes) for name, modes in templates.items()},
+        )
