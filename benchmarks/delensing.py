@@ -16,7 +16,6 @@ delensed by `python -m trainer.evaluate --workdir RUN --checks`. The figure has 
 the last version.
 """
 
-import argparse
 import pathlib
 from collections.abc import Sequence
 
@@ -24,6 +23,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from estimators.delensing.delensed_maps import delensed_bands
 from estimators.delensing.delensed_skies import UNDELENSED, DelensedSkies, delensed_skies
 from estimators.delensing.residual_b_modes import TRUE_KAPPA, residual_b_modes
 from estimators.delensing.split_b_modes import SHARED, SPLIT, quadratic_estimators
@@ -32,15 +32,16 @@ from estimators.ensemble import SkyEnsemble
 from estimators.references import fitted_iterated
 from estimators.reports import style
 from lensing_tfds import VERSIONS, simulate
+from lensing_tfds.command_line import CommandParser, command
 from lensing_tfds.sky import spectra, tensor_spectra
 from lensing_tfds.sky.binning import Bins
 
-BATCH, FITTED, BANDS = 16, 64, 5
+BATCH, FITTED = 16, 64
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Reads the command line and prints two tables a version."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.delensing")
+    """Prints what delensing leaves of B, and what it does to r: two tables a version."""
+    parser = CommandParser("benchmarks.delensing", str(main.__doc__))
     parser.add_argument("versions", nargs="+", choices=["v10", "v11", "v12"])
     parser.add_argument("--skies", type=int, default=128, help="[128]")
     parser.add_argument(
@@ -49,17 +50,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--r", type=float, default=0.05, help="of the tensors [0.05]")
     parser.add_argument("--figure", type=pathlib.Path, help="where to draw the band powers")
     arguments = parser.parse_args(argv)
-    for version in arguments.versions:
-        ensemble = SkyEnsemble.of(VERSIONS[version])
-        print(f"\n{version}: {arguments.skies} skies, B at l < {arguments.lmax:g}\n")
-        print_residuals(ensemble, arguments.skies, arguments.lmax)
-        print()
-        bands = _bands(ensemble, arguments.lmax)
-        found = _delensed(ensemble, bands, arguments.skies, arguments.lmax, arguments.r)
-        print_ratios(ensemble, bands, found)
-    if arguments.figure:
-        drawn = figure(ensemble, bands, found, arguments.r)
-        arguments.figure.write_bytes(style.save(drawn, "png", dpi=90))
+    with command(arguments.verbose):
+        for version in arguments.versions:
+            ensemble = SkyEnsemble.of(VERSIONS[version])
+            bands = delensed_bands(ensemble.config, arguments.lmax)
+            print(f"\n{version}: {arguments.skies} skies, B at l < {arguments.lmax:g}\n")
+            print_residuals(ensemble, arguments.skies, arguments.lmax)
+            print()
+            found = _delensed(ensemble, bands, arguments.skies, arguments.lmax, arguments.r)
+            print_ratios(ensemble, bands, found)
+        if arguments.figure:
+            drawn = figure(ensemble, bands, found, arguments.r)
+            arguments.figure.write_bytes(style.save(drawn, "png", dpi=90))
 
 
 def print_residuals(ensemble: SkyEnsemble, skies: int, lmax: float) -> None:
@@ -95,11 +97,6 @@ def print_residuals(ensemble: SkyEnsemble, skies: int, lmax: float) -> None:
             f"{moved} | {remapped.residual[name].value:.4f} | "
             + (f"{forecast:.3f} |" if forecast is not None else "|")
         )
-
-
-def _bands(ensemble: SkyEnsemble, lmax: float) -> Bins:
-    sky = ensemble.config.sky
-    return Bins.between(np.linspace(sky.fundamental, lmax, BANDS + 1), sky)
 
 
 def _tensors(ensemble: SkyEnsemble) -> NDArray[np.float64]:

@@ -32,14 +32,12 @@ if TYPE_CHECKING:
     from estimators.delensing.residual_b_modes import Delensing
     from estimators.ensemble import SkyEnsemble
     from estimators.estimator import Estimator
-    from lensing_tfds.configs import LensingConfig
     from lensing_tfds.sky.binning import Bins
 
 NPZ, CSV, JSON = "delensed.npz", "delensed.csv", "delensed.json"
 """Names in the output folder."""
 
 _BATCH = 16
-_BANDS = 5
 
 
 def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -66,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         with quiet_tensorflow():
             import numpy as np
 
-            from estimators.delensing.delensed_maps import Delenser
+            from estimators.delensing.delensed_maps import Delenser, delensed_bands
             from estimators.delensing.residual_b_modes import residual_b_modes
             from lensing_tfds.errors import LensingError
             from lensing_tfds.records.storage import is_remote, make_folder
@@ -77,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             )
         estimators, ensemble, split = _subject(arguments)
         number, lowest = arguments.max_examples, ensemble.config.sky.fundamental
-        delenser = Delenser(ensemble, _bands(ensemble.config, arguments.lmax))
+        delenser = Delenser(ensemble, delensed_bands(ensemble.config, arguments.lmax))
         kappas: dict[str, list[NDArray]] = {one.name: [] for one in estimators}
         parts = []
         for batch in _examples(ensemble, split, number):
@@ -101,35 +99,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             print(printable(path))
 
 
-def _bands(config: LensingConfig, lmax: float) -> Bins:
-    """Bands from the patch's lowest multipole to the highest that is delensed.
-
-    Raises:
-      LensingError: B has no mode there, or is not lensing's alone.
-    """
-    import numpy as np
-
-    from estimators.delensing.residual_b_modes import modes_in_range
-    from lensing_tfds.errors import LensingError
-    from lensing_tfds.sky.binning import Bins
-
-    if not 0 < lmax < np.inf:
-        raise LensingError(f"--lmax {lmax:g}: must be a finite number above zero")
-    lowest = config.sky.fundamental
-    modes_in_range(config, (lowest, lmax))
-    edges = np.linspace(lowest, lmax, _BANDS + 1)
-    bands = Bins.between(edges, config.sky)
-    if not bands.num_modes.all():
-        empty = int(np.flatnonzero(bands.num_modes == 0)[0])
-        raise LensingError(
-            f"no mode of {config.name!r} lies in {edges[empty]:.0f} <= l < {edges[empty + 1]:.0f}, "
-            f"a fifth of what --lmax {lmax:g} leaves: give a higher one"
-        )
-    return bands
-
-
 def _subject(arguments: argparse.Namespace) -> tuple[list[Estimator], SkyEnsemble, str]:
     """The estimators, what they are for, and the split."""
+    from estimators.delensing.delensed_maps import delensed_bands
     from estimators.delensing.split_b_modes import quadratic_estimators
     from estimators.predictions import open_predictions
     from lensing_tfds.errors import LensingError
@@ -151,7 +123,7 @@ def _subject(arguments: argparse.Namespace) -> tuple[list[Estimator], SkyEnsembl
         raise LensingError(f"--estimator {arguments.estimator} needs --dataset lensing/v11")
     source = NamedSource.of(arguments.estimator, arguments.dataset, arguments.data_dir)
     source.ensemble.refuse_beyond(split, number)
-    _bands(source.config, arguments.lmax)
+    delensed_bands(source.config, arguments.lmax)  # what cannot be delensed is not estimated
     if arguments.estimator == QUADRATIC:
         return quadratic_estimators(source.ensemble, arguments.lmax), source.ensemble, split
     return [source.estimator()], source.ensemble, split

@@ -12,14 +12,45 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from estimators.delensing.residual_b_modes import modes_in_range
 from estimators.ensemble import SkyEnsemble
 from estimators.lensing_template import LensingTemplate
 from estimators.quadratic.fields import fields_of
 from estimators.quadratic.observation import Observation
+from lensing_tfds.configs import LensingConfig
+from lensing_tfds.errors import LensingError
 from lensing_tfds.sky import instrument
 from lensing_tfds.sky.binning import Bins
 
 Maps = NDArray[np.floating]
+
+BANDS = 5
+"""Bands that the multipoles that are delensed are cut into."""
+
+
+def delensed_bands(config: LensingConfig, lmax: float) -> Bins:
+    """Returns bands from the patch's lowest multipole to the highest that is delensed.
+
+    Args:
+      config: a periodic version with Q and U.
+      lmax: the highest multipole.
+
+    Raises:
+      LensingError: B has no mode there or in one of the bands, or is not lensing's alone.
+    """
+    if not 0 < lmax < np.inf:
+        raise LensingError(f"--lmax {lmax:g}: must be a finite number above zero")
+    lowest = config.sky.fundamental
+    modes_in_range(config, (lowest, lmax))
+    edges = np.linspace(lowest, lmax, BANDS + 1)
+    bands = Bins.between(edges, config.sky)
+    if not bands.num_modes.all():
+        empty = int(np.flatnonzero(bands.num_modes == 0)[0])
+        raise LensingError(
+            f"no mode of {config.name!r} lies in {edges[empty]:.0f} <= l < {edges[empty + 1]:.0f}, "
+            f"a fifth of what --lmax {lmax:g} leaves: give a higher one"
+        )
+    return bands
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

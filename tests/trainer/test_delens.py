@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 
+from estimators.delensing.delensed_maps import delensed_bands
 from lensing_tfds import LensingConfig, simulate
 from tests.estimators.prediction_files import write_predictions
 from trainer import delens
@@ -38,7 +39,7 @@ def test_quadratic_estimates_leave_less_b_and_the_files_agree(tmp_path, capsys):
     table = rows(tmp_path)
     assert [row["quadratic_split"] < row["observed"] for row in table] == [True] * 5
     # Parseval: the mean square of a map is its modes' power, of the bands together.
-    bands = delens._bands(config, 1200.0)
+    bands = delensed_bands(config, 1200.0)
     for name, values in (("observed", observed), ("quadratic_split", after)):
         powers = np.array([row[name] for row in table]) @ bands.num_modes / config.sky.area
         assert np.mean(values.astype(float) ** 2) == pytest.approx(powers, rel=1e-4)
