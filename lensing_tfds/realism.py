@@ -199,6 +199,8 @@ def idealisations(config: LensingConfig) -> tuple[Idealisation, ...]:
     elif config.noise_uK_arcmin:
         noise = "; noise is white, with no 1/f and no scan pattern"
     edges = " and periodic: a real survey has edges and masks" if config.padding == 1 else ""
+    if edges and not is_periodic(config):
+        edges = ", and the sky behind its edges periodic"
     flat = ("the patch is periodic",) * (config.padding == 1) + ("the sky is flat",)
     foregrounds, clause = _foregrounds(config)
     found = [

@@ -11,7 +11,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from estimators.reports import style
-from lensing_tfds.configs import LensingConfig
+from lensing_tfds.config_fields.features import Feature
+from lensing_tfds.config_fields.mask import MASK
+from lensing_tfds.configs import KAPPA, LENSED, SPLIT_MAPS, LensingConfig
 from lensing_tfds.records.reading import evaluation_batches
 from lensing_tfds.records.stored_dataset import StoredDataset
 from lensing_tfds.sky import instrument, polarization
@@ -35,13 +37,14 @@ def panels(
 ) -> dict[str, NDArray[np.floating]]:
     """Returns the maps that a card shows, by their titles.
 
-    `lensed − unlensed` is what lensing and noise did; with a taper, of the tapered maps.
+    `lensed − unlensed` is what was done to the sky, and what was added; of the unlensed sky behind
+    the taper and the mask.
 
     Args:
       example: the maps of one example.
       config: of its dataset.
     """
-    window = instrument.taper_window(config.sky, config.taper)[..., None]
+    window = instrument.taper_window(config.sky, config.taper)[..., None] * example.get(MASK, 1.0)
     difference = example["lensed"] - window * example["unlensed"]
     shown: dict[str, NDArray[np.floating]] = {}
     for number, channel in enumerate(config.channels):
@@ -54,7 +57,17 @@ def panels(
     if config.unlensed_E:
         shown["E unlensed"] = example["unlensed_E"][..., 0]
     shown["κ"] = example["kappa"][..., 0]
-    return shown
+    return shown | {_title(extra): example[extra.name][..., 0] for extra in _extras(config)}
+
+
+def _extras(config: LensingConfig) -> list[Feature]:
+    """The maps of one channel that only some configs have."""
+    usual = (LENSED, "unlensed", KAPPA, "unlensed_E", SPLIT_MAPS)
+    return [one for one in config.features if one.channels is not None and one.name not in usual]
+
+
+def _title(extra: Feature) -> str:
+    return extra.name.replace("_", " ")
 
 
 @drawn
@@ -66,8 +79,10 @@ def figure(example: Mapping[str, NDArray[np.float32]], config: LensingConfig) ->
     size = (len(rows[0]) * (_PANEL + 0.45) + 0.5, len(rows) * (_PANEL + 0.3) + 0.3)
     drawing = Figure(figsize=size, layout="constrained")
     axes: dict[str, Axes] = drawing.subplot_mosaic(rows, empty_sentinel="")  # type: ignore[arg-type]
+    units = {_title(extra): extra.unit for extra in _extras(config)} | {"κ": "dimensionless"}
     for title, panel in axes.items():
-        _show(panel, title, shown[title], limits[title], math.degrees(config.side))
+        unit = units.get(title, "µK")
+        _show(panel, title, shown[title], limits[title], math.degrees(config.side), unit)
         is_first, is_last = (title in column for column in ([row[0] for row in rows], rows[-1]))
         panel.set(xlabel="degrees" if is_last else "", ylabel="degrees" if is_first else "")
         panel.tick_params(labelbottom=is_last, labelleft=is_first)
@@ -76,6 +91,17 @@ def figure(example: Mapping[str, NDArray[np.float32]], config: LensingConfig) ->
 
 def _layout(config: LensingConfig) -> list[list[str]]:
     """Titles of the panels, row by row; "" is nothing."""
+    extras = [_title(extra) for extra in _extras(config)]
+    rows = [[title or (extras.pop(0) if extras else "") for title in row] for row in _usual(config)]
+    width = len(rows[0])
+    while extras:
+        new, extras = extras[:width], extras[width:]
+        rows.append(new + [""] * (width - len(new)))
+    return rows
+
+
+def _usual(config: LensingConfig) -> list[list[str]]:
+    """The panels of every config, and where there is room."""
     rows = [[f"{c} lensed", f"{c} lensed − unlensed"] for c in config.channels]
     if config.stokes == "T":
         return [[*rows[0], "κ"]]
@@ -101,10 +127,12 @@ def _limits(shown: dict[str, NDArray[np.floating]]) -> dict[str, float]:
     return limits
 
 
-def _show(panel: Axes, title: str, values: NDArray[np.floating], limit: float, side: float) -> None:
+def _show(
+    panel: Axes, title: str, values: NDArray[np.floating], limit: float, side: float, unit: str
+) -> None:
     panel.set_title(title, fontweight="bold" if title == "κ" else "normal", fontsize=10.5)
     colours = KAPPA_COLOURS if title == "κ" else CMB_COLOURS
     image = style.show_map(panel, values, side, colours, limit)
     bar = panel.figure.colorbar(image, cax=panel.inset_axes((1.03, 0, 0.045, 1)))
     bar.ax.tick_params(labelsize=8)
-    bar.ax.set_title("" if title == "κ" else "µK", fontsize=8, loc="left")
+    bar.ax.set_title("" if unit == "dimensionless" else unit, fontsize=8, loc="left")

@@ -7,8 +7,10 @@ import math
 import numpy as np
 import tensorflow_datasets as tfds
 
+from lensing_tfds.config_fields.foregrounds import Foregrounds
+from lensing_tfds.config_fields.kappa_distribution import KappaDistribution
 from lensing_tfds.config_fields.mask import SIGNAL, Mask
-from lensing_tfds.configs import LensingConfig
+from lensing_tfds.configs import SPLITS, LensingConfig
 from lensing_tfds.sky import instrument
 
 Rows = list[tuple[str, ...]]
@@ -48,6 +50,14 @@ def specification(config: LensingConfig) -> Rows:
     if config.optical_depth is not None:
         depth = config.optical_depth
         rows.append(("optical depth", f"τ of rms {depth.rms:g} in bubbles of L = {depth.L_c:g}"))
+    if config.foregrounds is not None:
+        rows.append(("foregrounds", _foregrounds(config.foregrounds)))
+    if config.kappa is not None:
+        rows.append(("κ", _kappa(config.kappa)))
+    if config.kappa_files is not None:
+        numbers = {s: sum(file.maps for file in config.kappa_files.of(s)) for s in SPLITS}
+        maps = ", ".join(f"{number:,} for {split}" for split, number in numbers.items())
+        rows.append(("κ", f"maps from files: {maps}"))
     if config.mask is not None:
         rows.append(("mask", _mask(config.mask)))
     if config.T_lmax is not None:
@@ -144,6 +154,26 @@ def _spectrum(config: LensingConfig) -> str:
         if knee is not None
     ]
     return f"N(l) = N [1 + (l / l_knee)^{extra.slope:g}] with l_knee {', '.join(knees)}"
+
+
+def _foregrounds(foregrounds: Foregrounds) -> str:
+    """Says which components there are, and how strong."""
+    parts = [
+        name if factor == 1 else f"{name} times {factor:g}"
+        for name, factor in foregrounds.amplitudes.items()
+        if factor
+    ]
+    return f"at 150 GHz, in T: {', '.join(parts)}"
+
+
+def _kappa(kappa: KappaDistribution) -> str:
+    """Says how κ is distributed."""
+    parts = ["Gaussian"]
+    if kappa.skewness:
+        parts = [f"lognormal, skewness {kappa.skewness:g} behind {kappa.smoothing_arcmin:g}′ FWHM"]
+    if kappa.correlated:
+        parts.append("correlated with T and E")
+    return "; ".join(parts)
 
 
 def _mask(mask: Mask) -> str:

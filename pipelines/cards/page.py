@@ -10,7 +10,7 @@ import tensorflow_datasets as tfds
 
 from estimators.dataset import Dataset
 from lensing_tfds import __version__, strict_json
-from lensing_tfds.configs import LensingConfig
+from lensing_tfds.configs import KAPPA, LENSED, SPLIT_MAPS, LensingConfig
 from lensing_tfds.records.stored_dataset import StoredDataset
 from lensing_tfds.versions import VERSIONS
 from pipelines.cards import citations, example, facts, prose, reference, timing, validation
@@ -132,9 +132,17 @@ def _index_row(config: LensingConfig) -> tuple[str, ...]:
         f"{config.npix} × {config.npix} at {config.pixel_arcmin:.4g}′",
         f"{config.beam_arcmin:g}′" if config.beam_arcmin else "",
         f"{config.noise_uK_arcmin:g} µK′" if config.noise_uK_arcmin else "",
-        "κ, unlensed E" if config.unlensed_E else "κ",
+        ", ".join(_labels(config)),
         config.description or "A config of its own.",
     )
+
+
+def _labels(config: LensingConfig) -> list[str]:
+    """Names what an example holds beside the observed and the unlensed maps."""
+    names = [
+        one.name for one in config.features if one.name not in (LENSED, "unlensed", SPLIT_MAPS)
+    ]
+    return ["κ" if name == KAPPA else name.replace("_", " ") for name in names]
 
 
 def _how_to_get(name: str) -> str:

@@ -30,6 +30,7 @@ def _survey(config: LensingConfig) -> str:
         what
         for what, there in (
             ("through a beam", config.beam_arcmin),
+            ("with foregrounds", config.foregrounds),
             ("with noise", config.noise_uK_arcmin),
             ("behind a mask", config.mask),
         )
@@ -38,7 +39,7 @@ def _survey(config: LensingConfig) -> str:
     sky = "the lensed sky" if follows_camb(config) else "a lensed sky"
     aim = (
         "Train and compare estimators of κ on it: the statistics of its maps are those of "
-        f"{sky}{', ' * bool(seen)}{' and '.join(seen)}."
+        f"{sky}{', ' * bool(seen)}{_listed(seen)}."
     )
     if reason := realism.why_not_camb(config):
         aim += f" It is not quite the real one: {reason}."
@@ -58,8 +59,33 @@ def caption(config: LensingConfig) -> str:
     text = "Colours are white at zero; each bar has its map's own range"
     if "Q" in config.channels:
         text += ", but Q, U and E share one"
-    text += ". `lensed − unlensed` is what lensing did"
-    return text + (", plus the noise." if config.noise_uK_arcmin else ".")
+    text += ". `lensed − unlensed`"
+    if config.taper or config.mask is not None:
+        text += f" (of unlensed behind the {'mask' if config.taper == 0 else 'taper'})"
+    done = [
+        what
+        for what, there in (
+            ("rotation", config.rotation),
+            ("optical depth", config.optical_depth),
+            ("lensing", True),
+        )
+        if there
+    ]
+    added = [
+        what
+        for what, there in (
+            ("the foregrounds", config.foregrounds),
+            ("the noise", config.noise_uK_arcmin),
+        )
+        if there
+    ]
+    return f"{text} is what {_listed(done)} did{', plus ' * bool(added)}{_listed(added)}."
+
+
+def _listed(words: Sequence[str]) -> str:
+    """Joins words: "a, b and c"."""
+    *first, last = words or ("",)
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def measured(found: Sequence[MeasuredReach]) -> str:
