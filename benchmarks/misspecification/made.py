@@ -20,9 +20,9 @@ from estimators.references import quadratic_references
 from lensing_tfds.config_differences import differences
 from lensing_tfds.configs import LENSED, LensingConfig
 from lensing_tfds.errors import LensingError
-from trainer.networks import iterated
+from trainer.networks import families, iterated
 from trainer.pretrained_models import has_pretrained, pretrained
-from trainer.runs.run import load_run
+from trainer.runs.run import Run, load_run
 
 HARDENED_LMAX = 3500.0
 """Modes of T above it are not used by the hardened estimator: foregrounds are most of them."""
@@ -99,14 +99,24 @@ def _networks(config: LensingConfig, models: Sequence[str], results: Path) -> It
                 raise LensingError(f"{folder} holds {run.name}, not {model}")
             if changed := differences(run.lensing.to_json(), config.to_json()):
                 raise LensingError(f"{folder} is not of lensing/{config.name}: {changed}")
-            minutes = f"{run.config.minutes:g} minutes of training"
-            basis = "gains fitted" if model == iterated.NAME else minutes
-            yield _named(config, run.estimator("test", 1), model, basis)
+            yield _named(config, run.estimator("test", 1), model, _basis(run))
         elif model == iterated.NAME and has_pretrained(config):
             known = pretrained(f"lensing/{config.name}")
             one = as_estimator(config, known.staged, "")
             one = dataclasses.replace(one, uncertainty=known.uncertainty)
             yield _named(config, one, model, "gains that come with the package")
+
+
+def _basis(run: Run) -> str:
+    """Says what a run was made of."""
+    settings = run.config
+    if families.is_fitted(run.name):
+        return (
+            f"gains fitted to {run.lensing.number_of_first('train', settings.max_examples)} skies"
+        )
+    if settings.minutes is not None:
+        return f"{settings.minutes:g} minutes of training"
+    return f"{settings.epochs} epochs of training"
 
 
 def _named(home: LensingConfig, one: Estimator, label: str, basis: str) -> Made:

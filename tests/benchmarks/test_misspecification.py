@@ -18,6 +18,7 @@ from lensing_tfds.config_fields.foregrounds import Foregrounds
 from lensing_tfds.sky.binning import Bins
 from lensing_tfds.versions import VERSIONS
 from tests.benchmarks.results import judged
+from trainer.runs.run import Run
 
 HOME = LensingConfig(
     "home",
@@ -135,6 +136,18 @@ def test_estimators_are_those_of_each_theory_and_hardened_where_there_are_foregr
         ("away", "QE TT"),
         ("away", "QE TT, source-hardened"),
     ]
+
+
+def test_networks_are_those_of_the_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(Run, "uncertainty", None)  # of the networks' files, which are not there
+    for model in ("unet", "iterated"):
+        judged.put(tmp_path, Cell("v11", model), judged.some_metrics(), 0.5)
+    found = made([VERSIONS["v11"]], ("iterated", "unet", "qe_unet"), tmp_path)
+    networks = {one.estimator.label: one.basis for one in found if one.basis != "spectra"}
+    assert networks == {
+        "iterated": "gains fitted to 128 skies",
+        "unet": "10 minutes of training",
+    }
 
 
 def test_a_run_of_another_version_or_network_is_refused(tmp_path):
