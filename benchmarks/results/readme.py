@@ -7,17 +7,17 @@ from collections.abc import Sequence
 
 from benchmarks.results import verdicts
 from benchmarks.results.figures import QE, Made, OfVersion
+from lensing_tfds import realism
 from lensing_tfds.errors import LensingError
 from lensing_tfds.versions import VERSIONS
 from trainer.networks import families
 from trainer.runs.plan import duration
 
-_SURVEYS = ("v9", "v10", "v11", "v12")
 _BEGIN, _END = "<!-- results: defaults -->", "<!-- end of results -->"
 
 
 def filled(text: str, found: Sequence[OfVersion]) -> str:
-    """Returns a text with a table of the figures of v9-v12 between its marks.
+    """Returns a text with a table of the figures of skies that a telescope could see.
 
     Args:
       text: Markdown, with `<!-- results: defaults -->` and `<!-- end of results -->` once.
@@ -36,7 +36,7 @@ def filled(text: str, found: Sequence[OfVersion]) -> str:
 def _surveys(found: Sequence[OfVersion]) -> str:
     rows = []
     for version in sorted(found, key=lambda one: list(VERSIONS).index(one.version)):
-        if version.version not in _SURVEYS or not version.made:
+        if realism.is_step_of_a_study(VERSIONS[version.version]) or not version.made:
             continue
         fitted = [made for made in version.made if families.is_fitted(made.model)]
         trained = [made for made in version.made if not families.is_fitted(made.model)]
