@@ -15,17 +15,23 @@ from estimators.quadratic.fields import fields_of
 from estimators.quadratic.hardened import HardenedEstimator
 from estimators.quadratic.observation import Observation
 from estimators.quadratic.wiener import wiener_filter
+from estimators.references import fitted_iterated, quadratic_references
 from estimators.references import iterated as as_estimator
-from estimators.references import quadratic_references
-from lensing_tfds.config_differences import differences
+from lensing_tfds.config_differences import map_differences
 from lensing_tfds.configs import LENSED, LensingConfig
 from lensing_tfds.errors import LensingError
+from lensing_tfds.simulation import simulate
 from trainer.networks import families, iterated
 from trainer.pretrained_models import has_pretrained, pretrained
 from trainer.runs.run import Run, load_run
 
 HARDENED_LMAX = 3500.0
 """Modes of T above it are not used by the hardened estimator: foregrounds are most of them."""
+
+FITTED = 64
+"""Skies to which an iterated estimator is fitted that there is no run of."""
+
+_BATCH = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +54,8 @@ def made(configs: Sequence[LensingConfig], models: Sequence[str], results: Path)
 
     Args:
       configs: the versions, the one that the others are departures from first.
-      models: networks' names; those that were trained are looked for in `results`.
+      models: networks' names; those that were trained are looked for in `results`, and gains of the
+        iterated estimator in the package too, or they are fitted here.
       results: a folder of `benchmarks.results`.
 
     Raises:
@@ -97,7 +104,7 @@ def _networks(config: LensingConfig, models: Sequence[str], results: Path) -> It
             run = load_run(folder)
             if run.name != model:
                 raise LensingError(f"{folder} holds {run.name}, not {model}")
-            if changed := differences(run.lensing.to_json(), config.to_json()):
+            if changed := map_differences(run.lensing, config):
                 raise LensingError(f"{folder} is not of lensing/{config.name}: {changed}")
             yield _named(config, run.estimator("test", 1), model, _basis(run))
         elif model == iterated.NAME and has_pretrained(config):
@@ -105,6 +112,15 @@ def _networks(config: LensingConfig, models: Sequence[str], results: Path) -> It
             one = as_estimator(config, known.staged, "")
             one = dataclasses.replace(one, uncertainty=known.uncertainty)
             yield _named(config, one, model, "gains that come with the package")
+        elif model == iterated.NAME:
+            yield _named(config, _fitted(config), model, f"gains fitted to {FITTED} skies")
+
+
+def _fitted(config: LensingConfig) -> Estimator:
+    """The iterated estimator, fitted to training skies that are simulated here."""
+    starts = range(0, FITTED, _BATCH)
+    batches = [simulate(config, "train", range(start, start + _BATCH)) for start in starts]
+    return fitted_iterated(SkyEnsemble.of(config), lambda: batches, "the training skies")
 
 
 def _basis(run: Run) -> str:

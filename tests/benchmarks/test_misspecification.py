@@ -13,7 +13,7 @@ from benchmarks.results.cells import Cell
 from estimators.estimator import network
 from estimators.power_spectra import Bands
 from estimators.uncertainty import measured_uncertainty
-from lensing_tfds import LensingConfig, LensingError
+from lensing_tfds import LensingConfig, LensingError, simulate
 from lensing_tfds.config_fields.foregrounds import Foregrounds
 from lensing_tfds.sky.binning import Bins
 from lensing_tfds.versions import VERSIONS
@@ -136,6 +136,14 @@ def test_estimators_are_those_of_each_theory_and_hardened_where_there_are_foregr
         ("away", "QE TT"),
         ("away", "QE TT, source-hardened"),
     ]
+
+
+def test_gains_that_nobody_has_are_fitted_here(tmp_path):
+    (one,) = (each for each in made([HOME], ("iterated",), tmp_path) if each.basis != "spectra")
+    assert one.basis == "gains fitted to 64 skies"
+    batch = simulate(HOME, "test", range(8))
+    kappa = one.estimator.kappa(batch["lensed"], batch["index"])
+    assert np.corrcoef(kappa.ravel(), batch["kappa"].ravel())[0, 1] > 0.3
 
 
 def test_networks_are_those_of_the_folder(tmp_path, monkeypatch):
