@@ -55,6 +55,13 @@ def workflow(name):
     return yaml.safe_load((ROOT / ".github" / "workflows" / f"{name}.yml").read_text())
 
 
+def test_the_workflow_runs_what_continuous_integration_runs():
+    lines = (ROOT / ".ci" / "run").read_text().splitlines()
+    commands = [line for line in lines if line.startswith("make ")]
+    steps = [step.get("run") for step in workflow("ci")["jobs"]["test"]["steps"]]
+    assert commands and commands == [command for command in steps if command]
+
+
 def test_what_is_released_was_tested():
     jobs = workflow("release")["jobs"]
     assert jobs["release"]["needs"] == "test" and jobs["test"]["needs"] == "notes"
