@@ -33,6 +33,7 @@ from lensing_tfds.config_differences import differences
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.cosmology import spectra_of
 from lensing_tfds.errors import LensingError
+from lensing_tfds.realism import departures, idealisations
 from lensing_tfds.records.seals import DamagedSealError, sealed, unsealed
 from lensing_tfds.records.storage import replacing
 from lensing_tfds.release import stamped
@@ -137,8 +138,15 @@ class Pretrained:
         return self.uncertainty.intervals(self.model.predict(lensed, verbose=0), level)
 
     @property
+    def limits(self) -> tuple[str, ...]:
+        """Sentences on how the skies that it was fitted to are not those of the real sky."""
+        lensing = self.task.lensing
+        own = [departure.text for departure in departures(lensing)]
+        return (*own, *(idealisation.text for idealisation in idealisations(lensing)))
+
+    @property
     def card(self) -> str:
-        """A few lines: what it is, is for, and scored."""
+        """A few lines: what it is, is for, scored, and is not for."""
         lensing, marks, errors = self.task.lensing, self.marks, self.uncertainty
         first = "first " if marks.num_examples < lensing.num_examples["test"] else ""
         half_widths = () if errors is None else map(errors.pixel_half_width, LEVELS)
@@ -162,6 +170,8 @@ class Pretrained:
                     f"{level:.0%} of pixels within ± {half_width:.3g}"
                     for level, half_width in zip(LEVELS, half_widths, strict=False)
                 ),
+                "not for skies that are not like its own:",
+                *(f"  {sentence}" for sentence in self.limits),
             ]
         )
 

@@ -123,6 +123,8 @@ def test_its_card_says_what_it_is_for_and_scored():
     assert "Q, U, µK, 128 x 128 pixels of 2.34', beam 1', noise 1 µK'" in card
     assert "map-level correlation 0.6" in card and "on the 500 test examples" in card
     assert "test examples, spectra measured with NaMaster\n" in card  # the file does not say
+    assert "not for skies that are not like its own:\n" in card
+    assert "  No dust, no point sources, no SZ effect" in card
 
 
 @pytest.fixture(name="run", scope="module")
