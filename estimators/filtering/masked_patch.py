@@ -164,6 +164,17 @@ class MaskedPatch:
         weight = np.where(mask >= _LEAST, inverse, 0.0)
         return Seen(weight, np.divide(weight, mask, out=np.zeros_like(weight), where=weight > 0))
 
+    def masks_seen_in(self, maps: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Returns the masks of maps with holes, where these are masked with their noise.
+
+        Args:
+          maps: (n, npix, npix, channels), zero where nothing was seen, and there alone.
+
+        Returns:
+          (n, npix, npix), the patch's mask but for the holes.
+        """
+        return self.mask * np.any(maps != 0, axis=-1)
+
     @classmethod
     def of(cls, config: LensingConfig, mask: NDArray[np.floating] | None = None) -> MaskedPatch:
         """Returns the patch of a config: without its holes, which differ from map to map.

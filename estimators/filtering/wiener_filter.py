@@ -30,6 +30,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from estimators.filtering.conjugate_gradients import Solution, solve
 from estimators.filtering.masked_patch import SPECTRUM_OF, MaskedPatch, checked_mask
+from estimators.filtering.planes import Planes, planes_of
 from estimators.quadratic.observation import Observation
 from lensing_tfds.errors import LensingError
 from lensing_tfds.sky import polarization
@@ -73,6 +74,7 @@ class WienerFilter:
     Attributes:
       observation: as given.
       patch: as given.
+      tolerance: as given.
 
     Raises:
       LensingError: the noise of a channel is not in the patch.
@@ -90,7 +92,7 @@ class WienerFilter:
     ):
         self.patch, self.observation = patch, observation
         self._channels, self._dtype = tuple(channels), np.dtype(dtype)
-        self._tolerance, self._most_steps = tolerance, most_steps
+        self.tolerance, self._most_steps = tolerance, most_steps
         for channel in channels:
             if SPECTRUM_OF[channel] not in patch.noise:
                 raise LensingError(f"the patch has no noise spectrum for {channel}")
@@ -146,6 +148,11 @@ class WienerFilter:
             for first in range(0, splits.shape[-1], count)
         ]
 
+    @property
+    def planes(self) -> list[Planes]:
+        """The numbers of its systems: that of T, that of E and B, or both."""
+        return [system.planes for system in self._systems]
+
     def weighted(
         self, maps: NDArray[np.floating], masks: NDArray[np.floating] | None = None
     ) -> Weighted:
@@ -180,12 +187,12 @@ class WienerFilter:
         """
         found: dict[str, Modes] = {}
         for system in self._systems:
-            solution = system.solve(weighted, start, self._tolerance, self._most_steps)
-            if np.any(missed := solution.residual > self._tolerance):
+            solution = system.solve(weighted, start, self.tolerance, self._most_steps)
+            if np.any(missed := solution.residual > self.tolerance):
                 warnings.warn(
                     f"the Wiener filter of {missed.sum()} of {len(missed)} maps stopped after "
                     f"{solution.steps} steps at a residual of {solution.residual.max():.1e}, "
-                    f"above {self._tolerance:.1e}: allow more steps",
+                    f"above {self.tolerance:.1e}: allow more steps",
                     NotConvergedWarning,
                     stacklevel=2,
                 )
@@ -215,6 +222,9 @@ class _System:
       names: "T" or "EB".
       residual_b: as of `WienerFilter`.
       dtype: real.
+
+    Attributes:
+      planes: its numbers.
     """
 
     def __init__(
@@ -225,27 +235,10 @@ class _System:
         residual_b: NDArray[np.float64] | None,
         dtype: DTypeLike,
     ):
+        self.planes = planes_of(patch, observation, names, residual_b)
         self._sky: FlatSky = patch.sky
-        self._names, self._channels = names, "T" if names == "T" else "QU"
+        self._names, self._channels = names, self.planes.channels
         sky, beam = patch.sky, observation.beam
-        noise = patch.noise[SPECTRUM_OF[self._channels[0]]]
-        roots, to_fields = [], []
-        for name in names:
-            power = observation.of_sky(name, name)  # foregrounds are masked as the signal is
-            if name == "B" and residual_b is not None:
-                power = np.where(observation.used, residual_b, 0.0)
-            roots.append(beam * np.sqrt(power / sky.area))
-            total = (
-                beam**2 * power
-                + observation.total(name, name)
-                - beam**2 * observation.of_sky(name, name)
-            )
-            # x = total f̂ / (b C) = total y / (b C^½ area^½)
-            to_fields.append(
-                np.divide(
-                    total / sky.area, roots[-1], out=np.zeros_like(total), where=roots[-1] > 0
-                )
-            )
         real = np.dtype(dtype)
 
         def of_pairs(plane: NDArray[np.floating]) -> NDArray[np.floating]:
@@ -258,16 +251,13 @@ class _System:
         self._turn = np.array([[of_pairs(factor * beam) for factor in row] for row in turn])
         self._into = np.array(
             [
-                [of_pairs(factor * root) for factor, root in zip(row, roots, strict=True)]
+                [of_pairs(f * root) for f, root in zip(row, self.planes.roots, strict=True)]
                 for row in turn
             ]
         )
-        self._to_fields = np.stack([of_pairs(factor) for factor in to_fields])[:, None]
-        self._inverse_noise = of_pairs(sky.area / noise)
-        self._is_white = bool(np.ptp(noise) == 0)
-        share = np.mean(patch.seen().signal ** 2)
-        on_diagonal = [1 + share * root**2 * sky.area / noise for root in roots]
-        self._preconditioner = np.stack([of_pairs(1 / value) for value in on_diagonal])[:, None]
+        self._to_fields = of_pairs(self.planes.to_fields)[:, None]
+        self._inverse_noise = of_pairs(self.planes.inverse_noise)
+        self._preconditioner = of_pairs(self.planes.preconditioner)[:, None]
         self._counts = of_pairs(sky.mode_counts)
 
     def solve(
@@ -325,7 +315,7 @@ class _System:
         self, maps: NDArray[np.floating], signal: NDArray[np.floating]
     ) -> NDArray[np.floating]:
         """Gᵗ N⁻¹ of weighted maps."""
-        if self._is_white:
+        if self.planes.is_white:
             maps = maps * self._inverse_noise[0, 0]
         else:
             pairs = as_pairs(self._sky.to_modes(maps))

@@ -58,7 +58,7 @@ class ByFilteredTemplate:
       kappa_power: C_κκ, half plane, that estimates are filtered by.
       channels: of the maps.
       tolerance: of the Wiener filters.
-      has_holes: whether every map must come with a mask of its own.
+      has_holes: whether every map has a mask of its own.
     """
 
     patch: MaskedPatch
@@ -168,18 +168,22 @@ class ByFilteredTemplate:
         """Filters maps.
 
         Args:
-          batch: "lensed", µK, (n, npix, npix, channels), and "mask" where each has its own.
+          batch: "lensed", µK, (n, npix, npix, channels), and "mask" where each has its own; without
+            it the holes of maps that are masked with their noise are where these are zero.
 
         Returns:
           Fields, and what later stages need of the maps.
 
         Raises:
-          LensingError: the maps have holes, and there is no mask that says where.
+          LensingError: the signal has holes, and there is no mask that says where.
         """
         if self.has_holes and MASK not in batch:
-            raise LensingError(
-                "these maps have holes, each in other places: give their masks with them"
-            )
+            if self.patch.masked == "signal":
+                raise LensingError(
+                    "these maps have holes in their signal, each in other places, which noise "
+                    "hides: give their masks with them"
+                )
+            batch = {**batch, MASK: self.patch.masks_seen_in(batch[LENSED])[..., None]}
         parts = [self._fields(few) for few in _few(batch)]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
@@ -209,6 +213,10 @@ class FilteredFeatures:
       observation: the fields that this stage estimates from.
       pairs: that it estimates.
       by: its filter.
+
+    Attributes:
+      estimators: of each of its pairs.
+      filter: as given.
     """
 
     def __init__(
@@ -218,7 +226,7 @@ class FilteredFeatures:
         pairs: Sequence[str],
         by: WienerFilter,
     ):
-        self._method, self._filter = method, by
+        self._method, self.filter = method, by
         self._beam = method.observation.beam.astype(np.float32)
         self.estimators = {
             pair: QuadraticEstimator(pair, observation, kappa_power=method.kappa_power)
@@ -251,10 +259,10 @@ class FilteredFeatures:
         # Real maps, which the fields carry along.
         observed: Mapping[str, NDArray] = legs
         maps = {name: observed[_of_map(name)] for name in self._method.channels}
-        left = self._filter.less(Weighted(maps, observed[_SIGNAL]), template)
+        left = self.filter.less(Weighted(maps, observed[_SIGNAL]), template)
         # In the interior this is what the filter will find.
         near = {name: legs[name] - self._beam * delta for name, delta in template.items()}
-        return self._filter.of_weighted(left, near)
+        return self.filter.of_weighted(left, near)
 
     def reached(self, fields: Fields, kappa: Modes, new: Modes) -> Modes:
         """Returns the new estimate."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from estimators.filtering.masked_patch import is_filtered
 from estimators.iterated.filtered_template import ByFilteredTemplate
 from estimators.iterated.iterated_estimator import (
     ByTemplate,
@@ -153,9 +154,10 @@ def each_stage(
 def method_of(config: LensingConfig, table: PowerSpectra, examples: Examples) -> Method:
     """Returns how the maps of a config are delensed and estimated.
 
-    Where theory holds, T is remapped and has templates, Q and U have templates. Elsewhere T on a
-    periodic patch is remapped; the rest, patches with edges above all, has templates with the
-    spectra that the examples have: what is remapped must be periodic.
+    Where theory holds, T is remapped and has templates, Q and U have templates; where it does but
+    for a mask, maps are filtered and have templates. Elsewhere T on a periodic patch is remapped;
+    the rest, patches that are cut out above all, has templates with the spectra that the examples
+    have: what is remapped must be periodic.
     """
     if known := method_by_theory(config, table):
         return known
@@ -172,6 +174,8 @@ def method_by_theory(config: LensingConfig, table: PowerSpectra) -> Method | Non
         if "T" in config.channels:
             return ByTemplateAndRemapping.of(config, table)
         return ByTemplate(Observation.of(config, table), pairs_of(config))
+    if is_filtered(config):
+        return ByFilteredTemplate.of(config, table)
     if is_remapped(config):
         return ByRemapping(config, table)
     return None

@@ -2,7 +2,9 @@
 
 The estimates are those of the judge's references: with weights of theory where that holds, else of
 measured spectra, and then, where maps carry power that a real sky does not, both with the ordinary
-modes and with all. The combination is the iterated estimator's: the best linear one, ring by ring.
+modes and with all. Masked maps are filtered first, where theory describes them but for the mask,
+and their gains fitted inside it (`filtered_template`). The combination is the iterated
+estimator's: the best linear one, ring by ring.
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from estimators.filtering.masked_patch import is_filtered
+from estimators.iterated.filtered_template import ByFilteredTemplate
 from estimators.iterated.iterated_estimator import Stage, rings_of
 from estimators.iterated.ring_regression import RingRegression
 from estimators.quadratic.fields import fields_of
@@ -40,6 +44,9 @@ def quadratic_estimators(
       LensingError: spectra are to be measured, and there are too few examples.
     """
     pairs = pairs_of(config)
+    if is_filtered(config):
+        features = ByFilteredTemplate.of(config, table).features(Stage(np.zeros(0)), 0)
+        return list(features.estimators.values())
     if realism.estimator_theory_holds(config):
         observation = Observation.of(config, table)
         kappa = spectra.at_multipoles(table.kappa, config.sky.ell)
@@ -53,24 +60,31 @@ def quadratic_estimators(
 
 
 def fit_quadratic_stage(
-    config: LensingConfig, estimators: Sequence[QuadraticEstimator], examples: Batches
+    config: LensingConfig,
+    estimators: Sequence[QuadraticEstimator],
+    examples: Batches,
+    method: ByFilteredTemplate | None = None,
 ) -> Stage:
     """Fits the gains of estimates to examples.
 
     Args:
       config: the version.
       estimators: at least one.
-      examples: with "lensed" and "kappa".
+      examples: with "lensed" and "kappa", and "mask" where each has its own.
+      method: filters maps; None takes them as they are.
 
     Raises:
       TooFewExamplesError: there are too few for the gains.
     """
     sky = config.sky
-    regression = RingRegression(
-        rings_of(sky), len(estimators), mean_field=realism.has_mean_field(config)
-    )
+    window = None if method is None else method.patch.interior
+    has_mean = window is not None or realism.has_mean_field(config)
+    regression = RingRegression(rings_of(sky), len(estimators), has_mean, window)
     for batch in examples:
-        fields = fields_of(batch[LENSED], config.channels, sky)
+        if method is None:
+            fields = fields_of(batch[LENSED], config.channels, sky)
+        else:
+            fields = method.filtered(batch)
         kappa = sky.to_modes(np.ascontiguousarray(batch[KAPPA][..., 0]))
         regression.add(kappa, [estimator.kappa(fields) for estimator in estimators])
     return Stage(
