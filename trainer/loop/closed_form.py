@@ -16,7 +16,7 @@ from lensing_tfds.records import reading
 from lensing_tfds.records.stored_dataset import StoredDataset
 from trainer.loop.callbacks import Checkpoints, Stopwatch
 from trainer.loop.interruption import saying_what_is_kept, signals_held
-from trainer.loop.losses import StandardisedError
+from trainer.loop.losses import StandardisedError, judged
 from trainer.loop.metrics import MapCorrelation
 from trainer.loop.session import Session
 from trainer.networks.family import FittedNetwork
@@ -86,7 +86,8 @@ def fit(
 
         table = stored.spectra()
         scaling = measure_scaling(examples(), task) if model is None else scaling_of(model)
-        error = StandardisedError(scaling.label_std)
+        counted = judged(task.lensing)
+        error = StandardisedError(scaling.label_std, counted)
         fits = network.fit(task, table, scaling, examples, model)
         while not finished():
             stage = len(kept.history)
@@ -97,7 +98,7 @@ def fit(
                 callback.set_model(model)
                 callback.on_test_begin()
             validation = reading.evaluation_batches(stored, f"validation[:{few}]", _BATCH_SIZE)
-            loss, correlation = keras.metrics.Mean(), MapCorrelation()
+            loss, correlation = keras.metrics.Mean(), MapCorrelation(counted)
             for batch in validation:
                 signals.obey()
                 true, kappa = batch[task.labels.name], model(batch[task.inputs.name])

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import keras
 
-from trainer.loop.losses import StandardisedError
+from trainer.loop.losses import StandardisedError, judged
 from trainer.loop.metrics import MapCorrelation
 from trainer.loop.optimizers import build_optimizer
 from trainer.machine import devices
-from trainer.networks.physical import scaling_of
+from trainer.networks.physical import scaling_of, task_of
 from trainer.settings.config import TrainerConfig
 
 
@@ -20,10 +20,11 @@ def compile_network(model: keras.Model, config: TrainerConfig, steps: int) -> No
       config: how to train.
       steps: of the whole run, for its schedule.
     """
+    counted = judged(task_of(model).lensing)
     model.compile(
         optimizer=build_optimizer(config, steps),
-        loss=StandardisedError(scaling_of(model).label_std),
-        metrics=[MapCorrelation()],
+        loss=StandardisedError(scaling_of(model).label_std, counted),
+        metrics=[MapCorrelation(counted)],
         jit_compile=_jit_compile(),
     )
 

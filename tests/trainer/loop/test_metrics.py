@@ -1,6 +1,11 @@
 import keras
 import numpy as np
 
+from estimators.filtering.masked_patch import interior_of
+from estimators.power_spectra import choose_bands
+from estimators.skill import SkillMeter
+from tests.trainer.networks.kinds import KINDS
+from trainer.loop.losses import StandardisedError, judged
 from trainer.loop.metrics import MapCorrelation
 
 
@@ -37,5 +42,27 @@ def test_a_constant_estimate_has_no_correlation():
 
 
 def test_keras_can_save_and_load_it():
-    config = keras.saving.serialize_keras_object(MapCorrelation())
-    assert isinstance(keras.saving.deserialize_keras_object(config), MapCorrelation)
+    config = keras.saving.serialize_keras_object(MapCorrelation(judged(KINDS["v13"])))
+    again = keras.saving.deserialize_keras_object(config)
+    assert isinstance(again, MapCorrelation) and again.lensing == judged(KINDS["v13"])
+
+
+def test_of_a_masked_patch_the_pixels_that_are_judged_count_as_they_are_judged():
+    lensing = KINDS["v13"]
+    rng, shape = np.random.default_rng(2), (6, 32, 32, 1)
+    truth, noise = (rng.normal(size=shape).astype(np.float32) for _ in range(2))
+    window = interior_of(lensing)
+    estimate = truth + noise * np.where(window[..., None] > 0, 1, 100)
+    metric, loss = MapCorrelation(judged(lensing)), StandardisedError([2.0], judged(lensing))
+    for few in (slice(0, 2), slice(2, 6)):
+        metric.update_state(truth[few], estimate[few])
+    bands = choose_bands(lensing.sky)
+    meter = SkillMeter(bands, window)
+    meter.add(truth[..., 0], estimate[..., 0])
+    expected = meter.result(np.random.default_rng(0))
+    np.testing.assert_allclose(metric.result(), expected.map_correlation.value, rtol=1e-4)
+    np.testing.assert_allclose(loss(truth, estimate), expected.mse.value / 4, rtol=1e-4)
+    config = keras.saving.serialize_keras_object(loss)
+    again = keras.saving.deserialize_keras_object(config)
+    assert float(again(truth, estimate)) == float(loss(truth, estimate))
+    assert judged(KINDS["v11"]) is None
