@@ -28,9 +28,11 @@ if TYPE_CHECKING:
 
     from estimators.ensemble import SkyEnsemble
     from estimators.estimator import Estimator, Observed
+    from lensing_tfds.configs import LensingConfig
 
 _PRETRAINED = "pretrained:"
 _QUADRATIC, _ITERATED = "qe", "iterated"
+_SAME_MASK = 0.01  # what masks may differ by in a pixel
 
 
 def open_model(
@@ -81,22 +83,27 @@ def open_model(
 
 
 def with_mask(
-    model: str, ensemble: SkyEnsemble, mask: NDArray[np.float64]
+    model: str, make: Callable[[], Estimator], ensemble: SkyEnsemble, mask: NDArray[np.float64]
 ) -> tuple[Callable[[], Estimator], SkyEnsemble]:
     """Returns what `open_model` does, for maps that are multiplied by a mask.
 
     Args:
-      model: "qe" or "iterated".
-      ensemble: of maps without a mask.
+      model: "qe" or "iterated", of maps without a mask; or another, of maps with this one.
+      make: as `open_model` returns it.
+      ensemble: likewise.
       mask: (npix, npix), 0 to 1.
 
     Raises:
-      LensingError: the model knows no mask, or the maps have one already, or no theory.
+      LensingError: the model knows no mask or another one, or the maps of "qe" and "iterated" have
+        one already, or no theory.
     """
     from estimators.filtering.masked_patch import can_be_filtered, is_masked
     from lensing_tfds.errors import LensingError
 
     config = ensemble.config
+    if model not in (_QUADRATIC, _ITERATED) and is_masked(config):
+        _refuse_another_mask(model, config, mask)
+        return make, ensemble
     if model not in (_QUADRATIC, _ITERATED):
         raise LensingError(
             f"--mask is for --model {_ITERATED} and {_QUADRATIC}, which filter by it, with "
@@ -111,6 +118,31 @@ def with_mask(
     masked = dataclasses.replace(ensemble, mask=mask)
     make = _quadratic if model == _QUADRATIC else _iterated
     return functools.partial(make, masked), masked
+
+
+def _refuse_another_mask(model: str, config: LensingConfig, mask: NDArray[np.float64]) -> None:
+    """Refuses a mask that is not the one that a model's maps have."""
+    import numpy as np
+
+    from estimators.filtering.masked_patch import window_of
+    from lensing_tfds.config_fields.mask import SIGNAL
+    from lensing_tfds.errors import LensingError
+
+    if config.mask is not None and config.mask.multiplies == SIGNAL:
+        raise LensingError(
+            f"--mask with {model}: the mask of lensing/{config.name} multiplies the signal beneath "
+            "noise, and not the maps; give maps of that mask as they were observed, without --mask"
+        )
+    has_holes = config.mask is not None and config.mask.holes > 0
+    other = np.abs(mask - window_of(config)) > _SAME_MASK
+    if has_holes:
+        other &= mask > 0
+    if other.any():
+        raise LensingError(
+            f"--mask is not that of {model}, which was made for the mask of lensing/{config.name}: "
+            f"{other.mean():.1%} of the pixels differ; fit a model to a config with your mask, or "
+            f"use --model {_ITERATED} with a --dataset without one"
+        )
 
 
 def _quadratic(ensemble: SkyEnsemble) -> Estimator:
@@ -208,7 +240,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         make, ensemble = open_model(arguments.model, arguments.dataset, arguments.data_dir)
         own = files.read_maps(path, ensemble.config, arguments.polarization)
         if mask is not None and (seen := files.read_mask(mask, own, ensemble.config)) is not None:
-            make, ensemble = with_mask(arguments.model, ensemble, seen)
+            make, ensemble = with_mask(arguments.model, make, ensemble, seen)
             own = own.times(seen)
         make_folder(output.parent)
         found = reconstruct(make, ensemble, own)

@@ -9,10 +9,14 @@ import sys
 import numpy as np
 import pytest
 
+from estimators.ensemble import SkyEnsemble
+from estimators.filtering.masked_patch import window_of
 from estimators.uncertainty import LEVELS, Uncertainty, rings_of
 from lensing_tfds import LensingConfig, simulate
 from lensing_tfds.configs import DATASET_VERSION
+from lensing_tfds.errors import LensingError
 from lensing_tfds.task import Task
+from tests.trainer.networks.kinds import KINDS
 from tests.trainer.tasks import statistics
 from trainer import pretrained, reconstruct
 from trainer.networks import families, iterated
@@ -213,6 +217,22 @@ def test_a_mask_is_refused_by_models_that_know_none(folder, workdir, capsys):
     _, path = bordered(folder)
     line = refused(capsys, folder, "--model", str(workdir), "--mask", path)
     assert "--mask is for --model iterated and qe" in line
+
+
+def test_a_mask_of_a_masked_model_is_its_own_or_refused():
+    ensembles = {version: SkyEnsemble.of(KINDS[version]) for version in ("v13", "v14", "v15")}
+    for version in ("v14", "v15"):
+        ensemble = ensembles[version]
+        own = window_of(ensemble.config)
+        assert reconstruct.with_mask("runs/own", None, ensemble, own) == (None, ensemble)
+        with pytest.raises(LensingError, match=rf"made for the mask of lensing/like_{version}: "):
+            reconstruct.with_mask("runs/own", None, ensemble, np.ones_like(own))
+    own[14:17, 14:17] = 0  # a source
+    assert reconstruct.with_mask("runs/own", None, ensembles["v15"], own)[1]
+    with pytest.raises(LensingError, match="of the pixels differ"):
+        reconstruct.with_mask("runs/own", None, ensembles["v14"], own)
+    with pytest.raises(LensingError, match="multiplies the signal beneath noise"):
+        reconstruct.with_mask("runs/own", None, ensembles["v13"], own)
 
 
 def test_a_bucket_is_no_folder_here(folder, capsys, monkeypatch):
