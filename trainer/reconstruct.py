@@ -116,8 +116,8 @@ def with_mask(
             "lensed on fine pixels (oversampling), without mask and taper"
         )
     masked = dataclasses.replace(ensemble, mask=mask)
-    make = _quadratic if model == _QUADRATIC else _iterated
-    return functools.partial(make, masked), masked
+    fit = _quadratic if model == _QUADRATIC else _iterated
+    return functools.partial(fit, masked), masked
 
 
 def _refuse_another_mask(model: str, config: LensingConfig, mask: NDArray[np.float64]) -> None:

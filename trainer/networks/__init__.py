@@ -10,6 +10,7 @@ REGISTERED = (
     "trainer.loop.losses",
     "trainer.loop.metrics",
     "trainer.networks.feature_layers",
+    "trainer.networks.filter_layers",
     "trainer.networks.flow_layers",
     "trainer.networks.modes",
     "trainer.networks.padding",

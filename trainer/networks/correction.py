@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from estimators.filtering.masked_patch import is_filtered
 from estimators.iterated.iterated_estimator import Stage, rings_of
 from lensing_tfds.task import Task
 from trainer.networks.statistics import fields
@@ -12,6 +13,7 @@ from trainer.networks.unet import UNet
 
 if TYPE_CHECKING:
     from trainer.networks.modes import Modes
+    from trainer.networks.stages import Fields
 
 
 def correction(
@@ -20,12 +22,15 @@ def correction(
     stage: Stage,
     estimate: Any,
     whitened: Any,
+    observed: Fields,
     task: Task,
     seed: int,
 ) -> Any:
     """Adds the layers of a correction, which is zero before the first step.
 
-    The U-Net sees each feature filtered by itself, the estimate and the whitened maps.
+    The U-Net sees each feature filtered by itself, the estimate and the whitened maps; of filtered
+    maps also the mask, which its own correction is multiplied by, and what the sky is multiplied by
+    in maps of even noise: the mask, or 1 within it, over the noise's rms.
 
     Args:
       unet: its size.
@@ -33,6 +38,7 @@ def correction(
       stage: which filters them.
       estimate: its map, standardised, (n, npix, npix, 1).
       whitened: the maps as `whitening` gives them.
+      observed: as of `stages.observed_fields`.
       task: what goes in and what comes out.
       seed: of the initial weights.
 
@@ -42,14 +48,26 @@ def correction(
     import keras
 
     from trainer.networks.feature_layers import FilteredFeatures
+    from trainer.networks.filter_layers import MASK, SIGNAL
 
     filtered, trained = FilteredFeatures.of(task.lensing.sky, stage.filters)(features)
-    maps = keras.layers.Concatenate()([filtered, estimate, whitened])
-    return keras.layers.Add(dtype="float32")([trained, unet.of_maps(maps, task, seed)])
+    maps = [filtered, estimate, whitened]
+    masks = []
+    if is_filtered(task.lensing):
+        seen = keras.layers.Reshape(task.label_shape, dtype="float32")
+        masks = [seen(observed[MASK])]
+        maps += [*masks, seen(observed[SIGNAL])]
+    added = unet.of_maps(keras.layers.Concatenate()(maps), task, seed)
+    if masks:
+        added = keras.layers.Multiply(dtype="float32")([*masks, added])
+    return keras.layers.Add(dtype="float32")([trained, added])
 
 
 def correction_counts(unet: UNet, task: Task, features: int) -> tuple[int, list[int]]:
     """Counts what `correction` adds; as `UNet.counts`."""
-    parameters, outputs = unet.counts(task, features + 1 + 2 * len(fields(task)))
+    seen = 2 * is_filtered(task.lensing)
+    parameters, outputs = unet.counts(task, features + 1 + 2 * len(fields(task)) + seen)
     pixels, rings = task.npix**2, rings_of(task.lensing.sky).num
+    if seen:
+        outputs.append(pixels)
     return parameters + features * rings, [pixels * (features + 1), *outputs, pixels]

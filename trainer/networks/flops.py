@@ -33,6 +33,9 @@ _TRANSFORMS = {"FFT": 1, "IFFT": 1, "FFT2D": 2, "IFFT2D": 2, "FFT3D": 3, "IFFT3D
 _UNKNOWN = ("FFT", "Conv", "MatMul", "Einsum", "Call", "While", "If")
 """Parts of the names of operations that take more than one a number, but for those above."""
 
+_LOOPS = ("While", "StatelessWhile")
+"""Loops, whose second input is the most steps that they take."""
+
 _TRANSPOSED = {"MatMul": "transpose_a", "BatchMatMulV2": "adj_x"}
 
 
@@ -42,7 +45,8 @@ def flops(model: keras.Model) -> int:
     A multiplication and an addition are one each: 2 for each weight of a convolution and each pixel
     that it gives; 5 N log2 N for a complex Fourier transform of N pixels, which is what a radix-2
     one takes (and the FFTW benchmarks count, whatever is used); one a number for what works on each
-    by itself, an exponential as well as a sum. Copies are free.
+    by itself, an exponential as well as a sum. Copies are free. Loops that end by themselves, as
+    those of filters do, count with the most steps that they may take.
 
     Args:
       model: in physical units; Keras's backend is TensorFlow, in whose graph they are counted.
@@ -64,9 +68,14 @@ def flops(model: keras.Model) -> int:
 
 
 def _count(operation: Any) -> int:
+    import tensorflow as tf
+
     kind = operation.type
     if kind in _MOVING or not operation.outputs:
         return 0
+    if kind in _LOOPS and (most := tf.get_static_value(operation.inputs[1])) is not None:
+        body = operation.graph._get_function(operation.get_attr("body").name).graph
+        return int(most) * sum(map(_count, body.get_operations()))
     (result, *_), shapes = operation.outputs, [tensor.shape for tensor in operation.inputs]
     if not (result.dtype.is_floating or result.dtype.is_complex):
         return 0  # indices and masks

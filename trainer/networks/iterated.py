@@ -18,7 +18,6 @@ from estimators.iterated.fitting import (
     as_fitted,
     each_stage,
     feature_counts,
-    is_remapped,
     method_by_theory,
     most_stages_of,
 )
@@ -26,9 +25,11 @@ from estimators.iterated.iterated_estimator import Method, Stage, rings_of
 from lensing_tfds import realism
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
+from lensing_tfds.sky import spectra
 from lensing_tfds.sky.spectra import PowerSpectra
 from lensing_tfds.task import Task
 from trainer.networks.family import Family
+from trainer.networks.maps import refuse_hidden_holes
 from trainer.networks.memory import Footprint
 from trainer.networks.scaling import Scaling
 
@@ -48,7 +49,8 @@ class Iterated:
     widest_kernel: int = 1  # it has none
 
     def refuse_another(self, lensing: LensingConfig) -> None:
-        if realism.estimator_theory_holds(lensing) or is_remapped(lensing):
+        refuse_hidden_holes(lensing)
+        if method_by_theory(lensing, spectra.fiducial()) is not None:
             return
         why = [
             realism.why_not_camb(lensing),
@@ -127,7 +129,7 @@ def build(
     _refuse_misshapen(stages, method, task.lensing)
     with keras_settings():
         maps = keras.Input(task.input_shape, name=task.inputs.name)
-        observed = staged.observed_fields(maps, task, scaling)
+        observed = staged.observed_fields(maps, task, scaling, method)
         kappa = staged.estimate(staged.layers_of(method), task.lensing.sky, observed, stages)
         network = keras.Model(maps, staged.standardised_map(kappa, task, scaling), name=NAME)
         return in_physical_units(network, task, scaling)

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lensing_tfds.config_fields.mask import SIGNAL
+from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.task import Task
 
@@ -50,6 +52,21 @@ def refuse_misshapen(maps: Any, task: Task) -> None:
         raise LensingError(
             f"maps have shape {tuple(shape)}: the network takes (n, {wanted}), of "
             f"{', '.join(task.inputs.channels)}"
+        )
+
+
+def refuse_hidden_holes(lensing: LensingConfig) -> None:
+    """Refuses a config with holes that its maps do not show.
+
+    Raises:
+      LensingError: so it is.
+    """
+    mask = lensing.mask
+    if mask is not None and mask.holes and mask.multiplies == SIGNAL:
+        raise LensingError(
+            f"the signal of lensing/{lensing.name} has holes, each map's in other places, under "
+            "noise: a network that filters cannot see where; use a mask that multiplies "
+            '"observed", or another --model'
         )
 
 

@@ -2,7 +2,8 @@
 
 The quadratic estimates of all pairs of fields, from ordinary and from all modes where these differ,
 and their best linear combination ring by ring (`estimators.iterated.quadratic_stage`) are layers
-whose numbers come from theory, or from spectra of training examples where that does not hold. Gains
+whose numbers come from theory, or from spectra of training examples where that does not hold.
+Masked maps are filtered first (`filter_layers`), and the U-Net sees the mask and the noise. Gains
 that are trained and a small U-Net add to the combination; both begin at zero, and the network as
 the Wiener-filtered quadratic estimator.
 """
@@ -13,6 +14,8 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from estimators.filtering.masked_patch import is_filtered
+from estimators.iterated.filtered_template import ByFilteredTemplate
 from estimators.iterated.iterated_estimator import Stage
 from estimators.iterated.quadratic_stage import fit_quadratic_stage, quadratic_estimators
 from estimators.quadratic.quadratic_estimator import QuadraticEstimator, pairs_of
@@ -23,6 +26,7 @@ from trainer.networks import unet
 from trainer.networks.correction import correction, correction_counts
 from trainer.networks.family import Family
 from trainer.networks.iterated import examples_wanted
+from trainer.networks.maps import refuse_hidden_holes
 from trainer.networks.memory import Footprint
 from trainer.networks.sample import Sample
 from trainer.networks.scaling import Scaling
@@ -62,6 +66,7 @@ class QEUNet:
 
     def started(self, task: Task, sample: Sample) -> StartedQEUNet:
         """Takes weights from theory or examples, and gains from examples."""
+        refuse_hidden_holes(task.lensing)
         return StartedQEUNet(self, task.lensing, *sample.fitted(_fitted, task.lensing))
 
     def footprint(self, task: Task) -> Footprint:
@@ -98,15 +103,20 @@ class StartedQEUNet(StartedNetwork):
         ]
         gains = quadratic_layers.RingGains.of(self.stage, task.lensing.sky, trainable=False)
         estimate = stages.standardised_map(gains(features), task, scaling)
-        added = correction(self.network.unet, features, self.stage, estimate, whitened, task, seed)
+        added = correction(
+            self.network.unet, features, self.stage, estimate, whitened, observed, task, seed
+        )
         return keras.layers.Add(dtype="float32")([estimate, added])
 
 
-def _fitted(config: LensingConfig, sample: Sample) -> tuple[Sequence[QuadraticEstimator], Stage]:
-    """Finds the weights and the gains, which U-Nets of any size begin with."""
-    examples = sample.first(examples_wanted(config))
-    estimators = quadratic_estimators(config, sample.table(), examples())
-    return estimators, fit_quadratic_stage(config, estimators, examples())
+def _fitted(
+    config: LensingConfig, sample: Sample
+) -> tuple[ByFilteredTemplate | None, Sequence[QuadraticEstimator], Stage]:
+    """Finds the filter, the weights and the gains, which U-Nets of any size begin with."""
+    examples, table = sample.first(examples_wanted(config)), sample.table()
+    method = ByFilteredTemplate.of(config, table) if is_filtered(config) else None
+    estimators = quadratic_estimators(config, table, examples())
+    return method, estimators, fit_quadratic_stage(config, estimators, examples(), method)
 
 
 def parse(name: str) -> QEUNet | None:

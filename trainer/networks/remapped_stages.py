@@ -28,7 +28,9 @@ class RemapLayers:
         quadratic = [QuadraticEstimator.of(one)(t, t) for one in features.estimators]
         return quadratic + Flows.of(features, self._method.sky)(t)
 
-    def again(self, observed: Mapping[str, Modes], kappa: Modes, stage: Stage) -> list[Modes]:
+    def again(
+        self, observed: Mapping[str, Modes], kappa: Modes, stage: Stage, number: int
+    ) -> list[Modes]:
         """Returns the flows of T remapped, as they are and where they are seen."""
         sky = self._method.sky
         flows = Flows.of(self._method.features(stage, 1), sky)(self._left(observed, kappa))

@@ -12,6 +12,8 @@ from typing import Any, Protocol
 
 import keras
 
+from estimators.filtering.wiener_filter import WienerFilter
+from estimators.iterated.filtered_template import ByFilteredTemplate, FilteredFeatures
 from estimators.iterated.iterated_estimator import (
     ByTemplate,
     Method,
@@ -24,32 +26,48 @@ from estimators.iterated.template_and_remapping import ByTemplateAndRemapping
 from lensing_tfds.errors import LensingError
 from lensing_tfds.sky.flat_sky import FlatSky
 from lensing_tfds.task import Task
+from trainer.networks import filter_layers
 from trainer.networks import quadratic_layers as layers
+from trainer.networks.filter_layers import SeenMaps
 from trainer.networks.flow_layers import WithoutSpikes
+from trainer.networks.maps import refuse_hidden_holes
 from trainer.networks.modes import Modes
 from trainer.networks.remapped_stages import RemapLayers
 from trainer.networks.scaling import Scaling
 
-Fields = Mapping[str, Modes]
+Fields = Mapping[str, Any]
+"""Modes by the names of their fields; of masked maps also what was seen of them."""
 
 Corrected = Callable[[int, list[Modes], Modes], Modes]
 """A stage's number, its features and its estimate -> the estimate that the next one begins with."""
 
 
-def observed_fields(standardised: Any, task: Task, scaling: Scaling) -> Fields:
-    """Returns the modes of T, or of E and B, or of all, µK.
+def observed_fields(
+    standardised: Any, task: Task, scaling: Scaling, method: Method | None = None
+) -> Fields:
+    """Returns the modes of T, or of E and B, or of all, µK; of masked maps filtered.
 
     Args:
       standardised: maps, as networks see them.
       task: what goes in and what comes out.
       scaling: that they are standardised by.
+      method: by which they are delensed: one that filters maps gives its filter, and what it sees
+        of them comes with the fields, as of `filter_layers.SeenMaps`.
+
+    Raises:
+      LensingError: as of `maps.refuse_hidden_holes`.
     """
     sky = task.lensing.sky
     in_uk = keras.layers.Rescaling(
         list(scaling.input_std), list(scaling.input_mean), dtype="float32"
     )
-    fields = layers.ObservedFields(sky.npix, sky.side, task.inputs.channels)
-    return fields(in_uk(standardised))
+    maps = in_uk(standardised)
+    if not isinstance(method, ByFilteredTemplate):
+        return layers.ObservedFields(sky.npix, sky.side, task.inputs.channels)(maps)
+    refuse_hidden_holes(task.lensing)
+    hole_std = scaling.input_std if method.has_holes else ()
+    seen = SeenMaps.of(method.patch, task.inputs.channels, hole_std)(maps)
+    return _filtered(method.filter, seen) | seen
 
 
 def standardised_map(kappa: Modes, task: Task, scaling: Scaling) -> Any:
@@ -70,13 +88,14 @@ class StageLayers(Protocol):
           stage: stage 0, for what weighs its estimates.
         """
 
-    def again(self, observed: Fields, kappa: Modes, stage: Stage) -> list[Modes]:
+    def again(self, observed: Fields, kappa: Modes, stage: Stage, number: int) -> list[Modes]:
         """Returns the estimates of a later stage from fields that are delensed.
 
         Args:
           observed: as of `first`.
           kappa: the last estimate.
           stage: this one, for what weighs its estimates.
+          number: of it, counted from 0.
         """
 
     def reached(self, observed: Fields, kappa: Modes, new: Modes, stage: Stage) -> Modes:
@@ -102,6 +121,8 @@ def layers_of(method: Method) -> StageLayers:
         return RemapLayers(method)
     if isinstance(method, ByTemplateAndRemapping):
         return TemplateAndRemapLayers(method)
+    if isinstance(method, ByFilteredTemplate):
+        return FilteredTemplateLayers(method)
     raise LensingError(f"{type(method).__name__} has no layers")
 
 
@@ -131,7 +152,7 @@ def estimate(
     for number, stage in enumerate(stages):
         features = list(first)
         if kappa is not None:
-            features += [kappa, *layers_.again(observed, kappa, stage)]
+            features += [kappa, *layers_.again(observed, kappa, stage, number)]
         gains = layers.RingGains.of(stage, sky, name=f"stage_{number}", trainable=trainable)
         new = gains(features)
         if kappa is not None:
@@ -155,7 +176,7 @@ class TemplateLayers:
         """Returns the estimates of every pair."""
         return _estimates(self._method.features(stage, 0), lambda pair: [observed])
 
-    def again(self, observed: Fields, kappa: Modes, stage: Stage) -> list[Modes]:
+    def again(self, observed: Fields, kappa: Modes, stage: Stage, number: int) -> list[Modes]:
         """Returns the estimates from fields less templates."""
         step = self._method.features(stage, 1)
         residual = layers.Delensing.of(step.template, step.beam, list(observed))(observed, kappa)
@@ -183,18 +204,64 @@ class TemplateAndRemapLayers:
         """Returns the estimates of every pair."""
         return self._by_template.first(observed, stage)
 
-    def again(self, observed: Fields, kappa: Modes, stage: Stage) -> list[Modes]:
+    def again(self, observed: Fields, kappa: Modes, stage: Stage, number: int) -> list[Modes]:
         """Returns the estimates from fields less templates, and those from the remapped T."""
         held = WithoutSpikes(self._sky.npix, self._sky.side)(kappa)
-        by_remapping = self._by_remapping.again(observed, held, stage)
-        return self._by_template.again(observed, kappa, stage) + by_remapping
+        by_remapping = self._by_remapping.again(observed, held, stage, number)
+        return self._by_template.again(observed, kappa, stage, number) + by_remapping
 
     def reached(self, observed: Fields, kappa: Modes, new: Modes, stage: Stage) -> Modes:
         """Returns the new estimate."""
         return new
 
 
-def _estimates(step: StageFeatures, fields_of: Callable[[str], list[Fields]]) -> list[Modes]:
+class FilteredTemplateLayers:
+    """`StageLayers` of masked maps less templates, which every stage filters anew.
+
+    Args:
+      method: of the same in NumPy.
+    """
+
+    def __init__(self, method: ByFilteredTemplate):
+        self._method = method
+
+    def first(self, observed: Fields, stage: Stage) -> list[Modes]:
+        """Returns the estimates of every pair."""
+        return _estimates(self._method.features(stage, 0), lambda pair: [observed])
+
+    def again(self, observed: Fields, kappa: Modes, stage: Stage, number: int) -> list[Modes]:
+        """Returns the estimates from maps less templates."""
+        method, step = self._method, self._method.features(stage, number)
+        fields: Fields = {name: observed[name] for name in "TEB" if name in observed}
+        seen = {name: observed[name] for name in observed if name not in fields}
+        beam = method.observation.beam
+        near = layers.Delensing.of(method.template, beam, list(fields))(fields, kappa)
+        residual: Fields = _filtered(step.filter, seen, fields, near)
+        less_b: Fields = {name: (residual if name == "B" else fields)[name] for name in fields}
+        return _estimates(step, functools.partial(estimated_from, less_b=less_b, delensed=residual))
+
+    def reached(self, observed: Fields, kappa: Modes, new: Modes, stage: Stage) -> Modes:
+        """Returns the new estimate."""
+        return new
+
+
+def _filtered(
+    by: WienerFilter, seen: Fields, fields: Fields | None = None, near: Fields | None = None
+) -> dict[str, Modes]:
+    """Filters maps as of `filter_layers.WienerFilter`, whose arguments these are."""
+    found: dict[str, Modes] = {}
+    for planes in by.planes:
+        layer = filter_layers.WienerFilter.of(
+            planes, by.patch.sky.npix, by.patch.sky.side, by.tolerance
+        )
+        given = [{name: some[name] for name in planes.names} for some in (fields, near) if some]
+        found |= layer(seen, *given)
+    return found
+
+
+def _estimates(
+    step: StageFeatures | FilteredFeatures, fields_of: Callable[[str], list[Fields]]
+) -> list[Modes]:
     found = []
     for pair, estimator in step.estimators.items():
         layer = layers.QuadraticEstimator.of(estimator)

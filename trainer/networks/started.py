@@ -6,6 +6,7 @@ import abc
 import dataclasses
 from typing import TYPE_CHECKING, Any, Protocol
 
+from estimators.iterated.iterated_estimator import Method
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.task import Task
@@ -44,10 +45,12 @@ class StartedNetwork(abc.ABC):
     Attributes:
       network: what it is built like.
       lensing: the config whose maps it begins on.
+      method: by which these are delensed, or filtered alone; None where they are taken as they are.
     """
 
     network: Unstarted
     lensing: LensingConfig
+    method: Method | None
     starts_fitted: bool = dataclasses.field(default=True, init=False)
 
     @property
@@ -72,7 +75,7 @@ class StartedNetwork(abc.ABC):
 
         self._refuse_another(task.lensing)
         maps = keras.Input(task.input_shape, name=task.inputs.name)
-        observed = observed_fields(maps, task, statistics.scaling)
+        observed = observed_fields(maps, task, statistics.scaling, self.method)
         whitened = whitening(task, statistics)(maps)
         outputs = self.corrected(observed, whitened, task, statistics.scaling, seed)
         return keras.Model(maps, outputs, name=self.network.name.replace("-", "_"))

@@ -31,6 +31,7 @@ from trainer.networks import unet
 from trainer.networks.correction import correction, correction_counts
 from trainer.networks.family import Family
 from trainer.networks.iterated import as_stored, examples_wanted
+from trainer.networks.maps import refuse_hidden_holes
 from trainer.networks.memory import Footprint
 from trainer.networks.sample import Sample
 from trainer.networks.scaling import Scaling
@@ -83,6 +84,7 @@ class Unrolled:
 
     def started(self, task: Task, sample: Sample) -> StartedUnrolled:
         """Fits the stages as the iterated estimator's are."""
+        refuse_hidden_holes(task.lensing)
         return StartedUnrolled(self, task.lensing, *sample.fitted(_fitted, task.lensing))
 
     def footprint(self, task: Task) -> Footprint:
@@ -102,7 +104,6 @@ class StartedUnrolled(StartedNetwork):
     """A network whose stages are fitted; see `StartedNetwork`.
 
     Attributes:
-      method: of its stages.
       stages: as a model's file keeps them.
     """
 
@@ -128,7 +129,14 @@ class StartedUnrolled(StartedNetwork):
             estimate = staged.standardised_map(kappa, task, scaling)
             own = int(np.random.SeedSequence((seed, number)).generate_state(1)[0])
             added = correction(
-                self.network.unet, features, self.stages[number], estimate, whitened, task, own
+                self.network.unet,
+                features,
+                self.stages[number],
+                estimate,
+                whitened,
+                observed,
+                task,
+                own,
             )
             if number < last:
                 return Corrected(sky.npix, sky.side, scaling.label_std[0])(kappa, added)

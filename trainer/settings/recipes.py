@@ -146,14 +146,8 @@ _TRAINED: dict[str, tuple[Recipe, ...]] = {
 # reached the quadratic estimator.
 _ITERATED = Recipe(iterated.NAME)
 
-# Masked, tapered or turned skies, which the theory of `iterated` does not describe.
-_NOT_FITTED = ("v13", "v14", "v15")
-
 # The first of a version is its default; the first of a family is what its others are trained like.
-RECIPES = {
-    version: trained if version in _NOT_FITTED else (_ITERATED, *trained)
-    for version, trained in _TRAINED.items()
-}
+RECIPES = {version: (_ITERATED, *trained) for version, trained in _TRAINED.items()}
 
 # Of a config of one's own: the stack that did well on the widest range of versions.
 _STACK = Recipe(model="4x64-1x32-9")

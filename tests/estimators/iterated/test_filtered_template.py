@@ -100,11 +100,12 @@ def test_the_quadratic_estimate_is_normalised_inside_a_mask(judged):
     assert np.all(np.abs(transfer.value - 1) < 3 * 1.3 * transfer.error)
 
 
-def test_maps_with_holes_are_not_estimated_without_their_masks():
-    method = ByFilteredTemplate.of(HOLES, TABLE)
-    maps = simulate(HOLES, "test", range(1))
+def test_holes_that_noise_hides_are_not_estimated_without_their_masks():
+    hidden = dataclasses.replace(HOLES.mask, multiplies="signal")
+    config = dataclasses.replace(HOLES, mask=hidden)
+    maps = simulate(config, "test", range(1))
     with pytest.raises(LensingError, match="give their masks with them"):
-        method.fields({"lensed": maps["lensed"]})
+        ByFilteredTemplate.of(config, TABLE).fields({"lensed": maps["lensed"]})
 
 
 def test_a_signal_that_is_masked_and_tapered_is_refused():

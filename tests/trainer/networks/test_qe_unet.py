@@ -7,6 +7,8 @@ import keras
 import numpy as np
 import pytest
 
+from estimators.filtering.masked_patch import is_filtered
+from estimators.iterated.filtered_template import ByFilteredTemplate
 from estimators.iterated.iterated_estimator import Combination
 from estimators.iterated.quadratic_stage import fit_quadratic_stage, quadratic_estimators
 from estimators.quadratic.fields import fields_of
@@ -34,13 +36,16 @@ def built_fixture(request):
 
 
 def combination(task, maps):
-    """A function that gives κ of the estimators in NumPy."""
+    """A function that gives κ of the estimators in NumPy, of masked maps filtered."""
     sky, channels = task.lensing.sky, task.inputs.channels
+    method = None
+    if is_filtered(task.lensing):
+        method = ByFilteredTemplate.of(task.lensing, TABLE)
     estimators = quadratic_estimators(task.lensing, TABLE, [maps])
-    stage = fit_quadratic_stage(task.lensing, estimators, [maps])
+    stage = fit_quadratic_stage(task.lensing, estimators, [maps], method)
 
     def kappa(lensed):
-        fields = fields_of(lensed, channels, sky)
+        fields = method.filtered({"lensed": lensed}) if method else fields_of(lensed, channels, sky)
         return sky.to_map(Combination(stage, sky).of([e.kappa(fields) for e in estimators]))
 
     return kappa
@@ -56,8 +61,10 @@ def test_it_begins_as_the_quadratic_estimator_in_numpy(built):
     expected, single = (kappa(lensed.astype(dtype)) for dtype in (float, np.float32))
     found = np.asarray(model(lensed))[..., 0]
     # Modes that lensing alone filled lie a million times below the others: NumPy's single
-    # precision is off by more than 1e-4 there itself.
-    limit = max(1e-4 * rms(expected), 1.5 * rms(single - expected))
+    # precision is off by more than 1e-4 there itself. Filters stop at a residual of 3e-3, and
+    # rounding may make one of them a step more.
+    share = 1e-3 if is_filtered(task.lensing) else 1e-4
+    limit = max(share * rms(expected), 1.5 * rms(single - expected))
     assert rms(found - expected) < limit < 3e-3 * rms(expected)
 
 
@@ -98,7 +105,7 @@ def test_training_reaches_gains_and_the_unet_and_makes_it_better(small):
 
 
 def test_what_is_counted_is_what_is_trained(small):
-    for kind in ("v4", "v10", "edges"):
+    for kind in ("v4", "v10", "v15", "edges"):
         task = Task(KINDS[kind], DATASET_VERSION)
         maps = simulate(task.lensing, "train", range(48))
         of = statistics(task, measure_scaling([maps], task))

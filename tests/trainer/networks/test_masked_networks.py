@@ -1,0 +1,112 @@
+"""Networks on masked maps: their filter, their mask, and what they do where nothing was seen."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+
+from estimators.filtering.masked_patch import MaskedPatch
+from estimators.iterated.filtered_template import ByFilteredTemplate
+from estimators.iterated.fitting import fit
+from estimators.iterated.iterated_estimator import StagedEstimator
+from lensing_tfds.config_fields.mask import MASK
+from lensing_tfds.configs import DATASET_VERSION
+from lensing_tfds.errors import LensingError
+from lensing_tfds.simulation import simulate
+from lensing_tfds.task import Task
+from tests.trainer.networks.kinds import KINDS, TABLE, sample_of
+from tests.trainer.tasks import scaling
+from trainer.networks import families, iterated
+from trainer.networks.filter_layers import SeenMaps, WienerFilter
+from trainer.networks.flops import flops
+from trainer.networks.physical import Standardise
+from trainer.networks.statistics import measure_statistics
+
+
+def rms(values):
+    return np.sqrt(np.mean(np.square(values, dtype=float)))
+
+
+@pytest.fixture(name="fitted", scope="module", params=["v13", "v15"])
+def fitted_fixture(request):
+    """A task, its fitted estimator, the network `iterated` of it, and other maps."""
+    config = KINDS[request.param]
+    maps = simulate(config, "train", range(64))
+    fitted = fit(config, TABLE, lambda: [maps], most_stages=3, least_gain=-1)
+    stages = [iterated.as_stored(stage) for stage in fitted.stages]
+    task = Task(config, DATASET_VERSION)
+    model = iterated.build(task, TABLE, stages, scaling(task))
+    return task, StagedEstimator(fitted.method, stages), model, simulate(config, "test", range(3))
+
+
+def test_iterated_is_the_estimator_of_filtered_maps_in_numpy(fitted):
+    task, estimator, model, maps = fitted
+    expected = task.lensing.sky.to_map(estimator.kappa(estimator.method.fields(maps)))
+    found = np.asarray(model(maps["lensed"]))[..., 0]
+    # Every filter stops at a residual of 3e-3, and rounding may make one a step more.
+    assert rms(found - expected) < 2e-3 * rms(expected)
+    assert estimator.stages[0].mean_field.any()
+
+
+def test_iterated_is_loaded_from_its_file_with_its_stages(fitted, tmp_path):
+    _, estimator, model, maps = fitted
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded(maps["lensed"]), model(maps["lensed"]))
+    for stage, kept in zip(estimator.stages, iterated.stages_of(loaded), strict=True):
+        np.testing.assert_array_equal(stage.gains, kept.gains)
+        np.testing.assert_array_equal(stage.mean_field, kept.mean_field)
+
+
+def test_holes_that_are_given_are_those_that_maps_show(fitted):
+    _, estimator, _, maps = fitted
+    shown = {name: values for name, values in maps.items() if name != MASK}
+    given, seen = (estimator.method.fields(few) for few in (maps, shown))
+    for name, values in given.items():
+        assert rms(np.abs(seen[name] - values)) < 2e-3 * rms(np.abs(values))
+    if MASK in maps and estimator.method.has_holes:
+        masks = estimator.method.patch.masks_seen_in(maps["lensed"])
+        np.testing.assert_allclose(masks, maps[MASK][..., 0], atol=1e-6)
+
+
+def test_where_the_mask_is_zero_a_u_net_adds_nothing():
+    config = KINDS["v15"]
+    task, maps = Task(config, DATASET_VERSION), simulate(config, "train", range(48))
+    measured = measure_statistics([maps], task)
+    model = families.build("qe_unet-4x2x1", task, measured, 0, sample=sample_of(maps))
+    lensed, masks = maps["lensed"][:3], maps[MASK][:3]
+    before = np.asarray(model(lensed))
+    for weight in model.trainable_weights:
+        if "gains" not in weight.path:
+            weight.assign(weight + 0.1)
+    added = np.asarray(model(lensed)) - before
+    assert np.all(added[masks == 0] == 0) and (masks == 0).mean() > 0.1
+    assert rms(added[masks > 0.5]) > 0.1 * rms(before)
+
+
+def test_a_filters_operations_are_counted_with_the_most_steps_that_it_may_take():
+    sky, planes = KINDS["v13"].sky, MaskedPatch.of(KINDS["v13"])
+    by = ByFilteredTemplate.of(KINDS["v13"], TABLE).filter
+    counts = []
+    for steps in (1, 3):
+        maps = keras.Input((32, 32, 2))
+        seen = SeenMaps.of(planes, "QU")(Standardise(Task(KINDS["v13"], "1"), (0, 0), (1, 1))(maps))
+        layer = WienerFilter.of(*by.planes, sky.npix, sky.side, 0.0, (steps, steps))
+        counts.append(flops(keras.Model(maps, layer(seen))))
+    a_step = (counts[1] - counts[0]) / 2
+    # Four transforms of the maps as one complex map, and less than a hundred operations a pixel.
+    transforms = 4 * 5 * 32**2 * 10
+    assert transforms < a_step < transforms + 100 * 32**2 < counts[0] + transforms
+
+
+@pytest.mark.parametrize("name", ["iterated", "qe_unet", "unrolled"])
+def test_holes_in_a_signal_beneath_noise_are_refused(name):
+    hidden = dataclasses.replace(KINDS["v15"].mask, multiplies="signal")
+    config = dataclasses.replace(KINDS["v15"], name="hidden", mask=hidden)
+    network = families.parse(name)
+    with pytest.raises(LensingError, match=r"signal of lensing/hidden has holes.*cannot see"):
+        if name == "iterated":
+            network.refuse_another(config)
+        else:
+            network.started(Task(config, DATASET_VERSION), None)
