@@ -8,6 +8,7 @@ operating system takes, which copies the bytes to pages of the file.
 """
 
 import argparse
+import collections
 import os
 import tempfile
 import time
@@ -29,18 +30,22 @@ def compare(config: LensingConfig, folder: str, seconds: float) -> None:
     number = config.num_examples["train"] // default_num_shards(config, "train")
     spec = ShardSpec(config, "train", 0, number, f"{folder}/shard")
 
-    def kernel(use: Callable[[Examples], object] = lambda examples: None) -> float:
-        blocks: Iterator[Examples] = Simulator(config, "train").examples(range(number))
-        use(next(blocks))
-        begun, count = time.process_time(), 0
-        for examples in blocks:
-            use(examples)
-            count += len(examples["index"])
-        return (time.process_time() - begun) / count
+    def cost(work: Callable[[Iterator[Examples]], object]) -> float:
+        blocks = Simulator(config, "train").examples(range(number))
+        first = len(next(blocks)["index"])
+        begun = time.process_time()
+        work(blocks)
+        return (time.process_time() - begun) / (number - first)
 
-    def checksums(examples: Examples) -> None:
+    def kernel(blocks: Iterator[Examples]) -> None:
+        collections.deque(blocks, maxlen=0)
+
+    def records(blocks: Iterator[Examples]) -> None:
+        collections.deque(tfrecord.stretches(blocks), maxlen=0)
+
+    def checksum(blocks: Iterator[Examples]) -> None:
         crc = 0
-        for piece in tfrecord.encode(examples):
+        for piece in tfrecord.stretches(blocks):
             crc = google_crc32c.extend(crc, piece)
 
     def shard() -> tuple[float, float]:
@@ -52,11 +57,11 @@ def compare(config: LensingConfig, folder: str, seconds: float) -> None:
         user, system = ended.user - begun.user, ended.system - begun.system
         return (user + system) / number, system / number
 
-    kernel(), shard()
+    cost(kernel), shard()
     rows: list[tuple[float, ...]] = []
     end = time.process_time() + seconds
     while time.process_time() < end or len(rows) < ROUNDS:
-        rows.append((kernel(), kernel(tfrecord.encode), kernel(checksums), *shard()))
+        rows.append((*map(cost, (kernel, records, checksum)), *shard()))
     table = 1e6 * np.array(rows)
     alone, encoded, checked, whole, system = np.median(table, axis=0)
     ratios = table[:, 0] / table[:, 3]

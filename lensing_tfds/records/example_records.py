@@ -1,16 +1,17 @@
 """The bytes of an example's record: a `tf.train.Example`, without TensorFlow.
 
-An example's maps are joined with what stands between them, without a general encoder, which would
-copy them several times. The records are those of protobuf's deterministic serialisation; those of
-any protobuf are read.
+Records alike differ in the index, the maps and checksums only: a block's maps are copied once,
+between what stands there in all of them. The records are those of protobuf's deterministic
+serialisation; those of any protobuf are read.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
 import numpy as np
@@ -32,17 +33,11 @@ def serialized(examples: Examples) -> Iterator[bytes]:
     Yields:
       Each example's record: a `tf.train.Example` with raw little-endian float32 maps.
     """
-    # Protobuf's deterministic order of a map; "index" is before all of them.
-    names = sorted(name for name in examples if name != "index")
-    maps = [np.ascontiguousarray(examples[name], "<f4").data.cast("B") for name in names]
-    sizes = [len(values) // len(examples["index"]) for values in maps]
-    heads = [_bytes_feature_head(name, size) for name, size in zip(names, sizes, strict=True)]
-    maps_size = sum(map(len, heads)) + sum(sizes)
-    for row, index in enumerate(examples["index"].tolist()):
-        parts: list[bytes | memoryview] = [_before_maps(index, maps_size)]
-        for head, values, size in zip(heads, maps, sizes, strict=True):
-            parts += head, values[row * size : (row + 1) * size]
-        yield b"".join(parts)
+    for layout, part in parts_alike(examples):
+        record = layout.empty(1)
+        for row in range(len(part["index"])):
+            layout.fill(record, {name: values[row : row + 1] for name, values in part.items()})
+            yield record.tobytes()
 
 
 @dataclasses.dataclass(frozen=True, eq=False)  # each is made once
@@ -77,12 +72,41 @@ class Layout:
         expected = b"".join(map(varint, indices))
         if frames[:, self.index].tobytes() != expected:
             return False
-        return self.has_checksums(frames)
+        return all((frames[:, place] == right).all() for place, right in self.checksums(frames))
 
-    def has_checksums(self, frames: NDArray[np.uint8]) -> bool:
-        """Says whether the checksums in frames are those of what is in them."""
+    def empty(self, number: int) -> NDArray[np.uint8]:
+        """Returns frames for `fill`: (number, size) bytes."""
+        frames = np.empty((number, self.size), np.uint8)
+        for place, content in self.fixed:
+            frames[:, place] = np.frombuffer(content, np.uint8)
+        return frames
+
+    def fill(self, frames: NDArray[np.uint8], examples: Examples) -> None:
+        """Encodes examples.
+
+        Args:
+          frames: those of `empty`, one for each, filled before or not.
+          examples: maps by feature, and their indices, all of the layout's length.
+        """
+        frames[:, self.index] = rows_of(map(varint, examples["index"].tolist()))
+        for name, place in self.maps.items():
+            maps = np.ascontiguousarray(examples[name], "<f4")
+            frames[:, place] = maps.reshape(len(frames), -1).view(np.uint8)
+        for place, checksums in self.checksums(frames):
+            frames[:, place] = checksums
+
+    def checksums(self, frames: NDArray[np.uint8]) -> Iterator[tuple[slice, NDArray[np.uint8]]]:
+        """Computes the checksums of what is in frames.
+
+        Args:
+          frames: (number, size) bytes.
+
+        Yields:
+          Where they stand in each frame, and their bytes, (number, length): those that others are
+          of before these others.
+        """
         del frames
-        return True  # a record has none of its own
+        yield from ()  # a record has none of its own
 
     def framed(self, kind: type[FrameLayout], head: Mapping[int, bytes], tail: int) -> FrameLayout:
         """Returns the layout of a frame around the record.
@@ -107,6 +131,39 @@ class Layout:
 
 
 FrameLayout = TypeVar("FrameLayout", bound=Layout)
+
+
+def rows_of(contents: Iterable[bytes]) -> NDArray[np.uint8]:
+    """Stacks bytes, all of one length: (number, length)."""
+    rows = list(contents)
+    return np.frombuffer(b"".join(rows), np.uint8).reshape(len(rows), -1)
+
+
+def parts_alike(examples: Examples) -> Iterator[tuple[Layout, Examples]]:
+    """Divides a block into parts whose records are alike.
+
+    Args:
+      examples: a block, as the simulator yields it.
+
+    Yields:
+      The record of a part's examples, and the part.
+    """
+    map_bytes = {
+        name: 4 * math.prod(values.shape[1:])
+        for name, values in examples.items()
+        if name != "index"
+    }
+    indices = examples["index"].tolist()
+
+    def length(row: int) -> int:
+        return len(varint(indices[row]))
+
+    for _, group in itertools.groupby(range(len(indices)), length):
+        rows = list(group)
+        part = slice(rows[0], rows[-1] + 1)
+        first = indices[part.start]
+        ((_, layout),) = records_alike(map_bytes, first, first + 1)
+        yield layout, {name: values[part] for name, values in examples.items()}
 
 
 def records_alike(
@@ -141,7 +198,7 @@ def _record_layout(map_bytes: tuple[tuple[str, int], ...], index: int) -> Layout
 def decode(
     record: bytes, shapes: Mapping[str, tuple[int, ...]]
 ) -> tuple[int, dict[str, NDArray[np.float32]]]:
-    """Decodes a record: the inverse of `encode`, for one example.
+    """Decodes a record: the inverse of `serialized`, for one example.
 
     Args:
       record: a serialised `tf.train.Example`, with its features in any order.

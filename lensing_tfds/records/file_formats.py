@@ -25,7 +25,7 @@ TFRECORD, ARRAY_RECORD = "tfrecord", "array_record"
 class FileFormat(Protocol):
     """A module that knows the bytes of a format; see `tfrecord`."""
 
-    def stretches(self, blocks: Iterable[Examples]) -> Iterator[bytes]: ...
+    def stretches(self, blocks: Iterable[Examples]) -> Iterator[bytes | NDArray[np.uint8]]: ...
 
     def frames(
         self, map_bytes: Mapping[str, int], start: int, stop: int

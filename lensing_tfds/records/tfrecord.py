@@ -11,7 +11,7 @@ import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
 
-from lensing_tfds.records.example_records import Layout, records_alike, serialized
+from lensing_tfds.records.example_records import Layout, parts_alike, records_alike, rows_of
 from lensing_tfds.simulation import Examples
 
 _HEADER_BYTES, _FOOTER_BYTES = 12, 4  # of a frame: length and its checksum; the data's checksum
@@ -19,42 +19,33 @@ FRAME_BYTES = _HEADER_BYTES + _FOOTER_BYTES
 """Bytes of a frame beside its record's."""
 
 
-def stretches(blocks: Iterable[Examples]) -> Iterator[bytes]:
+def stretches(blocks: Iterable[Examples]) -> Iterator[NDArray[np.uint8]]:
     """Encodes the examples of a file, piece by piece.
 
     Args:
       blocks: the examples, as the simulator yields them.
 
     Yields:
-      The file's bytes, in pieces.
+      The file's bytes, in pieces: each stays until the next is asked for. An example's frame is
+      its length with a checksum, the record, and the record's checksum.
     """
+    frame, room = None, np.empty((0, 0), np.uint8)  # memory that is new again takes its time
     for examples in blocks:
-        yield from encode(examples)
-
-
-def encode(examples: Examples) -> list[bytes]:
-    """Encodes a block of examples as a stretch of a TFRecord file.
-
-    Args:
-      examples: a block, as the simulator yields it.
-
-    Returns:
-      The stretch in pieces, not joined: large maps are copied just once. An example's frame is its
-      length with a checksum, the record, and the record's checksum.
-    """
-    pieces: list[bytes] = []
-    for record in serialized(examples):
-        length = struct.pack("<Q", len(record))
-        pieces += length, _masked_crc(length), record, _masked_crc(record)
-    return pieces
+        for record, part in parts_alike(examples):
+            number = len(part["index"])
+            if frame is not (frame := _frame(record)) or number > len(room):
+                room = frame.empty(number)
+            frames = room[:number]
+            frame.fill(frames, part)
+            yield frames.reshape(-1)
 
 
 class Frame(Layout):
     """The known parts of an example's frame in a TFRecord file."""
 
-    def has_checksums(self, frames: NDArray[np.uint8]) -> bool:
-        record, checksum = slice(_HEADER_BYTES, -_FOOTER_BYTES), slice(-_FOOTER_BYTES, None)
-        return all(frame[checksum].tobytes() == _masked_crc(frame[record]) for frame in frames)
+    def checksums(self, frames: NDArray[np.uint8]) -> Iterator[tuple[slice, NDArray[np.uint8]]]:
+        records = frames[:, _HEADER_BYTES:-_FOOTER_BYTES]
+        yield slice(-_FOOTER_BYTES, None), rows_of(map(_masked_crc, records))
 
 
 def frames(map_bytes: Mapping[str, int], start: int, stop: int) -> Iterator[tuple[range, Frame]]:

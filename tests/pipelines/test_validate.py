@@ -74,7 +74,7 @@ def test_a_wrong_dataset_is_exit_status_1_and_says_what_is_off(tmp_path, built, 
     examples["kappa"] = -examples["kappa"]
     examples["kappa"][4] = examples["kappa"][9]
     examples["lensed"][7, 3, 3] = np.nan
-    path.write_bytes(b"".join(tfrecord.encode(examples)))
+    path.write_bytes(b"".join(map(bytes, tfrecord.stretches([examples]))))
     code, lines = fail(tmp_path, capsys)
     assert code == 1
     assert "error: lensing/small: NaN or infinity in train 60 (lensed)" in lines

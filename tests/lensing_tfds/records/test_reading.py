@@ -171,7 +171,7 @@ def test_the_size_of_records_is_known_without_them(indices, size):
     maps = {"kappa": np.zeros((1, size), "<f4"), "other": np.zeros((1, 3), "<f4")}
     map_bytes = {name: values.nbytes for name, values in maps.items()}
     for index in indices:
-        record = tfrecord.encode(maps | {"index": np.array([index])})
+        record = tfrecord.stretches([maps | {"index": np.array([index])}])
         assert tfrecord.num_bytes(map_bytes, index, index + 1) == sum(map(len, record))
 
 

@@ -95,13 +95,13 @@ def test_a_largest_size_of_shards_is_kept():
 
 def test_memory_is_bounded_by_a_block_not_by_the_shard(tmp_path, monkeypatch):
     sizes = []
-    original = tfrecord.encode
+    original = tfrecord.parts_alike
 
     def spy(examples):
         sizes.append(len(examples["index"]))
         return original(examples)
 
-    monkeypatch.setattr(tfrecord, "encode", spy)
+    monkeypatch.setattr(tfrecord, "parts_alike", spy)
     config = LensingConfig("c", npix=64, lx=5.0)
     count = 3 * block_size(64) + 1
     shards.write_shard(ShardSpec(config, "train", 0, count, str(tmp_path / "shard")))

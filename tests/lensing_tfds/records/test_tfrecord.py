@@ -1,6 +1,7 @@
 """The bytes of shards: what TensorFlow and protobuf would write, without either."""
 
 import io
+import itertools
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from lensing_tfds.records import example_records, tfrecord
 
 
 def encoded(examples):
-    return b"".join(tfrecord.encode(examples))
+    return b"".join(map(bytes, tfrecord.stretches([examples])))
 
 
 INDICES = [0, 1, 127, 128, 16_383, 16_384, 2**62, 5]  # varints of 1, 2, 3 and 9 bytes
@@ -41,6 +42,20 @@ def test_files_are_tensorflows_own_bytes(tmp_path, tiny):
         for row in range(len(INDICES)):
             writer.write(by_protobuf(examples, row))
     assert encoded(examples) == (tmp_path / "tensorflow").read_bytes()
+
+
+def test_blocks_of_any_sizes_and_indices_are_the_file_of_their_examples(tiny):
+    """Memory is used again: where a block is smaller, or an index longer, nothing stays behind."""
+    indices = [*range(121, 131), 5, 2**62, 16_383, 6, 7]
+    examples = simulate(tiny, "train", indices)
+    cuts = [0, 5, 6, 11, 11, 15]
+    blocks = [
+        {name: values[first:last] for name, values in examples.items()}
+        for first, last in itertools.pairwise(cuts)
+    ]
+    content = b"".join(map(bytes, tfrecord.stretches(blocks)))
+    records = list(tfrecord.records(io.BytesIO(content)))
+    assert records == [by_protobuf(examples, row) for row in range(len(indices))]
 
 
 def test_a_stretch_of_a_block_can_be_a_view(tiny):

@@ -121,7 +121,7 @@ def write(tmp_path):
             for spec in plan.shards():
                 part = {name: values[spec.start : spec.stop] for name, values in maps.items()}
                 with open(spec.path, "wb") as file:
-                    file.writelines(tfrecord.encode(part))
+                    file.writelines(tfrecord.stretches([part]))
             plans.append(plan)
         return plans
 
