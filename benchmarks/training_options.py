@@ -1,4 +1,4 @@
-"""Options of a training beside the same one without them: half precision, averages, patience.
+"""Options of a training beside the same one without them: half precision, averages, fresh skies.
 
     python -m benchmarks.training_options --page docs/training_options.md
 
@@ -37,6 +37,9 @@ FEW = {"max_examples": 32, "batch_size": 8, "epochs": 60, "schedule": "constant"
 OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "many skies": ("", MANY),
     "bfloat16": ("many skies", MANY | {"precision": "bfloat16"}),
+    "as they are": ("many skies", MANY | {"augment": False}),
+    "fresh skies": ("many skies", MANY | {"fresh": True}),
+    "fresh, seen four times": ("fresh skies", MANY | {"fresh": True, "reuse": 4}),
     "averages": ("many skies", MANY | {"ema_momentum": 0.9}),
     "steady rate": ("many skies", STEADY),
     "steady rate, averages": ("steady rate", STEADY | {"ema_momentum": 0.9}),
@@ -108,7 +111,7 @@ def page(found: Mapping[str, Run], judged: Mapping[str, Skill]) -> str:
         less = difference(judged[name], judged[beside]) if beside else None
         cells = [
             name,
-            " ".join(f"`--{key} {value}`" for key, value in own.items()),
+            " ".join(f"`{_flag(key, value)}`" for key, value in own.items()),
             f"{history['epoch'][-1]:.0f}",
             f"{best['epoch']:.0f}",
             f"{history['loss'][-1]:.4f}",
@@ -123,6 +126,12 @@ def page(found: Mapping[str, Run], judged: Mapping[str, Skill]) -> str:
         judged=JUDGED,
         rows="\n".join(rows),
     )
+
+
+def _flag(name: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return f"--{'' if value else 'no-'}{name}"
+    return f"--{name} {value}"
 
 
 def _precisely(measured: Measured, sign: str = "") -> str:
