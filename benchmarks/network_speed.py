@@ -55,7 +55,9 @@ def network(name: str, source: StoredExamples, stored: Any, precision: str) -> A
         return families.build(name, source.task, statistics, 0, precision, sample)
     version = stored.config.name.partition("_")[0]
     found = pretrained(f"lensing/{version}")
-    started = StartedUnrolled(parsed, source.task.lensing, found.method, found.stages)
+    # Which filters the features pass is one for speed; the package keeps none.
+    stages = [dataclasses.replace(stage, filters=stage.gains) for stage in found.stages]
+    started = StartedUnrolled(parsed, source.task.lensing, found.method, stages)
     with keras_settings(precision):
         built = started.build(source.task, statistics, 0)
         return in_physical_units(built, source.task, statistics.scaling)

@@ -68,9 +68,10 @@ def write_shard(spec: ShardSpec, on_examples: Callable[[int], object] | None = N
 
     with storage.writing(spec.path) as file:
         for piece in spec.container.stretches(blocks()):
-            file.write(piece)
-            crc = google_crc32c.extend(crc, piece)
-            num_bytes += len(piece)
+            content = np.frombuffer(piece, np.uint8)
+            file.write(content.data)
+            crc = google_crc32c.extend(crc, content)
+            num_bytes += len(content)
     write_seal(spec, crc, num_bytes)
     return result(num_bytes, reused=False)
 
