@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from estimators.delensing.delensed_maps import delensed_bands
 from estimators.delensing.delensed_skies import UNDELENSED, DelensedSkies, delensed_skies
 from estimators.delensing.residual_b_modes import TRUE_KAPPA, residual_b_modes
-from estimators.delensing.split_b_modes import SHARED, SPLIT, quadratic_estimators
+from estimators.delensing.split_b_modes import SHARED, SPLIT, expected_share, quadratic_estimators
 from estimators.delensing.tensor_ratio import RatioLikelihood
 from estimators.ensemble import SkyEnsemble
 from estimators.references import fitted_iterated
@@ -88,10 +88,14 @@ def print_residuals(ensemble: SkyEnsemble, skies: int, lmax: float) -> None:
     )
     print("| | first order | moved | by remapping | forecast |\n| --- |" + " ---: |" * 4)
     names = {TRUE_KAPPA: "true κ"} | {one.name: one.label for one in estimators}
+    forecasts = {
+        SHARED: first.forecast.get("quadratic"),
+        SPLIT: expected_share(ensemble, lmax, first.l_range),
+        iterated.name: first.forecast.get("iterated"),
+    }
     for name, label in names.items():
         moved = f"{first.moved_noise[name].value:.3f}" if name in first.moved_noise else ""
-        kind = "iterated" if name == iterated.name else "quadratic"
-        forecast = first.forecast.get(kind) if name in first.moved_noise else None
+        forecast = forecasts.get(name)
         print(
             f"| {label} | {first.residual[name].value:.4f} ± {first.residual[name].error:.4f} | "
             f"{moved} | {remapped.residual[name].value:.4f} | "

@@ -92,6 +92,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             split,
             (lowest, arguments.lmax),
         )
+        left = _with_split_forecast(left, ensemble)
         make_folder(Path(arguments.output))
         paths = _write(Path(arguments.output), found, left, delenser.bands)
         print(_summary(estimators, left, found, delenser.bands.ell))
@@ -144,6 +145,17 @@ def _examples(ensemble: SkyEnsemble, split: str, number: int) -> Iterator[dict[s
 def _kept(estimator: Estimator, kappas: NDArray) -> Estimator:
     """The estimator, of skies whose estimates there are already."""
     return dataclasses.replace(estimator, predict=lambda b: kappas[b["index"]][..., None])
+
+
+def _with_split_forecast(left: Delensing, ensemble: SkyEnsemble) -> Delensing:
+    """Adds the forecast of the split estimate, which has other noise, if there is one."""
+    from estimators.delensing.split_b_modes import SPLIT, expected_share
+
+    if SPLIT not in left.residual:
+        return left
+    share = expected_share(ensemble, left.l_range[1], left.l_range)
+    own = {} if share is None else {SPLIT: share}
+    return dataclasses.replace(left, forecast={**left.forecast, **own})
 
 
 def _joined(parts: Sequence[DelensedMaps]) -> DelensedMaps:
@@ -205,23 +217,27 @@ def _summary(
 ) -> str:
     """Shares that are left and band powers, for a terminal."""
     from estimators.delensing.residual_b_modes import TRUE_KAPPA
-    from estimators.delensing.split_b_modes import SPLIT
+    from estimators.delensing.split_b_modes import SHARED, SPLIT
 
+    kinds = {SHARED: "quadratic", SPLIT: SPLIT}
     lines = [
-        f"lensing's B at {left.l_range[0]:.0f} <= l <= {left.l_range[1]:.0f}, share that is left "
+        f"lensing's B at {left.l_range[0]:.0f} <= l < {left.l_range[1]:.0f}, share that is left "
         f"of {left.num_examples} skies",
         "| κ | left | with its noise moved | forecast |",
         "| --- | ---: | ---: | ---: |",
         f"| the truth | {left.residual[TRUE_KAPPA].value:.4f} | | |",
     ]
     for one in estimators:
-        kind = "iterated" if one.name.startswith("iterated") else "quadratic"
+        kind = "iterated" if one.name.startswith("iterated") else kinds.get(one.name, "")
         forecast = f"{left.forecast[kind]:.4f}" if kind in left.forecast else ""
         measured = left.residual[one.name]
         lines.append(
             f"| {one.label} | {measured.value:.4f} ± {measured.error:.4f} | "
             f"{left.moved_noise[one.name].value:.4f} | {forecast} |"
         )
+    if left.forecast:
+        known = (f"{kind} {left.forecast[kind]:.4f}" for kind in ("quadratic", "iterated"))
+        lines.append(f"forecasts of estimators from all B: {', '.join(known)}")
     labels = [one.label for one in estimators]
     lines += ["", f"| l | 10⁶ C_BB, with noise, µK² | {' | '.join(labels)} |"]
     lines.append(f"| --- |{' ---: |' * (1 + len(labels))}")

@@ -29,11 +29,11 @@ BANDS = 5
 
 
 def delensed_bands(config: LensingConfig, lmax: float) -> Bins:
-    """Returns bands from the patch's lowest multipole to the highest that is delensed.
+    """Returns bands from the patch's lowest multipole to where those end that are delensed.
 
     Args:
       config: a periodic version with Q and U.
-      lmax: the highest multipole.
+      lmax: multipoles below it are delensed.
 
     Raises:
       LensingError: B has no mode there or in one of the bands, or is not lensing's alone.

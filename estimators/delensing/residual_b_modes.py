@@ -58,7 +58,7 @@ class Delensing:
 
     Attributes:
       num_examples: how many skies.
-      l_range: lowest and highest multipole of the B modes.
+      l_range: lowest multipole of the B modes, and that below which they are.
       residual: A_res by the name of the estimator; and `TRUE_KAPPA`.
       moved_noise: the same with the estimate's noise moved, by the name of the estimator.
       forecast: what theory expects of the quadratic and of the iterated estimator's κ, comparable
@@ -102,7 +102,7 @@ def residual_b_modes(
       ensemble: what the examples' skies are drawn from.
       generator: draws the bootstrap's resamples.
       split: the examples'.
-      l_range: lowest and highest multipole of the B modes.
+      l_range: lowest multipole of the B modes, and that below which they are.
       remapped: make the templates by remapping back, not of first order.
 
     Raises:
@@ -191,7 +191,7 @@ def modes_in_range(lensing: LensingConfig, l_range: tuple[float, float]) -> NDAr
 
     Args:
       lensing: a version.
-      l_range: lowest and highest multipole.
+      l_range: lowest multipole, and that below which they are.
 
     Raises:
       LensingError: there are none, or B of the version's maps is not lensing's alone.
@@ -207,10 +207,11 @@ def modes_in_range(lensing: LensingConfig, l_range: tuple[float, float]) -> NDAr
     if not realism.b_is_lensings(lensing):
         raise LensingError(f"{lensing.name!r} has B modes that lensing did not make")
     sky, (low, high) = lensing.sky, l_range
-    in_range = (sky.ell >= low) & (sky.ell <= high) & (sky.ell > 0) & sky.inner
+    # Half open, as bands are: B from `high` on is what a split estimate of κ is made from.
+    in_range = (sky.ell >= low) & (sky.ell < high) & (sky.ell > 0) & sky.inner
     if not in_range.any():
         raise LensingError(
-            f"no B mode of {lensing.name!r} lies in {low:g} <= l <= {high:g}: its multipoles are "
+            f"no B mode of {lensing.name!r} lies in {low:g} <= l < {high:g}: its multipoles are "
             f"{sky.fundamental:.0f} to {sky.nyquist:.0f} along an axis"
         )
     return in_range

@@ -13,8 +13,10 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
+from estimators.delensing.residual_b_modes import modes_in_range
 from estimators.ensemble import SkyEnsemble
 from estimators.estimator import Estimator, Observed
+from estimators.iterated.forecast import template_power
 from estimators.quadratic.fields import fields_of
 from estimators.quadratic.minimum_variance import MinimumVariance
 from estimators.quadratic.observation import Observation
@@ -97,3 +99,31 @@ def quadratic_estimators(ensemble: SkyEnsemble, B_lmin: float) -> list[Estimator
         label = f"QE from B at l >= {lowest:g}" if lowest else "QE from all B"
         found.append(Estimator(name, label, predict))
     return found
+
+
+def expected_share(
+    ensemble: SkyEnsemble, B_lmin: float, l_range: tuple[float, float]
+) -> float | None:
+    """Returns the share of lensing's B that κ̂ from B modes above a cut is expected to leave.
+
+    Comparable with `Delensing.moved_noise`: κ̂'s noise is N0, and knows nothing of the sky's B.
+
+    Args:
+      ensemble: what the skies are drawn from.
+      B_lmin: the cut.
+      l_range: as of `residual_b_modes`.
+
+    Returns:
+      None where theory does not describe the maps.
+
+    Raises:
+      LensingError: as of `SmallScaleB` and `modes_in_range`.
+    """
+    if not ensemble.forecasts:
+        return None
+    config, power = ensemble.config, ensemble.kappa_power
+    counts = config.sky.mode_counts * modes_in_range(config, l_range)
+    _, wiener = filtered(config, ensemble.theory, power, B_lmin)
+    observation = Observation.of(config, ensemble.theory)
+    removed = np.sum(counts * template_power(observation, power * wiener))
+    return float(1 - removed / np.sum(counts * template_power(observation, power, filtered=False)))

@@ -196,7 +196,7 @@ def test_examples_of_another_version_are_refused(examples):
         ({"stokes": "T"}, (100, 1000), "'polarized' has no polarization"),
         ({"padding": 1.5}, (100, 1000), "has edges"),
         ({"taper": 0.2}, (100, 1000), r"has edges \(padding 1, taper 0.2 deg\)"),
-        ({}, (20, 100), "no B mode of 'polarized' lies in 20 <= l <= 100: .* 169 to 5400"),
+        ({}, (20, 100), "no B mode of 'polarized' lies in 20 <= l < 100: .* 169 to 5400"),
     ],
 )
 def test_where_there_are_no_b_modes_to_be_had(examples, changes, l_range, message):

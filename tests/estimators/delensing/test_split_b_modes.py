@@ -3,14 +3,25 @@
 import numpy as np
 import pytest
 
+from estimators.delensing.delensed_maps import delensed_bands
 from estimators.delensing.delensed_skies import UNDELENSED, delensed_skies
-from estimators.delensing.split_b_modes import SHARED, SPLIT, SmallScaleB
+from estimators.delensing.residual_b_modes import modes_in_range, residual_b_modes
+from estimators.delensing.split_b_modes import (
+    SHARED,
+    SPLIT,
+    SmallScaleB,
+    expected_share,
+    filtered,
+)
 from estimators.delensing.tensor_ratio import RatioLikelihood
+from estimators.ensemble import SkyEnsemble
+from estimators.estimator import Estimator
 from estimators.lensing_template import LensingTemplate
 from estimators.quadratic.observation import Observation
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.cosmology import kappa_power, spectra_of
 from lensing_tfds.errors import LensingError
+from lensing_tfds.simulation import simulate
 from lensing_tfds.sky import lensing, polarization, spectra
 from lensing_tfds.sky.binning import Bins
 from tests.estimators.quadratic.skies import gaussian
@@ -63,6 +74,41 @@ def test_large_scale_b_modes_are_not_used():
     assert np.array_equal(observation.inverse("E"), whole.inverse("E"))
     with pytest.raises(LensingError, match="B_lmin is 99999: no B mode is left"):
         SmallScaleB.of(CONFIG, spectra_of(CONFIG), B_lmin=99999)
+
+
+def test_b_modes_are_delensed_or_used_but_not_both():
+    """A cut where modes lie, at a multiple of the fundamental: these are used."""
+    cut = 4 * SKY.fundamental
+    delensed = modes_in_range(CONFIG, (SKY.fundamental, cut))
+    assert np.array_equal(delensed, delensed_bands(CONFIG, cut).index >= 0)
+    used = SmallScaleB.of(CONFIG, spectra_of(CONFIG), B_lmin=cut).inverse("B") > 0
+    assert (SKY.ell == cut).any()
+    assert not (delensed & used).any()
+
+
+def test_the_forecast_of_a_split_is_of_its_own_noise():
+    """That of Gaussian noise of its N0 is met, as that of all B modes, which is lower, is too."""
+    ensemble, sky = SkyEnsemble.of(CONFIG), CONFIG.sky
+    cut, l_range = 1500.0, (sky.fundamental, 1500.0)
+    examples = simulate(CONFIG, "test", range(48))
+    rng = np.random.default_rng(5)
+    kappa = sky.to_modes(examples["kappa"][..., 0].astype(np.float64))
+    estimators = []
+    for lowest in (0.0, cut):
+        combined, wiener = filtered(CONFIG, ensemble.theory, ensemble.kappa_power, lowest)
+        noise = np.where(wiener > 0, combined.noise, 0.0) / sky.area
+        maps = sky.to_map(wiener.astype(complex) * (kappa + gaussian(noise, rng, 48)))
+        estimators.append(Estimator(str(lowest), "", lambda b, m=maps: m[b["index"]][..., None]))
+    found = residual_b_modes([examples], estimators, ensemble, rng, l_range=l_range)
+    assert expected_share(ensemble, 0.0, l_range) == pytest.approx(
+        found.forecast["quadratic"], rel=0.01
+    )
+    for lowest in (0.0, cut):
+        value, error = found.moved_noise[str(lowest)]
+        assert error < 0.02
+        assert expected_share(ensemble, lowest, l_range) == pytest.approx(value, abs=3 * error)
+    shares = [expected_share(ensemble, lowest, l_range) for lowest in (0.0, cut)]
+    assert shares[1] > shares[0] + 0.03
 
 
 def test_remapping_back_undoes_lensing():
