@@ -27,7 +27,7 @@ skies of others, which are the same skies with one thing added: {descriptions}.
 
 ![Bias and excess of each estimator]({picture})
 
-*Bias and excess in bands of L; the scale is linear within ±3 %.*
+*Bias and excess in bands of L; where they are large the scale is linear within ±3 % only.*
 
 ## What was measured
 

@@ -14,6 +14,9 @@ from estimators.reports import style
 from estimators.resampling import Measured
 from lensing_tfds.configs import LensingConfig
 
+_LARGE, _LINEAR = 0.3, 0.03
+"""Beyond the first the axis is logarithmic, but for values within the second."""
+
 _TITLES = {"bias": "bias of C^κ̂κ", "excess": "excess of C^κ̂κ̂ / C^κκ"}
 
 
@@ -44,7 +47,8 @@ def draw(
                 look = looks[made.estimator.name]
                 label = style.literal(f"{made.estimator.label}, made for {made.home.name}")
                 style.points(axes, look, middles * shift, scores.value, scores.error, label)
-            axes.set_yscale("symlog", linthresh=0.03)
+            if max(map(abs, axes.get_ylim())) > _LARGE:
+                axes.set_yscale("symlog", linthresh=_LINEAR)
             axes.set_title(f"on {one.name}: {title}", loc="left")
             style.multipoles(axes)
     handles: dict[str, Any] = {}

@@ -122,6 +122,7 @@ def test_the_picture_has_a_row_for_each_version_but_the_first(found):
     figure = picture.draw(*found, [HOME, AWAY], EDGES)
     assert [len(axes.containers) for axes in figure.axes] == [2, 2]
     bias, excess = figure.axes
+    assert [axes.get_yscale() for axes in figure.axes] == ["linear", "symlog"]  # 10 %, and 46 %
     assert "on away: bias" in bias.get_title(loc="left")
     scores = found[0]["away", "of_away"]
     for axes, one in ((bias, scores.bias), (excess, scores.excess)):
