@@ -225,6 +225,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     with command(arguments.verbose, extra="trainer"):
         # Imported here, so that --help and a mistyped flag answer at once.
         with quiet_tensorflow():
+            from estimators.filtering.masked_patch import INSIDE
             from estimators.own_maps import files
             from estimators.own_maps.reconstruction import reconstruct
             from estimators.reports import own_maps_page
@@ -245,7 +246,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         make_folder(output.parent)
         found = reconstruct(make, ensemble, own)
         own_maps_page.remove(output)  # κ that is new beside a page that is not would mislead
-        files.write_kappa(output, own, found.kappa, found.errors)
+        window = ensemble.window
+        inside = None if window is None else window >= INSIDE
+        files.write_kappa(output, own, found.kappa, found.errors, inside)
         page = own_maps_page.write(output, arguments.model, found)
         print(own_maps_page.summary(found))
         print(f"κ: {printable(output)}")

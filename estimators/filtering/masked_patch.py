@@ -293,4 +293,10 @@ def interior_window(
     distance = distance[middle, middle] * pixel
     if not np.any(distance > 0):
         raise LensingError("the mask leaves no pixel inside: it is below a half everywhere")
-    return np.sin(np.pi / 2 * np.clip(distance / edge_degrees, 0, 1)) ** 2
+    window = np.sin(np.pi / 2 * np.clip(distance / edge_degrees, 0, 1)) ** 2
+    if not np.any(window >= INSIDE):
+        raise LensingError(
+            f"the mask leaves no pixel inside: none is {edge_degrees / 2:g} degrees or more from "
+            "where it is below a half"
+        )
+    return window

@@ -27,6 +27,7 @@ NUMPY, FITS = (".npy", ".npz"), (".fits", ".fit", ".fits.gz")
 
 _NAMES = (LENSED, "maps")  # of the maps, which may be the only ones without a name too
 _MASK = ("mask",)
+_EDGE_PIXELS = 64  # that say whether maps fade as a mask does
 _UNSEEN = 0.02  # of pixels said to be observed that may be zero, as of maps that are rounded
 _STOKES = {1: "T", 2: "Q", 3: "U"}  # FITS's numbers of an axis STOKES
 
@@ -97,7 +98,13 @@ def read_maps(path: Path, config: LensingConfig, convention: str | None = None) 
     return OwnMaps(path, maps, None, notes, array.ndim == rank)
 
 
-def write_kappa(path: Path, own: OwnMaps, kappa: NDArray[np.floating], errors: Uncertainty) -> None:
+def write_kappa(
+    path: Path,
+    own: OwnMaps,
+    kappa: NDArray[np.floating],
+    errors: Uncertainty,
+    inside: NDArray[np.bool_] | None = None,
+) -> None:
     """Writes estimates of κ, and how large their errors are.
 
     Args:
@@ -105,6 +112,8 @@ def write_kappa(path: Path, own: OwnMaps, kappa: NDArray[np.floating], errors: U
       own: what they were made from.
       kappa: (n, npix, npix), dimensionless.
       errors: of each of them.
+      inside: (npix, npix), where they hold; elsewhere the standard deviation is NaN. None is
+        everywhere.
 
     Raises:
       LensingError: the file cannot be written.
@@ -112,6 +121,8 @@ def write_kappa(path: Path, own: OwnMaps, kappa: NDArray[np.floating], errors: U
     turned = np.ascontiguousarray(own.in_file_order(kappa).astype(np.float32))
     values = turned[0] if own.is_one else turned
     std = np.full(kappa.shape[1:], errors.pixel_std, np.float32)
+    if inside is not None:
+        std = np.ascontiguousarray(own.in_file_order(np.where(inside, std, np.float32(np.nan))))
     spectrum = {"L": rings_of(errors.sky).ell, "error_power": errors.power}
     with replacing(path) as temporary:
         if kind_of(path) == NUMPY:
@@ -193,13 +204,30 @@ def read_mask(path: Path, own: OwnMaps, config: LensingConfig) -> NDArray[np.flo
     if header is not None and own.frame is not None:
         refuse_other_place(header, own.frame, config.sky, path)
     turned = own.in_file_order(mask)
-    unseen = (own.maps == 0).all(axis=-1)[:, turned >= 0.5].mean()
+    observed = turned >= 0.5
+    unseen = (own.maps == 0).all(axis=-1)[:, observed].mean() if observed.any() else 0.0
     if unseen > _UNSEEN:
         raise LensingError(
             f"{unseen:.0%} of what {path} says is observed is exactly zero in {own.path}: must be "
             "1 where the sky is observed, 0 where not"
         )
+    _refuse_multiplied(turned, own, path)
     return None if np.all(mask == 1) else turned
+
+
+def _refuse_multiplied(mask: NDArray[np.float64], own: OwnMaps, path: Path) -> None:
+    """Refuses maps that fade as a mask does: times it once more, they would be taken for others."""
+    edge, middle = (mask > 0) & (mask < 0.5), mask >= 0.9
+    if edge.sum() < _EDGE_PIXELS or not middle.any():
+        return
+    in_edge, within = (np.square(own.maps[:, where], dtype=float) for where in (edge, middle))
+    shares = in_edge.mean(axis=(0, 1)) / np.maximum(within.mean(axis=(0, 1)), np.finfo(float).tiny)
+    if shares.mean() < 2 * np.mean(mask[edge] ** 2):  # NaN is not
+        raise LensingError(
+            f"{own.path} fades as {path} does: where the mask is between 0 and a half, the power "
+            f"is {shares.mean():.1%} of that inside; maps must not be multiplied by it before: "
+            "divide them by it where it is not zero"
+        )
 
 
 def kind_of(path: Path) -> tuple[str, ...]:

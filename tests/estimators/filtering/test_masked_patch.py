@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from estimators.filtering.masked_patch import MaskedPatch, interior_window
+from estimators.filtering.masked_patch import INSIDE, MaskedPatch, interior_window
 from lensing_tfds.errors import LensingError
 from lensing_tfds.sky.flat_sky import FlatSky
 
@@ -97,6 +97,9 @@ def test_small_holes_belong_to_the_interior_and_large_ones_do_not():
 def test_a_mask_without_an_inside_is_refused():
     with pytest.raises(LensingError, match="below a half everywhere"):
         interior_window(np.full((64, 64), 0.4), SKY)
+    assert interior_window(bordered(28), SKY).max() >= INSIDE  # 0.35 degrees from its middle
+    with pytest.raises(LensingError, match="no pixel inside: none is 0.3 degrees or more from"):
+        interior_window(bordered(30), SKY)
 
 
 def test_the_observation_has_the_noise_of_the_interior():

@@ -413,6 +413,40 @@ def test_a_mask_the_other_way_round_is_refused(tmp_path):
         read_mask(saved(tmp_path, 1 - half, "mask.npy"), own, T)
 
 
+def test_maps_that_a_mask_has_multiplied_already_are_refused(tmp_path):
+    """Smooth ones, of few modes: as observed they pass, also with NaN where nothing is seen."""
+    ramp = np.clip((np.arange(16) - 1) / 6, 0, 1)
+    mask = np.sin(np.pi / 2 * np.minimum(ramp, ramp[::-1])[:, None]) ** 2 * np.ones(16)
+    y, x = np.mgrid[:16, :16] / 16
+    maps = np.stack([np.cos(2 * np.pi * (n * x + y + n / 7)) for n in range(2)])[..., None]
+    own = OwnMaps(tmp_path / "maps.npy", maps.astype(np.float32), None, (), False)
+    path = saved(tmp_path, mask, "mask.npy")
+    np.testing.assert_array_equal(read_mask(path, own, T), mask)
+    with pytest.raises(LensingError, match="maps.npy fades as .*mask.npy does: .* divide them by"):
+        read_mask(path, own.times(mask), T)
+    unseen = dataclasses.replace(own, maps=np.where(mask[..., None] > 0, own.maps, np.nan))
+    np.testing.assert_array_equal(read_mask(path, unseen, T), mask)
+
+
+def test_a_mask_below_a_half_everywhere_warns_of_nothing(tmp_path):
+    own = OwnMaps(tmp_path, noise(2, 16, 16, 1).astype(np.float32), None, (), False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read_mask(saved(tmp_path, np.full((16, 16), 0.3)), own, T)
+
+
+def test_errors_are_not_said_of_what_a_mask_hides(tmp_path):
+    own = read_maps(fits_file(tmp_path, noise(16, 16)), T)
+    inside = np.ones((16, 16), bool)
+    inside[:, :3] = False
+    for name in ("kappa.npz", "kappa.fits"):
+        write_kappa(tmp_path / name, own, noise(1, 16, 16), errors(T), inside)
+    with np.load(tmp_path / "kappa.npz") as found:
+        np.testing.assert_array_equal(np.isnan(found["kappa_std"]), ~own.in_file_order(inside))
+    with pytest.importorskip("astropy.io.fits").open(tmp_path / "kappa.fits") as hdus:
+        np.testing.assert_array_equal(np.isnan(hdus["KAPPA_STD"].data), ~own.in_file_order(inside))
+
+
 def test_a_fits_file_without_astropy_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "astropy.io", None)
     with pytest.raises(LensingError, match=r"needs astropy, .*pip install 'lensing-tfds\[fits\]'"):
