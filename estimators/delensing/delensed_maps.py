@@ -46,9 +46,10 @@ def delensed_bands(config: LensingConfig, lmax: float) -> Bins:
     bands = Bins.between(edges, config.sky)
     if not bands.num_modes.all():
         empty = int(np.flatnonzero(bands.num_modes == 0)[0])
+        other = "lower" if edges[empty] > config.sky.nyquist else "higher"
         raise LensingError(
             f"no mode of {config.name!r} lies in {edges[empty]:.0f} <= l < {edges[empty + 1]:.0f}, "
-            f"a fifth of what --lmax {lmax:g} leaves: give a higher one"
+            f"a fifth of what --lmax {lmax:g} leaves: give a {other} one"
         )
     return bands
 

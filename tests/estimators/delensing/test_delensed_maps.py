@@ -38,7 +38,8 @@ def test_the_true_kappa_leaves_little_and_its_negative_four_times_what_there_was
     ("config", "lmax", "message"),
     [
         (CONFIG, 100.0, "no B mode of 'small' lies in"),
-        (CONFIG, 300.0, "a fifth of what --lmax 300 leaves"),
+        (CONFIG, 300.0, "a fifth of what --lmax 300 leaves: give a higher one"),
+        (CONFIG, 1e6, "a fifth of what --lmax 1e[+]06 leaves: give a lower one"),
         (CONFIG, np.nan, "--lmax nan: must be a finite number above zero"),
         (CONFIG, np.inf, "--lmax inf: must be a finite number above zero"),
         (dataclasses.replace(CONFIG, taper=0.2), LMAX, "which mix E and B"),
