@@ -51,9 +51,11 @@ def is_filtered(config: LensingConfig) -> bool:
     """Says whether maps are masked, and theory describes them but for that.
 
     Their estimators then filter by mask and noise. Exaggerated, aliased or cut skies, or maps
-    without noise, have no such filter.
+    without noise, have no such filter; nor has a patch that is cut out of a larger one, unless a
+    border hides where it ends: the filter takes opposite edges for neighbours.
     """
-    return is_masked(config) and can_be_filtered(config)
+    has_border = config.mask is not None and config.mask.border > 0
+    return is_masked(config) and can_be_filtered(config) and (config.padding == 1 or has_border)
 
 
 def can_be_filtered(config: LensingConfig) -> bool:

@@ -118,6 +118,8 @@ def test_a_signal_that_is_masked_and_tapered_is_refused():
     [
         ({}, True),
         ({"mask": None, "taper": 0.3}, True),
+        ({"mask": None, "taper": 0.3, "padding": 1.5}, False),
+        ({"padding": 1.5}, True),
         ({"mask": None}, False),
         ({"one_over_f": None, "noise_uK_arcmin": 0.0}, False),
         ({"kappa_exaggeration_factor": 2.0}, False),
