@@ -180,3 +180,24 @@ def test_bad_flags_are_refused_by_name(capsys, flags, words):
     with pytest.raises(SystemExit) as stopped:
         script.main(flags)
     assert stopped.value.code == 2 and words in capsys.readouterr().err
+
+
+def test_skies_share_what_the_page_says():
+    """v16's CMB, κ and noise are v10's; v17's noise is, its κ and CMB to within a thousandth."""
+    first, foregrounds, skewed = (
+        simulate(
+            dataclasses.replace(VERSIONS[name], name=f"small_{name}", npix=64, lx=64 * 2 / 60),
+            "test",
+            range(2),
+        )
+        for name in script.SKIES
+    )
+    for name in ("kappa", "unlensed"):
+        np.testing.assert_array_equal(foregrounds[name], first[name])
+    np.testing.assert_array_equal(foregrounds["lensed"][..., 1:], first["lensed"][..., 1:])
+    added = foregrounds["lensed"][..., 0] - foregrounds["foregrounds"][..., 0]
+    np.testing.assert_allclose(added, first["lensed"][..., 0], atol=1e-4)  # µK, of rounding
+    for name in ("kappa", "unlensed"):
+        for channel in range(first[name].shape[-1]):
+            pair = (skies[name][..., channel].ravel() for skies in (first, skewed))
+            assert 1 - 1e-3 < np.corrcoef(*pair)[0, 1] < 1
