@@ -7,18 +7,21 @@ import pytest
 
 from estimators.quadratic.minimum_variance import MinimumVariance
 from estimators.quadratic.observation import Observation
+from estimators.quadratic.quadratic_estimator import QuadraticEstimator
 from estimators.trispectrum import closure
 from estimators.trispectrum.crossed_skies import CrossedSimulator
 from lensing_tfds import VERSIONS
 from lensing_tfds.configs import LensingConfig
-from lensing_tfds.cosmology import spectra_of
+from lensing_tfds.cosmology import kappa_power, spectra_of
 from lensing_tfds.errors import LensingError
 from lensing_tfds.simulation import simulate
+from lensing_tfds.sky.binning import Bins
 
 CONFIG = LensingConfig(
     name="small", npix=48, lx=48 * 2.0 / 60, stokes="QU", oversampling=2, beam_arcmin=1.0,
     noise_uK_arcmin=1.0,
 )  # fmt: skip
+KAPPA_POWER = kappa_power(CONFIG, spectra_of(CONFIG), CONFIG.sky.ell)
 EDGES = (200, 600, 1000)
 EIGHTS = 64
 
@@ -49,6 +52,29 @@ def test_n1_is_that_of_paired_skies(found):
     error = parts.errors["n1_simulated"]
     assert (np.abs(parts.n1 - parts.n1_simulated) < 3.5 * error).all()
     assert (error < 0.3 * parts.n1).any()
+
+
+def test_n0_is_theorys_where_skies_have_theorys_spectra(monkeypatch):
+    """Mode by mode: rings are so wide that averages over them would be off by more than this."""
+    seen, kappa = Observation.of(CONFIG, spectra_of(CONFIG)), KAPPA_POWER
+
+    def skies(config, eights):
+        rng = np.random.default_rng(1)
+        for _ in range(eights):
+            turns = np.exp(2j * np.pi * rng.random((3, 8, *kappa.shape)))
+            planes = seen.total("E", "E"), seen.total("B", "B"), kappa
+            e, b, k = (
+                np.sqrt(plane / CONFIG.sky.area) * turn
+                for plane, turn in zip(planes, turns, strict=True)
+            )
+            yield {"E": e, "B": b}, k
+
+    monkeypatch.setattr(closure, "crossed_skies", skies)
+    one = {"EE": QuadraticEstimator("EE", seen)}
+    found = closure.close(CONFIG, one, closure.BLOCKS, EDGES)["EE"]
+    bands = Bins.between(EDGES, CONFIG.sky)
+    expected = bands.mean(np.nan_to_num(one["EE"].noise_covariance(one["EE"], seen), posinf=0))
+    np.testing.assert_allclose(found.n0, expected / bands.mean(kappa), rtol=1e-4)
 
 
 def test_second_orders_are_told_from_first_by_their_sign():
