@@ -1,6 +1,12 @@
-"""Examples per second of a whole build: one worker, two, and what the kernel alone would do."""
+"""Examples per second of a whole build: one worker, two, and what the kernel alone would do.
+
+    TMPDIR=/dev/shm python -m benchmarks.build v7 --examples 250000 --rounds 2
+
+Without versions: v7 and a patch of 256 pixels, of their own numbers of examples.
+"""
 
 import argparse
+import dataclasses
 import os
 import statistics
 import tempfile
@@ -49,6 +55,14 @@ def kernels_rate(config: LensingConfig, processes: int) -> float:
         return sum(pool.map(kernel_rate, [config] * processes, [begin] * processes))
 
 
+def with_examples(config: LensingConfig, number: int) -> LensingConfig:
+    """Returns a config of the same maps with so many training examples, and few others."""
+    numbers = {split: min(count, 16) for split, count in config.num_examples.items()}
+    return dataclasses.replace(
+        config, name=f"{config.name}_long", num_examples={**numbers, "train": number}
+    )
+
+
 def build_seconds(config: LensingConfig, workers: int) -> float:
     """Builds a dataset in a new folder, as `tfds build` does."""
     os.environ[WORKERS_VARIABLE] = str(workers)
@@ -61,8 +75,14 @@ def build_seconds(config: LensingConfig, workers: int) -> float:
 
 def main(argv=None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("versions", nargs="*")
+    parser.add_argument("--examples", type=int, help="of the training split, in place of its own")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
-    rounds = parser.parse_args(argv).rounds
+    flags = parser.parse_args(argv)
+    rounds = flags.rounds
+    configs = [VERSIONS[name] for name in flags.versions] or CONFIGS
+    if flags.examples:
+        configs = [with_examples(config, flags.examples) for config in configs]
     os.environ["OMP_NUM_THREADS"] = "1"
     start = statistics.median(build_seconds(TINY, 2) for _ in range(rounds))
     print(f"Written to {tempfile.gettempdir()} (TMPDIR chooses); examples/s, medians of {rounds}")
@@ -72,7 +92,7 @@ def main(argv=None) -> None:
         f"{'1 worker/kernel':>18} {'2 workers/2 kernels':>20} {'2 workers/1':>17} "
         f"{'2 kernels/1':>17}"
     )
-    for config in CONFIGS:
+    for config in configs:
         total = sum(config.num_examples.values())
         rows = np.array(
             [
