@@ -48,18 +48,14 @@ def correction(
     import keras
 
     from trainer.networks.feature_layers import FilteredFeatures
-    from trainer.networks.filter_layers import MASK, SIGNAL
+    from trainer.networks.masked_inputs import mask_channels
 
     filtered, trained = FilteredFeatures.of(task.lensing.sky, stage.filters)(features)
     maps = [filtered, estimate, whitened]
-    masks = []
-    if is_filtered(task.lensing):
-        seen = keras.layers.Reshape(task.label_shape, dtype="float32")
-        masks = [seen(observed[MASK])]
-        maps += [*masks, seen(observed[SIGNAL])]
-    added = unet.of_maps(keras.layers.Concatenate()(maps), task, seed)
+    masks = mask_channels(observed, task) if is_filtered(task.lensing) else []
+    added = unet.of_maps(keras.layers.Concatenate()([*maps, *masks]), task, seed)
     if masks:
-        added = keras.layers.Multiply(dtype="float32")([*masks, added])
+        added = keras.layers.Multiply(dtype="float32")([masks[0], added])
     return keras.layers.Add(dtype="float32")([trained, added])
 
 

@@ -28,9 +28,9 @@ from lensing_tfds.sky.flat_sky import FlatSky
 from lensing_tfds.task import Task
 from trainer.networks import filter_layers
 from trainer.networks import quadratic_layers as layers
-from trainer.networks.filter_layers import SeenMaps
 from trainer.networks.flow_layers import WithoutSpikes
 from trainer.networks.maps import refuse_hidden_holes
+from trainer.networks.masked_inputs import seen_maps
 from trainer.networks.modes import Modes
 from trainer.networks.remapped_stages import RemapLayers
 from trainer.networks.scaling import Scaling
@@ -58,16 +58,14 @@ def observed_fields(
       LensingError: as of `maps.refuse_hidden_holes`.
     """
     sky = task.lensing.sky
+    if isinstance(method, ByFilteredTemplate):
+        refuse_hidden_holes(task.lensing)
+        seen = seen_maps(standardised, task, scaling, method.patch, method.has_holes)
+        return {**_filtered(method.filter, seen), **seen}
     in_uk = keras.layers.Rescaling(
         list(scaling.input_std), list(scaling.input_mean), dtype="float32"
     )
-    maps = in_uk(standardised)
-    if not isinstance(method, ByFilteredTemplate):
-        return layers.ObservedFields(sky.npix, sky.side, task.inputs.channels)(maps)
-    refuse_hidden_holes(task.lensing)
-    hole_std = scaling.input_std if method.has_holes else ()
-    seen = SeenMaps.of(method.patch, task.inputs.channels, hole_std)(maps)
-    return _filtered(method.filter, seen) | seen
+    return layers.ObservedFields(sky.npix, sky.side, task.inputs.channels)(in_uk(standardised))
 
 
 def standardised_map(kappa: Modes, task: Task, scaling: Scaling) -> Any:

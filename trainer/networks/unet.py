@@ -6,8 +6,9 @@ blocks (He et al. 2016, arXiv:1603.05027) on grids twice as coarse from level to
 zero: at first the network says nothing and each block is the identity, and no normalisation is
 needed. On a patch with edges, cut out of a larger sky or tapered, convolutions see zeros beyond
 them, by which a network can tell where they are; a periodic one has none, and goes on at the
-opposite side. A grid of odd size gets one more row and column before it is halved, likewise, and
-loses them again.
+opposite side. Beside masked maps that have a filter (`is_filtered`) it sees the mask, and the mask
+over the noise's rms; where the mask is zero it sees and says nothing. A grid of odd size gets one
+more row and column before it is halved, likewise, and loses them again.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from estimators.filtering.masked_patch import is_filtered
 from lensing_tfds.errors import LensingError
 from lensing_tfds.realism import is_periodic
 from lensing_tfds.task import Task
@@ -87,8 +89,17 @@ class UNet:
         from trainer.networks.whitening import whitening
 
         inputs = keras.Input(task.input_shape, name=task.inputs.name)
-        maps = whitening(task, statistics)(inputs)
+        maps, masks = inputs, []
+        if is_filtered(task.lensing):
+            from trainer.networks.masked_inputs import masked_inputs
+
+            maps, masks = masked_inputs(inputs, task, statistics.scaling)
+        maps = whitening(task, statistics)(maps)
+        if masks:
+            maps = keras.layers.Concatenate()([maps, *masks])
         outputs = self.of_maps(maps, task, seed)
+        if masks:
+            outputs = keras.layers.Multiply(dtype="float32")([masks[0], outputs])
         return keras.Model(inputs, outputs, name=self.name.replace("-", "_"))
 
     def of_maps(self, maps: Any, task: Task, seed: int) -> Any:
@@ -118,8 +129,13 @@ class UNet:
 
     def footprint(self, task: Task) -> Footprint:
         """Counts parameters and activations as `family.Network` asks, layer by layer."""
-        parameters, outputs = self.counts(task, 2 * len(fields(task)))
-        return Footprint.of_chain(parameters, [int(np.prod(task.input_shape)), *outputs])
+        whitened, inputs = 2 * len(fields(task)), int(np.prod(task.input_shape))
+        if not is_filtered(task.lensing):
+            parameters, outputs = self.counts(task, whitened)
+            return Footprint.of_chain(parameters, [inputs, *outputs])
+        parameters, outputs = self.counts(task, whitened + 2)
+        outputs = [inputs, task.npix**2 * whitened, *outputs, int(np.prod(task.label_shape))]
+        return Footprint.of_chain(parameters, outputs)
 
     def counts(self, task: Task, channels: int) -> tuple[int, list[int]]:
         """Counts what `of_maps` adds.

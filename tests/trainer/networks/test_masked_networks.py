@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from estimators.filtering.masked_patch import MaskedPatch
+from estimators.filtering.masked_patch import MaskedPatch, window_of
 from estimators.iterated.filtered_template import ByFilteredTemplate
 from estimators.iterated.fitting import fit
 from estimators.iterated.iterated_estimator import StagedEstimator
@@ -20,7 +20,7 @@ from tests.trainer.tasks import scaling
 from trainer.networks import families, iterated
 from trainer.networks.filter_layers import SeenMaps, WienerFilter
 from trainer.networks.flops import flops
-from trainer.networks.physical import Standardise
+from trainer.networks.physical import Standardise, scaling_of
 from trainer.networks.statistics import measure_statistics
 
 
@@ -98,6 +98,100 @@ def test_a_filters_operations_are_counted_with_the_most_steps_that_it_may_take()
     # Four transforms of the maps as one complex map, and less than a hundred operations a pixel.
     transforms = 4 * 5 * 32**2 * 10
     assert transforms < a_step < transforms + 100 * 32**2 < counts[0] + transforms
+
+
+def u_net_of(config, size="unet-4x2x1"):
+    """A U-Net all of whose weights are alive, and the maps whose statistics it has."""
+    task, maps = Task(config, DATASET_VERSION), simulate(config, "train", range(8))
+    model = families.build(size, task, measure_statistics([maps], task), 0)
+    rng = np.random.default_rng(1)
+    for weights in model.trainable_weights:
+        fan_in = max(1, np.prod(weights.shape[:-1]))
+        weights.assign(rng.normal(size=weights.shape) / fan_in**0.5)
+    return model, maps
+
+
+@pytest.mark.parametrize("kind", ["v13", "v14", "v15"])
+def test_a_u_net_sees_the_mask_and_says_nothing_where_it_is_zero(kind):
+    config = KINDS[kind]
+    model, maps = u_net_of(config)
+    kappa = np.asarray(model(maps["lensed"]))
+    assert kappa.shape == (8, 32, 32, 1)
+    said = np.abs(kappa - np.float32(scaling_of(model).label_mean[0]))
+    mask = maps.get(MASK, np.broadcast_to(window_of(config)[..., None], kappa.shape))
+    assert (mask < 1e-3).any() and not said[mask == 0].any()  # v14's is not zero, but near it
+    assert said[mask < 1e-3].max() < 1e-2 * kappa.std()
+    assert kappa[mask > 0.5].std() > 1e-3 * scaling_of(model).label_std[0]
+    seen = next(layer for layer in inner(model).layers if isinstance(layer, SeenMaps))
+    factors = keras.ops.convert_to_numpy(seen.factors)
+    # Another mask, and other noise: each alone changes the estimate where the mask was whole.
+    for changed in (0, 2):
+        other = factors.copy()
+        other[changed, :, :14] *= 0.9
+        seen.factors.assign(other)
+        difference = np.asarray(model(maps["lensed"])) - kappa
+        assert rms(difference[mask > 0.99]) > 1e-3 * rms(kappa[mask > 0.99])
+    seen.factors.assign(factors)
+    np.testing.assert_array_equal(model(maps["lensed"]), kappa)
+
+
+def inner(model):
+    """The network between the layers that standardise."""
+    return next(layer for layer in model.layers if isinstance(layer, keras.Model))
+
+
+def test_noise_outside_the_mask_is_not_seen_by_a_u_net_anywhere():
+    """Fourier transforms would carry what lies at an edge to the opposite one."""
+    model, maps = u_net_of(KINDS["v13"])
+    lensed = maps["lensed"]
+    outside = window_of(KINDS["v13"]) == 0
+    other = np.where(outside[..., None], 50.0, lensed).astype(np.float32)
+    assert rms(other - lensed) > 10
+    np.testing.assert_array_equal(model(other), model(lensed))
+
+
+def test_what_a_u_net_sees_at_an_edge_of_masked_maps_it_does_not_see_at_the_opposite_one():
+    model, maps = u_net_of(KINDS["v14"], "unet-2x1x1")
+    network = inner(model)
+    (concatenated,) = (x for x in network.layers if isinstance(x, keras.layers.Concatenate))
+    behind = keras.Model(concatenated.output, network.layers[-1].input[1])
+    seen = np.asarray(keras.Model(network.input, concatenated.output)(maps["lensed"]))
+    other = seen.copy()
+    other[:, -1] += 1
+    difference = np.abs(np.asarray(behind(seen)) - np.asarray(behind(other)))
+    assert difference[:, -4:].max() > 0 and not difference[:, :4].any()
+
+
+@pytest.mark.parametrize("kind", ["v13", "v15"])
+def test_a_u_nets_footprint_counts_the_channels_of_the_mask(kind):
+    model, _ = u_net_of(KINDS[kind])
+    task = Task(KINDS[kind], DATASET_VERSION)
+    found = families.parse("unet-4x2x1").footprint(task)
+    assert found.parameters == sum(np.prod(w.shape) for w in model.trainable_weights)
+    outputs = sum(
+        np.prod(layer.output.shape[1:])
+        for layer in inner(model).layers
+        if not isinstance(layer, SeenMaps)
+    )
+    assert 0.9 * outputs < found.activations < 1.2 * outputs
+
+
+@pytest.mark.parametrize("name", ["unet-4x2x1", "whiten-2x4-3"])
+def test_networks_of_maps_without_a_mask_and_the_studys_stacks_have_the_maps_alone(name):
+    for kind in ("v12", "edges") if name.startswith("unet") else ("v12", "v15"):
+        config = KINDS[kind]
+        task, maps = Task(config, DATASET_VERSION), simulate(config, "train", range(4))
+        model = families.build(name, task, measure_statistics([maps], task), 0)
+        kinds = {type(layer).__name__ for layer in inner(model).layers}
+        assert not kinds & {"SeenMaps", "Multiply", "Concatenate"}
+
+
+def test_holes_beneath_noise_are_none_to_a_u_net():
+    hidden = dataclasses.replace(KINDS["v15"].mask, multiplies="signal")
+    model, maps = u_net_of(dataclasses.replace(KINDS["v15"], name="hidden", mask=hidden))
+    seen = next(layer for layer in inner(model).layers if isinstance(layer, SeenMaps))
+    assert seen.holes == ()
+    assert np.isfinite(model(maps["lensed"])).all()
 
 
 @pytest.mark.parametrize("name", ["iterated", "qe_unet", "unrolled"])
