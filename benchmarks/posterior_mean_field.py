@@ -11,13 +11,13 @@ that gradient.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 
 import numpy as np
 
 from benchmarks.maximum_a_posteriori import EDGES
+from estimators.posterior.mean_field import likelihood_gradient, true_kappa
 from estimators.posterior.sky_model import SkyModel
-from lensing_tfds import VERSIONS, simulate
+from lensing_tfds import VERSIONS
 from lensing_tfds.cosmology import spectra_of
 from lensing_tfds.sky.binning import Bins
 
@@ -30,25 +30,12 @@ def main() -> None:
     arguments = parser.parse_args()
     for version in arguments.versions:
         config = VERSIONS[version]
-        # The same draw on a grid of internal pixels has the true κ in all its modes.
-        fine = dataclasses.replace(
-            config,
-            name="fine",
-            npix=config.internal.npix,
-            oversampling=1,
-            beam_arcmin=0.0,
-            noise_uK_arcmin=0.0,
-            unlensed_E=False,
-        )
         model = SkyModel(config, spectra_of(config))
-        sky, root = model.prior.sky, model.prior.kappa_root
-        bins = Bins.between(EDGES, sky)
+        bins = Bins.between(EDGES, model.prior.sky)
         response, power, information = [], [], []
         for index in range(arguments.examples):
-            kappa = sky.to_modes(simulate(fine, "train", [index])["kappa"][0, ..., 0])
-            x = np.divide(kappa, root, out=np.zeros_like(kappa), where=root > 0)
-            data = model.data(simulate(config, "train", [index])["lensed"][0])
-            gradient = model.at(x, data).gradient - x
+            x = true_kappa(model, config, index)
+            gradient = likelihood_gradient(model, config, index)
             response.append(-bins.mean((gradient * x.conj()).real))
             power.append(bins.mean(np.abs(x) ** 2))
             information.append(bins.mean(np.abs(gradient) ** 2))

@@ -4,7 +4,7 @@ In Python nothing is imported before a name is used, as by `from estimators impo
 
     maps -> κ    `QuadraticEstimator`, `MinimumVariance`, `pairs_of`: of an `Observation`
                  `StagedEstimator`: the iterated one, by `estimators.iterated.fitting.fit`
-                 `MaximumAPosteriori`: the optimum on periodic patches
+                 `MaximumAPosteriori`: the optimum, on periodic patches and inside masks
     its worth    `Subject`: what can be judged, as a `trainer.Run`, or κ maps in a folder:
                  `open_predictions` -> `Predictions`
                  `estimators.judge.judge(subject)` -> `Evaluation`

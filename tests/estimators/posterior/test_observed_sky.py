@@ -8,9 +8,10 @@ import pytest
 from estimators.posterior.observed_sky import ObservedSky
 from estimators.posterior.prior import Prior
 from lensing_tfds import simulate
+from lensing_tfds.config_fields.tensors import Tensors
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.cosmology import spectra_of
-from lensing_tfds.sky import polarization
+from lensing_tfds.sky import polarization, spectra
 from lensing_tfds.sky.lensing import deflection_from_kappa
 
 CONFIG = LensingConfig(
@@ -22,6 +23,7 @@ VARIANTS = [
     dataclasses.replace(CONFIG, stokes="T", oversampling=3),
     dataclasses.replace(CONFIG, oversampling=1, beam_arcmin=0.0, lx=3.0),
 ]
+WITH_B = dataclasses.replace(CONFIG, stokes="QU", tensors=Tensors(0.01, 0.05), lx=20.0)
 each_variant = pytest.mark.parametrize("config", VARIANTS, ids=lambda c: f"{c.stokes}{c.npix}")
 
 
@@ -46,7 +48,9 @@ def test_the_observed_sky_is_the_simulators(config, dtype):
     )
 
 
-@each_variant
+@pytest.mark.parametrize(
+    "config", [*VARIANTS, WITH_B], ids=lambda c: f"{c.stokes}{c.npix}{'B' * (c is WITH_B)}"
+)
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 1e-5), (np.float64, 1e-11)])
 def test_adjoints(config, dtype, tolerance):
     prior, observed = Prior(config, spectra_of(config), dtype), ObservedSky(config, dtype)
@@ -85,3 +89,20 @@ def test_the_priors_fields_have_the_tables_spectra():
     q, u = prior.stokes(np.ones((2, *sky.ell.shape), complex))[1:]
     b = polarization.to_eb(q, u, sky)[1]
     assert np.abs(b[sky.inner]).max() < 1e-12
+
+
+def test_tensors_add_to_the_priors_e_and_make_b():
+    prior, table = Prior(WITH_B, spectra_of(WITH_B), np.float64), spectra_of(WITH_B)
+    without = Prior(dataclasses.replace(WITH_B, tensors=None), table, np.float64)
+    sky, ratio = WITH_B.internal, WITH_B.tensors.mean_ratio
+    inner = sky.inner & (sky.ell > 2) & (sky.ell < 500)
+    q, u = prior.stokes(np.stack([np.zeros(sky.ell.shape), np.ones(sky.ell.shape)]) + 0j)
+    e, b = polarization.to_eb(q, u, sky)
+    assert np.abs(e[inner]).max() < 1e-12 * np.abs(b[inner]).max()
+
+    def expected(c_ell):
+        return ratio * spectra.at_multipoles(c_ell, sky.ell)[inner]
+
+    np.testing.assert_allclose(np.abs(b[inner]) ** 2 * sky.area, expected(table.tensors.BB))
+    more = (prior.roots[0, 0] ** 2 - without.roots[0, 0] ** 2)[inner] * sky.area
+    np.testing.assert_allclose(more, expected(table.tensors.EE), rtol=1e-6)

@@ -4,11 +4,18 @@ import dataclasses
 
 import numpy as np
 import pytest
+import scipy.linalg
 
+from estimators.filtering.masked_patch import MaskedPatch
 from estimators.posterior.maximum_a_posteriori import MaximumAPosteriori
+from estimators.posterior.mean_field import MeanField, likelihood_gradient, true_kappa
 from estimators.posterior.quasi_newton import InverseHessian
 from estimators.posterior.sky_model import SkyModel, dot
 from lensing_tfds import simulate
+from lensing_tfds.config_fields.hits import Hits
+from lensing_tfds.config_fields.mask import Mask
+from lensing_tfds.config_fields.one_over_f import OneOverF
+from lensing_tfds.config_fields.rotation import Rotation
 from lensing_tfds.configs import LensingConfig
 from lensing_tfds.cosmology import spectra_of
 from lensing_tfds.errors import LensingError
@@ -19,6 +26,16 @@ TINY = LensingConfig(
 )
 PATCH = LensingConfig(
     "patch", npix=48, lx=1.6, stokes="QU", oversampling=2, beam_arcmin=1.0, noise_uK_arcmin=1.0
+)
+UNEVEN = {"mask": Mask(edge=0.15, multiplies="signal"), "hits": Hits(3.0)}
+HOLES = {"mask": Mask(border=0.03, edge=0.1, holes=2, hole_radius_arcmin=3.0)}
+ONE_OVER_F = {
+    "T": OneOverF(T_knee=1500.0),
+    "QU": OneOverF(P_knee=900.0),
+    "TQU": OneOverF(T_knee=1500.0, P_knee=900.0),
+}
+MASKED = dataclasses.replace(
+    PATCH, name="masked", mask=Mask(border=0.1, edge=0.2, multiplies="signal")
 )
 
 
@@ -49,19 +66,69 @@ def test_the_value_is_that_of_dense_matrices(stokes):
     assert model.at(x, model.data(maps)).value == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.parametrize("fields", [UNEVEN, HOLES], ids=["signal", "maps"])
 @pytest.mark.parametrize("stokes", ["T", "QU", "TQU"])
-def test_the_gradient_is_that_of_finite_differences(stokes):
+def test_the_value_inside_a_mask_is_that_of_dense_matrices(stokes, fields):
+    """Of observed pixels: mask, holes, uneven and correlated noise; B of a rotation."""
+    rotation = None if "T" in stokes else Rotation(1e-3)
+    one_over_f = ONE_OVER_F[stokes] if fields is UNEVEN else None
+    config = dataclasses.replace(
+        TINY, stokes=stokes, rotation=rotation, one_over_f=one_over_f, **fields
+    )
+    model = SkyModel(config, spectra_of(config), tolerance=1e-12, dtype=np.float64)
+    example = simulate(config, "test", [0])
+    maps, mask = example["lensed"][0].astype(float), example["mask"][0, ..., 0].astype(float)
+    fine, sky, rng = config.internal, config.sky, np.random.default_rng(0)
+    x = white(fine, rng)
+    deflection, columns = model.deflection(x), []
+    for pixel in np.eye(len(model.prior.roots) * fine.npix**2):
+        e = fine.to_modes(pixel.reshape(-1, fine.npix, fine.npix)) * fine.npix
+        seen = model.observed.observe(model.prior.stokes(e), deflection)
+        columns.append(sky.to_map(seen).ravel())
+    assert model.prior.has_b == ("T" not in stokes)
+    matrix = np.array(columns).T
+    rms = np.ones(mask.shape)
+    if config.hits is not None:
+        rms = np.sqrt(example["noise_variance"][0, ..., 0].astype(float))
+        rms /= np.sqrt(np.mean(rms**2))
+    blocks = []
+    for channel in config.channels:
+        power = config.noise_power(channel, np.maximum(sky.ell, sky.fundamental)) / sky.area
+        pixels = rms * np.eye(rms.size).reshape(-1, *rms.shape)
+        rows = rms * sky.to_map(power * sky.to_modes(pixels)) * rms.size
+        blocks.append(rows.reshape(rms.size, -1))
+    noise = scipy.linalg.block_diag(*blocks)
+    data, all_masks = np.moveaxis(maps, -1, 0).flatten(), np.tile(mask.ravel(), len(stokes))
+    if config.mask.multiplies == "signal":
+        matrix, kept = all_masks[:, None] * matrix, np.ones(len(data), bool)
+    else:
+        kept = all_masks > 0
+        assert 0 < np.sum(~kept) < len(kept)
+        data[kept] /= all_masks[kept]
+    covariance = (matrix @ matrix.T + noise)[np.ix_(kept, kept)]
+    expected = 0.5 * data[kept] @ np.linalg.solve(covariance, data[kept]) + 0.5 * dot(x, x, fine)
+    for known in (None, mask):
+        found = model.at(x, model.data(maps, known))
+        assert found.filtered and found.value == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("fields", [{}, UNEVEN, HOLES], ids=["periodic", "signal", "maps"])
+@pytest.mark.parametrize("stokes", ["T", "QU", "TQU"])
+def test_the_gradient_is_that_of_finite_differences(stokes, fields):
     """In double precision, along white directions: the error of a step h is of order h²."""
-    config = dataclasses.replace(TINY, stokes=stokes, npix=12, lx=0.6)
+    config = dataclasses.replace(TINY, stokes=stokes, npix=12, lx=0.6, **fields)
     model = SkyModel(config, spectra_of(config), tolerance=1e-13, dtype=np.float64)
     data = model.data(simulate(config, "test", [1])["lensed"][0].astype(float))
     rng = np.random.default_rng(2)
     x = white(config.internal, rng)
-    gradient = model.at(x, data).gradient
+    mean_field = white(config.internal, rng)
+    gradient = model.at(x, data, None, mean_field).gradient
     for _ in range(2):
         direction = white(config.internal, rng)
         step = 1e-5
-        up, down = (model.at(x + sign * step * direction, data).value for sign in (1, -1))
+        up, down = (
+            model.at(x + sign * step * direction, data, None, mean_field).value for sign in (1, -1)
+        )
         along = dot(gradient, direction, config.internal)
         assert (up - down) / (2 * step) == pytest.approx(along, rel=1e-5)
 
@@ -95,16 +162,113 @@ def test_the_posterior_rises_to_above_that_of_the_truth_and_the_correlation_abov
     assert np.mean(better) > 1.03
 
 
+def test_a_mask_that_hides_nothing_changes_nothing():
+    """Nor does a variance of 1: the same steps, and κ to the rounding of float32."""
+    table, sky = spectra_of(PATCH), PATCH.sky
+    ones = np.ones((sky.npix, sky.npix))
+    noise = {"P": PATCH.noise_power("Q", sky.ell)}
+    maps = simulate(PATCH, "test", [0])["lensed"][0]
+    periodic = MaximumAPosteriori(PATCH, table).ascend(maps)
+    for masked in ("signal", "maps"):
+        patch = MaskedPatch(sky, ones, noise, ones, masked)
+        model = SkyModel(PATCH, table, patch=patch)
+        found = MaximumAPosteriori(PATCH, table, model=model).ascend(maps, mask=ones)
+        assert found.converged and len(found.log_posterior) == len(periodic.log_posterior)
+        assert found.log_posterior[-1] == pytest.approx(periodic.log_posterior[-1], abs=0.1)
+        off = found.kappa - periodic.kappa
+        assert dot(off, off, sky) < 1e-6 * dot(periodic.kappa, periodic.kappa, sky)
+
+
+def test_inside_a_mask_the_posterior_rises_and_with_it_the_correlation():
+    table, sky = spectra_of(MASKED), MASKED.sky
+    model = SkyModel(MASKED, table)
+    mean_field = MeanField.measured(model, MASKED, 8)
+    estimator = MaximumAPosteriori(MASKED, table, model=model, mean_field=mean_field)
+    window = model.patch.interior
+    better = []
+    for index in range(3):
+        example, points = simulate(MASKED, "test", [index]), []
+        ascent = estimator.ascend(example["lensed"][0], points.append)
+        assert ascent.converged and np.all(np.diff(ascent.log_posterior) > 0)
+        end, fine = points[-1], model.prior.sky
+        without = model.at(end.x, model.data(example["lensed"][0]), end.e)
+        off = end.gradient - without.gradient - mean_field.gradient
+        size = dot(mean_field.gradient, mean_field.gradient, fine)
+        assert size > 1 and dot(off, off, fine) < 0.05 * size
+        kappa, first, last = (
+            window * kappa
+            for kappa in (
+                example["kappa"][0, ..., 0],
+                sky.to_map(estimator.on_patch(points[0].x)),
+                sky.to_map(ascent.kappa),
+            )
+        )
+        rho = [np.corrcoef(kappa.ravel(), one.ravel())[0, 1] for one in (first, last)]
+        better.append(rho[1] / rho[0])
+    assert np.mean(better) > 1.03
+
+
+def test_the_mean_field_is_minus_the_mean_gradient_where_that_is_more_than_scatter():
+    model = SkyModel(MASKED, spectra_of(MASKED))
+    sky, rng = model.prior.sky, np.random.default_rng(0)
+    low = (sky.ell < 3000).astype(np.float32)
+    mean = white(sky, rng).astype(np.complex64) * low
+    gradients = [mean + 0.5 * white(sky, rng).astype(np.complex64) for _ in range(16)]
+    found = MeanField.of_gradients(gradients, model)
+    assert found.skies == 16
+    off = found.gradient + mean
+    inside, outside = sky.ell < 2500, sky.ell > 3500
+    # The scatter's part of the mean is 0.5² / 16 = 0.016; beyond, most rings are set to zero.
+    assert np.mean(np.abs(off[inside]) ** 2) == pytest.approx(0.016, rel=0.2)
+    assert np.mean(np.abs(off[outside]) ** 2) < 0.25 * 0.016
+    with pytest.raises(LensingError, match="a mean field of 1 skies"):
+        MeanField.of_gradients(gradients[:1], model)
+
+
+def test_the_true_kappa_is_that_of_the_masked_example():
+    model = SkyModel(MASKED, spectra_of(MASKED))
+    estimator = MaximumAPosteriori(MASKED, spectra_of(MASKED), mean_field=MeanField(np.zeros(0), 2))
+    on_patch = MASKED.sky.to_map(estimator.on_patch(true_kappa(model, MASKED, 3)))
+    kappa = simulate(MASKED, "train", [3])["kappa"][0, ..., 0]
+    # But for the Nyquist lines of the internal grid, where no κ is estimated.
+    np.testing.assert_allclose(on_patch, kappa, atol=1e-3 * kappa.std())
+
+
+def test_the_gradient_at_the_true_kappa_is_less_than_at_another_s():
+    """Without a mask its mean power is the information on κ, which noise limits."""
+    model = SkyModel(MASKED, spectra_of(MASKED))
+    sky, data = model.prior.sky, model.data(simulate(MASKED, "train", [5])["lensed"][0])
+    found = likelihood_gradient(model, MASKED, 5)
+    other = true_kappa(model, MASKED, 6)
+    away = model.at(other, data).gradient - other
+    assert dot(found, found, sky) < 0.1 * dot(away, away, sky)
+
+
+def test_what_a_mask_needs_is_asked_for():
+    table, maps = spectra_of(MASKED), simulate(MASKED, "test", [0])["lensed"][0]
+    with pytest.raises(LensingError, match="'masked' has a mask or uneven noise.*give mean_field"):
+        MaximumAPosteriori(MASKED, table)
+    model = SkyModel(MASKED, table)
+    with pytest.raises(LensingError, match=r"the mask has shape \(24, 24\)"):
+        model.data(maps, np.ones((24, 24)))
+    holes = dataclasses.replace(
+        MASKED, mask=Mask(holes=2, hole_radius_arcmin=3.0, multiplies="signal")
+    )
+    with pytest.raises(LensingError, match="signal of 'masked' has holes.*give the maps' mask"):
+        SkyModel(holes, table).data(maps)
+    with pytest.raises(LensingError, match="a mask was given, and 'patch' has none"):
+        SkyModel(PATCH, table).data(maps, np.ones((48, 48)))
+
+
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
         ({"noise_uK_arcmin": 0.0}, "no noise"),
-        ({"taper": 0.1}, "edges"),
-        ({"padding": 2.0}, "edges"),
+        ({"padding": 2.0}, "cut out of larger ones"),
         ({"fixed_unlensed": True}, "one unlensed sky"),
-        ({"tensors": {"r_min": 0.0, "r_max": 0.1}}, "tensors"),
-        ({"rotation": {"amplitude": 1e-6}}, "turned or dimmed"),
-        ({"optical_depth": {"rms": 0.01, "L_c": 500}}, "turned or dimmed"),
+        ({"stokes": "TQU", "tensors": {"r_min": 0.0, "r_max": 0.1}}, "T has tensors"),
+        ({"stokes": "TQU", "rotation": {"amplitude": 1e-6}}, "turned or dimmed"),
+        ({"stokes": "T", "optical_depth": {"rms": 0.01, "L_c": 500}}, "turned or dimmed"),
         ({"kappa": {"correlated": True}}, "not independent"),
     ],
 )
