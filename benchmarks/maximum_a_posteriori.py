@@ -207,7 +207,7 @@ def _quadratic_and_iterated(
 
 
 class _Made(NamedTuple):
-    """What a process keeps from one example to the next."""
+    """Objects that a process keeps from one example to the next."""
 
     config: LensingConfig
     model: SkyModel
@@ -215,7 +215,7 @@ class _Made(NamedTuple):
 
 
 _MADE: list[_Made] = []
-"""What this process has made: of the last version."""
+"""Those of this process, of the last version."""
 
 
 def _start_gradients(config: LensingConfig) -> None:
