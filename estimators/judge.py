@@ -22,6 +22,7 @@ from estimators.estimator import Estimator, zero
 from estimators.filtering.masked_patch import INSIDE
 from estimators.fingerprints import Fingerprint
 from estimators.references import references
+from estimators.regions import Region, regions_of
 from estimators.skill import Skill, SkillMeter
 from estimators.subject import Subject
 from lensing_tfds.config_fields.mask import MASK
@@ -82,11 +83,13 @@ class Judged:
       estimator: which.
       skill: of its estimates.
       coverage: of its intervals, level by level; None where it gives no errors.
+      regions: the skill in each of the evaluation's regions.
     """
 
     estimator: Estimator
     skill: Skill
     coverage: tuple[LevelCoverage, ...] | None = None
+    regions: tuple[Skill, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -102,6 +105,7 @@ class Evaluation:
       histogram: all pixels, of a masked patch those inside.
       ensemble: what the skies were drawn from.
       fingerprint: of the files that the first one's estimates were made from.
+      regions: parts of the patch that differ in noise; none where it is the same all over.
     """
 
     split: str
@@ -110,6 +114,7 @@ class Evaluation:
     histogram: PixelHistogram
     ensemble: SkyEnsemble
     fingerprint: Fingerprint = dataclasses.field(default_factory=dict)
+    regions: tuple[Region, ...] = ()
 
     @property
     def expected_cl(self) -> NDArray[np.float64]:
@@ -231,6 +236,8 @@ def judge_estimators(
     if len(set(names)) < len(names):
         raise ValueError(f"estimators must have different names, these have {', '.join(names)}")
     meters = [SkillMeter(ensemble.bands, ensemble.window) for _ in estimators]
+    regions = regions_of(ensemble)
+    regional = [[SkillMeter(ensemble.bands, region.window) for region in regions] for _ in meters]
     inside = ... if ensemble.window is None else ensemble.window >= INSIDE
     coverages = [
         None
@@ -244,9 +251,12 @@ def judge_estimators(
     counts = np.zeros((_HISTOGRAM_BINS, _HISTOGRAM_BINS))
     for batch in batches:
         kappa = batch[KAPPA][..., 0]
-        for meter, coverage, estimator in zip(meters, coverages, estimators, strict=True):
+        for meter, parts, coverage, estimator in zip(
+            meters, regional, coverages, estimators, strict=True
+        ):
             estimate = estimator.kappa(batch[LENSED], batch["index"], batch.get(MASK))
-            meter.add(kappa, estimate)
+            for measuring in (meter, *parts):
+                measuring.add(kappa, estimate)
             if coverage is not None:
                 coverage.add(kappa, estimate)
             maps = shown[estimator.name]
@@ -267,8 +277,11 @@ def judge_estimators(
             estimator,
             meter.result(copy.deepcopy(generator)),
             None if coverage is None else coverage.result(copy.deepcopy(generator)),
+            tuple(part.result(copy.deepcopy(generator)) for part in parts),
         )
-        for estimator, meter, coverage in zip(estimators, meters, coverages, strict=True)
+        for estimator, meter, coverage, parts in zip(
+            estimators, meters, coverages, regional, strict=True
+        )
     )
     index, lensed, true = (np.stack(column) for column in zip(*first, strict=True))
     gallery = {name: np.stack(maps) for name, maps in shown.items()}
@@ -278,6 +291,7 @@ def judge_estimators(
         gallery=Gallery(index, lensed, true, gallery.pop(names[0]), gallery),
         histogram=PixelHistogram(edges, counts),
         ensemble=ensemble,
+        regions=regions,
     )
 
 

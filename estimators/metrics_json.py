@@ -62,6 +62,14 @@ response is not above zero by 5 σ.
                             intervals of who knows κ's spectrum only, a number a band
         pixel_coverage_68   share of the pixels that those of pixels hold
         coverage_95, ...    the same of 95 %
+    regions                 parts of a patch whose noise differs, the least noise first; empty where
+                            it is the same all over, and in metrics of earlier releases. Each holds
+
+        name                "deep", "middle" or "shallow"
+        noise               rms of its noise over that of the whole patch
+        share_of_map        share of each map that counts there; the regions' add up to that above
+        estimators          map_correlation, mse, rho_ell, noise_ell and their errors there, by the
+                            names above; "network" is what was judged
     checks                  null tests, skies off the training distribution and delensing: see
                             `estimators.checks`; null if they were not asked for
 """
@@ -85,6 +93,7 @@ from estimators.metrics_numbers import (
     typed,
     with_errors,
 )
+from estimators.metrics_regions import RegionMetrics, regions_from, regions_of
 from estimators.metrics_scores import BaselineMetrics, measured_from, measured_of
 from estimators.metrics_sections import (
     covered,
@@ -132,6 +141,8 @@ class Metrics:
         release.
       uncertainty: coverage_68, interval_score_68, ... by name; None where no errors are given, or
         in metrics of an earlier release.
+      regions: what estimates are worth in parts of the patch that differ in noise; empty where it
+        is the same, or in metrics of an earlier release.
       checks: what `Checks.to_json` returned; None if they were not asked for.
       fingerprint: of the files that were judged; None in metrics of an earlier release.
       spectra_measured_with: as of `power_spectra.measured_with`.
@@ -151,6 +162,7 @@ class Metrics:
     estimators: Mapping[str, BaselineMetrics]
     forecast: Forecasts | None
     uncertainty: Mapping[str, Measured] | None
+    regions: tuple[RegionMetrics, ...]
     checks: Mapping[str, Any] | None
     fingerprint: Fingerprint | None
     spectra_measured_with: str
@@ -187,6 +199,7 @@ class Metrics:
             estimators=estimators,
             forecast=forecasts_of(evaluation.ensemble),
             uncertainty=None if evaluation.coverage is None else covered(evaluation.coverage),
+            regions=regions_of(evaluation),
             checks=None if checks is None else checks.to_json(),
             fingerprint=evaluation.fingerprint,
             spectra_measured_with=measured_with(),
@@ -214,6 +227,7 @@ class Metrics:
             },
             "forecast": None if self.forecast is None else forecast_json(self.forecast),
             "uncertainty": None if self.uncertainty is None else with_errors(self.uncertainty),
+            "regions": [region.to_json() for region in self.regions],
             "checks": self.checks,
         }
 
@@ -249,6 +263,7 @@ class Metrics:
             estimators=estimators,
             forecast=forecast_from(values, num_bands),
             uncertainty=uncertainty_from(values, num_bands),
+            regions=regions_from(values, num_bands),
             checks=values.get("checks"),
             fingerprint=fingerprint_from(values),
             # Earlier releases had nothing else.

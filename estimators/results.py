@@ -9,7 +9,7 @@ from estimators.checks import Checks
 from estimators.judge import Evaluation
 from estimators.metrics_json import Metrics, file_name
 from estimators.reach import left_to_win
-from estimators.reports import coverage_section, run_page, style
+from estimators.reports import coverage_section, regions_section, run_page, style
 from estimators.resampling import NOT_NORMALISED, with_error
 from estimators.subject import Subject
 from lensing_tfds.records.storage import make_folder, replacing
@@ -77,6 +77,7 @@ def summary(subject: Subject, evaluation: Evaluation) -> str:
         lines.append(
             f"{ell:6.0f}   {rho:7.4f} ± {rho_error:.4f}   {transfer:7.4f} ± {transfer_error:.4f}"
         )
+    lines += regions_section.sentences(evaluation)
     if evaluation.coverage is not None:
         lines.append(coverage_section.sentence(evaluation.coverage, evaluation.split))
     if evaluation.others:

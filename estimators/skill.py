@@ -19,6 +19,7 @@ independently; pixels and modes of one example are never treated as independent.
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,6 +71,13 @@ class Skill:
     noise_ell: Measured
     map_correlation_resamples: NDArray[np.float64]
     rho_ell_resamples: NDArray[np.float64]
+
+    @property
+    def relative_noise(self) -> float:
+        """N_L / C_L, the median over the bands in which N_L is known; NaN if it is in none."""
+        ratio = self.noise_ell.value / self.true_cl.value
+        known = ratio[np.isfinite(ratio)]
+        return float(np.median(known)) if known.size else math.nan
 
 
 class SkillMeter:

@@ -198,16 +198,13 @@ class MaskedPatch:
                 f"{config.name!r} masks the signal and tapers signal and noise: no filter of maps "
                 "masked twice is there; use one of mask and taper"
             )
-        variance = None
-        if config.hits is not None:
-            variance = instrument.relative_noise_variance(sky, config.hits.contrast)
         ell = np.maximum(sky.ell, sky.fundamental)  # the mean of the map says nothing of κ
         names = {SPECTRUM_OF[channel]: channel for channel in config.channels}
         return cls(
             sky,
             window_of(config) if mask is None else mask,
             {name: config.noise_power(channel, ell) for name, channel in names.items()},
-            variance,
+            relative_variance(config),
             "signal" if is_signal else "maps",
         )
 
@@ -235,6 +232,13 @@ class MaskedPatch:
         if len(power) == 3:
             power["TE"] = observation.beam**2 * observation.signal("T", "E")
         return weighed(observation, power)
+
+
+def relative_variance(config: LensingConfig) -> NDArray[np.float64] | None:
+    """Returns the variance of the noise over its mean, (npix, npix); None if it is even."""
+    if config.hits is None:
+        return None
+    return instrument.relative_noise_variance(config.sky, config.hits.contrast)
 
 
 def checked_mask(mask: NDArray, sky: FlatSky, several: bool = False) -> NDArray[np.float64]:

@@ -7,6 +7,7 @@ nowhere else: no name of a folder, a dataset or a setting can become markup.
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Collection, Iterable, Sequence
 from html import escape
 
@@ -211,6 +212,11 @@ def grid(
 def settings(rows: Sequence[tuple[str, object]]) -> Html:
     """Returns names and values; nothing if there are none."""
     return grid((), rows, text=(0, 1), kind="settings") if rows else Html()
+
+
+def figures(value: float, digits: int = 3) -> str:
+    """A number of a few digits; a dash where it is not known."""
+    return f"{value:.{digits}g}" if math.isfinite(value) else "–"
 
 
 def text(value: object) -> str:

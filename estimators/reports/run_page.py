@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from estimators.baselines import beside_baselines
@@ -15,7 +14,15 @@ from estimators.judge import Evaluation
 from estimators.posterior.measured import measured_posterior
 from estimators.power_spectra import measured_with
 from estimators.reach import left_to_win
-from estimators.reports import checks_section, coverage_section, figures, page, reach_figures, style
+from estimators.reports import (
+    checks_section,
+    coverage_section,
+    figures,
+    page,
+    reach_figures,
+    regions_section,
+    style,
+)
 from estimators.reports.page import Html, element
 from estimators.resampling import NOT_NORMALISED, Measured, with_error
 from estimators.skill import Skill, difference
@@ -139,6 +146,8 @@ def render(subject: Subject, evaluation: Evaluation, checks: Checks | None = Non
         }
     if evaluation.coverage is not None:
         drawn["coverage"] = coverage_section.figure(evaluation)
+    if evaluation.regions:
+        drawn["regions"] = regions_section.figure(evaluation)
     maps_png = style.save(drawn["maps"], "png")
     html = _page(subject, description, evaluation, checks, maps_png, drawn)
     return Pages(html, maps_png, drawn)
@@ -202,6 +211,7 @@ def _page(
             page.card(_band_table(skill), element("p", _ERRORS)),
         ),
         coverage_section.section(evaluation, drawn["coverage"]) if "coverage" in drawn else "",
+        regions_section.section(evaluation, drawn["regions"]) if "regions" in drawn else "",
         _checks(evaluation, checks),
         description.section,
         page.section("The dataset", page.card(page.settings(_dataset_rows(lensing)))),
@@ -289,8 +299,6 @@ def _estimator_table(evaluation: Evaluation) -> Html:
             rows.append((judged.estimator.label, *[NOT_NORMALISED] * 4, judged.estimator.basis))
             continue
         skill = judged.skill
-        ratio = skill.noise_ell.value / skill.true_cl.value
-        known = ratio[np.isfinite(ratio)]
         above = difference(first.skill, skill)
         rows.append(
             (
@@ -298,7 +306,7 @@ def _estimator_table(evaluation: Evaluation) -> Html:
                 with_error(skill.map_correlation),
                 "" if judged is first else f"{float(above.value):+.4f} ± {float(above.error):.4f}",
                 _relative_mse(skill),
-                f"{np.median(known):.3g}" if known.size else "–",
+                page.figures(skill.relative_noise),
                 judged.estimator.basis,
             )
         )

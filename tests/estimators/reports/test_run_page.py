@@ -232,3 +232,14 @@ def test_maps_with_noise_are_not_called_free_of_noise():
 def test_titles_name_the_forecast_and_large_scales_where_there_are_any(pages):
     assert "Correlation with κ</h3>" in pages.html and "κ of all estimates</h3>" in pages.html
     assert "and the forecast</h3>" not in pages.html and "large scales</h3>" not in pages.html
+
+
+def test_regions_of_different_noise_have_a_section(pages, tmp_path):
+    """A table of each region, in pairs with the estimators beside, and a figure."""
+    title = "Where the noise is low, and where it is high"
+    uneven = dataclasses.replace(skies.CONFIG, noise_uK_arcmin=6.0, hits={"contrast": 4.0})
+    found = rendered(uneven, tmp_path, [zero()])
+    assert title in found.html and title not in pages.html
+    assert "regions" in found.figures and "regions" not in pages.figures
+    for region in ("deep", "middle", "shallow"):
+        assert f">{region}<" in found.html
