@@ -31,7 +31,7 @@ Scores = Mapping[str, Measured]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class RegionMetrics:
-    """What estimates are worth in a region.
+    """The worth of estimates in a region.
 
     Attributes:
       name: of the region.
