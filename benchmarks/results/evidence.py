@@ -90,22 +90,27 @@ def _of_version(version: str, cells: Sequence[Cell], results: Path) -> OfVersion
         if one.model == iterated.NAME:  # which is not judged beside itself
             references.setdefault(ITERATED, one.estimate)
     references = {name: references[name] for name in REFERENCES if name in references}
-    posterior = measured_posterior(VERSIONS[version])
     return OfVersion(
         version,
         number,
         edges,
         references,
         forecast,
-        None
-        if posterior is None
-        else Posterior(
-            _round(posterior.map_correlation.value),
-            _round(posterior.map_correlation.error),
-            posterior.num_examples,
-        ),
+        posterior_of(version),
         made,
         tuple(failed),
+    )
+
+
+def posterior_of(version: str) -> Posterior | None:
+    """Returns the maximum a posteriori of a version; None where nobody measured it."""
+    found = measured_posterior(VERSIONS[version])
+    if found is None:
+        return None
+    return Posterior(
+        _round(found.map_correlation.value),
+        _round(found.map_correlation.error),
+        found.num_examples,
     )
 
 

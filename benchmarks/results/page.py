@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from benchmarks.results import picture, readme, record
 from benchmarks.results.cells import MODELS, STACK
+from benchmarks.results.evidence import posterior_of
 from benchmarks.results.figures import (
     BAND_SIGMAS,
     QE,
@@ -77,6 +79,11 @@ def write(
     figures = figures_of(path)
     with alone_in(path.parent, f"writing {path.name}", wait=True):  # no other's cells are lost
         found, dropped = merged(record.read(figures), found)
+        # The package's own file has it: that of a version whose runs are elsewhere may be newer.
+        found = tuple(
+            dataclasses.replace(one, posterior=posterior_of(one.version) or one.posterior)
+            for one in found
+        )
         record.write(found, figures)
         found = record.read(figures)
         with replacing(path.with_suffix(".png")) as temporary:

@@ -110,7 +110,8 @@ class MaximumAPosteriori:
             self._filter = WienerFilter(patch, observation, config.channels)
         self._most_steps = most_steps
         noise = config.noise_uK_arcmin
-        easier = [n for n in _EASIER if n > noise] if self._model.prior.has_t else []
+        has_levels = self._model.prior.has_t and mean_field is None  # which is of one noise
+        easier = [n for n in _EASIER if n > noise] if has_levels else []
         self._levels = [(n, max(gain, _EASIER_GAIN)) for n in easier] + [(noise, gain)]
         kappa = kappa_power(config, table, config.sky.ell)
         self._expected = self._expected_inverse_hessian(observation, kappa)
