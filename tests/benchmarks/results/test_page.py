@@ -134,6 +134,20 @@ def test_a_page_keeps_the_figures_of_folders_that_are_not_there(tmp_path, metric
     assert line.startswith(f"{tmp_path}/results.json: v11 iterated is dropped: it was judged on 4")
 
 
+def test_a_page_has_the_posterior_that_was_measured_since(tmp_path, metrics):
+    """Of versions whose runs are elsewhere too: it is from the package's own file."""
+    put(tmp_path / "runs", UNET, metrics, 0.63)
+    target = tmp_path / "results.md"
+    page.write(gather(tmp_path / "runs"), target)
+    figures_file = page.figures_of(target)
+    (kept,) = record.read(figures_file)
+    assert kept.posterior is not None
+    record.write([dataclasses.replace(kept, posterior=None)], figures_file)
+    page.write((), target)
+    (found,) = record.read(figures_file)
+    assert found.posterior == kept.posterior and found.made == kept.made
+
+
 def test_the_readmes_table_has_the_best_fitted_and_the_best_trained_network(tmp_path, metrics):
     put(tmp_path, CLOSED, metrics, 0.63)
     put(tmp_path, UNET, metrics, 0.6312, above=0.0012)
