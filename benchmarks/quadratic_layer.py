@@ -4,17 +4,19 @@
 
 From the modes of observed fields to those of κ̂: all pairs of a version, each for itself. Layers
 are one function that TensorFlow compiles, as in a network. Its Fourier transforms are timed alone
-too: the bound of what faster arithmetic around them could reach. Processor seconds are for 1,000
-examples; the ratios are to the estimators', with the lowest and highest of the rounds; the
+too, of as many maps together: the bound of what faster arithmetic around them could reach. With
+KERAS_BACKEND=jax XLA compiles the layers, and nothing is timed alone. Processor seconds are for
+1,000 examples; the ratios are to the estimators', with the lowest and highest of the rounds; the
 difference is the largest of any mode of κ̂, over the rms of its pair.
 """
 
 import os
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,9 +26,13 @@ from estimators.quadratic.observation import Observation
 from estimators.quadratic.quadratic_estimator import QuadraticEstimator, pairs_of
 from lensing_tfds import VERSIONS, LensingConfig, simulate
 from lensing_tfds.cosmology import spectra_of
+from trainer.networks import quadratic_layers
+from trainer.networks.by_example import is_by_example
 
 ROUNDS = 5
 MAPS = 16  # estimated together
+
+Fields = dict[str, tuple[Any, Any]]
 
 
 class Both:
@@ -35,13 +41,16 @@ class Both:
     Args:
       config: the version.
       maps: of its test split.
+
+    Attributes:
+      transforms: planes of zeros, transformed as often as the layers transform planes of their
+        size; None where Keras's backend is not TensorFlow.
+      transforms_of_one: by the shape of a plane, how often the layers transform one of an example.
     """
 
+    transforms: Callable[[], Any] | None = None
+
     def __init__(self, config: LensingConfig, maps: int = MAPS):
-        import tensorflow as tf
-
-        from trainer.networks import quadratic_layers
-
         sky, observation = config.sky, Observation.of(config, spectra_of(config))
         lensed = simulate(config, "test", range(maps))["lensed"]
         self._fields = fields_of(lensed, config.channels, sky)
@@ -50,29 +59,38 @@ class Both:
         modes = {}
         for name, half in self._fields.items():
             whole = full_plane(half)
-            modes[name] = tf.constant(whole.real), tf.constant(whole.imag)
+            modes[name] = tuple(map(keras.ops.convert_to_tensor, (whole.real, whole.imag)))
 
-        @tf.function
-        def estimates() -> list[Any]:
-            return [layer(*(modes[name] for name in layer.pair)) for layer in layers]
+        def estimates(fields: Fields) -> list[Any]:
+            return [layer(*(fields[name] for name in layer.pair)) for layer in layers]
 
-        self._estimates = estimates
-        operations = estimates.get_concrete_function().graph.get_operations()
-        self.transforms_a_call = found = Counter(
-            tuple(op.inputs[0].shape) for op in operations if op.type == "FFT2D"
+        if keras.backend.backend() == "jax":
+            import jax
+
+            compiled = jax.jit(estimates)
+            self._estimates = lambda: jax.block_until_ready(compiled(modes))
+            return
+        import tensorflow as tf
+
+        self._estimates = tf.function(lambda: estimates(modes), autograph=False)
+        one = {name: (re[:1], im[:1]) for name, (re, im) in modes.items()}
+        operations = tf.function(estimates).get_concrete_function(one).graph.get_operations()
+        self.transforms_of_one = found = Counter(
+            tuple(op.inputs[0].shape)[1:] for op in operations if op.type == "FFT2D"
         )
-        planes = [tf.zeros(shape, tf.complex64) for shape in found]
+        together = {side: 1 if is_by_example(side) else maps for side, _ in found}
+        planes = [tf.zeros((together[side], side, side), tf.complex64) for side, _ in found]
 
         @tf.function
         def transformed() -> list[Any]:
             results = []
             for plane, number in zip(planes, found.values(), strict=True):
-                for _ in range(number):
+                for _ in range(number * maps // len(plane)):
                     plane = tf.signal.fft2d(plane)
                 results.append(plane)
             return results
 
-        self._transformed = transformed
+        self.transforms = transformed
 
     def estimators(self) -> list[NDArray[np.complex64]]:
         """The half planes of κ̂, (maps, npix, npix // 2 + 1), of each pair."""
@@ -82,15 +100,11 @@ class Both:
         """The real and imaginary parts of whole planes, of each pair."""
         return self._estimates()
 
-    def transforms(self) -> list[Any]:
-        """Planes of zeros, transformed as often as the layers transform planes of their size."""
-        return self._transformed()
-
     def difference(self) -> float:
         """The largest of any mode, over the rms of its pair's."""
         worst = 0.0
         for half, (re, im) in zip(self.estimators(), self.layers(), strict=True):
-            found = (re.numpy() + 1j * im.numpy())[..., : half.shape[-1]]
+            found = (np.asarray(re) + 1j * np.asarray(im))[..., : half.shape[-1]]
             worst = max(worst, np.abs(found - half).max() / np.sqrt(np.mean(np.abs(half) ** 2)))
         return worst
 
@@ -107,15 +121,17 @@ def compare(version: str, rounds: int = ROUNDS) -> None:
     """Prints a row."""
     both = Both(VERSIONS[version])
     difference = both.difference()  # and compiles
-    codes = both.layers, both.transforms, both.estimators
+    codes = [both.layers, both.estimators, *([both.transforms] if both.transforms else ())]
     table = np.array([[rate(code, MAPS) for code in codes] for _ in range(rounds)])
-    layers, transforms, estimators = 1000 / np.median(table, axis=0)
-    print(
-        f"| {version} | {layers:.1f} | {transforms:.1f} | {estimators:.1f} | "
-        f"{_ratio(table[:, 2] / table[:, 0])} | {_ratio(table[:, 2] / table[:, 1])} | "
-        f"{difference:.0e} |",
-        flush=True,
+    layers, estimators, *transforms = 1000 / np.median(table, axis=0)
+    alone = [f"{seconds:.1f}" for seconds in transforms]
+    cells = (
+        *(version, f"{layers:.1f}", *(alone or "–"), f"{estimators:.1f}"),
+        _ratio(table[:, 1] / table[:, 0]),
+        _ratio(table[:, 1] / table[:, 2]) if transforms else "–",
+        f"{difference:.0e}",
     )
+    print(f"| {' | '.join(cells)} |", flush=True)
 
 
 def _ratio(rounds: NDArray[np.float64]) -> str:
@@ -123,11 +139,12 @@ def _ratio(rounds: NDArray[np.float64]) -> str:
 
 
 def main(versions: Sequence[str]) -> None:
-    import tensorflow as tf
-
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.threading.set_intra_op_parallelism_threads(1)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
     print(
         "| | layers, s per 1,000 | their FFTs alone | estimators | ratio | of FFTs alone "
         "| difference |\n| --- |" + " ---: |" * 6

@@ -28,6 +28,7 @@ from lensing_tfds.release import stamped
 from lensing_tfds.simulation import simulate
 from trainer.formats import BACKENDS
 from trainer.keras_only import keras_only
+from trainer.networks.by_example import whole_batches
 from trainer.networks.settings import keras_settings
 from trainer.runs.run import Run
 
@@ -118,7 +119,8 @@ def _write_saved_model(model: keras.Model, folder: Path) -> None:
     import tensorflow as tf
 
     try:
-        model.export(str(folder), format="tf_saved_model", verbose=False)
+        with whole_batches():
+            model.export(str(folder), format="tf_saved_model", verbose=False)
     except (tf.errors.ResourceExhaustedError, tf.errors.PermissionDeniedError) as error:
         raise OSError(str(error).rpartition("; ")[2]) from error  # after the op and the file
 
@@ -137,7 +139,8 @@ def _write_stablehlo(model: keras.Model, folder: Path) -> None:
     (_, *shape) = model.input_shape
     scope = jax_export.symbolic_shape(", ".join(["n", *map(str, shape)]))
     maps = jax.ShapeDtypeStruct(scope, np.float32)
-    exported = jax_export.export(jax.jit(lambda x: model(x, training=False)))(maps)
+    with whole_batches():
+        exported = jax_export.export(jax.jit(lambda x: model(x, training=False)))(maps)
     folder.mkdir()
     (folder / _STABLEHLO).write_bytes(exported.serialize())
 

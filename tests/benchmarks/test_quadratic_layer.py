@@ -14,7 +14,7 @@ def test_layers_and_estimators_estimate_the_same_from_the_same_modes():
     assert len(both.estimators()) == len(both.layers()) == 5
     assert both.difference() < 1e-3  # of the mode that is furthest off
     # One for two values, one a term for its gradient, and one back: of 1, 2, 2, 3 and 2 terms.
-    assert both.transforms_a_call == {(2, 48, 48): 3 + 4 + 4 + 6 + 4}
+    assert both.transforms_of_one == {(48, 48): 3 + 4 + 4 + 6 + 4}
 
 
 def test_a_whole_plane_is_that_of_a_real_map():

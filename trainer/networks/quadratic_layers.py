@@ -23,6 +23,7 @@ from estimators.iterated.iterated_estimator import Stage, rings_of
 from estimators.lensing_template import LensingTemplate
 from estimators.quadratic import quadratic_estimator
 from lensing_tfds.sky.flat_sky import FlatSky
+from trainer.networks.by_example import by_example
 from trainer.networks.modes import (
     Modes,
     as_tensor,
@@ -122,28 +123,34 @@ class QuadraticEstimator(PatchLayer):
     def call(self, x: Modes, y: Modes) -> Modes:
         top, npix = top_of(self.sky.npix, self.product_npix), self.product_npix
         ell = as_tensor(self.sky.fundamental * np.arange(-top, top + 1))
-        fields = centred(x, top), centred(y, top)
-        weights = self._centred(self.left), self._centred(self.right)
-        steep, flat = [], []
-        for number, gradient in enumerate(self.steep):
-            right = gradient == "right"
-            steep.append(_descent(weights[right][number], fields[right], ell))
-            flat.append(times(weights[not right][number], fields[not right]))
-        # The slopes' maps have the phase of `padded`, and so have the products: centred modes.
-        flows = [
-            times(values, to_maps(padded(modes, npix)))
-            for values, modes in zip(maps_of(flat, npix), steep, strict=True)
-        ]
-        flow = ops.fft2(functools.reduce(plus, flows))
-        re, im = (part[:, : 2 * top + 1, : 2 * top + 1] for part in flow)
-        # The divergence, i l·F, of F_y + i F_x: its real map is κ, the imaginary one the curl.
         norm = self._centred(self.normalisation)[0] / (2 * npix**2)
         v_y, v_x = norm * ell[:, None], norm * ell
         if self.curl:
             v_y, v_x = v_x, -v_y
-        re, im = v_x * re - v_y * im, v_x * im + v_y * re
-        kappa = re + ops.flip(re, (1, 2)), im - ops.flip(im, (1, 2))
-        return in_fft_order(kappa, self.sky.npix)
+        weights, terms = (self._centred(self.left), self._centred(self.right)), []
+        for number, gradient in enumerate(self.steep):
+            right = gradient == "right"
+            steep, flat = weights[right][number], weights[not right][number]
+            terms.append((right, (steep * ell[:, None], steep * ell), flat))
+
+        def estimated(pair: tuple[Modes, Modes]) -> Modes:
+            of_x, of_y = pair
+            fields = centred(of_x, top), centred(of_y, top)
+            steep = [_descent(slope, fields[right]) for right, slope, _ in terms]
+            flat = [times(value, fields[not right]) for right, _, value in terms]
+            # The slopes' maps have the phase of `padded`, and so have the products: centred modes.
+            flows = [
+                times(values, to_maps(padded(modes, npix)))
+                for values, modes in zip(maps_of(flat, npix), steep, strict=True)
+            ]
+            flow = ops.fft2(functools.reduce(plus, flows))
+            re, im = (part[:, : 2 * top + 1, : 2 * top + 1] for part in flow)
+            # The divergence, i l·F, of F_y + i F_x: its real map is κ, the imaginary one the curl.
+            re, im = v_x * re - v_y * im, v_x * im + v_y * re
+            kappa = re + ops.flip(re, (1, 2)), im - ops.flip(im, (1, 2))
+            return in_fft_order(kappa, self.sky.npix)
+
+        return by_example(estimated, (x, y), npix)
 
     def _centred(self, half_planes: Any) -> Any:
         """Real, even functions of l in the order of `centred`."""
@@ -163,9 +170,14 @@ class QuadraticEstimator(PatchLayer):
         }
 
 
-def _descent(weight: Any, modes: Modes, ell: Any) -> Modes:
-    """Minus the gradient of a weighted field, as `PatchLayer.gradient` of centred modes."""
-    (re, im), w_y, w_x = modes, weight * ell[:, None], weight * ell
+def _descent(slope: tuple[Any, Any], modes: Modes) -> Modes:
+    """Minus the gradient of a filtered field, as `PatchLayer.gradient` of centred modes.
+
+    Args:
+      slope: the filter times l_y and times l_x.
+      modes: of the field.
+    """
+    (w_y, w_x), (re, im) = slope, modes
     return w_y * im + w_x * re, w_x * im - w_y * re
 
 
