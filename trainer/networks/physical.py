@@ -6,6 +6,7 @@ task: a saved model needs no other file to say what it may be used on.
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -13,17 +14,21 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
+from numpy.typing import NDArray
 
 from estimators.own_maps.units import OTHER_UNITS
 from lensing_tfds.errors import LensingError
 from lensing_tfds.task import Task
 from trainer.networks.maps import refuse_misshapen, refuse_unreal
+from trainer.networks.masked_maps import refuse_another_mask
 from trainer.networks.scaling import Scaling
 from trainer.networks.settings import keras_settings
 
 _DTYPE = "float32"  # whatever precision is between them
 
 _WARNED = "_warned_of_scale"
+
+_DISTINCT = 5.0  # times another channel's rms, from which on nothing takes one for the other
 
 
 @keras.saving.register_keras_serializable(package="lensing_tfds")
@@ -119,7 +124,8 @@ class PhysicalModel(keras.Model):
         """Estimates κ as `keras.Model.predict` does, from the maps as they are.
 
         Raises:
-          LensingError: the maps are complex or masked, or have another shape than the network's.
+          LensingError: the maps are complex or masked arrays, or have another shape than the
+            network's; or as of `refuse_another_kind`, or `refuse_no_estimate`.
 
         Warns:
           UserWarning: as of `warn_of_scale`.
@@ -127,16 +133,77 @@ class PhysicalModel(keras.Model):
         self._refuse(x)
         warn_of_scale(self, x)
         with keras_settings():
-            return super().predict(x, *args, **kwargs)
+            kappa = super().predict(x, *args, **kwargs)
+        refuse_no_estimate(self, x, kappa)
+        return kappa
 
     def predict_on_batch(self, x: Any) -> Any:
         """Estimates κ of one batch; otherwise as `predict`."""
         self._refuse(x)
-        return super().predict_on_batch(x)
+        kappa = super().predict_on_batch(x)
+        refuse_no_estimate(self, x, kappa)
+        return kappa
 
     def _refuse(self, maps: Any) -> None:
         refuse_unreal(maps)
         refuse_misshapen(maps, task_of(self))
+        refuse_another_kind(self, maps)
+
+
+def refuse_another_kind(model: keras.Model, maps: Any) -> None:
+    """Refuses maps of another mask, or with their channels in another order.
+
+    Of Q and U, which have one rms, no order can be told.
+
+    Args:
+      model: in physical units.
+      maps: (n, npix, npix, channels), µK; what is no array of NumPy is not looked at.
+
+    Raises:
+      LensingError: a map is one; see `masked_maps.refuse_another_mask` too.
+    """
+    if not isinstance(maps, np.ndarray) or maps.size == 0:
+        return
+    task = task_of(model)
+    refuse_another_mask(maps, task.lensing)
+    channels, usual = task.inputs.channels, _usual_rms(model)
+    rms = _rms(maps)
+    off = np.abs(np.log(np.maximum(rms, np.finfo(float).tiny)[..., None] / usual))  # as another one
+    for a, b in itertools.combinations(range(len(channels)), 2):
+        swapped = (off[:, a, b] < off[:, a, a]) & (off[:, b, a] < off[:, b, b])
+        if max(usual[a] / usual[b], usual[b] / usual[a]) > _DISTINCT and swapped.any():
+            i = int(np.argmax(swapped))
+            raise LensingError(
+                f"map {i} of {len(maps)} has an rms of {rms[i, a]:.3g} µK in {channels[a]} and "
+                f"{rms[i, b]:.3g} µK in {channels[b]}, and the training maps {usual[a]:.3g} and "
+                f"{usual[b]:.3g} µK: the channels must be {', '.join(channels)}, in this order"
+            )
+
+
+def refuse_no_estimate(model: keras.Model, maps: Any, kappa: Any) -> None:
+    """Refuses estimates that are not finite of maps that are, unless the network is broken itself.
+
+    Args:
+      model: in physical units.
+      maps: (n, npix, npix, channels), µK; what is no array of NumPy is not looked at.
+      kappa: (n, npix, npix, 1), estimated from them.
+
+    Raises:
+      LensingError: one is not finite, and the network's weights are.
+    """
+    if not isinstance(maps, np.ndarray):
+        return
+    of_maps, of_kappa = (
+        np.isfinite(np.asarray(values)).all(axis=(1, 2, 3)) for values in (maps, kappa)
+    )
+    lost = of_maps & ~of_kappa
+    if lost.any() and all(np.isfinite(weights).all() for weights in model.get_weights()):
+        task = task_of(model)
+        raise LensingError(
+            f"no finite estimate comes of map {np.argmax(lost)} of {len(maps)}, which is finite: "
+            f"it cannot be of {', '.join(task.inputs.channels)} as lensing/{task.lensing.name} has "
+            "them, which the network was made for"
+        )
 
 
 def warn_of_scale(model: keras.Model, maps: Any) -> None:
@@ -152,9 +219,7 @@ def warn_of_scale(model: keras.Model, maps: Any) -> None:
     """
     if getattr(model, _WARNED, False) or not isinstance(maps, np.ndarray) or maps.size == 0:
         return
-    scaling = scaling_of(model)
-    usual = np.hypot(scaling.input_mean, scaling.input_std)
-    rms = np.sqrt(np.mean(maps.astype(np.float64) ** 2, axis=(1, 2)))  # a map, a channel
+    usual, rms = _usual_rms(model), _rms(maps)
     off = (rms * OTHER_UNITS < usual) | (rms > usual * OTHER_UNITS)
     if not off.any():
         return
@@ -167,6 +232,17 @@ def warn_of_scale(model: keras.Model, maps: Any) -> None:
         "they in µK?)",
         stacklevel=3,
     )
+
+
+def _usual_rms(model: keras.Model) -> NDArray[np.float64]:
+    """That of the training maps, µK, of each channel."""
+    scaling = scaling_of(model)
+    return np.asarray(np.hypot(scaling.input_mean, scaling.input_std))
+
+
+def _rms(maps: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Of each map, of each channel."""
+    return np.asarray(np.sqrt(np.mean(maps.astype(np.float64) ** 2, axis=(1, 2))))
 
 
 def in_physical_units(network: keras.Model, task: Task, scaling: Scaling) -> keras.Model:

@@ -89,7 +89,8 @@ class UNet:
         from trainer.networks.whitening import whitening
 
         inputs = keras.Input(task.input_shape, name=task.inputs.name)
-        maps, masks = inputs, []
+        maps: Any = inputs
+        masks: list[Any] = []
         if is_filtered(task.lensing):
             from trainer.networks.masked_inputs import masked_inputs
 

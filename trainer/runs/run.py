@@ -230,7 +230,8 @@ class Run:
 
         Raises:
           LensingError: no epoch is finished yet; or the maps have another shape than the network
-            takes, are masked or not finite.
+            takes, are masked arrays or not finite, or are of another mask or order of channels; or
+            no finite estimate comes of them.
 
         Warns:
           UserWarning: once a run, where a map's rms is more than 30 times off the training maps',

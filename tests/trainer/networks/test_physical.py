@@ -5,7 +5,8 @@ import pytest
 from lensing_tfds.errors import LensingError
 from tests.trainer.tasks import scaling, statistics, task
 from trainer.networks.families import build
-from trainer.networks.physical import Standardise, scaling_of, task_of
+from trainer.networks.physical import Standardise, in_physical_units, scaling_of, task_of
+from trainer.networks.scaling import Scaling
 
 TQU = task(16, "TQU")
 
@@ -48,6 +49,38 @@ def test_a_map_that_is_not_finite_gives_nan_everywhere_and_its_neighbours_do_not
     kappa = model.predict_on_batch(lensed)
     assert np.isnan(kappa[1]).all()
     np.testing.assert_array_equal(kappa[[0, 2]], expected[[0, 2]])
+
+
+def test_channels_in_another_order_are_refused_where_their_rms_tells_them_apart():
+    distinct = Scaling((0.0,) * 3, (90.0, 6.0, 5.0), (0.0,), (0.1,))
+    model = build("1x4-3", TQU, statistics(TQU, distinct), seed=1)
+    lensed = np.random.default_rng(0).normal(size=(3, 16, 16, 3)) * distinct.input_std
+    lensed = lensed.astype(np.float32)
+    for other in (lensed, lensed[..., [0, 2, 1]], 3 * lensed, lensed * [0.3, 2, 2]):
+        assert np.isfinite(model.predict_on_batch(other.astype(np.float32))).all()
+    for order in ([2, 1, 0], [1, 0, 2], [1, 2, 0]):
+        other = lensed.copy()
+        other[1] = lensed[1][..., order]
+        with pytest.raises(LensingError, match=r"map 1 of 3 .* must be T, Q, U, in this order"):
+            model.predict(other, verbose=0)
+
+
+def test_no_estimate_from_a_map_that_is_finite_is_refused_unless_the_network_is_broken():
+    inputs = keras.Input((16, 16, 3))
+    squared = keras.layers.Conv2D(1, 1, kernel_initializer="ones")(inputs * inputs)
+    model = in_physical_units(keras.Model(inputs, squared), TQU, scaling(TQU))
+    lensed = maps(3)
+    lensed[0, 0, 0, 0] = np.nan  # a map that is not finite gives NaN, as ever
+    kappa = model.predict_on_batch(lensed)
+    assert np.isnan(kappa[0]).all() and np.isfinite(kappa[1:]).all()
+    overflowing = lensed.copy()
+    overflowing[1, 3, 3] = 1e25
+    for predict in (model.predict_on_batch, lambda few: model.predict(few, verbose=0)):
+        with pytest.raises(LensingError, match="^no finite estimate comes of map 1 of 3, which is"):
+            predict(overflowing)
+        model._warned_of_scale = True
+    model.set_weights([weights * np.nan for weights in model.get_weights()])
+    assert np.isnan(model.predict_on_batch(lensed)).all()
 
 
 def test_a_scaling_of_other_channels_is_refused():

@@ -1,0 +1,89 @@
+"""Whether maps are masked as a network's are: of others it would estimate something all the same.
+
+Of maps of another mask the filter makes estimates a million times too large, or none.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+from numpy.typing import NDArray
+
+from estimators.filtering.masked_patch import is_masked, window_of
+from lensing_tfds.config_fields.mask import SIGNAL
+from lensing_tfds.configs import LensingConfig
+from lensing_tfds.errors import LensingError
+from lensing_tfds.sky import instrument
+
+_OUTSIDE = 0.02  # of the window
+_MOST_OF_SKY = 0.1  # of the rms inside: where the window is below 0.02 a few hundredths are left
+_MOST_OF_NOISE = 3.0  # times its rms
+_OWN = "the network knows no other mask; fit one to a config with yours"
+
+
+def refuse_another_mask(maps: NDArray[np.floating], lensing: LensingConfig) -> None:
+    """Refuses maps whose unseen pixels are not those of a config; those without a mask pass all.
+
+    Maps that are not finite everywhere are not looked at.
+
+    Args:
+      maps: (n, npix, npix, channels), µK.
+      lensing: of the network.
+
+    Raises:
+      LensingError: a map is zero where the config's are not, or in one channel alone, or is more
+        than zero, or noise, where the config's are not.
+    """
+    mask = lensing.mask
+    is_signal = mask is not None and mask.multiplies == SIGNAL
+    if not is_masked(lensing) or (is_signal and lensing.taper > 0):  # of which nothing is zero
+        return
+    outside, noise = _expected(lensing)
+    may_be_zero = outside & ~np.bool_(is_signal)
+    if mask is not None and mask.holes and not is_signal:
+        may_be_zero = np.ones_like(outside)
+    for number, one in enumerate(maps):
+        if not np.isfinite(one).all():
+            continue
+        which, zero = f"map {number} of {len(maps)}", one == 0
+        nothing = zero.all(axis=-1)
+        if (some := zero.any(axis=-1) & ~nothing & ~outside).any():
+            raise LensingError(
+                f"{which} is zero in {np.mean(some):.1%} of its pixels in one of "
+                f"{', '.join(lensing.channels)}, and not in all: mask them alike"
+            )
+        if (lost := nothing & ~may_be_zero).any():
+            raise LensingError(
+                f"{which} is zero in {np.mean(lost):.1%} of its pixels, where maps of "
+                f"lensing/{lensing.name} are not: {_OWN}"
+            )
+        if not outside.any():
+            continue
+        found, inside = (
+            np.sqrt(np.mean(one[where].astype(np.float64) ** 2, axis=0))
+            for where in (outside, ~outside)
+        )
+        most = _MOST_OF_NOISE * noise if is_signal else _MOST_OF_SKY * inside
+        if (off := found > most).any():
+            i = int(np.argmax(off))
+            raise LensingError(
+                f"{which} has an rms of {found[i]:.3g} µK in {lensing.channels[i]} where the mask "
+                f"of lensing/{lensing.name} leaves {most[i]:.3g} µK at most: {_OWN}"
+            )
+
+
+@functools.lru_cache(maxsize=8)
+def _expected(lensing: LensingConfig) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Returns where next to nothing is seen of the sky, and the noise's largest rms there, µK."""
+    sky, outside = lensing.sky, window_of(lensing) < _OUTSIDE
+    ell = np.maximum(sky.ell, sky.fundamental)
+    variance = np.array(
+        [
+            np.sum(sky.mode_counts * lensing.noise_power(channel, ell)) / sky.area
+            for channel in lensing.channels
+        ]
+    )
+    if lensing.hits is not None:
+        variance *= instrument.relative_noise_variance(sky, lensing.hits.contrast).max()
+    return outside, np.sqrt(variance)
