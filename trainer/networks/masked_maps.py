@@ -1,6 +1,7 @@
-"""Whether maps are masked as a network's are: of others it would estimate something all the same.
+"""A check that maps are masked as a network's are.
 
-Of maps of another mask the filter makes estimates a million times too large, or none.
+Of others it would estimate something all the same: the filter makes estimates a million times too
+large, or none.
 """
 
 from __future__ import annotations
