@@ -10,7 +10,8 @@ one is measured on skies (`mean_field`) and subtracted.
 
 The first step is Newton's with the noise of the iterated estimator's forecast, the others BFGS's,
 each halved until the posterior rises. With T at low noise the maximum is too narrow a peak to be
-found from the quadratic estimate: there, maps with more noise are assumed first.
+found from the quadratic estimate: there, maps with more noise are assumed first, unless there is a
+mean field, which is of one noise.
 """
 
 from __future__ import annotations

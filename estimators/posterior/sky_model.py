@@ -45,7 +45,7 @@ Modes = NDArray[np.complexfloating]
 Maps = NDArray[np.floating]
 
 _MOST_STEPS = 30  # of conjugate gradients; three to ten are usual, more where κ is impossible
-_MOST_MASKED = 200  # where a mask mixes the modes
+_MOST_MASKED = 400  # where a mask mixes the modes: 60 on v13, 230 with holes and 1/f in T
 
 
 class Data(NamedTuple):
