@@ -12,13 +12,15 @@ from estimators.metrics_json import Metrics
 from estimators.regions import regions_of
 from estimators.reports import regions_section
 from estimators.skill import SkillMeter
+from lensing_tfds.config_fields.hits import Hits
+from lensing_tfds.config_fields.mask import Mask
 from lensing_tfds.errors import LensingError
 from tests.estimators import skies
 
 UNEVEN = dataclasses.replace(
-    skies.CONFIG, name="uneven", noise_uK_arcmin=6.0, hits={"contrast": 4.0}
+    skies.CONFIG, name="uneven", noise_uK_arcmin=6.0, hits=Hits(contrast=4.0)
 )
-MASKED = dataclasses.replace(UNEVEN, name="masked", mask={"border": 0.5, "edge": 0.5})
+MASKED = dataclasses.replace(UNEVEN, name="masked", mask=Mask(border=0.5, edge=0.5))
 
 
 @pytest.fixture(name="kappa", scope="module")
