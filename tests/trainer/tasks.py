@@ -3,14 +3,15 @@
 from lensing_tfds.configs import DATASET_VERSION, LensingConfig
 from lensing_tfds.sky.binning import Bins
 from lensing_tfds.task import Task
-from trainer.networks.families import is_fitted
+from trainer.networks.families import family_of
 from trainer.networks.scaling import Scaling
 from trainer.networks.statistics import Statistics, fields
 from trainer.settings.recipes import RECIPES
 
 _NAMES = {recipe.model for recipes in RECIPES.values() for recipe in recipes}
-TRAINED = sorted(name for name in _NAMES if not is_fitted(name))
-"""The networks of all versions' recipes, but for those that are fitted."""
+TRAINED = sorted(name for name in _NAMES if family_of(name) in ("stack", "unet"))
+"""The networks of all versions' recipes, but for those that are, or begin as, an estimator: these
+see spectra, and are tested on skies that have some."""
 
 
 def task(npix: int, stokes: str = "T") -> Task:
