@@ -54,6 +54,8 @@ def regions_of(ensemble: SkyEnsemble) -> tuple[Region, ...]:
     weight = window**2
     values, places = np.unique(variance, return_inverse=True)  # equal noise is at one place
     counts = np.bincount(places.ravel(), weight.ravel(), len(values))
+    if np.count_nonzero(counts) == 1:
+        return ()
     place = ((np.cumsum(counts) - counts / 2) / counts.sum())[places].reshape(weight.shape)
     wave = np.cos(np.pi * place)
     amplitudes = (np.maximum(wave, 0.0), np.sin(np.pi * place), np.maximum(-wave, 0.0))

@@ -55,6 +55,12 @@ def test_regions_share_the_map_from_deep_to_shallow(config):
     assert noise == sorted(noise)
 
 
+@pytest.mark.parametrize("config", [UNEVEN, MASKED], ids=lambda config: config.name)
+def test_hits_that_are_even_make_no_regions(config):
+    even = dataclasses.replace(config, hits={"contrast": 1.0})
+    assert regions_of(SkyEnsemble.of(even)) == ()
+
+
 def test_noise_of_a_region_is_that_of_its_pixels():
     """Variances of contrast 4 and mean 1 are 0.5 in the middle, 1.25 at edges, 2 at corners."""
     deep, middle, shallow = (region.noise**2 for region in regions_of(SkyEnsemble.of(UNEVEN)))
