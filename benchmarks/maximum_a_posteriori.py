@@ -103,7 +103,10 @@ def _check(config: LensingConfig, arguments: argparse.Namespace) -> None:
         )
     if arguments.output and config.name not in VERSIONS:
         raise LensingError(f"--output holds versions alone, and {config.name!r} is none")
-    for flag, least in (("examples", 2), ("mean_field", FEWEST), ("workers", 1)):
+    if arguments.output and not arguments.output.parent.is_dir():
+        raise LensingError(f"--output {arguments.output}: there is no such folder; make it first")
+    least_of = {"examples": 2, "fitted": 1, "mean_field": FEWEST, "workers": 1}
+    for flag, least in least_of.items():
         if getattr(arguments, flag) < least:
             raise LensingError(f"--{flag} is {getattr(arguments, flag)}: must be at least {least}")
 

@@ -48,6 +48,8 @@ def test_correlations_are_those_inside_the_window(capsys):
         (["v99"], "unknown version 'v99'"),
         (["v14", "--mean_field", "1"], "--mean_field is 1: must be at least 2"),
         (["v14", "--examples", "1"], "--examples is 1: must be at least 2"),
+        (["v14", "--fitted", "0"], "--fitted is 0: must be at least 1"),
+        (["v14", "--output", "none/a.json"], "--output none/a.json: there is no such folder"),
         ([json.dumps(SMALL.to_json()), "--output", "x.json"], "--output holds versions alone"),
         (
             [json.dumps(dataclasses.replace(SMALL, oversampling=1).to_json())],
