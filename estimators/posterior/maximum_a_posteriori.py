@@ -83,7 +83,7 @@ class MaximumAPosteriori:
 
     Raises:
       LensingError: as of `SkyModel`; or the version has a mask or uneven noise, and its mean field
-        is not given.
+        is not given, or is of another grid.
     """
 
     def __init__(
@@ -98,6 +98,12 @@ class MaximumAPosteriori:
         self._config = config
         self._model = model or SkyModel(config, table)
         self._mean_field = None if mean_field is None else mean_field.gradient
+        shape = self._model.prior.sky.ell.shape
+        if self._mean_field is not None and self._mean_field.shape != shape:
+            raise LensingError(
+                f"the mean field has shape {self._mean_field.shape}: must be {shape}, a half plane "
+                f"of the internal grid of {config.name!r}"
+            )
         self._filter: WienerFilter | None = None
         observation = Observation.of(config, table)
         patch = self._model.patch

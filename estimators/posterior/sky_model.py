@@ -30,6 +30,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from estimators.filtering.masked_maps import refuse_another_mask
 from estimators.filtering.masked_patch import SPECTRUM_OF, MaskedPatch, checked_mask, is_masked
 from estimators.posterior.observed_sky import ObservedSky
 from estimators.posterior.prior import Prior
@@ -45,6 +46,7 @@ Modes = NDArray[np.complexfloating]
 Maps = NDArray[np.floating]
 
 _MOST_STEPS = 30  # of conjugate gradients; three to ten are usual, more where κ is impossible
+_SAME_MASK = 0.01  # that masks may differ by in a pixel
 _MOST_MASKED = 400  # where a mask mixes the modes: 60 on v13, 230 with holes and 1/f in T
 
 
@@ -133,6 +135,7 @@ class SkyModel:
         ):
             if wrong:
                 raise LensingError(f"{config.name!r} has no maximum a posteriori here: {reason}")
+        self._is_of_config = patch is None
         uneven = config.one_over_f is not None or config.hits is not None
         if patch is None and (is_masked(config) or uneven):
             patch = MaskedPatch.of(config)
@@ -185,7 +188,8 @@ class SkyModel:
 
         Raises:
           LensingError: they have another shape, or are not finite; the maps have a mask, and the
-            patch has none; or their signal has holes, and no mask says where.
+            patch has none, or another but for holes; or their signal has holes, and no mask says
+            where.
         """
         npix, channels = self._config.npix, self._config.channels
         expected = (npix, npix, len(channels))
@@ -196,6 +200,8 @@ class SkyModel:
             )
         if not np.isfinite(maps).all():
             raise LensingError("the maps have values that are not finite (NaN or infinite)")
+        if self._is_of_config:
+            refuse_another_mask(maps[None], self._config)
         channels_first = np.ascontiguousarray(np.moveaxis(maps, -1, 0), self._real)
         sky = self.observed.sky
         if self.patch is None:
@@ -215,7 +221,14 @@ class SkyModel:
         """Returns the mask of one example of a masked patch; arguments and errors as of `data`."""
         assert self.patch is not None
         if mask is not None:
-            return checked_mask(mask, self.patch.sky)
+            mask = checked_mask(mask, self.patch.sky)
+            other = (mask > 0) & (np.abs(mask - self.patch.mask) > _SAME_MASK)
+            if other.any():
+                raise LensingError(
+                    f"the mask differs in {other.mean():.1%} of the pixels from that of "
+                    f"{self._config.name!r}, and may but for holes: give a config with yours"
+                )
+            return mask
         if self._config.mask is None or self._config.mask.holes == 0:
             return np.asarray(self.patch.mask)
         if self.patch.masked == "signal":

@@ -16,11 +16,11 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from estimators.filtering.masked_maps import refuse_another_mask
 from estimators.own_maps.units import OTHER_UNITS
 from lensing_tfds.errors import LensingError
 from lensing_tfds.task import Task
 from trainer.networks.maps import refuse_misshapen, refuse_unreal
-from trainer.networks.masked_maps import refuse_another_mask
 from trainer.networks.scaling import Scaling
 from trainer.networks.settings import keras_settings
 

@@ -256,6 +256,16 @@ def test_what_a_mask_needs_is_asked_for():
     )
     with pytest.raises(LensingError, match="signal of 'masked' has holes.*give the maps' mask"):
         SkyModel(holes, table).data(maps)
+    with pytest.raises(LensingError, match="the mask differs in .*% of the pixels from that of"):
+        model.data(maps, np.ones((48, 48)))
+    observed = dataclasses.replace(MASKED, mask=Mask(border=0.1, edge=0.2, multiplies="observed"))
+    hidden = simulate(observed, "test", [0])["lensed"][0]
+    hidden[20:28, 20:28] = 0
+    with pytest.raises(LensingError, match="map 0 of 1 is zero in 2.8% of its pixels, where"):
+        SkyModel(observed, table).data(hidden)
+    other = MeanField(np.zeros((48, 25), np.complex64), 2)
+    with pytest.raises(LensingError, match=r"the mean field has shape \(48, 25\): must be"):
+        MaximumAPosteriori(MASKED, table, model=model, mean_field=other)
     with pytest.raises(LensingError, match="a mask was given, and 'patch' has none"):
         SkyModel(PATCH, table).data(maps, np.ones((48, 48)))
 

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 
+from estimators.filtering.masked_maps import refuse_another_mask
 from estimators.filtering.masked_patch import MaskedPatch, window_of
 from estimators.iterated.filtered_template import ByFilteredTemplate
 from estimators.iterated.fitting import fit
@@ -21,7 +22,6 @@ from tests.trainer.tasks import scaling
 from trainer.networks import families, iterated
 from trainer.networks.filter_layers import SeenMaps, WienerFilter
 from trainer.networks.flops import flops
-from trainer.networks.masked_maps import refuse_another_mask
 from trainer.networks.physical import Standardise, scaling_of
 from trainer.networks.statistics import measure_statistics
 from trainer.runs.run import Run

@@ -1,4 +1,4 @@
-"""A check that maps are masked as a network's are.
+"""A check that maps are masked as those that an estimator was made for.
 
 Of others it would estimate something all the same: the filter makes estimates a million times too
 large, or none.
@@ -20,7 +20,7 @@ from lensing_tfds.sky import instrument
 _OUTSIDE = 0.02  # of the window
 _MOST_OF_SKY = 0.1  # of the rms inside: where the window is below 0.02 a few hundredths are left
 _MOST_OF_NOISE = 3.0  # times its rms
-_OWN = "the network knows no other mask; fit one to a config with yours"
+_OWN = "no other mask is known to what was made for these; make it for a config with yours"
 
 
 def refuse_another_mask(maps: NDArray[np.floating], lensing: LensingConfig) -> None:
@@ -30,7 +30,7 @@ def refuse_another_mask(maps: NDArray[np.floating], lensing: LensingConfig) -> N
 
     Args:
       maps: (n, npix, npix, channels), µK.
-      lensing: of the network.
+      lensing: that the estimator was made for.
 
     Raises:
       LensingError: a map is zero where the config's are not, or in one channel alone, or is more
