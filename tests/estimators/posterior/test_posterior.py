@@ -227,7 +227,8 @@ def test_the_mean_field_is_minus_the_mean_gradient_where_that_is_more_than_scatt
 
 def test_the_true_kappa_is_that_of_the_masked_example():
     model = SkyModel(MASKED, spectra_of(MASKED))
-    estimator = MaximumAPosteriori(MASKED, spectra_of(MASKED), mean_field=MeanField(np.zeros(0), 2))
+    none = MeanField(np.zeros(model.prior.sky.ell.shape), 2)
+    estimator = MaximumAPosteriori(MASKED, spectra_of(MASKED), mean_field=none)
     on_patch = MASKED.sky.to_map(estimator.on_patch(true_kappa(model, MASKED, 3)))
     kappa = simulate(MASKED, "train", [3])["kappa"][0, ..., 0]
     # But for the Nyquist lines of the internal grid, where no κ is estimated.
