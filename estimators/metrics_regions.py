@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from estimators.metrics_numbers import (
+    ROUNDING,
     measured_bands,
     measured_scalar,
     refuse_outside,
@@ -17,6 +18,7 @@ from estimators.metrics_numbers import (
     with_errors,
 )
 from estimators.metrics_scores import measured_of
+from estimators.regions import NAMES
 from estimators.resampling import Measured
 from lensing_tfds.errors import LensingError
 
@@ -68,7 +70,11 @@ class RegionMetrics:
         scores = {}
         for name, entry in typed(values, "estimators", dict).items():
             found = {key: measured_scalar(entry, key) for key in _SCALARS}
+            # A difference of sums: that of a perfect estimate is zero but for rounding.
+            refuse_outside("mse", found["mse"].value, -(ROUNDING**2))
             scores[name] = found | {key: measured_bands(entry, key, num_bands) for key in _SPECTRA}
+        if NETWORK not in scores:
+            raise LensingError(f"'estimators' has no {NETWORK!r}")
         return cls(typed(values, "name", str), noise, share, scores)
 
 
@@ -97,4 +103,7 @@ def regions_from(values: Mapping[str, Any], num_bands: int) -> tuple[RegionMetri
             found.append(RegionMetrics.from_json(entry, num_bands))
         except LensingError as error:
             raise LensingError(f"regions: {error}") from error
+    names = tuple(region.name for region in found)
+    if names not in ((), NAMES):
+        raise LensingError(f"regions: {', '.join(names)} are not {', '.join(NAMES)}, in this order")
     return tuple(found)

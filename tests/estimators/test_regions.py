@@ -119,5 +119,21 @@ def test_metrics_keep_regions(kappa):
     assert Metrics.from_json(values).to_json() == values
     del values["regions"]
     assert Metrics.from_json(values).regions == ()
-    with pytest.raises(LensingError, match="regions: 'noise' is missing"):
-        Metrics.from_json({**values, "regions": [{}]})
+
+
+def test_regions_that_nobody_measured_are_refused(kappa):
+    values = Metrics.of("lensing/uneven", "one", judged(kappa, kappa)).to_json()
+    deep, middle, shallow = values["regions"]
+    network = deep["estimators"]["network"]
+    for regions, message in (
+        ([{}], "regions: 'noise' is missing"),
+        ([deep, deep, shallow], "regions: deep, deep, shallow are not deep, middle, shallow"),
+        ([deep, middle], "deep, middle are not"),
+        ([{**deep, "estimators": {}}, middle, shallow], "'estimators' has no 'network'"),
+        (
+            [{**deep, "estimators": {"network": {**network, "mse": -1.0}}}, middle, shallow],
+            "'mse' holds -1",
+        ),
+    ):
+        with pytest.raises(LensingError, match=message):
+            Metrics.from_json({**values, "regions": regions})
