@@ -24,6 +24,9 @@ _MOST_OF_NOISE = 3.0  # times its rms
 # are masked twice 0.22 at most, from 96 pixels on.
 _FADES = 0.3
 _EDGE_PIXELS = 64  # that say so
+# Pixels that are zero in one channel, at least and of all: in single precision one of a hundred
+# million is, by chance.
+_MANY, _MANY_OF_ALL = 4, 1e-5
 _OWN = "no other mask is known to what was made for these; make it for a config with yours"
 
 
@@ -54,7 +57,8 @@ def refuse_another_mask(maps: NDArray[np.floating], lensing: LensingConfig) -> N
             continue
         which, zero = f"map {number} of {len(maps)}", one == 0
         nothing = zero.all(axis=-1)
-        if (some := zero.any(axis=-1) & ~nothing & ~outside).any():
+        some = zero.any(axis=-1) & ~nothing & ~outside
+        if np.count_nonzero(some) >= max(_MANY, _MANY_OF_ALL * some.size):
             raise LensingError(
                 f"{which} is zero in {np.mean(some):.1%} of its pixels in one of "
                 f"{', '.join(lensing.channels)}, and not in all: mask them alike"

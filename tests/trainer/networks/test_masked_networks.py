@@ -261,6 +261,17 @@ def test_many_maps_of_every_masked_version_are_its_own():
         refuse_another_mask(simulate(KINDS[kind], "test", range(500))["lensed"], KINDS[kind])
 
 
+@pytest.mark.parametrize("kind", ["v13", "v14", "v15"])
+def test_a_pixel_that_is_zero_by_chance_is_no_hole(kind):
+    """One of a thousand maps of 256 pixels a side has such a one, in single precision."""
+    maps = simulate(KINDS[kind], "test", range(2))["lensed"]
+    maps[1, 16, 16, 0] = maps[1, 20, 12, 1] = 0
+    refuse_another_mask(maps, KINDS[kind])
+    maps[1, 16, 16:20, 0] = 0
+    with pytest.raises(LensingError, match=r"^map 1 of 2 is zero in .*% of its pixels in one of"):
+        refuse_another_mask(maps, KINDS[kind])
+
+
 def test_holes_of_other_places_are_seen_where_they_may_be():
     model, maps = u_net_of(KINDS["v15"])
     assert np.isfinite(model.predict_on_batch(holed(maps["lensed"]).astype(np.float32))).all()
