@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from estimators.estimator import NETWORK
 from estimators.fingerprints import changed
 from estimators.metrics_json import Metrics, file_name
 from estimators.resampling import Measured
@@ -82,7 +83,7 @@ def read(runs: Sequence[str | Path], split: str = "test") -> ComparedRuns:
     if len(set(labels)) < len(labels):
         labels = [str(run) for run in runs]
     scores = [
-        Scores(label, m.model, m.measured, m.other_skies("network"), True, m.uncertainty or {})
+        Scores(label, m.model, m.measured, m.other_skies(NETWORK), True, m.uncertainty or {})
         for label, m in zip(labels, metrics, strict=True)
     ]
     # The estimators that need no training have the same scores in every run judged beside them.

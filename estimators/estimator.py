@@ -21,6 +21,9 @@ Observed = Mapping[str, NDArray]
 (n, npix, npix, 1), 0 to 1, where maps have one."""
 
 
+NETWORK = "network"
+"""Name of an estimator that a function of maps makes: of what is judged, a network or not."""
+
 _NORMALISED = 0.5  # least share of κ's power
 
 TRAIN_AGAIN = "train again, with a lower --learning_rate"
@@ -95,10 +98,10 @@ def is_normalised(normalised_share: float) -> bool:
 
 
 def network(
-    predict: Callable[[NDArray[np.float32]], NDArray[np.float32]], label: str = "network"
+    predict: Callable[[NDArray[np.float32]], NDArray[np.float32]], label: str = NETWORK
 ) -> Estimator:
     """Makes an estimator of a function from lensed maps to κ."""
-    return Estimator("network", label, lambda batch: predict(batch[LENSED]), advice=TRAIN_AGAIN)
+    return Estimator(NETWORK, label, lambda batch: predict(batch[LENSED]), advice=TRAIN_AGAIN)
 
 
 def zero() -> Estimator:

@@ -85,6 +85,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from estimators.estimator import NETWORK
 from estimators.fingerprints import Fingerprint
 from estimators.metrics_numbers import (
     measured_scalar,
@@ -271,7 +272,7 @@ class Metrics:
             release=None if values.get(RELEASE) is None else typed(values, RELEASE, str),
         )
         metrics._refuse_impossible()
-        for name in ("network", *estimators):
+        for name in (NETWORK, *estimators):
             metrics.other_skies(name)  # what is wrong there is said now
         return metrics
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from estimators.estimator import NETWORK
 from estimators.metrics_numbers import (
     ROUNDING,
     measured_bands,
@@ -25,7 +26,6 @@ from lensing_tfds.errors import LensingError
 if TYPE_CHECKING:
     from estimators.judge import Evaluation
 
-NETWORK = "network"
 _SCALARS, _SPECTRA = ("map_correlation", "mse"), ("rho_ell", "noise_ell")
 
 Scores = Mapping[str, Measured]

@@ -1,4 +1,4 @@
-"""What a network was not made for, and what a run does not have: one line of its command each."""
+"""A line of its command for each thing that a network was not made for, or that a run lacks."""
 
 import dataclasses
 import io

@@ -28,7 +28,7 @@ def _on_a_cpu(monkeypatch):
 
 
 def seen(npix, examples=3):
-    """How many examples a function is given at once."""
+    """The numbers of examples that a function is given, call by call."""
     numbers, x = [], np.arange(2.0 * examples, dtype=np.float32).reshape(examples, 2)
 
     def products(fields):
