@@ -67,6 +67,16 @@ class Resampled(NamedTuple):
         return Measured(self.value, self.resamples.std(axis=0))
 
 
+def refuse_too_few(number: int) -> None:
+    """Refuses a number of examples that say nothing about errors.
+
+    Raises:
+      LensingError: it is below two.
+    """
+    if number < 2:
+        raise LensingError(f"errors need at least 2 examples, there are {number}")
+
+
 class ExampleMeans:
     """Keeps a row of numbers of each example, of whose means over examples statistics are made."""
 
@@ -87,8 +97,7 @@ class ExampleMeans:
         Raises:
           LensingError: fewer than two examples, which say nothing about errors.
         """
-        if len(self) < 2:
-            raise LensingError(f"errors need at least 2 examples, there are {len(self)}")
+        refuse_too_few(len(self))
         return np.concatenate(self._batches)
 
     def statistics(

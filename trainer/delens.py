@@ -16,7 +16,7 @@ import csv
 import dataclasses
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +66,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
             from estimators.delensing.delensed_maps import Delenser, delensed_bands
             from estimators.delensing.residual_b_modes import residual_b_modes
+            from estimators.resampling import refuse_too_few
             from lensing_tfds.errors import LensingError
             from lensing_tfds.records.storage import is_remote, make_folder
 
@@ -73,35 +74,42 @@ def main(argv: Sequence[str] | None = None) -> None:
             raise LensingError(
                 f"--output is {arguments.output}: maps are written to a disk, give a folder"
             )
-        estimators, ensemble, split = _subject(arguments)
+        make, ensemble, split = _subject(arguments)
         number, lowest = arguments.max_examples, ensemble.config.sky.fundamental
+        refuse_too_few(number)
         delenser = Delenser(ensemble, delensed_bands(ensemble.config, arguments.lmax))
-        kappas: dict[str, list[NDArray]] = {one.name: [] for one in estimators}
+        make_folder(Path(arguments.output))  # before estimates are made, which takes long
+        estimators = make()
+        estimates: dict[str, NDArray] = {}
         parts = []
-        for batch in _examples(ensemble, split, number):
-            estimates = {e.name: e.kappa(batch["lensed"], batch["index"]) for e in estimators}
-            for name, kappa in estimates.items():
-                kappas[name].append(kappa)
-            parts.append(delenser.maps(batch["lensed"], estimates))
-        found = _joined(parts)
+
+        def delensed() -> Iterator[dict[str, NDArray]]:
+            for batch in _examples(ensemble, split, number):
+                estimates.update(
+                    {e.name: e.kappa(batch["lensed"], batch["index"]) for e in estimators}
+                )
+                parts.append(delenser.maps(batch["lensed"], estimates))
+                yield batch
+
         left = residual_b_modes(
-            _examples(ensemble, split, number),
-            [_kept(one, np.concatenate(kappas[one.name])) for one in estimators],
+            delensed(),
+            [_known(one, estimates) for one in estimators],
             ensemble,
             np.random.default_rng(0),
             split,
             (lowest, arguments.lmax),
         )
-        left = _with_split_forecast(left, ensemble)
-        make_folder(Path(arguments.output))
+        found, left = _joined(parts), _with_split_forecast(left, ensemble)
         paths = _write(Path(arguments.output), found, left, delenser.bands)
         print(_summary(estimators, left, found, delenser.bands.ell))
         for path in paths:
             print(printable(path))
 
 
-def _subject(arguments: argparse.Namespace) -> tuple[list[Estimator], SkyEnsemble, str]:
-    """The estimators, what they are for, and the split."""
+def _subject(
+    arguments: argparse.Namespace,
+) -> tuple[Callable[[], list[Estimator]], SkyEnsemble, str]:
+    """A function that makes the estimators, what they are for, and the split."""
     from estimators.delensing.delensed_maps import delensed_bands
     from estimators.delensing.split_b_modes import quadratic_estimators
     from estimators.predictions import open_predictions
@@ -113,21 +121,22 @@ def _subject(arguments: argparse.Namespace) -> tuple[list[Estimator], SkyEnsembl
         predictions = open_predictions(arguments.predictions, arguments.dataset, arguments.data_dir)
         ensemble, split = predictions.ensemble, predictions.split_asked(arguments.split)
         ensemble.refuse_beyond(split, number)
-        return [predictions.estimator(split, number)], ensemble, split
+        return lambda: [predictions.estimator(split, number)], ensemble, split
     if arguments.workdir is not None:
         if arguments.dataset is not None:
             raise LensingError("--dataset is not for --workdir: a run has its own")
         run = RunSource.of(arguments.workdir)
         run.ensemble.refuse_beyond(split, number)
-        return [run.estimator()], run.ensemble, split
+        return lambda: [run.estimator()], run.ensemble, split
     if arguments.dataset is None:
         raise LensingError(f"--estimator {arguments.estimator} needs --dataset lensing/v11")
     source = NamedSource.of(arguments.estimator, arguments.dataset, arguments.data_dir)
     source.ensemble.refuse_beyond(split, number)
     delensed_bands(source.config, arguments.lmax)  # what cannot be delensed is not estimated
     if arguments.estimator == QUADRATIC:
-        return quadratic_estimators(source.ensemble, arguments.lmax), source.ensemble, split
-    return [source.estimator()], source.ensemble, split
+        quadratic = quadratic_estimators(source.ensemble, arguments.lmax)
+        return lambda: quadratic, source.ensemble, split
+    return lambda: [source.estimator()], source.ensemble, split
 
 
 def _examples(ensemble: SkyEnsemble, split: str, number: int) -> Iterator[dict[str, NDArray]]:
@@ -142,9 +151,9 @@ def _examples(ensemble: SkyEnsemble, split: str, number: int) -> Iterator[dict[s
         yield {name: np.concatenate([b[name] for b in blocks]) for name in blocks[0]}
 
 
-def _kept(estimator: Estimator, kappas: NDArray) -> Estimator:
-    """The estimator, of skies whose estimates there are already."""
-    return dataclasses.replace(estimator, predict=lambda b: kappas[b["index"]][..., None])
+def _known(estimator: Estimator, estimates: Mapping[str, NDArray]) -> Estimator:
+    """The estimator, of a batch whose estimates by name are known."""
+    return dataclasses.replace(estimator, predict=lambda _: estimates[estimator.name][..., None])
 
 
 def _with_split_forecast(left: Delensing, ensemble: SkyEnsemble) -> Delensing:

@@ -243,6 +243,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         if mask is not None and (seen := files.read_mask(mask, own, ensemble.config)) is not None:
             make, ensemble = with_mask(arguments.model, make, ensemble, seen)
             own = own.times(seen)
+        own = own.zero_where_unseen(ensemble.config)
         make_folder(output.parent)
         found = reconstruct(make, ensemble, own)
         own_maps_page.remove(output)  # κ that is new beside a page that is not would mislead

@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from estimators.filtering.masked_patch import checked_mask
+from estimators.filtering.masked_patch import checked_mask, window_of
 from estimators.own_maps.sky_frame import CONVENTIONS, SkyFrame, frame_of, refuse_other_place
 from estimators.own_maps.units import MICROKELVIN, microkelvin_per
 from estimators.uncertainty import Uncertainty, rings_of
 from lensing_tfds import __version__
 from lensing_tfds.array_files import fits_of, named_array, named_image, naming, open_fits
+from lensing_tfds.config_fields.mask import SIGNAL
 from lensing_tfds.configs import LENSED, LensingConfig
 from lensing_tfds.errors import LensingError
 from lensing_tfds.records.storage import replacing
@@ -55,6 +56,16 @@ class OwnMaps:
         seen = mask[..., None]
         maps = np.where(seen > 0, self.maps, 0) * seen.astype(np.float32)
         return dataclasses.replace(self, maps=maps)
+
+    def zero_where_unseen(self, config: LensingConfig) -> OwnMaps:
+        """Returns the maps with zeros for NaN where the mask of a config's own maps is zero.
+
+        Maps whose signal alone is masked hold noise there, which zeros are not: they stay.
+        """
+        if config.mask is None or config.mask.multiplies == SIGNAL:
+            return self
+        unseen = (window_of(config) == 0)[..., None] & np.isnan(self.maps)
+        return dataclasses.replace(self, maps=np.where(unseen, np.float32(0), self.maps))
 
     def in_file_order(self, maps: NDArray) -> NDArray:
         """Returns maps (..., npix, npix) in the file's own order of pixels."""

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from estimators.own_maps.sky_frame import SkyFrame
 from estimators.own_maps.units import MICROKELVIN, OTHER_UNITS, likely_unit
 from estimators.power_spectra import Bands
 from estimators.quadratic.fields import fields_of
@@ -234,15 +235,20 @@ def _divided(one: NDArray, two: NDArray) -> NDArray[np.float64]:
 
 
 def refuse_unusable(
-    maps: NDArray[np.float32], expected: NDArray[np.float64], config: LensingConfig, source: str
+    maps: NDArray[np.float32],
+    expected: NDArray[np.float64],
+    config: LensingConfig,
+    source: str,
+    frame: SkyFrame | None = None,
 ) -> None:
     """Refuses maps that nothing can be estimated from: not finite, constant, or in other units.
 
     Args:
-      maps: (n, npix, npix, channels), taken to be µK.
+      maps: (n, npix, npix, channels), taken to be µK; zero where they are masked.
       expected: rms of each channel of the maps that are wanted, µK, (channels,).
       config: of those.
       source: the file, for messages.
+      frame: of the pixels in the file, as which messages name them; None if it says nothing.
 
     Raises:
       LensingError: the message names the first of them.
@@ -251,10 +257,13 @@ def refuse_unusable(
         for place, channel in enumerate(config.channels):
             name = f"{channel} of patch {number} of {len(maps)} in {source}"
             values = patch[..., place].astype(np.float64)
-            if bad := int(np.sum(~np.isfinite(values))):
+            if (bad := ~np.isfinite(values)).any():
+                place_in_file = _box(bad if frame is None else frame.flipped(bad))
                 raise LensingError(
-                    f"{name} has {bad:,} of {values.size:,} pixels that are not finite (NaN or "
-                    "infinite): cut out a patch that is observed everywhere"
+                    f"{name} has {bad.sum():,} of {bad.size:,} pixels that are not finite (NaN or "
+                    f"infinite) and not masked, {place_in_file}: give --mask that is 0 there "
+                    "(--model iterated or qe, or a run on masked maps), or cut out a patch that is "
+                    "observed everywhere"
                 )
             rms, mean = float(values.std()), float(values.mean())
             if rms <= 1e-6 * abs(mean):
@@ -264,6 +273,15 @@ def refuse_unusable(
                 raise LensingError(
                     f"{name} has a mean of {mean:.4g} {MICROKELVIN}: take the monopole off"
                 )
+
+
+def _box(pixels: NDArray[np.bool_]) -> str:
+    """Names the rows and columns, from 0, that some pixels of (npix, npix) lie in."""
+    words = []
+    for name, axis in (("row", 1), ("column", 0)):
+        first, last = np.flatnonzero(pixels.any(axis=axis))[[0, -1]].tolist()
+        words.append(f"{name} {first}" if first == last else f"{name}s {first} to {last}")
+    return f"in {' and '.join(words)}"
 
 
 def _refuse_other_units(rms: float, expected: float, name: str) -> None:

@@ -73,7 +73,7 @@ def reconstruct(
     skies = simulated_skies(ensemble, MEASURED_ON, number)
     first = next(skies)
     expected = np.sqrt(np.mean(first[LENSED].var(axis=(1, 2), dtype=np.float64), axis=0))
-    refuse_unusable(own.maps, expected, config, str(own.path))
+    refuse_unusable(own.maps, expected, config, str(own.path), own.frame)
     estimator = make()
     kappa = _estimated(estimator, own, config.name)
     pairs, statistics = [], []

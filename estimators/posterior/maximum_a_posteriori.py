@@ -83,7 +83,7 @@ class MaximumAPosteriori:
 
     Raises:
       LensingError: as of `SkyModel`; or the version has a mask or uneven noise, and its mean field
-        is not given, or is of another grid.
+        is not given, or was measured for other maps.
     """
 
     def __init__(
@@ -104,6 +104,8 @@ class MaximumAPosteriori:
                 f"the mean field has shape {self._mean_field.shape}: must be {shape}, a half plane "
                 f"of the internal grid of {config.name!r}"
             )
+        if mean_field is not None:
+            mean_field.refuse_another(self._model)
         self._filter: WienerFilter | None = None
         observation = Observation.of(config, table)
         patch = self._model.patch

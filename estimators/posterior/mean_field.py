@@ -17,7 +17,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from estimators.filtering.masked_patch import MaskedPatch
 from estimators.posterior.sky_model import Modes, SkyModel
+from lensing_tfds.config_differences import map_differences
 from lensing_tfds.config_fields.mask import MASK
 from lensing_tfds.configs import KAPPA, LENSED, LensingConfig
 from lensing_tfds.errors import LensingError
@@ -35,10 +37,14 @@ class MeanField:
     Attributes:
       gradient: m, half plane of the internal grid.
       skies: that it was measured on.
+      config: of the maps that it is the mean field of.
+      patch: their mask and noise; None for a periodic patch with white, even noise.
     """
 
     gradient: Modes
     skies: int
+    config: LensingConfig
+    patch: MaskedPatch | None
 
     @classmethod
     def of_gradients(cls, gradients: Iterable[Modes], model: SkyModel) -> MeanField:
@@ -69,7 +75,8 @@ class MeanField:
         scatter = (rings.mean(power) / number - found) / (number - 1)
         share = np.divide(found - scatter, found, out=np.zeros_like(found), where=found > 0)
         known = rings.spread(np.clip(share, 0, 1))
-        return cls((-known * mean).astype(np.result_type(model.prior.kappa_root, 1j)), number)
+        gradient = (-known * mean).astype(np.result_type(model.prior.kappa_root, 1j))
+        return cls(gradient, number, model.config, model.patch)
 
     @classmethod
     def measured(cls, model: SkyModel, config: LensingConfig, skies: int) -> MeanField:
@@ -82,6 +89,38 @@ class MeanField:
         """
         gradients = (likelihood_gradient(model, config, index) for index in range(skies))
         return cls.of_gradients(gradients, model)
+
+    def refuse_another(self, model: SkyModel) -> None:
+        """Refuses a posterior of other maps, whose mean field is another one.
+
+        Args:
+          model: of the posterior.
+
+        Raises:
+          LensingError: its maps differ in the mask, the noise, the grid or the sky.
+        """
+        different = map_differences(self.config, model.config)
+        if not different and not _is_same(self.patch, model.patch):
+            different = "the mask or the noise of its SkyModel's patch"
+        if different:
+            raise LensingError(
+                f"the mean field was measured for other maps than those of {model.config.name!r} "
+                f"({different}): measure it for these, by MeanField.measured"
+            )
+
+
+def _is_same(one: MaskedPatch | None, other: MaskedPatch | None) -> bool:
+    """Says whether two patches have the same mask and noise, but for rounding."""
+    if one is None or other is None:
+        return one is other
+    if one.masked != other.masked or one.noise.keys() != other.noise.keys():
+        return False
+    arrays = (
+        [patch.mask, 1.0 if patch.variance is None else patch.variance]
+        + [patch.noise[name] for name in one.noise]
+        for patch in (one, other)
+    )
+    return all(np.allclose(a, b, rtol=1e-6, atol=0) for a, b in zip(*arrays, strict=True))
 
 
 def likelihood_gradient(model: SkyModel, config: LensingConfig, index: int) -> Modes:

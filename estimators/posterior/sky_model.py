@@ -96,6 +96,7 @@ class SkyModel:
       patch: mask and noise, if they are to be others than the config's.
 
     Attributes:
+      config: as given.
       prior: the fields' spectra.
       observed: what is done to the unlensed sky.
       patch: mask and noise; None is a periodic patch with white, even noise.
@@ -144,7 +145,7 @@ class SkyModel:
         self.observed = ObservedSky(config, dtype)
         self._tolerance = tolerance
         sky = self.prior.sky
-        self._config, self._real = config, np.dtype(dtype)
+        self.config, self._real = config, np.dtype(dtype)
         self._noise = self._noise_powers()
         self._mixed = np.any(self.prior.roots != 0, axis=(2, 3))
         self._share = 1.0 if patch is None else float(np.mean(patch.seen().signal ** 2))
@@ -164,16 +165,16 @@ class SkyModel:
 
     def _noise_powers(self) -> NDArray[np.float64]:
         """N_l of each channel, (channels, 1, 1) if it is white, or half planes."""
-        channels = self._config.channels
+        channels = self.config.channels
         if self.patch is not None:
             return np.stack([self.patch.noise[SPECTRUM_OF[channel]] for channel in channels])
         depths = [
-            instrument.channel_noise(self._config.noise_uK_arcmin, channel) for channel in channels
+            instrument.channel_noise(self.config.noise_uK_arcmin, channel) for channel in channels
         ]
         return np.radians(np.array(depths)[:, None, None] / 60) ** 2
 
     def _set_noise(self, noise_uK_arcmin: float) -> None:
-        relative = (noise_uK_arcmin / self._config.noise_uK_arcmin) ** 2
+        relative = (noise_uK_arcmin / self.config.noise_uK_arcmin) ** 2
         weights = self.prior.sky.area / (relative * self._noise)
         self._weights = weights.astype(self._real)
         self._preconditioner = self._inverse_diagonal(weights)
@@ -191,7 +192,7 @@ class SkyModel:
             patch has none, or another but for holes; or their signal has holes, and no mask says
             where.
         """
-        npix, channels = self._config.npix, self._config.channels
+        npix, channels = self.config.npix, self.config.channels
         expected = (npix, npix, len(channels))
         if maps.shape != expected:
             raise LensingError(
@@ -201,13 +202,13 @@ class SkyModel:
         if not np.isfinite(maps).all():
             raise LensingError("the maps have values that are not finite (NaN or infinite)")
         if self._is_of_config:
-            refuse_another_mask(maps[None], self._config)
+            refuse_another_mask(maps[None], self.config)
         channels_first = np.ascontiguousarray(np.moveaxis(maps, -1, 0), self._real)
         sky = self.observed.sky
         if self.patch is None:
             if mask is not None:
                 raise LensingError(
-                    f"a mask was given, and {self._config.name!r} has none: give a config that has"
+                    f"a mask was given, and {self.config.name!r} has none: give a config that has"
                 )
             return Data(sky.to_modes(channels_first), None, maps.size)
         seen = self.patch.seen(self.mask_of(maps, mask)[None])
@@ -226,14 +227,14 @@ class SkyModel:
             if other.any():
                 raise LensingError(
                     f"the mask differs in {other.mean():.1%} of the pixels from that of "
-                    f"{self._config.name!r}, and may but for holes: give a config with yours"
+                    f"{self.config.name!r}, and may but for holes: give a config with yours"
                 )
             return mask
-        if self._config.mask is None or self._config.mask.holes == 0:
+        if self.config.mask is None or self.config.mask.holes == 0:
             return np.asarray(self.patch.mask)
         if self.patch.masked == "signal":
             raise LensingError(
-                f"the signal of {self._config.name!r} has holes, in each example in other places, "
+                f"the signal of {self.config.name!r} has holes, in each example in other places, "
                 "which noise hides: give the maps' mask with them"
             )
         return self.patch.masks_seen_in(maps[None])[0]
@@ -328,7 +329,7 @@ class SkyModel:
 
         With w the mean of (A/σ)², the equation of a mask is near it in the interior.
         """
-        config, sky, roots = self._config, self.prior.sky, self.prior.roots.astype(np.float64)
+        config, sky, roots = self.config, self.prior.sky, self.prior.roots.astype(np.float64)
         seen = (np.abs(sky.ly) <= config.sky.nyquist) & (sky.lx <= config.sky.nyquist)
         beam = np.where(seen, instrument.beam(sky.ell, config.beam_arcmin), 0)
         # The output's modes, in their places among the internal ones; beyond there is no beam.

@@ -64,6 +64,25 @@ def test_anybodys_maps_delens(tmp_path, capsys):
             assert left["residual"]["predictions"] > 2
 
 
+def test_a_folder_that_nothing_can_be_written_to_is_refused_before_any_work(
+    tmp_path, capsys, monkeypatch
+):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(delens, "_examples", None)
+    with pytest.raises(SystemExit) as ended:
+        delens.main([*QE, "--output", str(tmp_path / "file" / "out")])
+    assert ended.value.code == 2
+    error = capsys.readouterr().err
+    assert "cannot write to the folder" in error and error.count("\n") == 1
+
+
+def test_skies_with_noise_are_simulated_once(tmp_path, monkeypatch):
+    simulated, examples = [], delens._examples
+    monkeypatch.setattr(delens, "_examples", lambda *a: simulated.append(a) or examples(*a))
+    delens.main([*QE, "--output", str(tmp_path), "--max_examples", "2"])
+    assert len(simulated) == 1
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [

@@ -13,6 +13,7 @@ from estimators.ensemble import SkyEnsemble
 from estimators.filtering.masked_patch import window_of
 from estimators.uncertainty import LEVELS, Uncertainty, rings_of
 from lensing_tfds import LensingConfig, simulate
+from lensing_tfds.config_fields.mask import Mask
 from lensing_tfds.configs import DATASET_VERSION
 from lensing_tfds.errors import LensingError
 from lensing_tfds.task import Task
@@ -211,6 +212,29 @@ def test_masked_maps_are_filtered_whatever_is_in_the_mask(folder, skies, capsys)
         kappa = found["kappa"]
     inside = kappa[:, 8:-8, 8:-8].ravel(), skies["kappa"][:, 8:-8, 8:-8].ravel()
     assert np.corrcoef(*inside)[0, 1] > 0.3
+
+
+def test_nan_where_a_masked_versions_maps_are_zero_is_zero(tmp_path, capsys, monkeypatch):
+    """Inside it is refused: with how many pixels, where, and what mends it."""
+    monkeypatch.setattr(iterated, "examples_wanted", lambda config: 16)
+    config = dataclasses.replace(CONFIG, name="masked", mask=Mask(border=0.08, edge=0.1))
+    maps = simulate(config, "test", range(2))["lensed"]
+    masked, kappas = ["--model", "qe", "--dataset", json.dumps(config.to_json())], []
+    unseen = (maps == 0).all(axis=(0, 3))
+    assert 0.1 < unseen.mean() < 0.5
+    for value in (0, np.nan):
+        maps[:, unseen] = value
+        np.save(tmp_path / "maps.npy", maps)
+        run(tmp_path, *masked, output=f"{value}.npz")
+        with np.load(tmp_path / f"{value}.npz") as found:
+            kappas.append(found["kappa"])
+    np.testing.assert_array_equal(*kappas)
+    maps[1, 10, 12:14, 0] = np.nan
+    np.save(tmp_path / "maps.npy", maps)
+    capsys.readouterr()
+    line = refused(capsys, tmp_path, *masked)
+    assert "Q of patch 1 of 2 in " in line and " has 2 of 1,024 pixels that are not " in line
+    assert "in row 10 and columns 12 to 13: give --mask that is 0 there" in line
 
 
 def test_a_mask_is_refused_by_models_that_know_none(folder, workdir, capsys):

@@ -8,6 +8,7 @@ import pytest
 
 from estimators.own_maps import likeness
 from estimators.own_maps.likeness import ESTIMATE, Likeness, Statistics, refuse_unusable
+from estimators.own_maps.sky_frame import SkyFrame
 from estimators.power_spectra import choose_bands
 from lensing_tfds import LensingConfig, simulate
 from lensing_tfds.errors import LensingError
@@ -166,11 +167,17 @@ def test_maps_that_nothing_comes_of_are_named(spoil, line, skies, expected):
 
 
 @pytest.mark.parametrize("bad", [np.nan, -np.inf])
-def test_pixels_that_are_not_finite_are_counted(bad, skies, expected):
+def test_pixels_that_are_not_finite_are_counted_and_their_place_in_the_file_is_named(
+    bad, skies, expected
+):
     maps = skies["lensed"][:2].copy()
     maps[1, 3:5, 7, 0] = bad
-    with pytest.raises(LensingError, match="Q of patch 1 of 2 in maps.npy has 2 of 1,024 pixels"):
+    counted = "^Q of patch 1 of 2 in maps.npy has 2 of 1,024 pixels that are not finite .*"
+    with pytest.raises(LensingError, match=f"{counted}, in rows 3 to 4 and column 7: give --mask"):
         refuse_unusable(maps, expected, CONFIG, "maps.npy")
+    upside_down = SkyFrame(True, False, np.zeros((32, 32)), None)
+    with pytest.raises(LensingError, match=f"{counted}, in rows 27 to 28 and column 7: "):
+        refuse_unusable(maps, expected, CONFIG, "maps.npy", upside_down)
 
 
 def test_the_chance_of_a_false_alarm_is_shared_among_all_numbers(known, skies):

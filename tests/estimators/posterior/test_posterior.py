@@ -225,9 +225,51 @@ def test_the_mean_field_is_minus_the_mean_gradient_where_that_is_more_than_scatt
         MeanField.of_gradients(gradients[:1], model)
 
 
+@pytest.mark.parametrize(
+    ("fields", "difference"),
+    [
+        (
+            {"mask": Mask(border=0.15, edge=0.2, multiplies="signal")},
+            "mask: {'border': 0.15, .* ->",
+        ),
+        ({"hits": {"contrast": 4.0}}, "hits: {'contrast': 4.0} -> None"),
+        ({"noise_uK_arcmin": 1.5}, "noise_uK_arcmin: 1.5 -> 1.0"),
+        ({"one_over_f": {"P_knee": 900.0}}, "one_over_f: .* -> None"),
+    ],
+)
+def test_a_mean_field_of_other_maps_on_the_same_grid_is_refused(fields, difference):
+    other = dataclasses.replace(MASKED, name="other", **fields)
+    table, rng = spectra_of(MASKED), np.random.default_rng(0)
+    model = SkyModel(other, table)
+    gradients = [white(model.prior.sky, rng) for _ in range(2)]
+    measured = MeanField.of_gradients(gradients, model)
+    MaximumAPosteriori(other, table, mean_field=measured)
+    with pytest.raises(LensingError, match=rf"other maps than those of 'masked' \({difference}"):
+        MaximumAPosteriori(MASKED, table, mean_field=measured)
+    # Seeds make other skies of the same kind.
+    again = dataclasses.replace(other, name="again", seed=9)
+    MaximumAPosteriori(again, table, mean_field=measured)
+
+
+def test_a_mean_field_of_another_patch_of_one_config_is_refused():
+    table, ones = spectra_of(PATCH), np.ones((48, 48))
+    noise, holed = {"P": PATCH.noise_power("Q", PATCH.sky.ell)}, ones.copy()
+    holed[20:24, 20:24] = 0
+    whole, other, uneven = (
+        SkyModel(PATCH, table, patch=MaskedPatch(PATCH.sky, mask, noise, variance))
+        for mask, variance in ((ones, None), (holed, None), (ones, 2 * ones))
+    )
+    gradients = [white(whole.prior.sky, np.random.default_rng(i)) for i in range(2)]
+    measured = MeanField.of_gradients(gradients, whole)
+    MaximumAPosteriori(PATCH, table, model=whole, mean_field=measured)
+    for model in (other, uneven):
+        with pytest.raises(LensingError, match="the mask or the noise of its SkyModel's patch"):
+            MaximumAPosteriori(PATCH, table, model=model, mean_field=measured)
+
+
 def test_the_true_kappa_is_that_of_the_masked_example():
     model = SkyModel(MASKED, spectra_of(MASKED))
-    none = MeanField(np.zeros(model.prior.sky.ell.shape), 2)
+    none = MeanField(np.zeros(model.prior.sky.ell.shape), 2, MASKED, model.patch)
     estimator = MaximumAPosteriori(MASKED, spectra_of(MASKED), mean_field=none)
     on_patch = MASKED.sky.to_map(estimator.on_patch(true_kappa(model, MASKED, 3)))
     kappa = simulate(MASKED, "train", [3])["kappa"][0, ..., 0]
@@ -264,7 +306,7 @@ def test_what_a_mask_needs_is_asked_for():
     hidden[20:28, 20:28] = 0
     with pytest.raises(LensingError, match="map 0 of 1 is zero in 2.8% of its pixels, where"):
         SkyModel(observed, table).data(hidden)
-    other = MeanField(np.zeros((48, 25), np.complex64), 2)
+    other = MeanField(np.zeros((48, 25), np.complex64), 2, MASKED, model.patch)
     with pytest.raises(LensingError, match=r"the mean field has shape \(48, 25\): must be"):
         MaximumAPosteriori(MASKED, table, model=model, mean_field=other)
     with pytest.raises(LensingError, match="a mask was given, and 'patch' has none"):
