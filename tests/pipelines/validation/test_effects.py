@@ -4,12 +4,23 @@ The configs and their right examples are those of `test_verdict`, where they pas
 """
 
 import dataclasses
+import functools
+import operator
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from lensing_tfds import simulate
+from lensing_tfds.config_fields.mask import Mask
+from lensing_tfds.config_fields.one_over_f import OneOverF
 from lensing_tfds.configs import SPLITS
+from lensing_tfds.cosmology import spectra_of
+from lensing_tfds.sky.random_numbers import NormalStream
+from lensing_tfds.telescope import Telescope
+from pipelines.validation.effects import Effects
+from pipelines.validation.moments import Moments
+from pipelines.validation.observables import Observables
 
 from .conftest import CONFIGS, COUNTS
 
@@ -133,3 +144,40 @@ def test_a_sky_that_was_turned_or_dimmed_less(changes, judged, simulated):
         maps |= {name: simulated("turned")[split][name] for name in ("rotation", "tau")}
     failed = words(judged(CONFIGS["turned"], other))
     assert failed and all("lensed" in text for text in failed)
+
+
+def noise_of(config, number):
+    """Examples of noise alone, as a telescope adds it."""
+    telescope = Telescope(config, NormalStream((0,)))
+    blocks = []
+    for start in range(0, number, 64):
+        indices = range(start, min(start + 64, number))
+        lensed = np.zeros((len(config.channels), len(indices), config.npix, config.npix), "f4")
+        normals = np.empty(len(indices) * telescope.normals_needed, np.float32)
+        found = telescope.observe(indices, lensed, normals)
+        blocks.append(found | {"lensed": np.ascontiguousarray(np.moveaxis(lensed, 0, -1))})
+    return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+
+
+def test_right_noise_in_zones_is_as_rarely_off_as_it_should_be_however_few_examples_there_are():
+    """Of plain mean squares, whose few large waves are not Gaussian, 10 of 200 were below 0.01."""
+    config = dataclasses.replace(
+        CONFIGS["deep"],
+        npix=32,
+        lx=32 * 4 / 60,
+        one_over_f=OneOverF(1500, 1500, -4),
+        mask=Mask(border=0.2, edge=0.2, holes=2, hole_radius_arcmin=8),
+    )
+    blocks, of_each = 200, 16
+    effects = Effects(Observables.of(config, of_each), spectra_of(config))
+    maps, p_values = noise_of(config, blocks * of_each), []
+    for start in range(0, blocks * of_each, of_each):
+        rows = []
+        for i in range(start, start + of_each):
+            example = {name: values[i] for name, values in maps.items()}
+            rows.append(effects.rows(example, effects.noise_maps(example), {})["noise in zones"])
+        moments = functools.reduce(operator.add, map(Moments.of, rows))
+        (trial,) = effects.trials({"noise in zones": moments})
+        p_values.append(trial.p_value)
+    assert stats.binomtest(np.sum(np.array(p_values) < 0.01), blocks, 0.01).pvalue > 1e-3
+    assert stats.kstest(p_values, "uniform").pvalue > 1e-3
