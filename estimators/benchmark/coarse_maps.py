@@ -69,6 +69,24 @@ class CoarseMaps:
         """Says whether no estimate has any structure."""
         return not self.whitened_estimate.any()
 
+    @property
+    def sizes(self) -> tuple[NDArray[np.float64], float]:
+        """The rms of each estimate in units of the median one's, (n,), and its scatter if Gaussian.
+
+        Ring by ring, where all modes of all rings count alike: a map of some degrees has few large
+        ones, whose power scatters.
+        """
+        rings = Bins.fundamental(self.sky)
+        power = rings.mean(np.abs(self.estimate.astype(np.complex128)) ** 2)
+        typical = np.median(power, axis=0)
+        typical[(rings.ell == 0) | (rings.ell >= self.sky.nyquist)] = 0
+        known = typical > _EMPTY * typical.max()
+        if not known.any():
+            return np.ones(len(power)), 0.0
+        weights = rings.num_modes[known]
+        mean = np.average(power[:, known] / typical[known], axis=1, weights=weights)
+        return np.sqrt(mean), float(1 / np.sqrt(2 * weights.sum()))
+
     @functools.cached_property
     def whitened_kappa(self) -> NDArray[np.complex64]:
         """(n, npix, npix // 2 + 1), modes whose weighted squares add up to 1 in each example."""

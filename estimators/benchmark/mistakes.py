@@ -52,7 +52,7 @@ _TESTED = 16  # examples of the other splits
 def refuse_mistaken(maps: CoarseMaps, folder: object, other_kappa: OtherKappa) -> None:
     """Refuses estimates that are recognised as a mistake.
 
-    What is noisy, biased by less than a half or constant is no mistake.
+    What is noisy, or biased by less than a half, is no mistake.
 
     Args:
       maps: the estimates, beside the truth.
@@ -60,12 +60,14 @@ def refuse_mistaken(maps: CoarseMaps, folder: object, other_kappa: OtherKappa) -
       other_kappa: the truth of other splits.
 
     Raises:
-      LensingError: the estimates are turned, mirrored, moved, −κ, φ or a deflection, in other
-        units, in another order than their indices say, of another split, unrelated to κ, or κ
-        itself; the message names it, and says what mends it.
+      LensingError: the estimates, or some of them, are constant, turned, mirrored, moved, −κ, φ or
+        a deflection, in other units, in another order than their indices say, of another split,
+        unrelated to κ, or κ itself; the message names it, and says what mends it.
     """
     if maps.is_constant:
-        return
+        raise LensingError(
+            f"{folder}: every map is constant, zero for instance: send the estimates themselves"
+        )
     found = best_alignment(maps)
     if found is None:
         raise LensingError(f"{folder}: {_unrelated(maps, other_kappa)}")
@@ -73,6 +75,8 @@ def refuse_mistaken(maps: CoarseMaps, folder: object, other_kappa: OtherKappa) -
         raise LensingError(f"{folder}: the maps are the true κ itself: estimate it from `lensed`")
     if found.is_right and (stray := _stray(maps)):
         raise LensingError(f"{folder}: {stray}")
+    if found.is_right and (uneven := _uneven(maps)):
+        raise LensingError(f"{folder}: {uneven}")
     named = _named(found)
     if not found.derivative:
         aligned = maps.turned(maps.kappa, found.element) * np.float32(found.sign)
@@ -157,6 +161,24 @@ def _stray(maps: CoarseMaps) -> str:
         return f"{counted}, the first of example {first}, {what}; to mend it: {remedies}"
     what = f"the map of example {first} does not follow its κ, as others do theirs"
     return f"{what} ({counted} like that): estimate them again"
+
+
+def _uneven(maps: CoarseMaps) -> str:
+    """Names single estimates that are larger or smaller than the others; empty if there are none.
+
+    Skies are of one kind, and so are the sizes of their estimates, within some per cent.
+    """
+    sizes, scatter = maps.sizes
+    off = np.abs(np.log(np.maximum(sizes, np.finfo(float).tiny)))
+    wrong = np.flatnonzero(off > np.log(units.FACTOR * (1 + SIGNIFICANT * scatter)))
+    if not wrong.size:
+        return ""
+    worst = wrong[np.argmax(off[wrong])]
+    return (
+        f"the map of example {maps.index[worst]} is {sizes[worst]:.3g} times as large as the "
+        f"others ({wrong.size} of {len(sizes)} maps are off like that): estimate it again, or send "
+        "all in one unit"
+    )
 
 
 def _joined(named: list[tuple[str, str]]) -> tuple[str, str]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from estimators.benchmark.coarse_maps import CoarseMaps
 from lensing_tfds.sky.binning import Bins
 
-_FACTOR = 1.5
+FACTOR = 1.5
 """By which a response may be above 1, or below ρ_L², before it is called one of other units."""
 
 _SIGNIFICANT = 5.0
@@ -71,7 +71,7 @@ def units_of(maps: CoarseMaps) -> Units:
     logs = {name: np.log(response * ell**power / scale) for name, (power, scale) in _SHAPES.items()}
     best = rho >= _BEST * rho.max()
     off = np.average(_outside(logs[KAPPA], floor)[best], weights=weights[best])
-    if abs(off) < np.log(_FACTOR):
+    if abs(off) < np.log(FACTOR):
         return RIGHT
     misfits = {name: _misfit(values, floor, weights) for name, values in logs.items()}
     quantity = min(misfits, key=lambda name: misfits[name])

@@ -38,9 +38,9 @@ def test_good_and_bad_estimates_are_no_mistakes(kind):
     accepted(good + 3.0)  # the mean of a map is no mode that is judged
 
 
-def test_the_zero_estimate_is_no_mistake():
-    accepted(np.zeros_like(kappa()))
-    accepted(np.full_like(kappa(), 0.1))
+@pytest.mark.parametrize("value", [0, 0.1])
+def test_constant_estimates_are_no_estimates(value):
+    assert "every map is constant" in refused(np.full_like(kappa(), value))
 
 
 TURNS = {
@@ -136,6 +136,23 @@ def test_single_maps_that_stray_are_named():
     maps = wiener().copy()
     maps[5] = 0
     assert "the map of example 5 does not follow its κ" in refused(maps)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("times", [3, 0.3])
+def test_a_single_map_of_another_size_is_named(kind, times):
+    maps = KINDS[kind]().copy()
+    maps[5] *= np.float32(times)
+    found = re.search(
+        r"the map of example 5 is ([\d.]+) times as large as the others", refused(maps)
+    )
+    assert float(found[1]) == pytest.approx(times, rel=0.1)
+    assert "(1 of 16 maps are off like that)" in refused(maps)
+
+
+def test_sizes_of_good_maps_are_within_some_per_cent_of_each_other():
+    sizes, scatter = coarse(unbiased()).sizes
+    assert 0 < scatter < 0.02 and np.abs(sizes - 1).max() < 0.1
 
 
 def test_maps_that_changed_places_are_not_taken_for_shifted(monkeypatch):
