@@ -254,7 +254,7 @@ class Effects:
 
 
 def _pairs(inside: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
-    """Where a pixel and the next along an axis are both inside; noise is periodic."""
+    """Marks pixels that, with the next along an axis, are inside; noise is periodic."""
     return [inside & np.roll(inside, -1, axis) for axis in (0, 1)]
 
 
