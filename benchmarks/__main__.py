@@ -10,6 +10,7 @@ NAMES = (
     "kernel",
     "pixell_lensing",
     "survey_speed",
+    "gather",
     "estimator_proof",
     "quadratic_estimator",
     "iterated_estimator",
