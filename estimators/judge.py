@@ -21,6 +21,7 @@ from estimators.ensemble import SkyEnsemble
 from estimators.estimator import Estimator, zero
 from estimators.filtering.masked_patch import INSIDE
 from estimators.fingerprints import Fingerprint
+from estimators.kept_stages import path_beside
 from estimators.references import references
 from estimators.regions import Region, regions_of
 from estimators.skill import Skill, SkillMeter
@@ -298,6 +299,8 @@ def judge_estimators(
 def baselines_of(dataset: Dataset, split: str) -> list[Estimator]:
     """Returns the estimators that a dataset's networks are judged beside.
 
+    What takes long to fit is kept in the dataset's folder, for the next time.
+
     Args:
       dataset: the dataset.
       split: the one that is judged; they are calibrated on examples of another.
@@ -312,6 +315,7 @@ def baselines_of(dataset: Dataset, split: str) -> list[Estimator]:
         dataset.ensemble,
         lambda: dataset.batches(other, number),
         f"the first {number:,} {'training' if other == 'train' else other} examples",
+        path_beside(dataset.stored.data_path, other),
     )
 
 
