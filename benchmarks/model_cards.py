@@ -13,6 +13,7 @@ from pathlib import Path
 
 from benchmarks.results import record
 from benchmarks.results.page import table
+from estimators.filtering.masked_patch import is_masked
 from estimators.uncertainty import LEVELS
 from lensing_tfds.command_line import CommandParser, command
 from lensing_tfds.configs import LensingConfig
@@ -121,7 +122,8 @@ def _section(network: Pretrained, took: tuple[int, str] | None) -> str:
     )
     first = "first " if marks.num_examples < lensing.num_examples["test"] else ""
     scored = (
-        f"**Marks** on the {first}{marks.num_examples:,} test examples: ρ = {_score(network)}, by "
+        f"**Marks** on the {first}{marks.num_examples:,} test examples"
+        f"{', inside the mask' if is_masked(lensing) else ''}: ρ = {_score(network)}, by "
         f"bands below, spectra measured with {marks.spectra_measured_with}."
     )
     if errors is not None:
@@ -145,6 +147,7 @@ def _maps(lensing: LensingConfig) -> str:
         f"maps of {', '.join(lensing.channels)} in µK, {lensing.npix} × {lensing.npix} pixels of "
         f"{lensing.pixel_arcmin:.3g}′, with {f'a beam of {beam:g}′' if beam else 'no beam'} and "
         f"{f'noise of {noise:g} µK′' if noise else 'no noise'}"
+        f"{', behind the mask of this version' if is_masked(lensing) else ''}"
     )
 
 

@@ -13,6 +13,7 @@ and `keep_errors("lensing/v4")` measures the errors of one that came without, an
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import functools
 import hashlib
@@ -24,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from estimators.compared_runs import judged_metrics
+from estimators.filtering.masked_patch import is_masked
 from estimators.iterated.fitting import as_fitted, method_by_theory
 from estimators.iterated.iterated_estimator import Method, Stage, StagedEstimator
 from estimators.power_spectra import NAMASTER
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent / "gains"
 
 _ROUNDING = 1e-6  # of the largest mode of a mean
+_HALF = np.dtype("<f2")
 
 # Their error of a correlation is a thousandth or two at most. A sky of v10 takes seconds to judge.
 _FEWEST_JUDGED = 100
@@ -149,6 +152,7 @@ class Pretrained:
         """A few lines: what it is, is for, scored, and is not for."""
         lensing, marks, errors = self.task.lensing, self.marks, self.uncertainty
         first = "first " if marks.num_examples < lensing.num_examples["test"] else ""
+        mask = ", behind its mask" if is_masked(lensing) else ""
         half_widths = () if errors is None else map(errors.pixel_half_width, LEVELS)
         bands = zip(marks.ell_edges, marks.ell_edges[1:], *marks.rho_ell, strict=False)
         return "\n".join(
@@ -158,8 +162,10 @@ class Pretrained:
                 f"{self.task.dataset_version}",
                 f"for maps of {', '.join(self.task.inputs.channels)}, µK, {lensing.npix} x "
                 f"{lensing.npix} pixels of {lensing.pixel_arcmin:.3g}', beam "
-                f"{lensing.beam_arcmin:g}', noise {lensing.noise_uK_arcmin:g} µK', and no others",
-                f"map-level correlation {with_error(marks.map_correlation)} on the "
+                f"{lensing.beam_arcmin:g}', noise {lensing.noise_uK_arcmin:g} µK'{mask}, and no "
+                "others",
+                f"map-level correlation {with_error(marks.map_correlation)}"
+                f"{' inside it' if mask else ''} on the "
                 f"{marks.num_examples} {first}test examples, spectra measured with "
                 f"{marks.spectra_measured_with}",
                 *(
@@ -323,17 +329,8 @@ def _from_json(fields: Mapping[str, Any]) -> Pretrained:
 def _stage_to_json(stage: Stage) -> dict[str, Any]:
     arrays = {name: getattr(stage, name) for name in ("gains", "residual_b", "power")}
     fields = {name: _short(values) for name, values in arrays.items()} | {"damped": stage.damped}
-    mean = stage.mean_field
-    if mean.ndim:
-        # Where κ has no modes the gains are zero but for rounding, and so is the mean.
-        known = np.flatnonzero(np.abs(mean) > _ROUNDING * np.abs(mean).max())
-        modes = mean.ravel()[known]
-        fields["mean_field"] = {
-            "shape": list(mean.shape),
-            "modes": known.tolist(),
-            "real": _short(modes.real),
-            "imag": _short(modes.imag),
-        }
+    if stage.mean_field.ndim:
+        fields["mean_field"] = _plane_to_json(stage.mean_field)
     return fields
 
 
@@ -345,10 +342,34 @@ def _stage_from_json(fields: Mapping[str, Any]) -> Stage:
     stage = Stage(gains, residual_b, power, damped=fields.get("damped", False))
     if "mean_field" not in fields:
         return stage
-    mean = fields["mean_field"]
-    plane = np.zeros(mean["shape"], np.complex128)
-    plane.ravel()[mean["modes"]] = np.asarray(mean["real"]) + 1j * np.asarray(mean["imag"])
-    return dataclasses.replace(stage, mean_field=plane)
+    return dataclasses.replace(stage, mean_field=_plane_from_json(fields["mean_field"]))
+
+
+def _plane_to_json(mean: NDArray[np.complex128]) -> dict[str, Any]:
+    """A half plane in half precision, in four bytes a mode: it is a small part of the estimate."""
+    largest = float(np.abs(mean).max())
+    # Where κ has no modes the gains are zero but for rounding, and so is the mean.
+    known = np.abs(mean) > _ROUNDING * largest
+    parts = (mean[known] / largest).view(np.float64).astype(_HALF)
+    return {
+        "shape": list(mean.shape),
+        "largest": largest,
+        "known": _base64(np.packbits(known)),
+        "modes": _base64(parts),
+    }
+
+
+def _plane_from_json(fields: Mapping[str, Any]) -> NDArray[np.complex128]:
+    plane = np.zeros(fields["shape"], np.complex128)
+    bits = np.frombuffer(base64.b64decode(fields["known"]), np.uint8)
+    known = np.unpackbits(bits, count=plane.size).astype(bool).reshape(plane.shape)
+    parts = np.frombuffer(base64.b64decode(fields["modes"]), _HALF).astype(np.float64)
+    plane[known] = fields["largest"] * parts.view(np.complex128)
+    return plane
+
+
+def _base64(values: NDArray) -> str:
+    return base64.b64encode(values.tobytes()).decode()
 
 
 def _short(values: NDArray[np.floating], digits: int = 6) -> Any:

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import trainer
-from estimators import estimator
+from estimators import estimator, references
 from estimators.ensemble import SkyEnsemble, bands_of
+from estimators.iterated.iterated_estimator import StagedEstimator
 from estimators.judge import judge_estimators
 from estimators.quadratic.fields import fields_of
 from estimators.uncertainty import measured_uncertainty
@@ -20,7 +21,8 @@ from trainer import pretrained_models
 from trainer.networks.physical import task_of
 
 EXAMPLES = dict.fromkeys([f"v{i}" for i in range(1, 9)], 24)
-EXAMPLES |= {"v9": 12, "v10": 8, "v11": 100, "v12": 12}
+EXAMPLES |= {"v9": 12, "v10": 8, "v11": 100, "v12": 12, "v13": 12, "v14": 48, "v15": 8}
+EXAMPLES |= {"v16": 8, "v17": 8}
 """The first of the test split, that each is judged on: of 256 x 256 pixels as many as are quick."""
 
 _SIGMAS = 4.5  # of the difference of some twenty bands' scores, of which one in 10,000 is beyond
@@ -90,6 +92,10 @@ def test_damaged_gains_do_not_score_them():
         ("v5", "power", lambda power: power[1:]),
         ("v11", "residual_b", lambda power: power[1:]),
         ("v11", "residual_b", lambda power: power[:0]),
+        ("v1", "mean_field", lambda mean: mean[1:]),
+        ("v11", "mean_field", lambda mean: np.zeros((128, 65), complex)),
+        ("v14", "mean_field", lambda mean: np.zeros((), complex)),
+        ("v14", "mean_field", lambda mean: np.where(mean == mean.max(), np.nan, mean)),
     ],
 )
 def test_numbers_that_are_missing_are_named(name, field, spoil):
@@ -231,6 +237,40 @@ def test_stages_are_damped_as_their_file_says_and_those_of_an_earlier_release_ar
     earlier, undamped, damped = estimates
     np.testing.assert_array_equal(earlier, undamped)
     assert np.abs(damped - undamped).max() > 0.01 * np.abs(undamped).max()
+
+
+@pytest.mark.parametrize("name", ["v1", "v14"])
+def test_half_precision_of_a_mean_field_changes_an_estimate_by_less_than_a_ten_thousandth(name):
+    """Of its rms. Means are as large as they are in the files, with digits that these have not."""
+    found = trainer.pretrained(f"lensing/{name}")
+    config, drawn = found.task.lensing, np.random.default_rng(0)
+    stages = [
+        dataclasses.replace(
+            s, mean_field=s.mean_field * (1 + 1e-3 * drawn.random(s.mean_field.shape))
+        )
+        for s in found.stages
+    ]
+    kept = [
+        pretrained_models._stage_from_json(pretrained_models._stage_to_json(stage))
+        for stage in stages
+    ]
+    rounded = [
+        dataclasses.replace(stage, mean_field=other.mean_field)
+        for stage, other in zip(stages, kept, strict=True)
+    ]
+    maps = simulate(config, "test", range(4))
+    exact, estimate = (
+        references.iterated(config, StagedEstimator(found.method, of), "").predict(maps)
+        for of in (stages, rounded)
+    )
+    change = np.std(estimate - exact) / np.std(exact)
+    assert 0 < change < 1e-4
+
+
+def test_the_files_are_small():
+    """A file of two megabytes is a burden to who installs the package."""
+    sizes = {path.stem: path.stat().st_size for path in pretrained_models.FOLDER.glob("*.json")}
+    assert max(sizes.values()) < 2**20, sizes
 
 
 def test_a_name_that_does_not_exist_is_told_those_that_do(folder):

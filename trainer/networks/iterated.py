@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from estimators.iterated.filtered_template import ByFilteredTemplate
 from estimators.iterated.fitting import (
     Examples,
     are_enough,
@@ -139,6 +140,8 @@ def _refuse_misshapen(stages: Sequence[Stage], method: Method, config: LensingCo
     rings = rings_of(method.sky).num
     fields = {"T": "T" in config.channels, "B": "Q" in config.channels}
     one_each = {name: np.zeros(rings) for name, is_there in fields.items() if is_there}
+    has_mean = isinstance(method, ByFilteredTemplate) or realism.has_mean_field(config)
+    mean_field = np.zeros(method.sky.ell.shape if has_mean else ())
     if not stages:
         raise LensingError(f"{NAME} has no stages")
     for number, stage in enumerate(stages):
@@ -146,7 +149,8 @@ def _refuse_misshapen(stages: Sequence[Stage], method: Method, config: LensingCo
         like = method.weighed_by(one_each) if weighed else Stage(np.zeros(0))
         gains = np.zeros((method.counts[min(number, 1)], rings))
         for name, expected in (
-            ("gains", gains), ("residual_b", like.residual_b), ("power", like.power)
+            ("gains", gains), ("residual_b", like.residual_b), ("power", like.power),
+            ("mean_field", mean_field),
         ):  # fmt: skip
             found = getattr(stage, name)
             if found.shape != expected.shape or not np.isfinite(found).all():
