@@ -14,7 +14,9 @@ field of the posterior is measured on training examples first. Needs numba, SciP
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
+import math
 import multiprocessing
 import pathlib
 import time
@@ -96,10 +98,17 @@ def _check(config: LensingConfig, arguments: argparse.Namespace) -> None:
       LensingError: so it is.
     """
     SkyModel(config, spectra_of(config))
+    if realism.is_aliased(config):
+        pixel = config.pixel_arcmin / config.oversampling
+        raise LensingError(
+            f"{config.name!r} is lensed on pixels of {pixel:.3g}', too coarse for a posterior, "
+            f"which knows of no waves that these alias: give {_oversampling_of(config)}smaller "
+            f"pixels, by npix or lx (lensed on {realism.FINE_ARCMIN:g}' at most)"
+        )
     if is_masked(config) and not is_filtered(config):
         raise LensingError(
-            f"{config.name!r} has a mask, and skies that no filter of masked maps is there for: "
-            "nothing to compare the maximum a posteriori with"
+            f"{config.name!r} has a mask, and skies that no filter of masked maps is there for "
+            f"({realism.why_not_camb(config)}): nothing to compare the maximum a posteriori with"
         )
     if arguments.output and config.name not in VERSIONS:
         raise LensingError(f"--output holds versions alone, and {config.name!r} is none")
@@ -109,6 +118,16 @@ def _check(config: LensingConfig, arguments: argparse.Namespace) -> None:
     for flag, least in least_of.items():
         if getattr(arguments, flag) < least:
             raise LensingError(f"--{flag} is {getattr(arguments, flag)}: must be at least {least}")
+
+
+def _oversampling_of(config: LensingConfig) -> str:
+    """Names the oversampling that is enough for a config's pixels; empty if none may be."""
+    enough = max(2, math.ceil(config.pixel_arcmin / realism.FINE_ARCMIN))
+    try:
+        dataclasses.replace(config, oversampling=enough)
+    except LensingError:
+        return ""
+    return f"oversampling {enough}, or "
 
 
 def measure(

@@ -257,7 +257,15 @@ def dataset_name(dataset: str) -> str:
     """
     family, _, name = dataset.partition("/") if isinstance(dataset, str) else ("", "", "")
     if family != "lensing" or not name or "/" in name:
-        raise LensingError(f"unknown dataset {dataset!r}: expected lensing/<config>, as lensing/v8")
+        own = ""
+        if isinstance(dataset, str) and dataset.lstrip().startswith("{"):
+            own = (
+                "; a config of your own is built first, by python -m lensing_tfds.build --config, "
+                "and then called lensing/ and its name"
+            )
+        raise LensingError(
+            f"unknown dataset {dataset!r}: expected lensing/<config>, as lensing/v8{own}"
+        )
     if ":" in name:
         raise LensingError(
             f"dataset is {dataset!r}: name it without a data version, lensing/"

@@ -59,6 +59,11 @@ def refuse_another_mask(maps: NDArray[np.floating], lensing: LensingConfig) -> N
         nothing = zero.all(axis=-1)
         some = zero.any(axis=-1) & ~nothing & ~outside
         if np.count_nonzero(some) >= max(_MANY, _MANY_OF_ALL * some.size):
+            if np.array_equal(one, np.rint(one)):
+                raise LensingError(
+                    f"{which} holds whole numbers alone, and zeros say where nothing was seen: "
+                    "it was rounded, which makes zeros of what was seen; give it as it was measured"
+                )
             raise LensingError(
                 f"{which} is zero in {np.mean(some):.1%} of its pixels in one of "
                 f"{', '.join(lensing.channels)}, and not in all: mask them alike"

@@ -52,8 +52,18 @@ def test_correlations_are_those_inside_the_window(capsys):
         (["v14", "--output", "none/a.json"], "--output none/a.json: there is no such folder"),
         ([json.dumps(SMALL.to_json()), "--output", "x.json"], "--output holds versions alone"),
         (
+            [json.dumps(dataclasses.replace(SMALL, T_lmax=2000).to_json())],
+            "'small' has a mask, and skies that no filter of masked maps is there for (T_lmax",
+        ),
+        (
             [json.dumps(dataclasses.replace(SMALL, oversampling=1).to_json())],
-            "'small' has a mask, and skies that no filter",
+            "'small' is lensed on pixels of 2.5', too coarse for a posterior, which knows of no "
+            "waves that these alias: give oversampling 2, or smaller pixels",
+        ),
+        (
+            [json.dumps(dataclasses.replace(SMALL, lx=48.0).to_json())],
+            "pixels of 30', too coarse for a posterior, which knows of no waves that these alias: "
+            "give smaller pixels, by npix or lx (lensed on 1.25' at most)",
         ),
     ],
 )

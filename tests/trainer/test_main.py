@@ -65,6 +65,10 @@ def test_an_unknown_flag_is_an_error(flag, capsys):
         (["--dataset", "lensing/v99"], "lensing/v99 is neither a version (v1, v2, v3, v4, v5, v6"),
         (["--dataset", "lensing/wide"], 'lensing_tfds --config \'{"name": "wide"'),
         (["--dataset", "mnist"], "unknown dataset 'mnist': expected lensing/<config>"),
+        (
+            ["--dataset", '{"name": "wide", "npix": 32}'],
+            "expected lensing/<config>, as lensing/v8; a config of your own is built first, by",
+        ),
         (["--model", "resnet"], "unknown model 'resnet': expected LxF-...-K"),
         (["--model", "9" * 5000 + "x1-3"], "expected LxF-...-K"),
         (["--model", "9999x9999-9"], "9999x9999-9 needs about "),

@@ -221,6 +221,10 @@ def twice_v15(maps):
     return maps * window_of(KINDS["v15"])[..., None]
 
 
+def rounded(maps):
+    return np.rint(maps)
+
+
 def unmasked(maps):
     return np.random.default_rng(0).normal(0, 5, maps.shape)
 
@@ -234,6 +238,8 @@ REFUSED = [
     ("v14", holed, r"is zero in .*% of its pixels, where maps of lensing/like_v14 are not"),
     ("v14", twice_v14, r"masked once more\?"),
     ("v15", twice_v15, r"masked once more\?"),
+    ("v14", rounded, r"holds whole numbers alone.*it was rounded"),
+    ("v15", rounded, r"holds whole numbers alone.*it was rounded"),
     ("v14", in_one, r"pixels in one of Q, U, and not in all"),
     ("v15", unmasked, r"rms of .* µK in [TQU] where the mask of lensing/like_v15 leaves"),
     ("v15", moved, r"rms of .* µK in T where the mask"),
