@@ -82,7 +82,8 @@ def another_class(name, content):
 
 
 def another_option(name, content):
-    known, new = b'"padding": ', b'"edges": "periodic", "padding": '
+    # Of the layers: the config of the maps has a padding too, which is a number.
+    known, new = b'"padding": "', b'"edges": "periodic", "padding": "'
     return content.replace(known, new) if name == "config.json" else content
 
 

@@ -268,6 +268,11 @@ def test_maps_of_one_kind_of_other_skies_alone_are_refused(folder, capsys):
         (lambda maps: maps[:, ::-1], "upside down"),
         (functools.partial(np.multiply, 1000), "too large by a factor of"),
         (lambda maps: maps[::-1], "in another order than their indices say"),
+        (np.zeros_like, "every map is constant, zero for instance"),
+        (
+            lambda maps: np.r_[maps[:9], 3 * maps[9:10], maps[10:]],
+            "times as large as the others (1 of 16 maps",
+        ),
     ],
 )
 def test_a_mistake_is_named_in_one_line(folder, capsys, mistake, message):
