@@ -11,8 +11,9 @@ fields is normalised by simulations (Wiener filter of polarization on cut skies:
 2017, arXiv:1610.03345; for quadratic estimates Hirata et al. 2004, astro-ph/0406004; Planck 2018
 VIII, arXiv:1807.06210).
 
-Diagonal in y, preconditioned by 1 / (1 + w b² C/N), the interior is solved in ten to twenty steps,
-and what is left are modes in the mask's edge, where little is known (`benchmarks.masked_filter`).
+Preconditioned by its diagonal the interior is solved in ten to twenty steps, and what is left are
+modes in the mask's edge, where little is known (`benchmarks.masked_filter`): of T, which is bright
+there, `border_modes` has them.
 
 What is returned are not f̂ but x_l = (b² C + N) / b · f̂/C, the fields that a periodic patch with
 the same f̂ would have had: without mask, x = d. So whatever takes fields of periodic patches,
@@ -67,7 +68,7 @@ class WienerFilter:
       channels: of the maps, "T", "Q", "U", in this order.
       residual_b: C_l^BB of the sky in place of the lensed one, half plane, µK²: of maps less a
         template.
-      tolerance: of the residual of conjugate gradients.
+      tolerance: of the residual of conjugate gradients, of E and B; T is solved to a tenth of it.
       most_steps: of them.
       dtype: float32, or float64.
 
@@ -187,12 +188,13 @@ class WienerFilter:
         """
         found: dict[str, Modes] = {}
         for system in self._systems:
-            solution = system.solve(weighted, start, self.tolerance, self._most_steps)
-            if np.any(missed := solution.residual > self.tolerance):
+            tolerance = system.planes.tolerance(self.tolerance)
+            solution = system.solve(weighted, start, tolerance, self._most_steps)
+            if np.any(missed := solution.residual > tolerance):
                 warnings.warn(
                     f"the Wiener filter of {missed.sum()} of {len(missed)} maps stopped after "
                     f"{solution.steps} steps at a residual of {solution.residual.max():.1e}, "
-                    f"above {self.tolerance:.1e}: allow more steps",
+                    f"above {tolerance:.1e}: allow more steps",
                     NotConvergedWarning,
                     stacklevel=2,
                 )
@@ -259,6 +261,8 @@ class _System:
         self._inverse_noise = of_pairs(self.planes.inverse_noise)
         self._preconditioner = of_pairs(self.planes.preconditioner)[:, None]
         self._counts = of_pairs(sky.mode_counts)
+        border = self.planes.border
+        self._border = None if border is None else border.astype(real)
 
     def solve(
         self,
@@ -289,7 +293,7 @@ class _System:
         return solve(
             operator,
             self._gathered(maps, signal),
-            lambda x: self._preconditioner * x,
+            self._preconditioned,
             self._dot,
             tolerance,
             most_steps,
@@ -323,6 +327,12 @@ class _System:
             maps = self._maps(pairs)
         maps *= signal
         return _mixed(self._into.swapaxes(0, 1), as_pairs(self._sky.to_modes(maps)))
+
+    def _preconditioned(self, y: NDArray[np.floating]) -> NDArray[np.floating]:
+        near = self._preconditioner * y
+        if self._border is not None:
+            near[0] += as_pairs(self._border(_modes(y[0])))
+        return near
 
     def _dot(self, one: NDArray[np.floating], other: NDArray[np.floating]) -> NDArray[np.float64]:
         """Sums over the whole plane: in blocks, so that float32 will do."""

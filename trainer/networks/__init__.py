@@ -9,6 +9,7 @@ import wrapt
 REGISTERED = (
     "trainer.loop.losses",
     "trainer.loop.metrics",
+    "trainer.networks.border_layer",
     "trainer.networks.by_example",
     "trainer.networks.feature_layers",
     "trainer.networks.filter_layers",

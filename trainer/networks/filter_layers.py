@@ -2,7 +2,8 @@
 
 They are `estimators.filtering`, from whose numbers they are made, and stop where it stops. Two
 fields of a patch are one complex one, as `modes` has them: E + iB, and Q + iU, which is E + iB
-turned by 2φ_l. With ŷ = M^-½ y and M its preconditioner, conjugate gradients need none.
+turned by 2φ_l. With ŷ = M^-½ y and M the inverse of its diagonal, conjugate gradients need no other
+preconditioner but what is in a border.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from keras import ops
 
 from estimators.filtering.masked_patch import MaskedPatch
 from estimators.filtering.planes import Planes
+from trainer.networks.border_layer import BorderModes
 from trainer.networks.modes import Modes, as_tensor, less, plus, split, times, to_maps, to_modes
 from trainer.networks.patch_layer import PatchLayer
 
@@ -111,6 +113,7 @@ class WienerFilter(PatchLayer):
       tolerance: of the residual, as of `conjugate_gradients.solve`.
       most_steps: of a first filter, and of one that begins near its end.
       white: the inverse of white noise; None where it is not white.
+      border: arguments of `BorderModes`; none where no border is.
       **options: Keras's own.
     """
 
@@ -122,9 +125,11 @@ class WienerFilter(PatchLayer):
         tolerance: float,
         most_steps: Sequence[int],
         white: float | None = None,
+        border: Mapping[str, Any] | None = None,
         **options: Any,
     ):
         super().__init__(npix, side, **options)
+        self.border = None if border is None else BorderModes(npix, side, **border)
         self.names, self.tolerance, self.white = names, tolerance, white
         self.most_steps = tuple(most_steps)
         self.roots, self.to_fields, self.prior = (
@@ -148,13 +153,19 @@ class WienerFilter(PatchLayer):
           planes: in NumPy.
           npix: pixels on a side.
           side: length of a side, radians.
-          tolerance: of the residual.
+          tolerance: of the residual of E and B, of which T's is a part, as of `Planes.tolerance`.
           most_steps: None is `MOST_STEPS`.
           **options: Keras's own.
         """
         white = float(planes.inverse_noise[0, 0]) if planes.is_white else None
         steps = most_steps or MOST_STEPS[planes.names]
-        layer = cls(npix, side, planes.names, tolerance, steps, white, **options)
+        border = None
+        if planes.border is not None:
+            border = BorderModes.of(planes.border, planes.preconditioner[0])
+            options |= {"border": border.functions}
+        layer = cls(npix, side, planes.names, planes.tolerance(tolerance), steps, white, **options)
+        if border is not None and layer.border is not None:
+            layer.border.set_weights(border.get_weights())
         half = np.sqrt(planes.preconditioner)
         layer.roots.assign(planes.roots * half)
         layer.to_fields.assign(planes.to_fields * half)
@@ -215,8 +226,11 @@ class WienerFilter(PatchLayer):
             seen = to_maps(self._turned(roots.of(y, mirrored)))
             return plus(prior.of(y, mirrored), gathered(times(signal, seen)))
 
+        def preconditioned(residual: Modes) -> Modes:
+            return residual if self.border is None else plus(residual, self.border.call(residual))
+
         residual = right = gathered(data)
-        goal = self.tolerance**2 * _dot(right, right)
+        goal = self.tolerance**2 * _dot(right, preconditioned(right))
         x = times(0.0, right)
         if near is not None:
             white = {
@@ -234,13 +248,15 @@ class WienerFilter(PatchLayer):
             scale = ops.where(active, length / curvature, ops.zeros_like(length))
             x = plus(x, times(scale, direction))
             residual = less(residual, times(scale, ahead))
-            new = ops.where(active, _dot(residual, residual), length)
+            downhill = preconditioned(residual)
+            new = ops.where(active, _dot(residual, downhill), length)
             turn = new / ops.where(active, length, ops.ones_like(length))
             turn = ops.where(active, turn, ops.zeros_like(length))
-            direction = plus(residual, times(turn, direction))
+            direction = plus(downhill, times(turn, direction))
             return (*x, *residual, *direction, new)
 
-        state = (*x, *residual, *residual, _dot(residual, residual))
+        downhill = preconditioned(residual)
+        state = (*x, *residual, *downhill, _dot(residual, downhill))
         steps = self.most_steps[near is not None]
         if keras.backend.is_keras_tensor(state[0]):  # which records no loops
             for _ in range(steps):
@@ -282,6 +298,7 @@ class WienerFilter(PatchLayer):
             "tolerance": self.tolerance,
             "most_steps": list(self.most_steps),
             "white": self.white,
+            "border": None if self.border is None else self.border.functions,
         }
 
 

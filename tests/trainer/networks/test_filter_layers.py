@@ -14,15 +14,18 @@ from lensing_tfds.config_fields.mask import MASK
 from lensing_tfds.configs import LENSED
 from lensing_tfds.simulation import simulate
 from lensing_tfds.sky import spectra
+from lensing_tfds.sky.flat_sky import FlatSky
 from lensing_tfds.versions import VERSIONS
 from tests.trainer.networks.kinds import smaller
 from trainer.networks import filter_layers
+from trainer.networks.border_layer import BorderModes
 
 TABLE = spectra.fiducial()
 KINDS = {name: smaller(VERSIONS[name], 48) for name in ("v13", "v14", "v15")}
 KINDS["odd"] = dataclasses.replace(
     smaller(VERSIONS["v13"], 47), one_over_f=None, tensors=None, name="odd"
 )
+KINDS["odd with T"] = smaller(VERSIONS["v15"], 47)
 
 
 @pytest.fixture(name="kind", scope="module", params=KINDS)
@@ -137,3 +140,23 @@ def test_a_layer_that_is_read_again_is_the_same(tmp_path):
     maps = simulate(config, "train", range(2))[LENSED]
     for name, modes in model(maps).items():
         np.testing.assert_array_equal(again(maps)[name], modes)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_border_of_rows_or_of_columns_is_that_in_numpy(axis):
+    sky, zeros = FlatSky(32, np.radians(2.0)), np.zeros(32, bool)
+    zeros[3:9] = True
+    mask = np.ones((32, 32))
+    mask[(slice(None),) * axis + (zeros,)] = 0
+    noise = np.full(sky.ell.shape, np.radians(1 / 60) ** 2)
+    patch = MaskedPatch(sky, mask, {"T": noise}, None, "maps")
+    by = WienerFilter(patch, patch.observation(Observation(sky, TABLE, 1.0)), "T")
+    (planes,) = by.planes
+    (strip,) = planes.border.strips
+    assert strip.is_rows == (axis == 0) and len(strip.across) > 1
+    modes = sky.to_modes(np.random.default_rng(0).standard_normal((2, 32, 32)))
+    root = np.sqrt(planes.preconditioner[0])  # the layer is of ŷ = M^-½ y
+    expected = planes.border(modes / root) / root
+    whole = sky.full_plane(modes).astype(np.complex64)
+    found = BorderModes.of(planes.border, planes.preconditioner[0])((whole.real, whole.imag))
+    np.testing.assert_allclose(half(found), expected, atol=1e-5 * np.abs(expected).max())
