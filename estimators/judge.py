@@ -21,7 +21,6 @@ from estimators.ensemble import SkyEnsemble
 from estimators.estimator import Estimator, zero
 from estimators.filtering.masked_patch import INSIDE
 from estimators.fingerprints import Fingerprint
-from estimators.kept_stages import path_beside
 from estimators.references import references
 from estimators.regions import Region, regions_of
 from estimators.skill import Skill, SkillMeter
@@ -299,8 +298,6 @@ def judge_estimators(
 def baselines_of(dataset: Dataset, split: str) -> list[Estimator]:
     """Returns the estimators that a dataset's networks are judged beside.
 
-    What takes long to fit is kept in the dataset's folder, for the next time.
-
     Args:
       dataset: the dataset.
       split: the one that is judged; they are calibrated on examples of another.
@@ -315,7 +312,6 @@ def baselines_of(dataset: Dataset, split: str) -> list[Estimator]:
         dataset.ensemble,
         lambda: dataset.batches(other, number),
         f"the first {number:,} {'training' if other == 'train' else other} examples",
-        path_beside(dataset.stored.data_path, other),
     )
 
 

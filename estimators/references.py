@@ -4,7 +4,7 @@ Where theory holds (`realism.estimator_theory_holds`) they are as in the literat
 normalisation and Wiener filter from the spectra that the skies were drawn from. Elsewhere weights
 come from measured spectra, and normalisation and Wiener filter from one gain a ring of modes,
 measured on examples that are not judged. Beside them stands the iterated estimator, whose gains are
-fitted on such examples everywhere, once for a dataset: its stages are kept (`kept_stages`).
+fitted on such examples everywhere.
 
 Where maps carry power that a real sky does not (`realism.has_excess_power`) each is there twice:
 with the ordinary modes, l <= T_lmax and pairs that add up to L, and with all modes. The latter has
@@ -26,9 +26,8 @@ from estimators.ensemble import SkyEnsemble
 from estimators.estimator import Estimator, Observed
 from estimators.filtering.masked_patch import MaskedPatch
 from estimators.iterated.filtered_template import ByFilteredTemplate
-from estimators.iterated.fitting import fit, method_of
-from estimators.iterated.iterated_estimator import Method, StagedEstimator
-from estimators.kept_stages import KeptStages
+from estimators.iterated.fitting import fit
+from estimators.iterated.iterated_estimator import StagedEstimator
 from estimators.quadratic.fields import fields_of
 from estimators.quadratic.measured import (
     Calibration,
@@ -64,7 +63,6 @@ def references(
     ensemble: SkyEnsemble,
     held_out: HeldOut,
     held_out_name: str,
-    kept_in: str | None = None,
 ) -> list[Estimator]:
     """Returns the quadratic estimators of a version, and the iterated one.
 
@@ -72,14 +70,13 @@ def references(
       ensemble: what the version's skies are drawn from.
       held_out: streams examples that are not judged.
       held_out_name: what they are, for people.
-      kept_in: as of `fitted_iterated`.
 
     Raises:
       TooFewExamplesError: `held_out` has too few.
     """
     quadratic = quadratic_references(ensemble, held_out, held_out_name)
     try:
-        return [*quadratic, fitted_iterated(ensemble, held_out, held_out_name, kept_in)]
+        return [*quadratic, fitted_iterated(ensemble, held_out, held_out_name)]
     except TooFewExamplesError as error:
         print(f"without the iterated estimator: of {held_out_name}, {error}", file=sys.stderr)
         return quadratic
@@ -131,17 +128,10 @@ def quadratic_references(
     return measured
 
 
-def fitted_iterated(
-    ensemble: SkyEnsemble, held_out: HeldOut, held_out_name: str, kept_in: str | None = None
-) -> Estimator:
-    """Fits the iterated estimator to the first of some examples, or reads what was fitted to them.
+def fitted_iterated(ensemble: SkyEnsemble, held_out: HeldOut, held_out_name: str) -> Estimator:
+    """Fits the iterated estimator to the first of some examples.
 
-    Args:
-      ensemble: as of `references`.
-      held_out: likewise.
-      held_out_name: likewise.
-      kept_in: path of a file that stages are read from if it has those of this very fit, and kept
-        in if not; None to fit in any case.
+    Arguments as of `references`.
 
     Raises:
       TooFewExamplesError: there are too few examples for its gains.
@@ -161,19 +151,12 @@ def fitted_iterated(
             if number == most:
                 return
 
-    kept = None if kept_in is None else KeptStages.of(kept_in, ensemble, examples())
-    method: Method
+    method = None
     if ensemble.patch is not None:
         method = ByFilteredTemplate.of(config, ensemble.theory, ensemble.patch)
-    else:
-        method = method_of(config, ensemble.theory, examples)
-    stages = None if kept is None else kept.read()
-    if stages is None:
-        stages = fit(config, ensemble.theory, examples, method=method).stages
-        if kept is not None:
-            kept.write(stages)
-    basis = f"gains of {len(stages)} stages fitted on {number} of {held_out_name}"
-    return iterated(config, StagedEstimator(method, stages), basis)
+    fitted = fit(config, ensemble.theory, examples, method=method)
+    basis = f"gains of {len(fitted.stages)} stages fitted on {number} of {held_out_name}"
+    return iterated(config, fitted, basis)
 
 
 def iterated(config: LensingConfig, fitted: StagedEstimator, basis: str) -> Estimator:
