@@ -26,7 +26,7 @@ from estimators.ensemble import SkyEnsemble
 from estimators.estimator import Estimator, Observed
 from estimators.filtering.masked_patch import MaskedPatch
 from estimators.iterated.filtered_template import ByFilteredTemplate
-from estimators.iterated.fitting import fit
+from estimators.iterated.fitting import examples_wanted, fit
 from estimators.iterated.iterated_estimator import StagedEstimator
 from estimators.quadratic.fields import fields_of
 from estimators.quadratic.measured import (
@@ -49,9 +49,6 @@ _COMPLETE = 0.99  # the share of κ's power from which on it is not worth a word
 
 ITERATED = "iterated QE"
 """The label of the iterated estimator, whoever fits it."""
-
-_FEWEST_FITTED, _FITTED_PIXELS = 64, 2**21
-"""Examples on which the iterated estimator is fitted, of which small maps have less to tell."""
 
 ToFields = Callable[[Observed], Mapping[str, NDArray[np.complexfloating]]]
 
@@ -137,7 +134,7 @@ def fitted_iterated(ensemble: SkyEnsemble, held_out: HeldOut, held_out_name: str
       TooFewExamplesError: there are too few examples for its gains.
     """
     config = ensemble.config
-    most = max(_FEWEST_FITTED, _FITTED_PIXELS // config.npix**2)
+    most = examples_wanted(config)
 
     number = 0
 

@@ -177,8 +177,8 @@ def _fitted(name: str) -> Estimator:
 
 def training_skies(ensemble: SkyEnsemble) -> Iterator[Observed]:
     """Simulates the training skies that an estimator's gains are fitted to, some at a time."""
+    from estimators.iterated.fitting import examples_wanted
     from estimators.own_maps.reconstruction import simulated_skies
-    from trainer.networks.iterated import examples_wanted
 
     return simulated_skies(ensemble, "train", examples_wanted(ensemble.config))
 

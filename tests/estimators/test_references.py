@@ -94,7 +94,7 @@ def test_without_examples_enough_the_iterated_estimator_is_left_out_in_one_line(
 
 def test_the_iterated_estimator_is_fitted_on_what_is_held_out(monkeypatch):
     assert references_of(SURVEY, n=80)[-1].basis.endswith("fitted on 80 of some")
-    monkeypatch.setattr(module, "_FITTED_PIXELS", 0)
+    monkeypatch.setattr(module, "examples_wanted", lambda config: 64)
     *_, iterated = references_of(SURVEY, n=80)
     assert iterated.name == "qe_iterated_wiener"
     assert iterated.basis.endswith("stages fitted on 64 of some")

@@ -11,6 +11,7 @@ import pytest
 
 from estimators.ensemble import SkyEnsemble
 from estimators.filtering.masked_patch import window_of
+from estimators.iterated import fitting
 from estimators.uncertainty import LEVELS, Uncertainty, rings_of
 from lensing_tfds import LensingConfig, simulate
 from lensing_tfds.config_fields.mask import Mask
@@ -20,7 +21,7 @@ from lensing_tfds.task import Task
 from tests.trainer.networks.kinds import KINDS
 from tests.trainer.tasks import statistics
 from trainer import pretrained, reconstruct
-from trainer.networks import families, iterated
+from trainer.networks import families
 from trainer.networks.scaling import Scaling
 from trainer.runs.checkpoints import BEST, Record, save
 from trainer.runs.history import COLUMNS, row_of
@@ -96,7 +97,7 @@ def test_estimators_need_no_framework_of_networks():
 
 
 def test_the_iterated_estimator_is_fitted_to_simulated_skies(folder, skies, capsys, monkeypatch):
-    monkeypatch.setattr(iterated, "examples_wanted", lambda config: 64)
+    monkeypatch.setattr(fitting, "examples_wanted", lambda config: 64)
     run(folder, "--model", "iterated", *OWN)
     said = capsys.readouterr().out
     assert said.startswith("fitting iterated to simulated skies of lensing/small\n")
@@ -216,7 +217,7 @@ def test_masked_maps_are_filtered_whatever_is_in_the_mask(folder, skies, capsys)
 
 def test_nan_where_a_masked_versions_maps_are_zero_is_zero(tmp_path, capsys, monkeypatch):
     """Inside it is refused: with how many pixels, where, and what mends it."""
-    monkeypatch.setattr(iterated, "examples_wanted", lambda config: 16)
+    monkeypatch.setattr(fitting, "examples_wanted", lambda config: 16)
     config = dataclasses.replace(CONFIG, name="masked", mask=Mask(border=0.08, edge=0.1))
     maps = simulate(config, "test", range(2))["lensed"]
     masked, kappas = ["--model", "qe", "--dataset", json.dumps(config.to_json())], []

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from estimators.filtering.masked_patch import is_filtered
 from estimators.iterated.filtered_template import ByFilteredTemplate
+from estimators.iterated.fitting import examples_wanted
 from estimators.iterated.iterated_estimator import Stage
 from estimators.iterated.quadratic_stage import fit_quadratic_stage, quadratic_estimators
 from estimators.quadratic.quadratic_estimator import QuadraticEstimator, pairs_of
@@ -25,7 +26,6 @@ from lensing_tfds.task import Task
 from trainer.networks import unet
 from trainer.networks.correction import correction, correction_counts
 from trainer.networks.family import Family
-from trainer.networks.iterated import examples_wanted
 from trainer.networks.maps import refuse_hidden_holes
 from trainer.networks.memory import Footprint
 from trainer.networks.sample import Sample

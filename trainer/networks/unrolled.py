@@ -19,6 +19,7 @@ import numpy as np
 from estimators.iterated.fitting import (
     are_enough,
     each_stage,
+    examples_wanted,
     feature_counts,
     method_of,
     most_stages_of,
@@ -30,7 +31,7 @@ from lensing_tfds.task import Task
 from trainer.networks import unet
 from trainer.networks.correction import correction, correction_counts
 from trainer.networks.family import Family
-from trainer.networks.iterated import as_stored, examples_wanted
+from trainer.networks.iterated import as_stored
 from trainer.networks.maps import refuse_hidden_holes
 from trainer.networks.memory import Footprint
 from trainer.networks.sample import Sample
