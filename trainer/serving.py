@@ -47,8 +47,8 @@ _TOLERANCE_SOLVED = 1e-4
 """The same, where masked maps are filtered: rounding of hundreds of steps, 3e-5 of v15's kind."""
 _A_STEP = 0.85
 """Of a filter's tolerance: a step of conjugate gradients more."""
-_SOLVED, _MORE_STEPS = 1e-2, 5
-"""Of a filter's tolerance, and times its most steps: it is solved to rounding."""
+_SOLVED = 1e-2
+"""Of a filter's tolerance: it makes the most steps that it may, or is solved to rounding."""
 
 Maps = NDArray[np.float32]
 
@@ -85,9 +85,9 @@ def export(run: Run, folder: Path, form: str = "saved_model", overwrite: bool = 
             tolerance = _TOLERANCE_HALF if half else _TOLERANCE
             if filters := list(_filters_of(model)):
                 # Rounding moves where they stop, and with it the estimates by a step's worth; what
-                # was written is proven by the same network with filters that are solved.
+                # was written is proven by the same network with filters that all go on to the end.
                 solved = Path(hidden) / "solved"
-                with keras_settings(), _stricter(filters, _SOLVED, _MORE_STEPS):
+                with keras_settings(), _stricter(filters, _SOLVED):
                     write(model, solved)
                     expected = _estimate(model, maps)
                 tolerance = max(tolerance, _TOLERANCE_SOLVED)
@@ -118,16 +118,16 @@ def _examples(run: Run) -> Maps:
 
 
 @contextlib.contextmanager
-def _stricter(filters: Sequence[WienerFilter], by: float, more: int = 1) -> Iterator[None]:
-    """Multiplies tolerances and most steps; a network that is compiled already keeps its own."""
-    settings = [(one.tolerance, one.most_steps) for one in filters]
+def _stricter(filters: Sequence[WienerFilter], by: float) -> Iterator[None]:
+    """Multiplies tolerances; a network that is compiled already keeps its own."""
+    tolerances = [one.tolerance for one in filters]
     try:
-        for one, (tolerance, steps) in zip(filters, settings, strict=True):
-            one.tolerance, one.most_steps = by * tolerance, tuple(more * most for most in steps)
+        for one, tolerance in zip(filters, tolerances, strict=True):
+            one.tolerance = by * tolerance
         yield
     finally:
-        for one, (tolerance, steps) in zip(filters, settings, strict=True):
-            one.tolerance, one.most_steps = tolerance, steps
+        for one, tolerance in zip(filters, tolerances, strict=True):
+            one.tolerance = tolerance
 
 
 def _estimate(model: keras.Model, maps: Maps) -> Maps:
