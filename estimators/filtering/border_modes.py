@@ -31,7 +31,7 @@ _STEEPNESS = 8  # of the low pass
 _MOST_ACROSS, _MOST_CROSSING = 24, 12  # sines: wider borders keep their longest
 _MARGIN = np.radians(16 / 60)  # around the crossing, where its modes are held from
 _CROSSING_REACH = 0.44  # of the reach: what is shorter the strips have
-_SINGULAR = 1e-6  # of the largest eigenvalue of a block
+_SINGULAR = 1e-4  # of the largest eigenvalue of a block: what is below, single precision loses
 
 
 class Strip(NamedTuple):

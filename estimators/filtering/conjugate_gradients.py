@@ -70,5 +70,6 @@ def solve(
         direction += downhill
         length = new
         steps += 1
-    relative = np.divide(length, first, out=np.zeros_like(length), where=first > 0)
-    return Solution(x, np.sqrt(np.maximum(relative, 0)), steps)
+    relative = np.divide(length, first, out=np.zeros_like(length), where=first != 0)
+    # Below zero M is not positive, but for rounding: it ended unsolved.
+    return Solution(x, np.sqrt(np.abs(relative)), steps)

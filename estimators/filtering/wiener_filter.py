@@ -190,7 +190,7 @@ class WienerFilter:
         for system in self._systems:
             tolerance = system.planes.tolerance(self.tolerance)
             solution = system.solve(weighted, start, tolerance, self._most_steps)
-            if np.any(missed := solution.residual > tolerance):
+            if np.any(missed := ~(solution.residual <= tolerance)):  # NaN is not solved
                 warnings.warn(
                     f"the Wiener filter of {missed.sum()} of {len(missed)} maps stopped after "
                     f"{solution.steps} steps at a residual of {solution.residual.max():.1e}, "

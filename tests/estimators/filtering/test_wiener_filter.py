@@ -231,6 +231,18 @@ def test_a_filter_that_stops_early_says_so():
         by.fields(np.random.default_rng(6).standard_normal((1, 16, 16, 2)))
 
 
+def test_what_ends_unsolved_has_a_residual_that_says_so():
+    """A preconditioner that is not positive, by rounding, ends them: it was a residual of zero."""
+    right = np.ones((1, 1, 1, 2))
+
+    def dot(one, other):
+        return np.sum(one * other, axis=(0, 2, 3))
+
+    for signs in ((1, -2), (1, np.nan)):
+        solution = solve(lambda x: 2 * x, right, lambda x, s=signs: x * s, dot, 1e-3, 9)
+        assert not solution.residual <= 1e-3
+
+
 def test_conjugate_gradients_solve_each_right_hand_side_by_itself():
     rng = np.random.default_rng(8)
     root = rng.standard_normal((6, 6))
