@@ -74,13 +74,17 @@ class CoarseMaps:
         """The rms of each estimate in units of the median one's, (n,), and its scatter if Gaussian.
 
         Ring by ring, where all modes of all rings count alike: a map of some degrees has few large
-        ones, whose power scatters.
+        ones, whose power scatters. Where κ has no power, above L_max, an estimate that is not
+        linear has harmonics, which scatter far more, and are left out.
         """
         rings = Bins.fundamental(self.sky)
-        power = rings.mean(np.abs(self.estimate.astype(np.complex128)) ** 2)
-        typical = np.median(power, axis=0)
-        typical[(rings.ell == 0) | (rings.ell >= self.sky.nyquist)] = 0
-        known = typical > _EMPTY * typical.max()
+        inner = (rings.ell > 0) & (rings.ell < self.sky.nyquist)
+        power, truth = (
+            rings.mean(np.abs(modes.astype(np.complex128)) ** 2) * inner
+            for modes in (self.estimate, self.kappa)
+        )
+        typical, of_kappa = np.median(power, axis=0), np.median(truth, axis=0)
+        known = (typical > _EMPTY * typical.max()) & (of_kappa > _EMPTY * of_kappa.max())
         if not known.any():
             return np.ones(len(power)), 0.0
         weights = rings.num_modes[known]

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from estimators.benchmark import mistakes
+from estimators.benchmark.coarse_maps import CoarseMaps
 from estimators.benchmark.mistakes import refuse_mistaken
-from lensing_tfds import simulate
+from lensing_tfds import VERSIONS, simulate
 from lensing_tfds.errors import LensingError
 from tests.estimators.benchmark import estimates
 from tests.estimators.benchmark.estimates import SKY, L, coarse, filtered, kappa, unbiased, wiener
@@ -136,6 +137,15 @@ def test_single_maps_that_stray_are_named():
     maps = wiener().copy()
     maps[5] = 0
     assert "the map of example 5 does not follow its κ" in refused(maps)
+
+
+def test_harmonics_above_the_lmax_of_kappa_do_not_make_maps_uneven():
+    """Of a network that saturates a little: they grow as κ², and no κ hides them in v3."""
+    true = simulate("v3", "test", range(96))["kappa"][..., 0]
+    square = np.square(true) / true.std()
+    square -= square.mean(axis=(1, 2), keepdims=True)
+    maps = CoarseMaps.of(VERSIONS["v3"].sky, [(np.arange(96), true, 0.8 * true - 0.05 * square)])
+    refuse_mistaken(maps, "theirs", lambda index: {})
 
 
 @pytest.mark.parametrize("kind", KINDS)
