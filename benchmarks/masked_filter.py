@@ -3,7 +3,7 @@
     python -m benchmarks.masked_filter v13 [--maps 4]
 
 Filtered maps are compared with those of a residual of 1e-5, in the interior and over the map: rms
-of the difference of E, of B, over their own. Times are of one core.
+of the difference of each field over its own. Times are of one core.
 """
 
 import argparse
@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     maps = simulate(config, "test", range(arguments.maps))
     patch = MaskedPatch.of(config)
     exact, _ = filtered(config, patch, maps, EXACT, 2000)
-    names = [name for name in exact if name != "T"] or ["T"]
+    names = list(exact)
     columns = [f"{name} {where}" for where in ("interior", "map") for name in names]
     print(f"{'steps':>10}" + "".join(f"{column:>12}" for column in columns) + "    ms a map")
     for steps in STEPS:
