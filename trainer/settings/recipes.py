@@ -150,7 +150,10 @@ _ITERATED = Recipe(iterated.NAME)
 # iterated estimator knows in part, after a quarter of an hour of a core.
 _UNROLLED = dataclasses.replace(_STARTING, model=unrolled.NAME, minutes=15.0)
 
-_BEST = dict.fromkeys(("v13", "v14"), (_UNROLLED, _ITERATED))
+_BEST = {
+    "v13": (dataclasses.replace(_UNROLLED, batch_size=4), _ITERATED),
+    "v14": (_UNROLLED, _ITERATED),
+}
 
 # The first of a version is its default; the first of a family is what its others are trained like.
 RECIPES = {

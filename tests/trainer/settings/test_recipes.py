@@ -29,7 +29,11 @@ def test_every_version_is_fitted_unless_somebody_says_otherwise_or_training_wins
             "unrolled" if version in ("v13", "v14") else "iterated"
         )
     assert recipe_for("v14", "iterated") == recipe_for("v12")
-    assert recipe_for("v14", "unrolled") == recipe_for("v14")
+    for version in ("v13", "v14"):
+        default = recipe_for(version)
+        assert recipe_for(version, "unrolled") == default
+        of_any_size = trained_recipe(version, "unrolled", VERSIONS[version].npix)
+        assert default == dataclasses.replace(of_any_size, minutes=default.minutes, epochs=None)
     assert recipe_for("custom").model == "unet"
 
 
