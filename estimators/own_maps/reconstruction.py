@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 
 from estimators.ensemble import SkyEnsemble, bands_of
 from estimators.estimator import Estimator, Observed
+from estimators.filtering.masked_maps import refuse_another_mask
 from estimators.own_maps.files import OwnMaps
 from estimators.own_maps.likeness import Likeness, Statistics, refuse_unusable
 from estimators.power_spectra import choose_bands
 from estimators.uncertainty import MEASURED_ON, Inside, Uncertainty, measured_uncertainty
 from lensing_tfds.config_fields.mask import MASK
 from lensing_tfds.configs import KAPPA, LENSED
+from lensing_tfds.errors import LensingError
 from lensing_tfds.simulation import Simulator
 from lensing_tfds.sky.spectra import PowerSpectra
 
@@ -65,8 +67,8 @@ def reconstruct(
       own: maps of that size, in those channels.
 
     Raises:
-      LensingError: nothing can be estimated from a map: it is not finite, constant, or in other
-        units.
+      LensingError: nothing can be estimated from a map: it is not finite, constant, in other
+        units, or masked otherwise than the config's are.
     """
     config, bands = ensemble.config, choose_bands(ensemble.config.sky)
     number = simulated_number(config.npix)
@@ -74,6 +76,10 @@ def reconstruct(
     first = next(skies)
     expected = np.sqrt(np.mean(first[LENSED].var(axis=(1, 2), dtype=np.float64), axis=0))
     refuse_unusable(own.maps, expected, config, str(own.path), own.frame)
+    try:
+        refuse_another_mask(own.maps, config)
+    except LensingError as error:
+        raise LensingError(f"{own.path}: {error}") from error
     estimator = make()
     kappa = _estimated(estimator, own, config.name)
     pairs, statistics = [], []

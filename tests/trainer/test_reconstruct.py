@@ -238,6 +238,16 @@ def test_nan_where_a_masked_versions_maps_are_zero_is_zero(tmp_path, capsys, mon
     assert "in row 10 and columns 12 to 13: give --mask that is 0 there" in line
 
 
+@pytest.mark.parametrize("other", ["without a mask", "of another mask"])
+def test_maps_that_are_not_masked_as_the_models_are_refused(other, folder, capsys, skies):
+    """By the estimators without Keras too, which are as wrong there as networks are."""
+    config = dataclasses.replace(CONFIG, name="masked", mask=Mask(border=0.08, edge=0.1))
+    if other == "of another mask":
+        np.save(folder / "maps.npy", np.roll(skies["lensed"] * window_of(config)[..., None], 4, 1))
+    line = refused(capsys, folder, "--model", "qe", "--dataset", json.dumps(config.to_json()))
+    assert "maps.npy: map 0 of 32 " in line and "no other mask is known" in line
+
+
 def test_a_mask_is_refused_by_models_that_know_none(folder, workdir, capsys):
     _, path = bordered(folder)
     line = refused(capsys, folder, "--model", str(workdir), "--mask", path)
