@@ -40,7 +40,8 @@ Networks on fresh skies (`--fresh`) beside the same networks on few stored ones,
 recipe, seed and number of steps. ρ is the map-level correlation with the true κ: of {judged} test
 examples, and of the first {skies} training examples, which only the network on stored skies has
 seen. Losses are mean squared errors of standardised κ in the last epoch, running ones where it
-trained; seconds are of a pass, of training alone.
+trained; seconds are of a pass, of training alone, by the
+clock: other work on the machine is in them.
 
 ```bash
 {line}
