@@ -1,8 +1,8 @@
 """Modes in a border of zeros, which the conjugate gradients of a Wiener filter find last.
 
 Within a border the sky's bright modes are held by what is around it alone: preconditioned by its
-diagonal D, the system A of v15's T has hundreds whose eigenvalues are below a tenth, down to a
-thousandth. To D⁻¹ are therefore added inverses of A among functions that are near them, Z,
+diagonal D, the system A of T has eigenvalues there as small as noise over sky, a thousandth on v15.
+To D⁻¹ are therefore added inverses of A among functions that are near their modes, Z,
 
     M = D⁻¹ + Σ Z (Zᵗ A Z)⁻¹ Zᵗ,
 
